@@ -1,0 +1,46 @@
+# make ISO=/path/to/installer.iso   build vmware-esxi-<version>-<build>.dd.gz (without ISO=: from a stand-in ISO)
+# make test                         run every test      make lint        style, types, import arrows
+# make benchmark                    speed and memory, as ratios against named peers
+
+PYTHON ?= python3
+ISO ?=
+ARGUMENTS ?=
+VENV := .venv/bin
+DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk gzip mtools openssl ovmf pigz qemu-system-x86 qemu-utils xorriso
+
+export PYTHON
+
+.PHONY: image test lint format benchmark clean
+image: .stamps/build
+	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
+
+test: .stamps/dev .stamps/debian
+	$(VENV)/pytest -n auto
+
+lint: .stamps/dev
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+format: .stamps/dev
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+benchmark: .stamps/dev .stamps/debian
+	$(VENV)/python -m benchmarks
+
+clean:
+	rm -rf .venv .stamps build dist
+
+.stamps/build .stamps/dev: .stamps/%: requirements/%.txt pyproject.toml tools/setup
+	tools/setup $*
+	mkdir -p .stamps && touch $@
+# What tests need stands in dev.txt, which holds all of build.txt: one is enough.
+ifneq ($(wildcard .stamps/dev),)
+.stamps/build: .stamps/dev ; touch $@
+endif
+
+.stamps/debian: Makefile tools/debian-packages
+	tools/debian-packages $(DEBIAN_TEST_PACKAGES)
+	mkdir -p .stamps && touch $@

@@ -1,0 +1,47 @@
+"""The command ``esxforge``: one verb a file, and the one place that turns errors into an exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from esxforge import __version__
+from esxforge.cli.render import print_error
+from esxforge.errors import ForgeError
+
+app = typer.Typer(
+    name="esxforge",
+    help="Make VMware ESXi images that MAAS deploys, from the installer ISO.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"esxforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Make VMware ESXi images that MAAS deploys, from the installer ISO."""
+
+
+def main() -> None:
+    """Run the command line. Exit status 0, 1 (it failed, and said why and what to do) or 2 (usage)."""
+    try:
+        app()
+    except ForgeError as error:
+        print_error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("esxforge: interrupted; nothing was left behind.\n")
+        sys.exit(130)

@@ -1,0 +1,71 @@
+"""Progress on a terminal: a bar with bytes, rate and time left. Elsewhere only notices, so that logs stay short."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from esxforge import events
+
+
+class ProgressDisplay:
+    """Shows events on stderr while used as a context manager. rich honours ``NO_COLOR`` and dumb terminals."""
+
+    def __init__(self, *, verbose: bool, quiet: bool) -> None:
+        self._verbose = verbose
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=quiet or not self._console.is_terminal,
+            transient=True,
+        )
+
+    def __enter__(self) -> ProgressDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def on_event(self, event: events.Event) -> None:
+        """Show one event."""
+        match event:
+            case events.StepStarted(step, total):
+                self._tasks[step] = self._progress.add_task(step, total=total)
+            case events.BytesDone(step, done):
+                if step in self._tasks:
+                    self._progress.update(self._tasks[step], completed=done)
+            case events.StepFinished(step):
+                task = self._tasks.pop(step, None)
+                if task is not None:
+                    self._progress.remove_task(task)
+                if self._verbose:
+                    self._say(f"{step}: done")
+            case events.Notice(text, warning):
+                self._say(f"{'warning' if warning else 'note'}: {text}")
+            case events.Decision(text):
+                if self._verbose:
+                    self._say(text)
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(text, markup=False)

@@ -1,0 +1,61 @@
+"""The tree of errors. Whatever is raised on purpose is one of these, and each carries a hint for the person.
+
+::
+
+    ForgeError                  root; ``message`` and ``hint`` (esxforge_target.errors)
+    ├── FormatError             bytes are not what their format demands (esxforge_target.errors)
+    ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's, damaged, contradictory
+    ├── RecipeError             what the person asked for is not possible; all problems at once
+    ├── OutputError             the output cannot be written: exists, no space, no permission
+    ├── ImageError              an image is not whole or not ours
+    ├── ProcessError            a program that was started failed, or is not there
+    └── MaasError               MAAS refused, or could not be reached
+
+Exit status: 1 for all of them; 2 is for a wrong command line.
+"""
+
+from __future__ import annotations
+
+from esxforge_target.errors import ForgeError, FormatError
+
+__all__ = [
+    "ForgeError",
+    "FormatError",
+    "ImageError",
+    "MaasError",
+    "MediaError",
+    "OutputError",
+    "ProcessError",
+    "RecipeError",
+]
+
+
+class MediaError(ForgeError):
+    """The installer ISO cannot be used."""
+
+
+class RecipeError(ForgeError):
+    """What the person asked for is not possible.
+
+    ``problems`` holds one sentence each, with its place; ``message`` is all of them.
+    """
+
+    def __init__(self, problems: list[str], hint: str = "") -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems), hint)
+
+
+class OutputError(ForgeError):
+    """The output cannot be written."""
+
+
+class ImageError(ForgeError):
+    """An image is not whole, or was not made by esxforge."""
+
+
+class ProcessError(ForgeError):
+    """A program that was started failed, or is not installed."""
+
+
+class MaasError(ForgeError):
+    """MAAS refused a request, or could not be reached."""

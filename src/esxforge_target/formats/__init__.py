@@ -1,0 +1,1 @@
+"""On-disk formats that host and target side share: bytes in, bytes out."""
