@@ -1,0 +1,59 @@
+"""The one place on the target that starts processes."""
+
+import os
+import subprocess
+from typing import Dict, List
+
+from esxforge_target.values import Value
+
+COULD_NOT_START = 127
+TIMED_OUT = 124
+
+
+class Result(Value):
+    """What a command left: exit status (124: not finished in time, 127: not there) and its output as text."""
+
+    __slots__ = ("status", "stdout", "stderr")
+
+    def __init__(self, status: int, stdout: str = "", stderr: str = "") -> None:
+        self.status = status
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class Runner:
+    """Runs commands. The seam at which tests put a fake ESXi."""
+
+    def run(self, arguments: List[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        """Run ``arguments`` (no shell) to its end, at most ``timeout`` seconds. Never raises for a failed command."""
+        raise NotImplementedError
+
+
+class ProcessRunner(Runner):
+    """Runs real processes with our environment and the C locale."""
+
+    def run(self, arguments: List[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        environment = dict(os.environ)  # type: Dict[str, str]
+        environment["LC_ALL"] = "C"
+        try:
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+            )
+        except OSError as error:
+            return Result(COULD_NOT_START, "", "{}: {}".format(arguments[0], error.strerror or error))
+        with process:
+            try:
+                out, err = process.communicate(stdin.encode("utf-8"), timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, err = process.communicate()
+                return Result(TIMED_OUT, _text(out), _text(err) + "\nnot finished after {:g} seconds".format(timeout))
+        return Result(process.returncode, _text(out), _text(err))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
