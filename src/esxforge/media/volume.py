@@ -1,0 +1,124 @@
+"""The first look at a file: is it an ISO 9660 volume at all, is it whole, and what else could it be.
+
+Facts: ECMA-119 (ISO 9660) 6.2 and 8: volume descriptors of 2048 bytes from sector 16 on, each with its type in byte 0
+and ``CD001`` in bytes 1 to 5; the primary one carries the volume identifier in bytes 40 to 71, the volume's size in
+blocks in bytes 80 to 83 (little-endian) and the block size in bytes 128 and 129.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from esxforge.errors import MediaError
+
+SECTOR = 2048
+_FIRST_DESCRIPTOR = 16
+_MAX_DESCRIPTORS = 32
+_DOWNLOAD_AGAIN = "Download or copy the ISO again and compare its checksum with the one on the download page."
+_NAME_AN_ISO = "Name VMware's installer ISO, for example VMware-VMvisor-Installer-8.0U3e-24674464.x86_64.iso."
+
+# What a file that is no ISO starts with, and what to say about it.
+_STARTS = (
+    (b"PK\x03\x04", "It is a ZIP archive, perhaps ESXi's offline bundle (depot).", _NAME_AN_ISO),
+    (b"\x1f\x8b", "It is a gzip file, perhaps an image that esxforge made.", "Look at it with esxforge inspect."),
+    (b"\xfd7zXZ\x00", "It is an xz file.", "Unpack it first with xz -d."),
+    (b"7z\xbc\xaf\x27\x1c", "It is a 7z archive.", "Unpack it first."),
+    (b"<!DOCTYPE", "It is a web page: the download page was saved instead of the ISO.", _DOWNLOAD_AGAIN),
+    (b"<html", "It is a web page: the download page was saved instead of the ISO.", _DOWNLOAD_AGAIN),
+    (b"KDMV", "It is a VMDK, a virtual disk.", _NAME_AN_ISO),
+    (b"QFI\xfb", "It is a qcow2 file, a virtual disk.", _NAME_AN_ISO),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What the primary volume descriptor says. ``size`` is the volume's size in bytes, ``file_size`` the file's."""
+
+    volume_id: str
+    size: int
+    file_size: int
+
+
+def open_regular_file(path: Path) -> BinaryIO:
+    """Open ``path`` for reading. Raises :class:`MediaError` when it is absent, unreadable, or no ordinary file."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise MediaError(f"{path} is a folder, not an ISO.", "Name the ISO file itself.")
+        if not stat.S_ISREG(mode):
+            raise MediaError(
+                f"{path} is a device or a pipe, not a file.", "Copy the medium into a file first, for example with dd."
+            )
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise MediaError(f"There is no file {path}.", _NAME_AN_ISO) from error
+    except PermissionError as error:
+        raise MediaError(
+            f"Not allowed to read {path}.", f"Give your user read permission, for example: sudo chmod a+r {path}"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(f"Cannot open {path}: {reason}.", "Check the path, and the disk it is on.") from error
+
+
+def read_volume(stream: BinaryIO, path: Path) -> Volume:
+    """Read the primary volume descriptor and check that the file holds the whole volume.
+
+    Raises :class:`MediaError`: empty, not an ISO, or truncated.
+    """
+    file_size = stream.seek(0, 2)
+    if file_size == 0:
+        raise MediaError(f"{path} is empty.", _DOWNLOAD_AGAIN)
+    stream.seek(_FIRST_DESCRIPTOR * SECTOR)
+    descriptors = stream.read(_MAX_DESCRIPTORS * SECTOR)
+    primary = None
+    for offset in range(0, len(descriptors), SECTOR):
+        descriptor = descriptors[offset : offset + SECTOR]
+        if descriptor[1:6] != b"CD001" or descriptor[0] == 255:
+            break
+        if descriptor[0] == 1 and len(descriptor) == SECTOR:
+            primary = descriptor
+            break
+    if primary is None:
+        raise _no_iso(stream, path, file_size)
+    (block_size,) = struct.unpack_from("<H", primary, 128)
+    if block_size != SECTOR:
+        raise MediaError(
+            f"{path} has blocks of {block_size} bytes; ESXi's installer ISO has blocks of {SECTOR}.", _DOWNLOAD_AGAIN
+        )
+    (blocks,) = struct.unpack_from("<I", primary, 80)
+    size = blocks * SECTOR
+    if file_size < size:
+        missing = size - file_size
+        raise MediaError(
+            f"{path} is truncated: the volume has {size} bytes, the file only {file_size}"
+            f" ({missing / 2**20:.1f} MiB are missing).",
+            _DOWNLOAD_AGAIN,
+        )
+    return Volume(printable(primary[40:72]), size, file_size)
+
+
+def printable(field: bytes) -> str:
+    """Text of a fixed-size field: padding cut off, and nothing that a terminal would act on."""
+    text = field.rstrip(b" \x00").decode("ascii", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _no_iso(stream: BinaryIO, path: Path, file_size: int) -> MediaError:
+    stream.seek(0)
+    start = stream.read(1024)
+    for magic, what, hint in _STARTS:
+        if start[: len(magic)].lower() == magic.lower():
+            return MediaError(f"{path} is not an ISO. {what}", hint)
+    if start[512:520] == b"EFI PART":
+        return MediaError(
+            f"{path} is not an ISO. It is a disk image with a GPT, perhaps one that esxforge made.",
+            "Look at it with esxforge inspect; to build, name the installer ISO.",
+        )
+    if file_size < (_FIRST_DESCRIPTOR + 2) * SECTOR:
+        return MediaError(f"{path} is not an ISO, or truncated: it has only {file_size} bytes.", _DOWNLOAD_AGAIN)
+    return MediaError(f"{path} is not an ISO: it has no ISO 9660 volume descriptor.", _NAME_AN_ISO)
