@@ -28,6 +28,7 @@ _MAX_BYTES = 1 << 20
 _MAX_READS = 20_000
 _MAX_ENTRIES = 5_000
 _MAX_DEPTH = 8
+_ENDLESS = 2**63
 _FAT_LARGEST_FILE = 2**32 - 1
 _MAX_PROBLEMS = 10
 _NOT_ON_FAT = re.compile(r'[\x00-\x1f\x7f"*/:<>?\\|]')
@@ -79,27 +80,34 @@ class _BoundedReader:
 
     mode = "rb"
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, file_size: int) -> None:
         self._stream = stream
+        self._file_size = file_size
+        self._position = 0
         self._bytes = 0
         self._reads = 0
 
     def read(self, size: int = -1) -> bytes:
+        left = max(0, self._file_size - self._position)
+        size = left if size < 0 else min(size, left)
+        self._bytes += size
         self._reads += 1
-        budget = _MAX_BYTES - self._bytes
-        data = self._stream.read(budget + 1 if size < 0 else min(size, budget + 1))
-        self._bytes += len(data)
         if self._bytes > _MAX_BYTES or self._reads > _MAX_READS:
             raise TooMuchToRead
+        self._stream.seek(min(self._position, self._file_size))
+        data = self._stream.read(size)
+        self._position += len(data)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END:
-            return self._stream.seek(2**60 + offset)
-        return self._stream.seek(offset, whence)
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: _ENDLESS}[whence]
+        if start + offset < 0:
+            raise ValueError("seek before the start")
+        self._position = start + offset
+        return self._position
 
     def tell(self) -> int:
-        return self._stream.tell()
+        return self._position
 
 
 def read_tree(stream: BinaryIO, path: Path, volume: Volume) -> IsoTree:
@@ -113,7 +121,7 @@ def read_tree(stream: BinaryIO, path: Path, volume: Volume) -> IsoTree:
 
     iso: Any = PyCdlib()
     try:
-        iso.open_fp(_BoundedReader(stream))
+        iso.open_fp(_BoundedReader(stream, volume.file_size))
         kind, entries = _entries(iso, path)
         boot_entries = tuple(_boot_entries(iso))
     except (MediaError, TooMuchToRead):

@@ -1,8 +1,8 @@
 """The image profile of an ISO, ``UPGRADE/PROFILE.XML``: its name, who made it, and the VIBs it holds.
 
 Facts: an ``<imageprofile>`` has ``<name>``, ``<creator>`` and a ``<viblist>`` of ``<vib>``; each VIB has a
-``<vib-id>``, ``VENDOR_KIND_NAME_VERSION`` (kind: bootbank or locker), and its payloads, the module files. They are found
-at any depth, since releases differ in what stands around them.
+``<vib-id>``, ``VENDOR_KIND_NAME_VERSION`` (kind: bootbank or locker), and its payloads, the module files. They are
+found at any depth, since releases differ in what stands around them.
 """
 
 from __future__ import annotations
