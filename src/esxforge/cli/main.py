@@ -9,6 +9,7 @@ import typer
 
 from esxforge import __version__
 from esxforge.cli.render import print_error
+from esxforge.cli.standin_iso import standin_iso
 from esxforge.errors import ForgeError
 
 app = typer.Typer(
@@ -33,6 +34,9 @@ def _options(
     ] = False,
 ) -> None:
     """Make VMware ESXi images that MAAS deploys, from the installer ISO."""
+
+
+app.command(rich_help_panel="Development")(standin_iso)
 
 
 def main() -> None:

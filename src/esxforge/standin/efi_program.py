@@ -16,7 +16,7 @@ _FILE_ALIGNMENT = 0x200
 _SECTION_ALIGNMENT = 0x1000
 
 
-def efi_program(text: str = STARTED) -> bytes:
+def build_efi_program(text: str = STARTED) -> bytes:
     """An x86-64 EFI application that prints ``text`` as a line of its own and shuts the machine down."""
     code = _code()
     section = code + f"\r\n{text}\r\n\0".encode("utf-16-le")

@@ -17,7 +17,7 @@ from esxforge.errors import RecipeError
 from esxforge.host.output import whole_file
 from esxforge.standin import texts
 from esxforge.standin.content import SMALLEST_MODULE, ModuleContent, random_bytes
-from esxforge.standin.efi_program import STARTED_FROM_EFIBOOT, efi_program
+from esxforge.standin.efi_program import STARTED_FROM_EFIBOOT, build_efi_program
 from esxforge.standin.efiboot import efiboot_image
 from esxforge.standin.mastering import write_iso
 from esxforge.standin.profiles import LARGE_MODULES, OTHER_FILES, RELEASES, ReleaseProfile
@@ -26,7 +26,7 @@ Content: TypeAlias = bytes | Path
 MIB = 1 << 20
 _SECTOR = 2048
 # Descriptors, directories in up to two trees, path tables: less than this in every variant.
-_STRUCTURES = 512 * 1024
+_STRUCTURES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ def make_standin_iso(
 ) -> None:
     """Write a stand-in ISO of ``release`` ("6.5", "6.7", "7.0", "8.0" or "9.0") to ``out``, whole or not at all.
 
-    ``size_mb`` is the ISO's size in MiB (never more, and less by under 1 MiB), None for a small one. ``efi_program``
+    ``size_mb`` is the ISO's size in MiB (never more, and less by 256 KiB at most), None for a small one. ``efi_program``
     takes the place of the tree's ``EFI/BOOT/BOOTX64.EFI``; ``extra_files`` are added, or replace files.
 
-    Raises :class:`RecipeError` for a release or size that cannot be, :class:`OutputError` when ``out`` cannot be
-    written, OSError when ``efi_program`` or an extra file cannot be read.
+    Raises :class:`RecipeError` for a release or size that cannot be and for a file that cannot be read,
+    :class:`OutputError` when ``out`` cannot be written.
     """
     if release not in RELEASES:
         raise RecipeError([f"There is no stand-in for release {release!r}."], f"Known: {', '.join(RELEASES)}.")
@@ -80,13 +80,13 @@ def make_standin_iso(
         files["EFI/BOOT/BOOTX64.EFI"] = efi_program
     for path, content in {**variant.files, **(extra_files or {})}.items():
         files[path.strip("/").upper()] = content
-    sizes = _module_sizes((profile.kernel, *modules), files, size_mb)
     omitted = {path.upper() for path in variant.omit}
     with ExitStack() as stack:
         opened: dict[str, tuple[Any, int]] = {
-            path: _open(content, stack) for path, content in files.items() if path not in omitted
+            path: _open(path, content, stack) for path, content in files.items() if path not in omitted
         }
-        for module, size in sizes.items():
+        fixed = sum(_rounded(length) for _stream, length in opened.values())
+        for module, size in _module_sizes((profile.kernel, *modules), fixed, size_mb).items():
             if module.upper() not in omitted and module.upper() not in files:
                 opened[module.upper()] = (ModuleContent(f"{release} {module}", size), size)
         with whole_file(out, overwrite=overwrite) as stream:
@@ -112,10 +112,10 @@ def _fixed_files(profile: ReleaseProfile, variant: Variant, modules: tuple[str, 
     files: dict[str, Content] = {
         "BOOT.CFG": cfg,
         "EFI/BOOT/BOOT.CFG": cfg,
-        "EFI/BOOT/BOOTX64.EFI": efi_program(),
-        "EFI/BOOT/CRYPTO64.EFI": efi_program("esxforge stand-in: not meant to be started"),
-        "EFI/BOOT/SAFEBOOT.EFI": efi_program("esxforge stand-in: not meant to be started either"),
-        "EFIBOOT.IMG": efiboot_image(efi_program(STARTED_FROM_EFIBOOT)),
+        "EFI/BOOT/BOOTX64.EFI": build_efi_program(),
+        "EFI/BOOT/CRYPTO64.EFI": build_efi_program("esxforge stand-in: not meant to be started"),
+        "EFI/BOOT/SAFEBOOT.EFI": build_efi_program("esxforge stand-in: not meant to be started either"),
+        "EFIBOOT.IMG": efiboot_image(build_efi_program(STARTED_FROM_EFIBOOT)),
         "ISOLINUX.BIN": _isolinux_bin(),
         "ISOLINUX.CFG": texts.isolinux_cfg(profile),
         "UPGRADE/METADATA.XML": texts.metadata_xml(profile),
@@ -136,19 +136,19 @@ def _isolinux_bin() -> bytes:
     return (b"\xeb\x3e".ljust(64, b"\0") + b"\xfa\xf4\xeb\xfd").ljust(24 * 1024, b"\0")  # cli; hlt; again
 
 
-def _module_sizes(modules: tuple[str, ...], files: Mapping[str, Content], size_mb: int | None) -> dict[str, int]:
-    """Bytes for each module, so that the ISO gets the size wanted; without one, a KiB for each share."""
+def _module_sizes(modules: tuple[str, ...], fixed: int, size_mb: int | None) -> dict[str, int]:
+    """Bytes for each module, so that the ISO gets the size wanted; without one, a KiB for each share.
+
+    ``fixed`` are the bytes of all other files.
+    """
     shares = {
         module: LARGE_MODULES.get(module, 1 + hashlib.sha256(module.encode()).digest()[0] % 3) for module in modules
     }
     if size_mb is None:
         return {module: share * 1024 for module, share in shares.items()}
-    fixed = sum(
-        _rounded(content.stat().st_size if isinstance(content, Path) else len(content)) for content in files.values()
-    )
     room = size_mb * MIB - fixed - _STRUCTURES
     total = sum(shares.values())
-    # Each file takes whole sectors: half a sector is lost on the average, a whole one at most.
+    # Each file takes whole sectors; what that does not use up goes to the largest module.
     room -= len(modules) * _SECTOR
     smallest = min(shares.values())
     if room * smallest // total < SMALLEST_MODULE:
@@ -157,6 +157,8 @@ def _module_sizes(modules: tuple[str, ...], files: Mapping[str, Content], size_m
             [f"A stand-in ISO of {size_mb} MiB cannot hold its files."], f"Ask for {needed} MiB at least."
         )
     sizes = {module: room * share // total for module, share in shares.items()}
+    largest = max(sizes, key=lambda module: sizes[module])
+    sizes[largest] += size_mb * MIB - fixed - _STRUCTURES - sum(map(_rounded, sizes.values()))
     if max(sizes.values()) >= 4 << 30:
         raise RecipeError([f"A stand-in ISO of {size_mb} MiB would hold files above 4 GiB."], "Ask for less.")
     return sizes
@@ -166,7 +168,11 @@ def _rounded(size: int) -> int:
     return -(-size // _SECTOR) * _SECTOR
 
 
-def _open(content: Content, stack: ExitStack) -> tuple[BinaryIO, int]:
+def _open(path: str, content: Content, stack: ExitStack) -> tuple[BinaryIO, int]:
     if isinstance(content, bytes):
         return io.BytesIO(content), len(content)
-    return stack.enter_context(content.open("rb")), content.stat().st_size
+    try:
+        stream = stack.enter_context(content.open("rb"))
+        return stream, stream.seek(0, io.SEEK_END)
+    except OSError as error:
+        raise RecipeError([f"Cannot read {content} for {path}: {error.strerror or error}."]) from error

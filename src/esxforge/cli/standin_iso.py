@@ -1,0 +1,42 @@
+"""``esxforge standin-iso``: an ISO with the layout of VMware's installer, for demonstrations and tests."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class StandinRelease(str, Enum):
+    """The releases of which there is a stand-in."""
+
+    ESXI_6_5 = "6.5"
+    ESXI_6_7 = "6.7"
+    ESXI_7_0 = "7.0"
+    ESXI_8_0 = "8.0"
+    ESXI_9_0 = "9.0"
+
+
+def standin_iso(
+    out: Annotated[Path, typer.Argument(help="The ISO to write.", show_default=False)],
+    size: Annotated[
+        int | None, typer.Option("--size", min=1, metavar="MB", help="Size in MiB; as small as possible without it.")
+    ] = None,
+    release: Annotated[StandinRelease, typer.Option(help="The ESXi release to imitate.")] = StandinRelease.ESXI_8_0,
+    efi_program: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take this as EFI/BOOT/BOOTX64.EFI.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it exists.")] = False,
+) -> None:
+    """Write a stand-in for VMware's installer ISO: its layout, names and boot files, with filler for content.
+
+    It lets you try everything without VMware's ISO. It installs nothing.
+    """
+    from esxforge.standin.iso import make_standin_iso
+
+    make_standin_iso(out, release=release.value, size_mb=size, efi_program=efi_program, overwrite=force)
+    sys.stderr.write(f"{out}: stand-in for ESXi {release.value}, {out.stat().st_size / 2**20:.1f} MiB\n")
