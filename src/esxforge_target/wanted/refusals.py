@@ -1,0 +1,48 @@
+"""Everything that stands in the way, told at once."""
+
+from typing import Any, List
+
+from esxforge_target.errors import ForgeError
+
+
+class Refusals(ForgeError):  # noqa: N818  # several at once, and named for what a person reads
+    """What was asked for cannot be had on ESXi. ``reasons`` holds one sentence each: where, what, and what to do."""
+
+    def __init__(
+        self, reasons: List[str], hint: str = "Change the machine's configuration in MAAS and deploy again."
+    ) -> None:
+        self.reasons = list(reasons)
+        super().__init__("\n".join(self.reasons), hint)
+
+
+class Reasons:
+    """Collects reasons against a configuration, and notices that stand in no one's way, in the order found."""
+
+    def __init__(self) -> None:
+        self.reasons = []  # type: List[str]
+        self.notices = []  # type: List[str]
+
+    def refuse(self, where: str, text: str) -> None:
+        """Note a reason; ``where`` is the place in the configuration."""
+        self._add(self.reasons, "{}: {}".format(where, text))
+
+    def notice(self, where: str, text: str) -> None:
+        """Note something that a person should know and that stops nothing."""
+        self._add(self.notices, "{}: {}".format(where, text))
+
+    def raise_if_any(self) -> None:
+        """Raise ``Refusals`` with all reasons, if there is one."""
+        if self.reasons:
+            raise Refusals(self.reasons)
+
+    @staticmethod
+    def _add(sentences: List[str], sentence: str) -> None:
+        if sentence not in sentences:
+            sentences.append(sentence)
+
+
+def shown(value: Any) -> str:
+    """A value from a configuration as it is quoted in a sentence: short, on one line."""
+    text = "“{}”".format(value) if isinstance(value, str) else repr(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else text[:77] + "…"
