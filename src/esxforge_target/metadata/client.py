@@ -1,0 +1,297 @@
+"""This machine's side of the talk with MAAS: read its metadata, report what happens, and fetch user-data last.
+
+What MAAS does was observed on 3.6.5 (tests/data/maas-http) and read in canonical/maas, src/metadataserver/api.py and
+api_twisted.py. Three habits of it shape this client: an unsigned request gets 200 with another machine's (enlistment)
+data; fetching user-data marks the machine Deployed even when there is none; and of the events only starts and
+failures are shown in the machine's event log, so a start carries the story.
+"""
+
+import json
+import random
+import re
+import ssl
+from email.utils import mktime_tz, parsedate_tz
+from typing import Any, Dict, Optional
+
+from esxforge_target.clock import Clock
+from esxforge_target.metadata.endpoint import Endpoint
+from esxforge_target.metadata.errors import (
+    ANSWERED,
+    RIGHT,
+    MetadataError,
+    NotOursError,
+    NotThereError,
+    RefusedError,
+    UnreachableError,
+)
+from esxforge_target.metadata.exchange import Answer, Request, exchange
+from esxforge_target.metadata.public_keys import PublicKeys, parse_public_keys
+from esxforge_target.metadata.token import Token
+from esxforge_target.values import Value
+
+ORIGIN = "esxforge"
+TOP_LEVEL = "esxforge"
+SMALL = 64 * 1024
+DOCUMENT = 8 * 1024 * 1024
+_LONGEST_DESCRIPTION = 4000
+_HOST_LABEL = re.compile(r"\A(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
+
+
+class Patience(Value):
+    """How long to go on. All in seconds.
+
+    ``request``: for one connection and again for its answer. ``total``: from the first try until giving up.
+    ``first_pause`` doubles after every try up to ``longest_pause``; a ``Retry-After`` from MAAS counts when longer.
+    """
+
+    __slots__ = ("request", "total", "first_pause", "longest_pause")
+
+    def __init__(
+        self, request: float = 20.0, total: float = 180.0, first_pause: float = 1.0, longest_pause: float = 30.0
+    ) -> None:
+        self.request = request
+        self.total = total
+        self.first_pause = first_pause
+        self.longest_pause = longest_pause
+
+
+class Probe(Value):
+    """What one try proved: ``reach`` is RIGHT, ANSWERED or SILENCE (see errors), ``detail`` a sentence for the log."""
+
+    __slots__ = ("reach", "detail")
+
+    def __init__(self, reach: str, detail: str) -> None:
+        self.reach = reach
+        self.detail = detail
+
+
+class MetadataClient:
+    """Talks to MAAS as this machine; every request is signed anew. Errors and events never hold the token.
+
+    The host's clock may be wrong: the ``Date`` of each answer corrects the signatures (``skew`` is MAAS's time minus
+    ours, in seconds); the clock itself stays as it is. ``context`` verifies an https endpoint.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        token: Token,
+        patience: Optional[Patience] = None,
+        clock: Optional[Clock] = None,
+        context: Optional[ssl.SSLContext] = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.skew = 0.0
+        self._token = token
+        self._patience = patience or Patience()
+        self._clock = clock or Clock()
+        self._context = context
+        self._known = False
+
+    def __repr__(self) -> str:
+        return "MetadataClient({}, {})".format(self.endpoint.where, self.endpoint.system_id)
+
+    # Reading
+
+    def get(self, path: str, limit: int = SMALL) -> bytes:
+        """The document at ``latest/<path>``, tried until it is there or patience ends.
+
+        Raises UnreachableError, NotThereError (404), RefusedError (any other answer than 200), TooLargeError.
+        """
+        return self._insist("GET", self.endpoint.base + "latest/" + path, None, limit, None).body
+
+    def instance_id(self) -> str:
+        """What MAAS calls the machine that it thinks is asking; NotOursError unless that is this one."""
+        found = self.get("meta-data/instance-id").decode("utf-8", "replace").strip()
+        if found != self.endpoint.system_id:
+            raise NotOursError(
+                "MAAS at {} answered for another machine ({!r} instead of {!r}).".format(
+                    self.endpoint.where, found[:60], self.endpoint.system_id
+                ),
+                200,
+                "A proxy that drops the Authorization header does this, and so does a machine deleted from MAAS.",
+            )
+        self._known = True
+        return found
+
+    def hostname(self) -> str:
+        """The machine's full host name. MetadataError when it is not one."""
+        name = self._document("meta-data/local-hostname", SMALL).decode("utf-8", "replace").strip()
+        labels = name.rstrip(".").split(".")
+        if len(name) > 253 or not all(_HOST_LABEL.match(label) for label in labels):
+            raise MetadataError(
+                "MAAS sent no usable host name ({!r}).".format(name[:80]), "Rename the machine in MAAS."
+            )
+        return name.rstrip(".")
+
+    def public_keys(self) -> PublicKeys:
+        """The SSH keys for root; lines that are no keys are named in ``dropped``. None at all is an empty tuple."""
+        try:
+            text = self._document("meta-data/public-keys", 1024 * 1024).decode("utf-8", "replace")
+        except NotThereError:
+            return PublicKeys((), ())
+        return parse_public_keys(text)
+
+    def vendor_data(self) -> bytes:
+        """vendor-data as MAAS sends it (YAML around a #cloud-config); empty when there is none."""
+        try:
+            return self._document("meta-data/vendor-data", DOCUMENT)
+        except NotThereError:
+            return b""
+
+    def user_data(self) -> Optional[bytes]:
+        """The owner's user-data, or None. **This marks the machine Deployed in MAAS**: call it last, after success.
+
+        MAAS is asked who this machine is right before, so that a wrong answer marks nobody else.
+        """
+        self.instance_id()
+        try:
+            return self.get("user-data", DOCUMENT) or None
+        except NotThereError:
+            return None
+
+    def _document(self, path: str, limit: int) -> bytes:
+        if not self._known:
+            self.instance_id()
+        return self.get(path, limit)
+
+    # Reporting
+
+    def report_start(self, phase: str, description: str, total: Optional[float] = None) -> None:
+        """Tell MAAS that a phase begins. This is what its event log shows, so let ``description`` say what is done."""
+        self.report("start", "{}/{}".format(TOP_LEVEL, phase), description, None, total)
+
+    def report_finish(self, phase: str, description: str, good: bool = True, total: Optional[float] = None) -> None:
+        """Tell MAAS that a phase ended. A failure is shown in the event log and does not change the status."""
+        name = "{}/{}".format(TOP_LEVEL, phase)
+        self.report("finish", name, description, "SUCCESS" if good else "FAIL", total)
+
+    def report_failed_deployment(self, reason: str, total: Optional[float] = None) -> None:
+        """Tell MAAS that it all failed: a machine that is being deployed becomes "Failed deployment"."""
+        self.report("finish", TOP_LEVEL, reason, "FAIL", total)
+
+    def report(
+        self, event_type: str, name: str, description: str, result: Optional[str] = None, total: Optional[float] = None
+    ) -> None:
+        """Send one event. ``name`` without a slash is a top-level event, and MAAS draws consequences from its end.
+
+        ``total`` replaces patience's total. Raises as ``get``. MAAS takes 204 for every well-formed event, also for
+        one that it drops because the token is no longer valid: success means that MAAS heard it, no more.
+        """
+        if event_type not in ("start", "progress", "finish"):
+            raise ValueError("event_type is start, progress or finish")
+        if result not in (None, "SUCCESS", "FAIL"):
+            raise ValueError("result is SUCCESS or FAIL")
+        text = self._token.redact(description)
+        if len(text) > _LONGEST_DESCRIPTION:
+            text = text[: _LONGEST_DESCRIPTION - 4] + " ..."
+        message = {
+            "event_type": event_type,
+            "origin": ORIGIN,
+            "name": name,
+            "description": text,
+            "timestamp": self._clock.time() + self.skew,
+        }  # type: Dict[str, Any]
+        if result is not None:
+            message["result"] = result
+        body = json.dumps(message, sort_keys=True).encode("ascii")
+        self._insist("POST", self.endpoint.status_path, body, SMALL, total)
+
+    # Reaching
+
+    def probe(self, timeout: float = 10.0) -> Probe:
+        """One try, to learn whether the network works. Never raises, never waits; a wrong clock costs a second try."""
+        path = self.endpoint.base + "latest/meta-data/instance-id"
+        for _ in range(2):
+            before = self.skew
+            try:
+                answer = self._once("GET", path, None, SMALL, timeout)
+            except UnreachableError as error:
+                return Probe(error.reach, error.message)
+            except MetadataError as error:
+                return Probe(ANSWERED, error.message)
+            if answer.status not in (401, 403) or abs(self.skew - before) < 60:
+                break
+        if answer.status != 200:
+            return Probe(ANSWERED, "MAAS at {} answered with status {}.".format(self.endpoint.where, answer.status))
+        if answer.body.decode("utf-8", "replace").strip() != self.endpoint.system_id:
+            return Probe(ANSWERED, "MAAS at {} answered for another machine.".format(self.endpoint.where))
+        self._known = True
+        return Probe(RIGHT, "MAAS at {} answered for this machine.".format(self.endpoint.where))
+
+    def _insist(self, method: str, path: str, body: Optional[bytes], limit: int, total: Optional[float]) -> Answer:
+        """Try until a final answer or the end of patience; the last failure is then raised."""
+        deadline = self._clock.monotonic() + (self._patience.total if total is None else total)
+        pause = self._patience.first_pause
+        corrected = False
+        while True:
+            asked = 0.0
+            before = self.skew
+            remaining = max(deadline - self._clock.monotonic(), 1.0)
+            try:
+                answer = self._once(method, path, body, limit, min(self._patience.request, remaining))
+            except UnreachableError as error:
+                failure = error  # type: MetadataError
+            else:
+                if answer.status in (200, 204):
+                    return answer
+                if answer.status in (401, 403) and not corrected and abs(self.skew - before) > 60:
+                    corrected = True  # the signature was dated by a wrong clock; the next one is right
+                    continue
+                failure = self._refusal(method, path, answer)
+                if answer.status not in (408, 409, 425, 429) and answer.status < 500:
+                    raise failure
+                asked = _retry_after(answer)
+            spread = random.uniform(0.5, 1.0)  # noqa: S311  many hosts that boot at once should not ask at once
+            wait = max(pause * spread, min(asked, self._patience.longest_pause))
+            if self._clock.monotonic() + wait >= deadline:
+                raise failure
+            self._clock.sleep(wait)
+            pause = min(pause * 2, self._patience.longest_pause)
+
+    def _once(self, method: str, path: str, body: Optional[bytes], limit: int, timeout: float) -> Answer:
+        headers = {
+            "Authorization": self._token.authorization(int(self._clock.time() + self.skew)),
+            "Accept": "*/*",
+            "User-Agent": "esxforge",
+            "Connection": "close",
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        answer = exchange(self.endpoint, Request(method, path, headers, body), timeout, limit, self._context)
+        dated = _date(answer)
+        if dated is not None:
+            self.skew = dated - self._clock.time()
+        return answer
+
+    def _refusal(self, method: str, path: str, answer: Answer) -> RefusedError:
+        """The error for an answer that is not the one wanted. MAAS's own words stay out: they can hold secrets."""
+        what = "MAAS at {} answered {} {} with status {}".format(self.endpoint.where, method, path, answer.status)
+        if answer.status == 404:
+            return NotThereError(what + ": it has nothing there.", 404)
+        if answer.status in (401, 403):
+            return RefusedError(
+                what + ": it does not accept this machine's token.",
+                answer.status,
+                "The machine may have been released or deleted in MAAS since; deploy it again.",
+            )
+        if 300 <= answer.status < 400:
+            return RefusedError(
+                what + ": redirects are not followed, they would carry the token elsewhere.", answer.status
+            )
+        return RefusedError(what + ".", answer.status, "See MAAS's own log for the reason.")
+
+
+def _date(answer: Answer) -> Optional[float]:
+    parsed = parsedate_tz(answer.headers.get("date", ""))
+    if parsed is None:
+        return None
+    try:
+        return float(mktime_tz(parsed))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _retry_after(answer: Answer) -> float:
+    value = answer.headers.get("retry-after", "")
+    return float(value) if value.isdigit() and len(value) < 6 else 0.0

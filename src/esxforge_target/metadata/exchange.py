@@ -1,0 +1,153 @@
+"""One HTTP request and its whole answer: bounded in time and size, without proxies, without redirects.
+
+``http.client`` is used directly because it never looks at ``http_proxy`` and its like: on this network MAAS is
+spoken to face to face, and a signed request must reach nobody else. That is also why a redirect is not followed:
+MAAS sends none from these paths, and following one would hand the token to whoever sent it.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from typing import Dict, Optional
+
+from esxforge_target.metadata.endpoint import Endpoint
+from esxforge_target.metadata.errors import ANSWERED, SILENCE, TooLargeError, UnreachableError
+from esxforge_target.values import Value
+
+_CHUNK = 65536
+
+
+class Request(Value):
+    """What is sent. ``headers`` hold the signature, so this prints without them."""
+
+    __slots__ = ("method", "path", "headers", "body")
+
+    def __init__(self, method: str, path: str, headers: "Dict[str, str]", body: Optional[bytes] = None) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+
+    def __repr__(self) -> str:
+        return "Request({} {})".format(self.method, self.path)
+
+
+class Answer(Value):
+    """What came back: HTTP status, headers by lower-case name, and the whole body."""
+
+    __slots__ = ("status", "headers", "body")
+
+    def __init__(self, status: int, headers: "Dict[str, str]", body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+def exchange(
+    endpoint: Endpoint, request: Request, timeout: float, limit: int, context: Optional[ssl.SSLContext] = None
+) -> Answer:
+    """Send ``request``, read the answer. All of it takes at most about ``timeout`` seconds for the connection and as
+    much again for the rest; at most ``limit`` bytes of body are taken. ``context`` verifies an https endpoint
+    (default: the system's certificate authorities).
+
+    Raises UnreachableError (with what it proves about the network) and TooLargeError.
+    """
+    if endpoint.secure:
+        checked = context or ssl.create_default_context()
+        connection = http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout, context=checked)  # type: http.client.HTTPConnection
+    else:
+        connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
+    try:
+        _connect(connection, endpoint, timeout)
+        return _talk(connection, endpoint, request, timeout, limit)
+    finally:
+        connection.close()
+
+
+def _connect(connection: http.client.HTTPConnection, endpoint: Endpoint, timeout: float) -> None:
+    try:
+        connection.connect()
+    except ssl.SSLError as error:
+        raise UnreachableError(
+            "The TLS connection to MAAS at {} failed: {}.".format(endpoint.where, error.reason or "no reason given"),
+            ANSWERED,
+            "Check MAAS's certificate and this host's clock.",
+        )
+    except ValueError as error:  # ssl.CertificateError before 3.7, names that no IDNA allows
+        raise UnreachableError("MAAS at {} cannot be used: {}.".format(endpoint.where, error), ANSWERED)
+    except ConnectionError as error:
+        raise UnreachableError(
+            "MAAS at {} refused the connection ({}).".format(endpoint.where, error.strerror or "reset"),
+            ANSWERED,
+            "The network works; check that MAAS's services run there.",
+        )
+    except socket.timeout:
+        raise UnreachableError(
+            "MAAS at {} did not answer within {:g} seconds.".format(endpoint.where, timeout),
+            SILENCE if connection.sock is None else ANSWERED,  # connected, and silent in the TLS handshake
+            "Check address, VLAN, gateway and uplink of the management network.",
+        )
+    except OSError as error:
+        raise UnreachableError(
+            "MAAS at {} cannot be reached: {}.".format(endpoint.where, error.strerror or error),
+            SILENCE,
+            "Check address, VLAN, gateway and uplink of the management network.",
+        )
+
+
+def _talk(
+    connection: http.client.HTTPConnection, endpoint: Endpoint, request: Request, timeout: float, limit: int
+) -> Answer:
+    # A time-out of the socket starts anew with every byte. The alarm bounds the whole, so nobody can hold the agent
+    # by sending a byte now and then.
+    alarm = threading.Timer(timeout, _hang_up, [connection.sock])
+    alarm.daemon = True
+    alarm.start()
+    try:
+        connection.request(request.method, request.path, body=request.body, headers=request.headers)
+        response = connection.getresponse()
+        try:
+            body = _read(response, endpoint, limit)
+        finally:
+            response.close()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, body)
+    except socket.timeout:
+        raise UnreachableError(
+            "MAAS at {} took the connection and then said nothing for {:g} seconds.".format(endpoint.where, timeout),
+            ANSWERED,
+        )
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise UnreachableError(
+            "MAAS at {} broke off in the middle of an answer ({}).".format(endpoint.where, type(error).__name__),
+            ANSWERED,
+        )
+    finally:
+        alarm.cancel()
+
+
+def _hang_up(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is closed already
+
+
+def _read(response: http.client.HTTPResponse, endpoint: Endpoint, limit: int) -> bytes:
+    taken = bytearray()
+    while True:
+        data = response.read(_CHUNK)
+        if not data:
+            break
+        taken += data
+        if len(taken) > limit:
+            raise TooLargeError(
+                "MAAS at {} sent more than {} bytes for one answer; the rest was not read.".format(
+                    endpoint.where, limit
+                ),
+                "Make the document smaller; put large files on a datastore or a web server.",
+            )
+    if response.length:  # what is still missing from Content-Length
+        raise http.client.IncompleteRead(bytes(taken), response.length)
+    return bytes(taken)

@@ -1,0 +1,23 @@
+"""Run by old Pythons in a child process: a deployment's talk with MAAS, from the first look to user-data.
+
+Arguments: the status endpoint and the file that holds the token (never an argument). Python 3.5 syntax.
+"""
+
+import json
+import sys
+
+from esxforge_target.metadata import MetadataClient, Token, parse_endpoint
+
+
+def main(endpoint: str, token_file: str) -> None:
+    with open(token_file) as stream:  # noqa: PTH123  as on the target
+        token = Token.from_config(json.load(stream))
+    client = MetadataClient(parse_endpoint(endpoint), token)
+    print(client.probe().reach)
+    client.report_start("network", "Setting up the network f\u00fcr esx01")
+    print(client.instance_id(), client.hostname(), len(client.public_keys().keys), len(client.vendor_data()))
+    client.report_finish("network", "done")
+    print((client.user_data() or b"").decode("ascii"))
+
+
+main(*sys.argv[1:])
