@@ -274,8 +274,8 @@ def test_a_kickstart_brought_by_the_iso_is_removed_with_a_notice() -> None:
     assert lines_that_differ(data, cfg.to_bytes()) == [b"kernelopt=runweasel"]
     assert notices == [
         (
-            "boot.cfg of the ISO already carried the kernel option ks=file://etc/vmware/weasel/ks.cfg: it was removed, as "
-            "the image must not install unattended before it is personalised."
+            "boot.cfg of the ISO already carried the kernel option ks=file://etc/vmware/weasel/ks.cfg: it was removed, "
+            "as the image must not install unattended before it is personalised."
         ),
         "boot.cfg of the ISO lacked the kernel option runweasel, which starts the installer: added.",
     ]
