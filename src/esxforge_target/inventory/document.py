@@ -1,0 +1,126 @@
+"""The inventory as one JSON document: logged by the agent, read by ``esxforge plan --inventory``."""
+
+import json
+
+from esxforge_target.documents import NUMBER, TEXT, TEXTS, TRUTH, Builder, Schema, Shape, plain
+from esxforge_target.errors import FormatError
+from esxforge_target.inventory.model import (
+    Device,
+    Extent,
+    FileSystem,
+    Inventory,
+    Ipv6Address,
+    PartitionEntry,
+    PartitionTable,
+    PhysicalNic,
+    PortGroup,
+    Release,
+    RouteEntry,
+    Team,
+    Vmk,
+    VSwitch,
+)
+
+VERSION = 1
+_HINT = "Take the whole inventory from the log of a host's agent, as one JSON object."
+_SCHEMA = {
+    Release: {"version": TEXT, "build": TEXT},
+    PhysicalNic: {"name": TEXT, "mac": TEXT, "driver": TEXT, "link_up": TRUTH, "mtu": NUMBER},
+    Team: {"load_balancing": TEXT, "active": TEXTS, "standby": TEXTS},
+    VSwitch: {"name": TEXT, "mtu": NUMBER, "uplinks": TEXTS, "team": Shape(Team)},
+    PortGroup: {"name": TEXT, "vswitch": TEXT, "vlan_id": NUMBER, "overrides_team": TRUTH},
+    Ipv6Address: {"address": TEXT, "prefix_length": NUMBER, "origin": TEXT},
+    Vmk: {
+        "name": TEXT,
+        "mac": TEXT,
+        "port_group": TEXT,
+        "netstack": TEXT,
+        "mtu": NUMBER,
+        "ipv4": TEXT,
+        "address": TEXT,
+        "prefix_length": NUMBER,
+        "dhcp_dns": TRUTH,
+        "ipv6_enabled": TRUTH,
+        "dhcp6": TRUTH,
+        "router_advertisements": TRUTH,
+        "ipv6_addresses": Shape(Ipv6Address, many=True),
+        "tags": TEXTS,
+    },
+    RouteEntry: {"network": TEXT, "gateway": TEXT, "interface": TEXT, "source": TEXT},
+    PartitionEntry: {"number": NUMBER, "first": NUMBER, "last": NUMBER, "type_guid": TEXT},
+    PartitionTable: {
+        "label": TEXT,
+        "sectors": NUMBER,
+        "sector_size": NUMBER,
+        "last_usable": NUMBER,
+        "partitions": Shape(PartitionEntry, many=True),
+    },
+    Device: {
+        "name": TEXT,
+        "path": TEXT,
+        "size": NUMBER,
+        "vendor": TEXT,
+        "model": TEXT,
+        "boot": TRUTH,
+        "local": TRUTH,
+        "ssd": TRUTH,
+        "stamps": TEXTS,
+        "table": Shape(PartitionTable, optional=True),
+    },
+    Extent: {"volume": TEXT, "uuid": TEXT, "number": NUMBER, "device": TEXT, "partition": NUMBER},
+    FileSystem: {
+        "name": TEXT,
+        "uuid": TEXT,
+        "mount_point": TEXT,
+        "kind": TEXT,
+        "mounted": TRUTH,
+        "size": NUMBER,
+        "free": NUMBER,
+    },
+    Inventory: {
+        "release": Shape(Release),
+        "nics": Shape(PhysicalNic, many=True),
+        "vswitches": Shape(VSwitch, many=True),
+        "port_groups": Shape(PortGroup, many=True),
+        "vmks": Shape(Vmk, many=True),
+        "routes": Shape(RouteEntry, many=True),
+        "name_servers": TEXTS,
+        "search_domains": TEXTS,
+        "devices": Shape(Device, many=True),
+        "extents": Shape(Extent, many=True),
+        "file_systems": Shape(FileSystem, many=True),
+        "boot_bank_device": TEXT,
+    },
+}  # type: Schema
+
+
+def to_json(inventory: Inventory) -> str:
+    """The document: one JSON object with its version, keys in order, ending in a newline."""
+    return json.dumps({"version": VERSION, "inventory": plain(inventory)}, indent=1, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> Inventory:
+    """Read a document back. Raises ``FormatError`` that names every field that is missing or wrong."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise FormatError("The inventory is no JSON: {}.".format(error), _HINT)
+    if not isinstance(document, dict):
+        raise FormatError("The inventory must be a JSON object.", _HINT)
+    if document.get("version") != VERSION:
+        raise FormatError(
+            "The inventory has the version {!r}; this esxforge reads version {}.".format(
+                document.get("version"), VERSION
+            ),
+            "Use the esxforge that built the image of that host.",
+        )
+    builder = Builder(_SCHEMA)
+    inventory = builder.build(Inventory, document.get("inventory"), "inventory")
+    if builder.problems:
+        raise FormatError("The inventory cannot be used:\n{}".format("\n".join(builder.problems)), _HINT)
+    assert isinstance(inventory, Inventory)  # noqa: S101  # for the type checker
+    if inventory.release.major < 6:
+        raise FormatError(
+            "The inventory is of release {!r}; ESXi 6.5 to 9 can be planned.".format(inventory.release.version), _HINT
+        )
+    return inventory

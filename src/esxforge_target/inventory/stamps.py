@@ -1,0 +1,124 @@
+"""The stamps of a host's disks: the GPT disk GUIDs in their first sectors.
+
+A dead or reserved LUN blocks whoever reads it, so a child reads, and is left behind where it hangs. Facts: ESXi shows
+its disks as files in one folder; ``vml.*`` are symlinks to them and ``NAME:N`` their partitions.
+"""
+
+import base64
+import os
+import re
+import select
+import stat
+import subprocess
+import sys
+import time
+from typing import Dict, List, Set, Tuple
+
+from esxforge_target.formats.gpt_disk import stamps_in
+
+DEVICES = "/vmfs/devices/disks"
+# Raw disks take aligned reads only; this much holds a GPT header for either sector size.
+READ_BYTES = 65536
+_CHILD = """
+import base64, os, sys
+for name in sys.stdin.read().split("\\0"):
+    try:
+        handle = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY)
+        try:
+            data = os.read(handle, int(sys.argv[2]))
+        finally:
+            os.close(handle)
+    except OSError:
+        data = b""
+    sys.stdout.write(base64.b64encode(data[:8192]).decode("ascii") + "\\n")
+    sys.stdout.flush()
+"""
+
+
+class DeviceFolder:
+    """The folder of disks. ``seconds`` is the time that one disk may take to answer."""
+
+    def __init__(self, path: str = DEVICES, seconds: float = 15.0) -> None:
+        self.path = path
+        self._seconds = seconds
+
+    def names(self) -> List[str]:
+        """The disks, each once: no symlinks, no partitions."""
+        seen = set()  # type: Set[Tuple[int, int]]
+        found = []
+        try:
+            entries = sorted(os.listdir(self.path))
+        except OSError:
+            return []
+        for name in entries:
+            if re.search(r":[0-9]+\Z", name):
+                continue
+            try:
+                status = os.lstat(os.path.join(self.path, name))
+            except OSError:
+                continue
+            if stat.S_ISLNK(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                continue
+            is_node = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
+            identity = (-1, status.st_rdev) if is_node and status.st_rdev else (status.st_dev, status.st_ino)
+            if identity not in seen:
+                seen.add(identity)
+                found.append(name)
+        return found
+
+    def stamps(self) -> Dict[str, Tuple[str, ...]]:
+        """The stamps of each disk that answers, as lower-case GUIDs; a disk without a GPT has none."""
+        found = {}  # type: Dict[str, Tuple[str, ...]]
+        for name, data in self._first_bytes(self.names()).items():
+            found[name] = tuple(sorted({str(stamp.disk_guid) for stamp in stamps_in(data)}))
+        return found
+
+    def _first_bytes(self, names: List[str]) -> Dict[str, bytes]:
+        read = {}  # type: Dict[str, bytes]
+        waiting = list(names)
+        while waiting:
+            answers = self._one_child(waiting)
+            read.update(zip(waiting, answers))
+            # The disk after the last answer is the one that hangs: go on behind it.
+            waiting = waiting[len(answers) + 1 :]
+        return read
+
+    def _one_child(self, names: List[str]) -> List[bytes]:
+        child = subprocess.Popen(
+            [sys.executable or "python", "-c", _CHILD, self.path, str(READ_BYTES)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert child.stdin is not None  # noqa: S101  # for the type checker
+        assert child.stdout is not None  # noqa: S101  # for the type checker
+        try:
+            try:
+                child.stdin.write("\0".join(names).encode("utf-8"))
+                child.stdin.close()
+            except OSError:
+                pass  # it ended already; it has no answers then
+            return self._answers(child.stdout.fileno(), len(names))
+        finally:
+            child.stdout.close()
+            child.kill()
+            # A child that hangs in the kernel cannot be waited for: it ends when the disk answers or fails.
+            try:
+                child.wait(2)
+            except subprocess.TimeoutExpired:
+                pass
+
+    def _answers(self, handle: int, count: int) -> List[bytes]:
+        text = b""
+        last = time.monotonic()
+        while text.count(b"\n") < count:
+            left = last + self._seconds - time.monotonic()
+            if left <= 0 or not select.select([handle], [], [], left)[0]:
+                break
+            data = os.read(handle, READ_BYTES)
+            if not data:
+                break
+            if b"\n" in data:
+                last = time.monotonic()
+            text += data
+        return [base64.b64decode(line) for line in text.split(b"\n")[:-1]]

@@ -1,0 +1,110 @@
+"""What a host's storage is: disks with their stamps, partitions of those that matter, datastores, file systems."""
+
+import re
+from typing import Dict, Iterable, Optional, Tuple
+
+from esxforge_target.commands import Runner
+from esxforge_target.esxcli import Esxcli
+from esxforge_target.inventory.model import Device, Extent, FileSystem, PartitionEntry, PartitionTable
+from esxforge_target.inventory.stamps import DEVICES
+
+MEBIBYTE = 1 << 20
+
+
+def read_devices(
+    runner: Runner, esxcli: Esxcli, stamps: Dict[str, Tuple[str, ...]], wanted_stamps: Iterable[str]
+) -> Tuple[Device, ...]:
+    """The disks. Partition tables are read of the boot disk and of disks that carry one of ``wanted_stamps``."""
+    sought = {stamp.lower() for stamp in wanted_stamps}
+    devices = []
+    for record in esxcli.records("storage core device list"):
+        name = record.text("device", "name") or record.text("devfspath").rpartition("/")[2]
+        if record.text("devicetype") not in ("", "Direct-Access"):
+            continue
+        device = Device(
+            name,
+            record.text("devfspath") or "{}/{}".format(DEVICES, name),
+            record.number("size") * MEBIBYTE,
+            record.text("vendor"),
+            record.text("model"),
+            record.truth("isbootdevice"),
+            record.truth("islocal"),
+            record.truth("isssd"),
+            stamps.get(name, ()),
+        )
+        if device.boot or sought.intersection(device.stamps):
+            device = device.replace(table=read_table(runner, device))
+        devices.append(device)
+    return tuple(devices)
+
+
+def read_table(runner: Runner, device: Device) -> Optional[PartitionTable]:
+    """The partition table of a disk, None where partedUtil reads none. Two short processes."""
+    listing = runner.run(["partedUtil", "getptbl", device.path])
+    usable = runner.run(["partedUtil", "getUsableSectors", device.path])
+    if listing.status != 0:
+        return None
+    return parse_table(listing.stdout, usable.stdout if usable.status == 0 else "", device.size)
+
+
+def parse_table(listing: str, usable: str, size: int) -> Optional[PartitionTable]:
+    """The output of ``partedUtil getptbl`` and ``getUsableSectors``; ``size`` of the disk in bytes.
+
+    Shape (tests/data/esxi/partedUtil-getptbl.txt): the label, then cylinders, heads, sectors a track and all sectors,
+    then a line for each partition: number, first, last, type GUID, type name, attribute.
+    """
+    lines = [line.split() for line in listing.splitlines() if line.strip()]
+    lines = [line for line in lines if line[0].isdigit() or line[0] in ("gpt", "msdos", "unknown")]
+    if len(lines) < 2 or len(lines[0]) != 1 or len(lines[1]) != 4:
+        return None
+    sectors = int(lines[1][3])
+    partitions = [
+        PartitionEntry(int(line[0]), int(line[1]), int(line[2]), line[3].upper())
+        for line in lines[2:]
+        if len(line) >= 4 and all(word.isdigit() for word in line[:3])
+    ]
+    sector_size = 4096 if sectors and size // sectors >= 2048 else 512
+    words = usable.split()
+    entries = -(-16384 // sector_size)
+    last = int(words[1]) if len(words) == 2 and words[1].isdigit() else sectors - 2 - entries
+    return PartitionTable(lines[0][0], sectors, sector_size, last, tuple(partitions))
+
+
+def read_extents(esxcli: Esxcli) -> Tuple[Extent, ...]:
+    """The extents of all VMFS datastores."""
+    return tuple(
+        Extent(
+            record.text("volumename"),
+            record.text("vmfsuuid"),
+            record.number("extentnumber"),
+            record.text("devicename"),
+            record.number("partition"),
+        )
+        for record in esxcli.records("storage vmfs extent list")
+    )
+
+
+def read_file_systems(esxcli: Esxcli) -> Tuple[FileSystem, ...]:
+    """All file systems that the host knows."""
+    return tuple(
+        FileSystem(
+            record.text("volumename"),
+            record.text("uuid"),
+            record.text("mountpoint"),
+            record.text("type"),
+            record.truth("mounted"),
+            record.number("size"),
+            record.number("free"),
+        )
+        for record in esxcli.records("storage filesystem list")
+    )
+
+
+def read_boot_bank_device(runner: Runner) -> str:
+    """The disk on which the running boot bank lies; empty where ``vmkfstools -P`` does not tell."""
+    result = runner.run(["vmkfstools", "-P", "/bootbank"])
+    if result.status != 0:
+        return ""
+    _, _, spanned = result.stdout.partition("Partitions spanned")
+    match = re.search(r"^\s+(\S+):[0-9]+\s*$", spanned, re.MULTILINE)
+    return match.group(1) if match else ""
