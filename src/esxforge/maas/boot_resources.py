@@ -1,0 +1,154 @@
+"""MAAS's images ("boot resources") as data, and the requests that read and change them.
+
+Source: canonical/maas ``src/maasserver/api/boot_resources.py`` and ``src/maasserver/forms/__init__.py``
+(BootResourceForm), read at 2.5, 3.4, 3.5, 3.6, 3.7.3 and on the way to 3.8.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from esxforge.errors import MaasError
+from esxforge.maas.client import Client
+from esxforge.maas.failures import RefusedError, TransientError
+
+FILETYPE = "ddgz"
+STORED_FILETYPE = "root-dd.gz"
+_Model = TypeVar("_Model")
+_UPLOAD_URI = re.compile(r"/api/2\.0/(boot-resources/\d+/upload/\d+/)$")
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ResourceFile(_Answer):
+    """One file of a set. ``size`` in bytes is what it will be when whole. ``upload_uri`` is there while it is not.
+
+    Its ``progress`` is left out on purpose: up to MAAS 3.4 it is the reciprocal of what it should be.
+    """
+
+    filename: str
+    filetype: str
+    sha256: str
+    size: int
+    complete: bool
+    upload_uri: str | None = None
+
+    @property
+    def upload_path(self) -> str:
+        """Where chunks go, below ``/api/2.0/``. Only the path is taken from the answer, never a host."""
+        match = _UPLOAD_URI.search(self.upload_uri or "")
+        if match is None:
+            raise MaasError("MAAS gives no place to upload this image to.", "esxforge images list shows what it has.")
+        return match[1]
+
+
+class ResourceSet(_Answer):
+    """One version of an image. ``progress`` is in percent, over all regions; None once it is complete."""
+
+    version: str
+    size: int
+    complete: bool
+    progress: float | None = None
+    files: dict[str, ResourceFile]
+
+
+class BootResource(_Answer):
+    """An image. ``sets`` is empty in lists: MAAS leaves it out there."""
+
+    id: int
+    type: str
+    name: str
+    architecture: str
+    title: str | None = None
+    last_deployed: str | None = None
+    sets: dict[str, ResourceSet] = {}
+
+    @property
+    def newest(self) -> ResourceSet | None:
+        """The newest set that still has files: MAAS keeps older ones listed, emptied."""
+        filled = [entry for entry in self.sets.values() if entry.files]
+        return max(filled, key=lambda entry: version_order(entry.version), default=None)
+
+    def holds(self, sha256: str) -> bool:
+        """Whether any set has a file, whole or not, of these bytes."""
+        return any(file.sha256 == sha256 for entry in self.sets.values() for file in entry.files.values())
+
+
+def version_order(version: str) -> tuple[str, int]:
+    """What sets are ordered by: the date, then the number after it. ``20261123.10`` comes after ``20261123.9``."""
+    date, _, index = version.partition(".")
+    return date, int(index) if index.isdecimal() else 0
+
+
+class BootResources:
+    """The images of one MAAS. Reading is repeated on transient failures; what changes something is sent once."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self, kind: str = "uploaded") -> list[BootResource]:
+        """Images without their sets; ``kind`` is ``uploaded``, ``synced`` or ``all``."""
+        query = None if kind == "all" else {"type": kind}
+        answer = self._client.patiently(lambda: self._client.json("GET", "boot-resources/", query=query))
+        return _checked(TypeAdapter(list[BootResource]), answer)
+
+    def get(self, identifier: int) -> BootResource | None:
+        """One image with its sets, or None where MAAS has none of this number."""
+        try:
+            answer = self._client.patiently(lambda: self._client.json("GET", f"boot-resources/{identifier}/"))
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+        return _checked(TypeAdapter(BootResource), answer)
+
+    def create(self, *, name: str, title: str, architecture: str, sha256: str, size: int) -> BootResource:
+        """Announce an image, sent once; what MAAS held under this name and architecture loses its files."""
+        fields = {
+            "name": name,
+            "title": title,
+            "architecture": architecture,
+            "filetype": FILETYPE,
+            "sha256": sha256,
+            "size": str(size),
+        }
+        return _checked(TypeAdapter(BootResource), self._client.json("POST", "boot-resources/", fields=fields))
+
+    def put(self, upload_path: str, chunk: bytes) -> None:
+        """Append a chunk, sent once. MAAS appends to what it has: there is no offset in the request."""
+        self._client.request("PUT", upload_path, content=chunk)
+
+    def delete(self, identifier: int) -> bool:
+        """Delete an image; False where MAAS has none of this number. A lost answer is settled by looking again."""
+        count = 0
+        while True:
+            try:
+                self._client.request("DELETE", f"boot-resources/{identifier}/")
+            except TransientError as error:  # noqa: PERF203 - to try again is what this loop is for
+                count += 1
+                self._client.pause(count, error)
+                if self.get(identifier) is None:
+                    return True
+            except RefusedError as error:
+                # MAAS answers 500 for an image that is not there (seen with 3.6.5).
+                if error.status == 404 or "does not exist" in error.answer:
+                    return False
+                raise
+            else:
+                return True
+
+
+def _checked(adapter: TypeAdapter[_Model], answer: object) -> _Model:
+    try:
+        return adapter.validate_python(answer)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "answer"
+        raise MaasError(
+            f"MAAS's answer is not what esxforge knows: “{place}” is missing or odd.",
+            "Check that the address is MAAS's; if it is, this version of MAAS may be too new or too old for esxforge.",
+        ) from None

@@ -1,0 +1,194 @@
+"""One request to MAAS: signed, bounded, and with every failure turned into words that hold no secret."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx2
+
+from esxforge import __version__, events
+from esxforge.errors import MaasError
+from esxforge.maas import failures
+from esxforge.maas.auth import OAuth1Plaintext
+from esxforge.maas.connection import Connection, tls_context
+from esxforge.maas.failures import TransientError
+from esxforge.maas.redact import Redactor
+from esxforge.maas.retry import Backoff, parse_retry_after
+
+_LONGEST_ANSWER = 32 << 20
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What MAAS answered to a request that it took: a status of 2xx, and text."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a client needs of the world; tests put their own in its place.
+
+    ``clock`` gives seconds since 1970, ``sleep`` waits for seconds; ``transport`` None means real sockets.
+    """
+
+    transport: httpx2.BaseTransport | None = None
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class Client:
+    """A MAAS that can be asked. Use it as a context manager, so that its connections are closed.
+
+    No redirect is followed and no address from an answer is used: the key goes to the given address only.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        listener: events.Listener = events.ignore,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self.connection = connection
+        self._surroundings = surroundings or Surroundings()
+        self._listener = listener
+        self._redactor = Redactor(connection.key)
+        self._reached = False
+        self._auth = OAuth1Plaintext(connection.key, self._surroundings.clock)
+        self._http = httpx2.Client(
+            base_url=connection.api,
+            verify=tls_context(connection),
+            transport=self._surroundings.transport,
+            timeout=httpx2.Timeout(connection.timeout, connect=min(15.0, connection.timeout)),
+            headers={"User-Agent": f"esxforge/{__version__}", "Accept": "application/json, text/plain"},
+        )
+        if connection.insecure and connection.url.startswith("https:"):
+            listener(
+                events.Notice(
+                    "the TLS certificate of MAAS is not checked: anyone in between can read the API key.", warning=True
+                )
+            )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        signed: bool = True,
+    ) -> Answer:
+        """Send one request, once, to ``path`` below ``/api/2.0/``, with form ``fields`` (multipart) or ``content``.
+
+        Raises TransientError or RefusedError (:mod:`esxforge.maas.failures`), or MaasError where something else than
+        a MAAS answers.
+        """
+        try:
+            with self._http.stream(
+                method,
+                path,
+                params=query,
+                files=[(name, (None, value)) for name, value in fields.items()] if fields else None,
+                content=content,
+                headers={"Content-Type": "application/octet-stream"} if content is not None else None,
+                auth=self._auth if signed else None,
+            ) as response:
+                text = self._read(response)
+        except httpx2.HTTPError as error:
+            raise failures.from_transport(
+                error, self.connection.url, self.connection.timeout, self._redactor.clean(str(error)).rstrip(".")
+            ) from error
+        self._judge(response, text)
+        self._reached = True
+        return Answer(response.status_code, text)
+
+    def json(self, method: str, path: str, **arguments: Any) -> Any:
+        """Send one request, once, and return the JSON of the answer. Raises as :meth:`request`."""
+        answer = self.request(method, path, **arguments)
+        try:
+            return json.loads(answer.text)
+        except ValueError:
+            raise TransientError(
+                f"MAAS at {self.connection.url} gave an answer that is cut short or is no JSON.",
+                "Check the network and the proxies between here and MAAS.",
+                answered=True,
+            ) from None
+
+    def patiently(self, call: Callable[[], _Result]) -> _Result:
+        """The result of ``call``, repeated while it fails transiently; only for what may safely be done twice."""
+        count = 0
+        while True:
+            try:
+                return call()
+            except TransientError as error:  # noqa: PERF203 - to try again is what this loop is for
+                count += 1
+                self.pause(count, error)
+
+    def pause(self, count: int, error: TransientError) -> None:
+        """Wait after the ``count``-th transient failure in a row, or raise when there is no sense in waiting on.
+
+        An address at which nothing has answered yet is taken for a wrong one: that is told at once.
+        """
+        backoff = self._surroundings.backoff
+        if not (self._reached or error.answered):
+            raise error
+        if count >= backoff.attempts:
+            raise MaasError(
+                f"{error.message} This was tried {count} times.",
+                "Whatever MAAS has received is kept: once it answers again, the same command goes on from there.",
+            ) from error
+        seconds = backoff.wait(count, error.retry_after)
+        self._listener(
+            events.Notice(f"{error.message} Trying again in {seconds:g} s ({count} of {backoff.attempts - 1}).")
+        )
+        self._surroundings.sleep(seconds)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._surroundings.sleep(seconds)
+
+    def clean(self, text: str) -> str:
+        """Text from a server, fit to be shown: short, without secrets."""
+        return self._redactor.clean(text)
+
+    def _read(self, response: httpx2.Response) -> str:
+        content = bytearray()
+        for part in response.iter_bytes():
+            content += part
+            if len(content) > _LONGEST_ANSWER:
+                raise failures.wrong_url(self.connection.url, "its answer does not end")
+        return content.decode("utf-8", "replace")
+
+    def _judge(self, response: httpx2.Response, text: str) -> None:
+        status, url = response.status_code, self.connection.url
+        # MAAS labels plain text as HTML now and then, so the text decides, not its label.
+        html = text.lstrip()[:1] == "<"
+        if status in failures.TRANSIENT_STATUS:
+            raise TransientError(
+                f"MAAS at {url} {failures.TRANSIENT_STATUS[status]} ({status}).",
+                "Wait a little, then give the same command again.",
+                retry_after=parse_retry_after(response.headers.get("Retry-After"), self._surroundings.clock()),
+                answered=True,
+            )
+        if not 200 <= status < 300:
+            location = self.clean(response.headers.get("Location", ""))
+            raise failures.from_answer(status, self.clean(text), html=html, url=url, location=location)
+        if html:
+            raise failures.wrong_url(url, "a web page answers")

@@ -1,0 +1,78 @@
+"""Where a MAAS is, and how to trust and address it."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from esxforge.errors import MaasError
+from esxforge.maas.auth import ApiKey
+
+_API_TAIL = re.compile(r"/api/[0-9.]+$")
+_URL_HINT = "It looks like http://maas.example.com:5240/MAAS; MAAS listens on port 5240, or 5443 with TLS."
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A MAAS and the person's key for it.
+
+    ``url`` is the address up to and with ``/MAAS``, see :func:`base_url`. ``ca_file``, or ``ca_certificates`` (PEM),
+    are trusted instead of the system's authorities. ``insecure`` checks no certificate. ``timeout`` is the longest
+    wait for an answer in seconds; it is long because MAAS hashes the whole image before it answers the last chunk.
+    ``profile`` is the name of the maas CLI's profile that this came from, if any.
+    """
+
+    url: str
+    key: ApiKey = field(repr=False)
+    ca_file: Path | None = None
+    ca_certificates: str | None = field(default=None, repr=False)
+    insecure: bool = False
+    timeout: float = 300.0
+    profile: str | None = None
+
+    @property
+    def api(self) -> str:
+        """The address of the REST interface, with a slash at its end."""
+        return f"{self.url}/api/2.0/"
+
+
+def base_url(text: str) -> str:
+    """The address of a MAAS, from what people write: with or without ``/MAAS``, a slash, or ``/api/2.0/`` at the end.
+
+    A path other than these is kept: MAAS may stand behind a reverse proxy. Raises MaasError.
+    """
+    try:
+        url = httpx2.URL(text.strip())
+    except httpx2.InvalidURL as error:
+        raise MaasError("The address of MAAS is not a URL.", _URL_HINT) from error
+    if url.userinfo:
+        raise MaasError(
+            "The address of MAAS holds a user name or password.",
+            "MAAS takes an API key instead: --api-key-file, MAAS_API_KEY, or a profile of the maas CLI.",
+        )
+    if url.scheme not in ("http", "https") or not url.host:
+        raise MaasError(f"“{text.strip()}” is not the http or https address of a MAAS.", _URL_HINT)
+    if url.query or url.fragment:
+        raise MaasError(f"“{text.strip()}” holds more than an address: leave out what follows “?” or “#”.", _URL_HINT)
+    path = _API_TAIL.sub("", url.path.rstrip("/")).rstrip("/") or "/MAAS"
+    return str(url.copy_with(path=path))
+
+
+def tls_context(connection: Connection) -> ssl.SSLContext | bool:
+    """What httpx2 takes as ``verify``: trust as the connection says. Raises MaasError for an unusable CA file."""
+    if connection.insecure:
+        return False
+    if connection.ca_file is None and connection.ca_certificates is None:
+        return True
+    origin = f"The CA file {connection.ca_file}" if connection.ca_file else "The CA certificate in the profile"
+    try:
+        if connection.ca_file is not None:
+            return ssl.create_default_context(cafile=str(connection.ca_file))
+        return ssl.create_default_context(cadata=connection.ca_certificates)
+    except (OSError, ValueError) as error:
+        reason = "it is not a PEM certificate" if isinstance(error, ssl.SSLError | ValueError) else error.strerror
+        raise MaasError(f"{origin} cannot be used: {reason}.", "Give the certificate authority as PEM.") from error

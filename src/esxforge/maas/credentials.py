@@ -1,0 +1,127 @@
+"""Where the API key comes from: a file, the environment, or a profile of the ``maas`` CLI. Never an argument."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esxforge.errors import MaasError
+from esxforge.maas.auth import KEY_HINT, ApiKey
+from esxforge.maas.connection import Connection, base_url
+
+_WAYS = (
+    "Give --maas-url and --api-key-file, set MAAS_URL and MAAS_API_KEY, or log in with the maas CLI "
+    "(maas login PROFILE URL) and give --profile."
+)
+_LONGEST_KEY_FILE = 4096
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the person said on the command line; None where they said nothing."""
+
+    profile: str | None = None
+    maas_url: str | None = None
+    api_key_file: Path | None = None
+    ca_file: Path | None = None
+    insecure: bool = False
+    timeout: float = 300.0
+
+
+def find_connection(wanted: Wanted, environment: Mapping[str, str], home: Path) -> Connection:
+    """The connection that the command line, the environment and the profiles in ``home`` give, in this order.
+
+    A profile that is named wins over the environment; the only profile there is serves when nothing else is said.
+    Raises MaasError saying what is missing.
+    """
+    url, key_text = wanted.maas_url or environment.get("MAAS_URL"), environment.get("MAAS_API_KEY")
+    if wanted.profile is not None:
+        if wanted.maas_url or wanted.api_key_file:
+            raise MaasError("--profile and --maas-url or --api-key-file say two different things.", "Leave one out.")
+        return _from_profile(wanted, wanted.profile, home)
+    if not url and not wanted.api_key_file and not key_text:
+        return _from_profile(wanted, None, home)
+    if not url:
+        raise MaasError("There is an API key, but the address of MAAS is missing.", "Give --maas-url or set MAAS_URL.")
+    if wanted.api_key_file is not None:
+        key = ApiKey.parse(_read_key_file(wanted.api_key_file), f"the file {wanted.api_key_file}")
+    elif key_text:
+        key = ApiKey.parse(key_text, "the variable MAAS_API_KEY")
+    else:
+        raise MaasError("The address of MAAS is known, but there is no API key.", _WAYS)
+    return Connection(base_url(url), key, ca_file=wanted.ca_file, insecure=wanted.insecure, timeout=wanted.timeout)
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether other users of this machine can read the key file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return path.is_file() and bool(status.st_mode & 0o044)
+
+
+def _read_key_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_KEY_FILE + 1)
+        return content.decode("ascii") if len(content) <= _LONGEST_KEY_FILE else ""
+    except OSError as error:
+        raise MaasError(f"The API key file {path} cannot be read: {error.strerror}.", KEY_HINT) from error
+    except UnicodeDecodeError:
+        return ""  # which is no key: the caller says so
+
+
+def profile_databases(home: Path) -> list[Path]:
+    """Where the maas CLI keeps its profiles: from a Debian package, or in the home directory that the snap sees."""
+    return [home / ".maascli.db", home / "snap" / "maas" / "current" / ".maascli.db"]
+
+
+def _from_profile(wanted: Wanted, name: str | None, home: Path) -> Connection:
+    profiles: dict[str, Mapping[str, Any]] = {}
+    for database in reversed(profile_databases(home)):
+        profiles.update(_read_profiles(database))
+    if name is None:
+        if len(profiles) != 1:
+            known = f" The maas CLI has several profiles: {', '.join(sorted(profiles))}." if profiles else ""
+            raise MaasError(f"Which MAAS, and with which API key?{known}", _WAYS)
+        name = next(iter(profiles))
+    if name not in profiles:
+        known = ", ".join(sorted(profiles)) or "none"
+        raise MaasError(f"The maas CLI has no profile “{name}” here; there are: {known}.", "maas login PROFILE URL")
+    profile = profiles[name]
+    url, parts, certificates = profile.get("url"), profile.get("credentials"), profile.get("cacerts")
+    if not isinstance(url, str):
+        raise MaasError(f"The profile “{name}” of the maas CLI holds no address.", f"maas login {name} URL")
+    if not parts:
+        raise MaasError(f"The profile “{name}” of the maas CLI is logged in without a key.", f"maas login {name} {url}")
+    text = ":".join(map(str, parts)) if isinstance(parts, list) else str(parts)
+    return Connection(
+        base_url(url),
+        ApiKey.parse(text, f"the profile “{name}”"),
+        ca_file=wanted.ca_file,
+        ca_certificates=certificates if isinstance(certificates, str) and certificates else None,
+        insecure=wanted.insecure,
+        timeout=wanted.timeout,
+        profile=name,
+    )
+
+
+def _read_profiles(path: Path) -> dict[str, Mapping[str, Any]]:
+    """The profiles by name, read without writing or locking for long. Source: canonical/maas src/maascli/config.py."""
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+            rows = database.execute("SELECT name, data FROM profiles").fetchall()
+        profiles = {str(name): json.loads(data) for name, data in rows}
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        # The error's text may quote what it could not parse, and that holds a key.
+        kind = str(error) if isinstance(error, sqlite3.Error) else "an entry is not JSON"
+        raise MaasError(f"The profiles of the maas CLI in {path} cannot be read: {kind}.", _WAYS) from None
+    return {name: profile for name, profile in profiles.items() if isinstance(profile, dict)}

@@ -1,0 +1,55 @@
+"""What MAAS holds of an image, in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from esxforge.errors import MaasError
+from esxforge.maas.boot_resources import STORED_FILETYPE, BootResource, ResourceFile
+
+
+@dataclass(frozen=True)
+class Holding:
+    """The file with these bytes in the newest set of an image.
+
+    ``received`` counts the bytes that the region has which takes the upload; ``progress`` is MAAS's own figure, in
+    percent over all regions. ``complete`` means that every region has all of it.
+    """
+
+    resource: BootResource
+    version: str
+    file: ResourceFile
+    complete: bool
+    progress: float
+    received: int
+
+    @property
+    def sha256(self) -> str:
+        """The hash that MAAS will compare with."""
+        return self.file.sha256
+
+
+def holding_of(resource: BootResource, sha256: str, regions: int) -> Holding | None:
+    """What the newest set with files holds of these bytes; None where it holds something else, which is replaced.
+
+    Raises MaasError where MAAS's progress is no whole number of bytes: then no offset is to be trusted.
+    """
+    newest = resource.newest
+    if newest is None:
+        return None
+    file = next((f for f in newest.files.values() if (f.sha256, f.filetype) == (sha256, STORED_FILETYPE)), None)
+    if file is None:
+        return None
+    if file.complete:
+        return Holding(resource, newest.version, file, True, 100.0, file.size)
+    # The set's progress, not the file's: see ResourceFile.
+    progress = newest.progress if newest.progress is not None else 0.0
+    exact = progress * file.size * regions / 100
+    received = round(exact)
+    if len(newest.files) != 1 or abs(exact - received) > 0.01 or not 0 <= received <= file.size * regions:
+        raise MaasError(
+            f"MAAS says that it has {progress!r} % of {resource.name}: that is no whole number of bytes, "
+            "so it is not known where to go on.",
+            f"Start from nothing: esxforge images delete {resource.id}, then give the same command again.",
+        )
+    return Holding(resource, newest.version, file, False, progress, min(received, file.size))

@@ -1,0 +1,93 @@
+"""What can go wrong in an upload, in words: what happened, and how the same command goes on."""
+
+from __future__ import annotations
+
+from esxforge.errors import MaasError
+from esxforge.maas.boot_resources import BootResource
+from esxforge.maas.failures import RefusedError
+from esxforge.maas.holding import Holding
+from esxforge.maas.upload_image import UploadImage
+
+_SAME_COMMAND = "Give the same command again."
+
+
+def explained(error: RefusedError, image: UploadImage) -> MaasError:
+    """A refusal of a create or a chunk, with a hint that fits what was being done."""
+    text = error.answer
+    if error.status == 404:
+        return gone(image)
+    if '"architecture"' in text:
+        return MaasError(
+            f"MAAS does not take the architecture {image.architecture}: {text}",
+            "MAAS needs an Ubuntu image of this architecture first (Images, in MAAS); or give --architecture.",
+        )
+    if "of different size" in text:
+        return MaasError(
+            f"MAAS has an image with this sha256, but of another size: {text}",
+            "Find it with esxforge images list and show, and delete it: esxforge images delete NUMBER",
+        )
+    if "Missing data" in text:
+        return MaasError(
+            "A chunk did not arrive: MAAS got an empty request.",
+            "A proxy on the way drops what is sent: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+        )
+    if '"name"' in text:
+        return MaasError(f"MAAS does not take the name {image.name}: {text}", "Give another with --name.")
+    return error
+
+
+def gone(image: UploadImage) -> MaasError:
+    """Somebody else deleted or replaced it."""
+    return MaasError(
+        f"{image.name} was deleted or replaced on MAAS during the upload.",
+        f"Make sure that nobody else changes it. {_SAME_COMMAND}",
+    )
+
+
+def damaged() -> MaasError:
+    """What arrived is not what was sent, and has been removed."""
+    return MaasError(
+        "MAAS says that what arrived does not have the image's sha256, though the file here is right. "
+        "The damaged copy was removed from MAAS.",
+        f"{_SAME_COMMAND} If it fails again: does somebody else upload this image at the same time, "
+        "or does this MAAS have several regions behind one address?",
+    )
+
+
+def damaged_beside_others(resource: BootResource) -> MaasError:
+    """What arrived is not what was sent, and removing it would remove more than that."""
+    return MaasError(
+        f"What MAAS holds of {resource.name} is damaged, but older versions are kept beside it.",
+        f"This deletes all of them: esxforge images delete {resource.id}. Then give the same command again.",
+    )
+
+
+def held_elsewhere(resource: BootResource, shown_name: str, maas_version: str) -> MaasError:
+    """The same bytes are there under another name, on a MAAS that would destroy them."""
+    return MaasError(
+        f"MAAS holds these very bytes already, as {shown_name} (number {resource.id}); "
+        f"MAAS {maas_version} would destroy them if they were uploaded under a second name.",
+        f"Deploy that image, or delete it first: esxforge images delete {resource.id}",
+    )
+
+
+def not_synchronized(holding: Holding, regions: int) -> MaasError:
+    """All is sent, but some region does not get its copy."""
+    return MaasError(
+        f"MAAS has received all bytes, but is not complete ({holding.progress:.0f} %), and nothing moves any more.",
+        f"It has {regions} region(s): see that all of them are running. If requests reached several of them by turns, "
+        f"delete the image (esxforge images delete {holding.resource.id}) and give the address of one.",
+    )
+
+
+def not_listed() -> MaasError:
+    """Created, but absent from the answer."""
+    return MaasError("MAAS took the image, but does not list it.", _SAME_COMMAND)
+
+
+def forgets(image: UploadImage) -> MaasError:
+    """MAAS says OK to every chunk, and then has fewer."""
+    return MaasError(
+        f"MAAS took every chunk of {image.name}, but then said, several times, that it has fewer.",
+        f"Look into MAAS's log (regiond), and give the address of one region, not of a load balancer. {_SAME_COMMAND}",
+    )
