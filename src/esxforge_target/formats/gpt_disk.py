@@ -139,8 +139,8 @@ def write_table(blocks: Blocks, table: Table) -> None:
     """Write both copies, one after the other with a flush between, so that after a power cut one of them is whole.
 
     The backup goes first, unless the primary is damaged now: then the backup is all there is, and is kept until the
-    primary is whole. The boot code of a protective MBR stays. Raises FormatError when the table is for a disk of another
-    size: see ``Table.grown_to``.
+    primary is whole. The boot code of a protective MBR stays. Raises FormatError when the table is for a disk of
+    another size: see ``Table.grown_to``.
     """
     total = blocks.size // table.sector_size
     if total != table.total_sectors:

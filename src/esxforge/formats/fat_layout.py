@@ -1,0 +1,233 @@
+"""A whole new FAT volume as segments, from content that is known beforehand: one pass, contiguous, deterministic.
+
+The order on the volume: reserved sectors, FATs, folders, files in the order given, zeros to the end. So the last file
+given stands last, and can be written when everything before it has passed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from esxforge_target.errors import FormatError
+from esxforge_target.formats.fat_geometry import Geometry
+from esxforge_target.formats.fat_names import SLOT_BYTES
+
+from .fat_boot import boot_sector, fat_bytes, info_sector, reserved_bytes
+from .fat_sizing import MIB, Wish, choose_geometry, clusters_for
+from .fat_tree import Node, build_tree, folder_bytes, slot_count
+from .segments import Bytes, Segment, Zeros
+
+FIXED_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.timezone.utc)
+NO_LABEL = "NO NAME"
+_LABEL = re.compile(r"[A-Z0-9!#$%&'()@^_`{}~-][A-Z0-9 !#$%&'()@^_`{}~-]{0,10}")
+
+
+@dataclass(frozen=True, slots=True)
+class FatFile:
+    """A file of the volume: its path ("EFI/BOOT/BOOTX64.EFI") and its content."""
+
+    path: str
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class FatLayout:
+    """A volume: its segments in order, and where the first byte of each file stands (by path as given, in bytes).
+
+    An empty file has no first byte; its offset is where one would stand.
+    """
+
+    segments: list[Segment]
+    offsets: Mapping[str, int]
+    geometry: Geometry
+    free_clusters: int
+
+    @property
+    def cluster_size(self) -> int:
+        """Bytes in a cluster."""
+        return self.geometry.cluster_size
+
+
+def layout(
+    files: Sequence[FatFile],
+    *,
+    volume_bytes: int,
+    sector_size: int = 512,
+    fat_bits: int | None = None,
+    cluster_size: int | None = None,
+    reserved_sectors: int | None = None,
+    fat_count: int = 2,
+    root_entries: int = 512,
+    hidden_sectors: int = 0,
+    label: str = "",
+    volume_id: int = 0,
+    timestamp: datetime.datetime = FIXED_TIME,
+    folders: Sequence[str] = (),
+    vmware_uuid: bytes = b"",
+) -> FatLayout:
+    """Lay out a volume of ``volume_bytes`` that holds ``files``, and ``folders`` that may be empty.
+
+    ``hidden_sectors`` is the sector of the disk at which the volume will begin. ``vmware_uuid`` (16 bytes) puts
+    VMware's marker of a boot bank into the second sector. ``timestamp`` is written as it stands, whatever its zone.
+    Raises FormatError for names that FAT cannot hold or that collide, files of 4 GiB or more, a root directory or
+    volume that is too small, and a geometry that FAT does not know.
+    """
+    wish = Wish(sector_size, fat_bits, cluster_size, reserved_sectors, fat_count, root_entries)
+    packed_label = _packed_label(label)
+    geometry = choose_geometry(wish, volume_bytes)
+    _check_marker(geometry, vmware_uuid)
+    root, by_path = build_tree([(file.path, file.segment.length) for file in files], folders)
+    plan = _place(root, [by_path[file.path] for file in files], geometry, bool(label))
+    free = geometry.cluster_count + 2 - plan.used
+    if free < 0:
+        raise FormatError(
+            f"The files need {plan.used - 2} clusters of {geometry.cluster_size} bytes, "
+            f"the volume of {volume_bytes} bytes has {geometry.cluster_count}.",
+            "Make the volume larger.",
+        )
+    boot = boot_sector(geometry, packed_label, volume_id, hidden_sectors)
+    info = info_sector(free, plan.used if free else 0xFFFFFFFF, sector_size)
+    fat = fat_bytes(geometry.fat_bits, plan.chain_ends, plan.used)
+    out = _Joined()
+    out.add(Bytes(reserved_bytes(geometry, boot, info, vmware_uuid)))
+    for _ in range(geometry.fat_count):
+        out.add(Bytes(fat))
+        out.add(Zeros(geometry.fat_sectors * sector_size - len(fat)))
+    _add_folders(out, root, geometry, timestamp, packed_label if label else b"")
+    offsets = _add_files(out, files, geometry)
+    out.add(Zeros(volume_bytes - out.length))
+    return FatLayout(out.segments, offsets, geometry, free)
+
+
+def smallest_volume_bytes(
+    files: Sequence[FatFile],
+    *,
+    sector_size: int = 512,
+    fat_bits: int | None = 32,
+    slack_bytes: int = 0,
+    cluster_size: int | None = None,
+    reserved_sectors: int | None = None,
+    label: str = "",
+    folders: Sequence[str] = (),
+) -> int:
+    """A size in whole MiB that surely holds ``files`` and ``slack_bytes`` more, for ``layout`` with the same arguments.
+
+    It is at least what the kind of FAT needs: about 33 MiB for FAT32 with sectors of 512 bytes, 257 MiB with 4096.
+    Raises FormatError as ``layout`` does, for what no size can mend.
+    """
+    wish = Wish(sector_size, fat_bits, cluster_size, reserved_sectors)
+    root, by_path = build_tree([(file.path, file.segment.length) for file in files], folders)
+    content = sum(file.segment.length for file in files) + slack_bytes
+    size = max(1, -(-content // MIB)) * MIB
+    largest = 0xFFFFFFFF * sector_size
+    while size <= largest:
+        try:
+            geometry = choose_geometry(wish, size)
+        except FormatError:
+            size += MIB
+            continue
+        plan = _place(root, list(by_path.values()), geometry, bool(label))
+        missing = plan.used - 2 + clusters_for(slack_bytes, geometry) - geometry.cluster_count
+        if missing <= 0:
+            return size
+        size += -(-missing * geometry.cluster_size // MIB) * MIB
+    raise FormatError(f"No FAT volume can hold {content} bytes in {len(files)} files.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """Where chains end, and the first cluster that is free."""
+
+    chain_ends: list[int]
+    used: int
+
+
+def _place(root: Node, files: Sequence[Node], geometry: Geometry, labelled: bool) -> _Placement:
+    """Give clusters to folders, then files, one after the other from cluster 2."""
+    ends: list[int] = []
+    position = 2
+
+    def take(node: Node, length: int) -> None:
+        nonlocal position
+        count = clusters_for(length, geometry)
+        node.cluster = position if count else 0
+        position += count
+        if count:
+            ends.append(position - 1)
+
+    for folder in root.folders():
+        extra = 2 if folder is not root else int(labelled)
+        length = (slot_count(folder) + extra) * SLOT_BYTES
+        if folder is root and geometry.fat_bits != 32:
+            _check_root(length, geometry, len(folder.children))
+        else:
+            take(folder, max(length, 1))
+    for node in files:
+        take(node, node.size)
+    return _Placement(ends, position)
+
+
+def _check_root(length: int, geometry: Geometry, children: int) -> None:
+    if length > geometry.root_entries * SLOT_BYTES:
+        raise FormatError(
+            f"The root directory of this FAT{geometry.fat_bits} volume has room for {geometry.root_entries} slots: "
+            f"{children} files and folders need {length // SLOT_BYTES}.",
+            "Use FAT32, or put files into a folder.",
+        )
+
+
+def _check_marker(geometry: Geometry, vmware_uuid: bytes) -> None:
+    if not vmware_uuid:
+        return
+    if len(vmware_uuid) != 16:
+        raise FormatError(f"The UUID of a boot bank is 16 bytes long, not {len(vmware_uuid)}.")
+    if geometry.fat_bits == 32 or geometry.reserved_sectors < 2:
+        raise FormatError("VMware's marker needs a FAT16 volume with at least two reserved sectors.")
+
+
+def _packed_label(label: str) -> bytes:
+    text = label or NO_LABEL
+    if not _LABEL.fullmatch(text):
+        raise FormatError(f"{label!r} cannot be the label of a FAT volume: up to 11 letters, digits and blanks can.")
+    return text.encode("ascii").ljust(11)
+
+
+class _Joined:
+    """Segments one after the other; zeros after zeros become one."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.length = 0
+
+    def add(self, segment: Segment) -> None:
+        if not segment.length:
+            return
+        self.length += segment.length
+        last = self.segments[-1] if self.segments else None
+        if isinstance(last, Zeros) and isinstance(segment, Zeros):
+            self.segments[-1] = Zeros(last.length + segment.length)
+        else:
+            self.segments.append(segment)
+
+
+def _add_folders(out: _Joined, root: Node, geometry: Geometry, when: datetime.datetime, label: bytes) -> None:
+    parents = {id(child): folder for folder in root.folders() for child in folder.children.values()}
+    for folder in root.folders():
+        data = folder_bytes(folder, parents.get(id(folder)), when, label if folder is root else b"")
+        if folder is root and geometry.fat_bits != 32:
+            room = geometry.root_sectors * geometry.sector_size
+        else:
+            room = max(1, clusters_for(len(data), geometry)) * geometry.cluster_size
+        out.add(Bytes(data.ljust(room, b"\0")))
+
+
+def _add_files(out: _Joined, files: Sequence[FatFile], geometry: Geometry) -> dict[str, int]:
+    offsets: dict[str, int] = {}
+    for file in files:
+        offsets[file.path] = out.length
+        out.add(file.segment)
+        out.add(Zeros(-file.segment.length % geometry.cluster_size))
+    return offsets
