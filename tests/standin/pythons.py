@@ -23,7 +23,9 @@ def find_python(version: str) -> str:
     pytest.skip(f"no Python {version} on this machine")
 
 
-def run_on(program: str, script: Path, *arguments: str, path: list[Path]) -> subprocess.CompletedProcess[str]:
+def run_on(
+    program: str, script: Path, *arguments: str, path: list[Path], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run ``script`` with only ``path`` to import from; warnings of ours are errors."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -35,6 +37,7 @@ def run_on(program: str, script: Path, *arguments: str, path: list[Path]) -> sub
         capture_output=True,
         text=True,
         check=False,
+        input=stdin,
         env=environment,
         timeout=60,
     )

@@ -1,0 +1,7 @@
+"""What is wrong with the documents that an owner or MAAS sends."""
+
+from esxforge_target.errors import ForgeError
+
+
+class CloudDataError(ForgeError):
+    """vendor-data or user-data, or one entry of it, cannot be used."""
