@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from esxforge import __version__
+from esxforge.cli.kickstart import app as kickstart_app
 from esxforge.cli.render import print_error
 from esxforge.cli.standin_iso import standin_iso
 from esxforge.errors import ForgeError
@@ -37,6 +38,7 @@ def _options(
 
 
 app.command(rich_help_panel="Development")(standin_iso)
+app.add_typer(kickstart_app, name="kickstart")
 
 
 def main() -> None:

@@ -1,0 +1,81 @@
+"""``esxforge kickstart``: check a kickstart of one's own before it goes into an image."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from esxforge.formats.kickstart_rules import Finding
+
+app = typer.Typer(help="Kickstarts: check one of your own.", no_args_is_help=True)
+
+# A kickstart is a page of text; whatever is larger is another file.
+LARGEST_FILE = 4 * 1024 * 1024
+
+
+@app.callback()
+def _kickstart() -> None:
+    """Kickstarts: check one of your own."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A kickstart (KS.CFG).", show_default=False)],
+    release: Annotated[str, typer.Option(help="The ESXi release to check for: 6.5, 6.7, 7.0, 8.0 or 9.0.")] = "8.0",
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="Check it for use as it stands, without what esxforge adds.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
+) -> None:
+    """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
+    from esxforge.cli.render import print_json
+    from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_release
+
+    use = Use(release=parse_release(release), standalone=standalone)
+    findings = check_kickstart(_read(file), use)
+    errors = sum(finding.severity == ERROR for finding in findings)
+    if as_json:
+        print_json(_document(file, use.release, findings))
+    else:
+        for finding in findings:
+            sys.stderr.write(f"{file}: {finding}\n  {finding.remedy}\n")
+        sys.stderr.write(f"{file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}\n")
+    if errors:
+        raise typer.Exit(1)
+
+
+def _read(file: Path) -> bytes:
+    from esxforge.errors import ForgeError
+
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ForgeError(f"{file} cannot be read: {error.strerror}.", "Check the name and its permissions.") from error
+    if len(data) > LARGEST_FILE:
+        raise ForgeError(f"{file} is larger than {LARGEST_FILE} bytes: it is no kickstart.", "Name a plain text file.")
+    return data
+
+
+def _document(file: Path, release: tuple[int, int], findings: list[Finding]) -> dict[str, object]:
+    return {
+        "file": str(file),
+        "release": f"{release[0]}.{release[1]}",
+        "findings": [
+            {
+                "line": finding.line or None,
+                "severity": finding.severity,
+                "message": finding.message,
+                "remedy": finding.remedy,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
