@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import IO, TypeAlias
 
 from esxforge.errors import ProcessError
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR")
 _SHOWN_OUTPUT_CHARACTERS = 4000
+
+Process: TypeAlias = "subprocess.Popen[bytes]"
+StillRunning: TypeAlias = subprocess.TimeoutExpired
+NOTHING = subprocess.DEVNULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +81,52 @@ def run(
         output = (done.stderr.strip() or done.stdout.strip())[-_SHOWN_OUTPUT_CHARACTERS:]
         raise ProcessError(f"Exit status {done.returncode} from: {pasteable}\n{output}")
     return Finished(tuple(arguments), done.returncode, done.stdout, done.stderr)
+
+
+def spawn(
+    arguments: Sequence[str],
+    *,
+    stdin: IO[bytes] | int | None = subprocess.DEVNULL,
+    stdout: IO[bytes] | int | None = subprocess.DEVNULL,
+    stderr: IO[bytes] | int | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Process:
+    """Start a program that runs on; the caller ends it with :func:`end`.
+
+    It gets a process group of its own, so that Ctrl-C reaches it through us and a signal reaches its children too.
+    Where util-linux is installed the kernel ends it when we die, SIGKILL included; call from a thread that lives as
+    long as the program, since the kernel watches the thread. None for a stream: the one we have ourselves. Raises
+    :class:`ProcessError` when it cannot be started.
+    """
+    guard = shutil.which("setpriv")
+    # exec keeps the process id, and the setting: what we hold is the program itself.
+    command = [guard, "--pdeathsig", "KILL", "--", *arguments] if guard else list(arguments)
+    if shutil.which(arguments[0]) is None:  # else setpriv would start, and fail where nobody looks
+        raise ProcessError(f"The program “{arguments[0]}” is not installed, or not on PATH.")
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=tuple(pass_fds),
+            env=environment(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProcessError(f"Could not start: {shlex.join(arguments)}: {error.strerror or error}") from error
+
+
+def end(process: Process, *, patience: float) -> int:
+    """End a program from :func:`spawn`: SIGTERM, and after ``patience`` seconds SIGKILL to its whole group.
+
+    Returns its exit status (negative: the signal that ended it).
+    """
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    # The group may outlive its leader; its number is not given to others while a member lives.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()

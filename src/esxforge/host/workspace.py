@@ -1,0 +1,51 @@
+"""Work folders that go away by themselves, unless a failure is to be looked at."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from esxforge.errors import OutputError
+from esxforge.host.interrupts import put_off
+
+
+@contextmanager
+def work_folder(parent: Path | None = None, *, keep_after: tuple[type[BaseException], ...] = ()) -> Iterator[Path]:
+    """A new private folder, removed with all it holds when the block ends, Ctrl-C included.
+
+    After an error of a class in ``keep_after`` it stays, for the person to look into. ``parent``: None is for the
+    system's folder of temporary files (``TMPDIR``). Raises :class:`OutputError` when it cannot be made.
+    """
+    folder: Path | None = None
+    try:
+        with put_off():
+            folder = Path(_make(parent))
+        yield folder
+    except keep_after:
+        folder = None
+        raise
+    finally:
+        if folder is not None:
+            with put_off():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(parent: Path | None) -> str:
+    try:
+        return tempfile.mkdtemp(prefix="esxforge-", dir=parent)
+    except OSError as error:
+        place = parent or tempfile.gettempdir()
+        raise OutputError(
+            f"Could not make a work folder in {place}: {error.strerror}.", "Choose another place with TMPDIR."
+        ) from error
+
+
+def allocated_bytes(path: Path | None) -> int:
+    """What a file takes up on its disk, holes not counted; 0 where there is none."""
+    try:
+        return path.stat().st_blocks * 512 if path else 0
+    except FileNotFoundError:
+        return 0

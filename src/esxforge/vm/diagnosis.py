@@ -1,0 +1,70 @@
+"""Which of the known causes a failed machine looks like. Pure: evidence in, cause out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from esxforge.vm.causes import DIAGNOSES, PROMPT, SAID_BY_QEMU, SAID_ON_CONSOLE, Cause, Diagnosis
+from esxforge.vm.phases import Phase
+
+
+class Ending(str, Enum):
+    """How a machine's run ended."""
+
+    POWERED_OFF = "powered off"
+    RESTARTED = "restarted instead of powering off"
+    RESTART_LOOP = "restarted again and again"
+    TIMED_OUT = "did not power off in time"
+    PAUSED = "was stopped by QEMU"
+    NO_SPACE = "ran out of disk space on this computer"
+    PANICKED = "reported a crash"
+    DIED = "lost its QEMU process"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a failed run. ``exit_status``: of QEMU, negative for a signal, None where it still ran."""
+
+    ending: Ending
+    serial: str = ""
+    qemu_output: str = ""
+    exit_status: int | None = None
+    phase: Phase = Phase.FIRMWARE
+    accelerated: bool = True
+    recent_growth: bool = False
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """The likeliest cause: what QEMU said first, then what the console said, then how it ended."""
+    return DIAGNOSES[_cause(evidence)]
+
+
+def _cause(evidence: Evidence) -> Cause:
+    for cause, pattern in SAID_BY_QEMU:
+        if pattern.search(evidence.qemu_output):
+            return cause
+    if evidence.ending is Ending.NO_SPACE:
+        return Cause.HOST_DISK_FULL
+    for cause, pattern in SAID_ON_CONSOLE:
+        if pattern.search(evidence.serial):
+            return cause
+    return _cause_by_ending(evidence)
+
+
+def _cause_by_ending(evidence: Evidence) -> Cause:
+    match evidence.ending:
+        case Ending.DIED:
+            killed = evidence.exit_status is not None and evidence.exit_status < 0
+            return Cause.QEMU_KILLED if killed else Cause.QEMU_REFUSED
+        case Ending.PAUSED:
+            return Cause.KVM_BROKEN if evidence.accelerated else Cause.CRASHED
+        case Ending.PANICKED:
+            return Cause.CRASHED
+        case Ending.RESTARTED | Ending.RESTART_LOOP:
+            return Cause.RESTART_LOOP
+        case _:
+            # Only what stands at the end is still waiting; earlier prompts were answered, or timed out themselves.
+            if PROMPT.search("\n".join(evidence.serial.rstrip().splitlines()[-12:])):
+                return Cause.STUCK_AT_PROMPT
+            return Cause.TOO_SLOW if evidence.recent_growth else Cause.SILENT

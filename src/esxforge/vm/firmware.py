@@ -1,0 +1,112 @@
+"""Finding UEFI firmware for QEMU, and giving each machine a copy of the variables of its own.
+
+Distributions describe their firmware in JSON files (QEMU: docs/interop/firmware.json, which also gives the folders and
+how one file hides another); where there are none, the places that well-known distributions use are tried.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from esxforge.errors import ProcessError
+from esxforge.vm.hardware import Chipset, Ovmf
+
+# ESXi's extra modules are not signed, and a golden build uses one: firmware that enforces Secure Boot is of no use.
+_UNWANTED_FEATURES = {"secure-boot", "enrolled-keys", "requires-smm"}
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwarePlaces:
+    """Where firmware is looked for: folders of descriptors, weakest first, and (code, variables) of known packages."""
+
+    descriptor_folders: tuple[Path, ...]
+    known_pairs: tuple[tuple[Path, Path], ...]
+
+
+def default_places() -> FirmwarePlaces:
+    """The places that QEMU's specification names, and those of well-known distributions."""
+    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    pairs = (
+        ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
+        ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),  # the same until 22.04
+        ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora
+        ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
+        ("/usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "/usr/share/edk2-ovmf/x64/OVMF_VARS.fd"),  # Arch until 2024
+        ("/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"),  # openSUSE
+        ("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"),  # QEMU's own build
+    )
+    return FirmwarePlaces(
+        (Path("/usr/share/qemu/firmware"), Path("/etc/qemu/firmware"), configuration / "qemu/firmware"),
+        tuple((Path(code), Path(variables)) for code, variables in pairs),
+    )
+
+
+def find_ovmf(chipset: Chipset = Chipset.Q35, places: FirmwarePlaces | None = None) -> Ovmf:
+    """The first UEFI firmware without Secure Boot for ``chipset``; ``variables`` is a template, not to be written.
+
+    Raises :class:`ProcessError` when there is none.
+    """
+    places = places or default_places()
+    for descriptor in _descriptors(places.descriptor_folders):
+        found = _from_descriptor(descriptor, chipset)
+        if found and found.code.is_file() and found.variables.is_file():
+            return found
+    for code, variables in places.known_pairs:
+        if code.is_file() and variables.is_file():
+            return Ovmf(code, variables)
+    raise ProcessError(
+        "No UEFI firmware for virtual machines (OVMF) was found.",
+        "Install it: “ovmf” on Debian and Ubuntu, “edk2-ovmf” on Fedora and Arch, “qemu-ovmf-x86_64” on openSUSE.",
+    )
+
+
+def private_copy(template: Ovmf, folder: Path) -> Ovmf:
+    """``template`` with its variables copied into ``folder``, where the machine may write them."""
+    own = folder / f"firmware-variables.{template.variables_format}"
+    shutil.copyfile(template.variables, own)
+    return replace(template, variables=own)
+
+
+def _descriptors(folders: Sequence[Path]) -> list[Any]:
+    # A file hides those of the same name in weaker folders; an empty one hides without a replacement.
+    by_name: dict[str, Path] = {}
+    for folder in folders:
+        if folder.is_dir():
+            by_name.update({path.name: path for path in sorted(folder.glob("*.json"))})
+    return [_read_json(path) for _, path in sorted(by_name.items())]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None  # the distribution's matter; the next one may do
+
+
+def _from_descriptor(descriptor: Any, chipset: Chipset) -> Ovmf | None:
+    try:
+        mapping = descriptor["mapping"]
+        if (
+            "uefi" not in descriptor["interface-types"]
+            or mapping["device"] != "flash"
+            or mapping.get("mode", "split") != "split"
+            or _UNWANTED_FEATURES & set(descriptor["features"])
+            or not any(_serves(target, chipset) for target in descriptor["targets"])
+        ):
+            return None
+        code, variables = mapping["executable"], mapping["nvram-template"]
+        return Ovmf(Path(code["filename"]), Path(variables["filename"]), code["format"], variables["format"])
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _serves(target: Any, chipset: Chipset) -> bool:
+    machine = {Chipset.Q35: "pc-q35-7.0", Chipset.PC: "pc-i440fx-7.0"}[chipset]
+    return target["architecture"] == "x86_64" and any(fnmatch.fnmatch(machine, glob) for glob in target["machines"])

@@ -1,0 +1,269 @@
+"""The virtual machine as data, and the one pure function that turns it into QEMU's arguments.
+
+What each ESXi release accepts (VMware's requirements pages; packer templates of public projects): no virtio; SATA
+disks and vmxnet3 or e1000e NICs from 7.0, IDE disks and e1000 on 6.x; two CPUs at least; 4 GB of memory, 8 GB from 7.0;
+a copy of the host's CPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from esxforge.errors import RecipeError
+
+QEMU = "qemu-system-x86_64"
+
+
+class Accelerator(str, Enum):
+    """What executes the guest's instructions: the processor, or QEMU's slow interpreter."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class Chipset(str, Enum):
+    """The machine type. Its disk controller is built in: AHCI (SATA) on q35, IDE on pc."""
+
+    Q35 = "q35"
+    PC = "pc"
+
+
+class NetworkCard(str, Enum):
+    """The NICs for which QEMU has a model and ESXi has a driver."""
+
+    E1000 = "e1000"
+    E1000E = "e1000e"
+    VMXNET3 = "vmxnet3"
+
+
+@dataclass(frozen=True, slots=True)
+class Ovmf:
+    """UEFI firmware in two flash chips: the code, read-only, and this machine's own copy of the variables."""
+
+    code: Path
+    variables: Path
+    code_format: str = "raw"
+    variables_format: str = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class SeaBios:
+    """Legacy BIOS firmware, which QEMU brings along."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A hard disk on the chipset's own controller. ``boot_index``: place in the boot order, from 0."""
+
+    path: Path
+    format: str = "raw"
+    boot_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsbDisk:
+    """A USB storage device behind an xHCI controller; writes to it are dropped when the machine ends."""
+
+    path: Path
+    format: str = "raw"
+    boot_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A network card on QEMU's user network, which answers DHCP. ``connected``: packets get out through the host."""
+
+    card: NetworkCard
+    mac: str = "52:54:00:65:73:78"
+    connected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SerialToFile:
+    """The first serial port is written to a file."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SerialToSocket:
+    """The first serial port is a Unix socket that anybody may connect to; all of it is kept in a file too."""
+
+    socket: Path
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SerialToTerminal:
+    """The first serial port is the terminal; Ctrl-A x ends the machine, Ctrl-C goes to the guest."""
+
+
+Serial = SerialToFile | SerialToSocket | SerialToTerminal
+
+
+@dataclass(frozen=True, slots=True)
+class Vnc:
+    """A VNC display on ``address``, TCP port 5900 + ``display``."""
+
+    display: int
+    address: str = "127.0.0.1"
+
+    @property
+    def argument(self) -> str:
+        """As QEMU writes it."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.display}"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A whole virtual machine. ``qmp_fd``: an open socket that QEMU inherits and speaks QMP on."""
+
+    name: str
+    chipset: Chipset
+    accelerator: Accelerator
+    cpus: int
+    memory_mib: int
+    firmware: Ovmf | SeaBios
+    disks: tuple[Disk, ...] = ()
+    usb_disks: tuple[UsbDisk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    serial: Serial | None = None
+    vnc: Vnc | None = None
+    qmp_fd: int | None = None
+    restart_allowed: bool = True
+    smbios_uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHardware:
+    """The hardware with which a release installs and runs."""
+
+    chipset: Chipset
+    card: NetworkCard
+    memory_mib: int
+    smallest_disk_gib: int
+    cpus: int = 2
+
+
+_ESXI_6 = ReleaseHardware(Chipset.PC, NetworkCard.E1000, memory_mib=4096, smallest_disk_gib=10)
+# systemMediaSize=min makes 33 GB of system partitions; VMware asks for 32 GB at least.
+_ESXI_7 = ReleaseHardware(Chipset.Q35, NetworkCard.VMXNET3, memory_mib=8192, smallest_disk_gib=32)
+_KNOWN_MAJOR_RELEASES = {6: _ESXI_6, 7: _ESXI_7, 8: _ESXI_7, 9: _ESXI_7}
+
+
+def hardware_for(release: str) -> ReleaseHardware:
+    """The hardware for an ESXi release such as ``8.0`` or ``6.7.0``. Raises :class:`RecipeError` otherwise."""
+    major = release.split(".", 1)[0]
+    if major.isascii() and major.isdigit() and int(major) in _KNOWN_MAJOR_RELEASES:
+        return _KNOWN_MAJOR_RELEASES[int(major)]
+    raise RecipeError(
+        [f"No virtual hardware is known for ESXi release “{release}”."], "Give 6.5, 6.7, 7.0, 8.0 or 9.0."
+    )
+
+
+def parse_vnc(text: str) -> Vnc:
+    """Read ``N``, ``:N`` or ``ADDRESS:N`` (IPv6 in brackets). Raises :class:`RecipeError`."""
+    address, _, display = text.rpartition(":")
+    address = address.removeprefix("[").removesuffix("]")
+    if not (display.isascii() and display.isdigit() and int(display) <= 65535 - 5900) or "," in address:
+        raise RecipeError([f"“{text}” is not a VNC display."], "Give a number N (TCP port 5900 + N), or ADDRESS:N.")
+    return Vnc(int(display), address or "127.0.0.1")
+
+
+def qemu_arguments(machine: Machine) -> list[str]:
+    """QEMU's arguments for ``machine``, program name first. The same machine gives the same list."""
+    return [
+        QEMU,
+        *("-name", _escaped(machine.name)),
+        "-no-user-config",
+        "-nodefaults",
+        # vmport: else ESXi believes that it runs on VMware's own hypervisor and asks it things KVM does not answer.
+        *("-machine", f"{machine.chipset.value},accel={machine.accelerator.value},vmport=off"),
+        *("-cpu", "host" if machine.accelerator is Accelerator.KVM else "max"),
+        *("-smp", f"cpus={machine.cpus},sockets=1,cores={machine.cpus},threads=1"),
+        *("-m", f"size={machine.memory_mib}M"),
+        *(("-uuid", machine.smbios_uuid) if machine.smbios_uuid else ()),
+        *_firmware(machine.firmware),
+        *(("-boot", "strict=on") if any(_boot_indexes(machine)) else ()),
+        *(argument for number, disk in enumerate(machine.disks) for argument in _disk(machine, number, disk)),
+        *(("-device", "qemu-xhci,id=usb") if machine.usb_disks else ()),
+        *(argument for number, disk in enumerate(machine.usb_disks) for argument in _usb_disk(number, disk)),
+        *(argument for number, nic in enumerate(machine.nics) for argument in _nic(number, nic)),
+        *(_serial(machine.serial) if machine.serial is not None else ()),
+        *("-device", "VGA,id=video"),
+        *("-display", "none"),
+        *(("-vnc", machine.vnc.argument) if machine.vnc else ()),
+        *(_control(machine.qmp_fd) if machine.qmp_fd is not None else ()),
+        *(() if machine.restart_allowed else ("-no-reboot",)),
+    ]
+
+
+def _escaped(value: object) -> str:
+    # A comma ends a value in QEMU's option syntax; two stand for one.
+    return str(value).replace(",", ",,")
+
+
+def _boot_indexes(machine: Machine) -> list[bool]:
+    disks: tuple[Disk | UsbDisk, ...] = (*machine.disks, *machine.usb_disks)
+    return [disk.boot_index is not None for disk in disks]
+
+
+def _firmware(firmware: Ovmf | SeaBios) -> list[str]:
+    if isinstance(firmware, SeaBios):
+        return []
+    return [
+        "-drive",
+        f"if=pflash,unit=0,format={firmware.code_format},readonly=on,file={_escaped(firmware.code)}",
+        "-drive",
+        f"if=pflash,unit=1,format={firmware.variables_format},file={_escaped(firmware.variables)}",
+    ]
+
+
+def _boot_order(boot_index: int | None) -> str:
+    return "" if boot_index is None else f",bootindex={boot_index}"
+
+
+def _disk(machine: Machine, number: int, disk: Disk) -> list[str]:
+    # q35's AHCI has a port a disk; pc's IDE has two channels of two.
+    place = f"bus=ide.{number}" if machine.chipset is Chipset.Q35 else f"bus=ide.{number // 2},unit={number % 2}"
+    # The file is thrown away or copied after the run, so syncing it is not worth its time; zeros stay holes.
+    behaviour = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
+    return [
+        "-drive",
+        f"if=none,id=disk{number},format={disk.format},{behaviour},file={_escaped(disk.path)}",
+        "-device",
+        f"ide-hd,{place},drive=disk{number},serial=ESXFORGE{number}{_boot_order(disk.boot_index)}",
+    ]
+
+
+def _usb_disk(number: int, disk: UsbDisk) -> list[str]:
+    return [
+        "-drive",
+        f"if=none,id=usbdisk{number},format={disk.format},snapshot=on,file={_escaped(disk.path)}",
+        "-device",
+        f"usb-storage,bus=usb.0,drive=usbdisk{number},removable=on{_boot_order(disk.boot_index)}",
+    ]
+
+
+def _nic(number: int, nic: Nic) -> list[str]:
+    backend = f"user,id=net{number}" + ("" if nic.connected else ",restrict=on")
+    # No option ROM: nothing here boots from the network, and waiting for it costs minutes.
+    return ["-netdev", backend, "-device", f"{nic.card.value},netdev=net{number},mac={nic.mac},romfile="]
+
+
+def _serial(serial: Serial) -> list[str]:
+    match serial:
+        case SerialToFile(path):
+            backend = f"file,id=serial0,path={_escaped(path)}"
+        case SerialToSocket(socket, log):
+            backend = f"socket,id=serial0,path={_escaped(socket)},server=on,wait=off,logfile={_escaped(log)}"
+        case SerialToTerminal():
+            backend = "stdio,id=serial0,mux=on,signal=off"
+    return ["-chardev", backend, "-serial", "chardev:serial0"]
+
+
+def _control(descriptor: int) -> list[str]:
+    return ["-chardev", f"socket,id=qmp,fd={descriptor}", "-mon", "chardev=qmp,mode=control"]
