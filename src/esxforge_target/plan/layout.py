@@ -1,0 +1,310 @@
+"""The wanted host in ESXi's terms: vSwitches, port groups, VMkernel interfaces. A pure function of what is wanted
+and of which MAC address is which vmnic.
+"""
+
+from typing import Dict, List, Optional, Tuple
+
+from esxforge_target.inventory.model import Inventory, Team
+from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
+from esxforge_target.values import Value
+from esxforge_target.wanted.management import Management, base_of, management_of, nics_of
+from esxforge_target.wanted.model import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route, WantedHost
+
+MANAGEMENT_SWITCH = "vSwitch0"
+MANAGEMENT_VMK = "vmk0"
+DEFAULT_MTU = 1500
+EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+class Switch(Value):
+    """A wanted vSwitch; ``base`` is the NIC or bond of MAAS that it stands for."""
+
+    __slots__ = ("name", "base", "mtu", "uplinks", "team")
+
+    def __init__(self, name: str, base: str, mtu: int, uplinks: Tuple[str, ...], team: Team) -> None:
+        self.name = name
+        self.base = base
+        self.mtu = mtu
+        self.uplinks = tuple(uplinks)
+        self.team = team
+
+
+class Group(Value):
+    """A wanted port group; ``for_vms`` where no VMkernel interface is on it."""
+
+    __slots__ = ("name", "switch", "vlan_id", "for_vms")
+
+    def __init__(self, name: str, switch: str, vlan_id: int, for_vms: bool) -> None:
+        self.name = name
+        self.switch = switch
+        self.vlan_id = vlan_id
+        self.for_vms = for_vms
+
+
+class Kernel(Value):
+    """A wanted VMkernel interface. ``address`` is None without IPv4; ``advertisements`` None: as it is found."""
+
+    __slots__ = (
+        "group",
+        "interface",
+        "management",
+        "mac",
+        "mtu",
+        "address",
+        "dhcp_dns",
+        "ipv6",
+        "dhcp6",
+        "advertisements",
+    )
+
+    def __init__(  # noqa: PLR0917  # one for each field
+        self,
+        group: str,
+        interface: str,
+        management: bool,
+        mac: str,
+        mtu: int,
+        address: Optional[Address],
+        dhcp_dns: bool,
+        ipv6: Tuple[Address, ...],
+        dhcp6: bool,
+        advertisements: Optional[bool],
+    ) -> None:
+        self.group = group
+        self.interface = interface
+        self.management = management
+        self.mac = mac
+        self.mtu = mtu
+        self.address = address
+        self.dhcp_dns = dhcp_dns
+        self.ipv6 = tuple(ipv6)
+        self.dhcp6 = dhcp6
+        self.advertisements = advertisements
+
+    @property
+    def ipv4(self) -> str:
+        """static, dhcp or none."""
+        if self.address is None:
+            return "none"
+        return "static" if self.address.kind == STATIC else "dhcp"
+
+    def static_addresses(self) -> Tuple[Address, ...]:
+        """The addresses that no server gives."""
+        ipv4 = (self.address,) if self.address is not None and self.address.kind == STATIC else ()
+        return ipv4 + self.ipv6
+
+    @property
+    def needs_ipv6(self) -> bool:
+        """Whether IPv6 must be on."""
+        return bool(self.ipv6) or self.dhcp6 or self.advertisements is True
+
+
+class Layout(Value):
+    """All of the wanted network. ``default_by_dhcp``: a DHCP server gives the IPv4 default route."""
+
+    __slots__ = ("switches", "groups", "kernels", "routes", "default_by_dhcp", "notices", "refusals")
+
+    def __init__(  # noqa: PLR0917  # one for each field
+        self,
+        switches: Tuple[Switch, ...],
+        groups: Tuple[Group, ...],
+        kernels: Tuple[Kernel, ...],
+        routes: Tuple[Route, ...],
+        default_by_dhcp: bool,
+        notices: Tuple[str, ...],
+        refusals: Tuple[str, ...],
+    ) -> None:
+        self.switches = tuple(switches)
+        self.groups = tuple(groups)
+        self.kernels = tuple(kernels)
+        self.routes = tuple(routes)
+        self.default_by_dhcp = default_by_dhcp
+        self.notices = tuple(notices)
+        self.refusals = tuple(refusals)
+
+
+def layout_of(wanted: WantedHost, inventory: Inventory) -> Layout:
+    """The wanted network; NICs that the host does not have are refused."""
+    management = management_of(wanted)
+    if management is None:
+        return Layout((), (), (), (), False, (), ("network: no interface has an address.",))
+    work = _Work(wanted, inventory, management)
+    work.add_switches()
+    for interface in work.in_order:
+        work.add_interface(interface)
+    routes, notices = _routes(wanted, management)
+    return Layout(
+        tuple(work.switches),
+        tuple(work.groups),
+        tuple(work.kernels),
+        routes,
+        _is_dhcp_default(work.kernels, routes),
+        tuple(work.notices + notices),
+        tuple(work.refusals),
+    )
+
+
+class _Work:
+    def __init__(self, wanted: WantedHost, inventory: Inventory, management: Management) -> None:
+        self.wanted = wanted
+        self.management = management
+        self.vmnics = {nic.mac: nic.name for nic in inventory.nics}  # type: Dict[str, str]
+        first = base_of(wanted, management.interface).name
+        # Management first, everything else as MAAS lists it.
+        self.in_order = sorted(
+            wanted.interfaces,
+            key=lambda one: (base_of(wanted, one).name != first, one.name != management.interface.name),
+        )
+        self.switches = []  # type: List[Switch]
+        self.groups = []  # type: List[Group]
+        self.kernels = []  # type: List[Kernel]
+        self.notices = []  # type: List[str]
+        self.refusals = []  # type: List[str]
+        self._switch_of = {}  # type: Dict[str, str]
+
+    def add_switches(self) -> None:
+        members = {name for one in self.wanted.interfaces for name in one.members}
+        for interface in self.in_order:
+            base = base_of(self.wanted, interface)
+            if base.name in self._switch_of or base.name in members:
+                continue
+            if not self._carries_something(base):
+                self.notices.append("network {}: {}".format(base.name, self._free(base)))
+                continue
+            name = "vSwitch{}".format(len(self.switches))
+            self._switch_of[base.name] = name
+            uplinks = self._uplinks(base)
+            mtu = base.mtu or DEFAULT_MTU
+            self.switches.append(Switch(name, base.name, mtu, uplinks, _team(base, uplinks)))
+
+    def _free(self, nic: Interface) -> str:
+        if nic.mac in self.vmnics:
+            return "it is left alone; {} is free.".format(self.vmnics[nic.mac])
+        return "ESXi has no driver for the NIC with the MAC address {}, which nothing uses.".format(nic.mac)
+
+    def _carries_something(self, base: Interface) -> bool:
+        if base.kind == BOND or base.addresses:
+            return True
+        return any(one.link == base.name for one in self.wanted.interfaces)
+
+    def _uplinks(self, base: Interface) -> Tuple[str, ...]:
+        nics = nics_of(self.wanted, base)
+        if base.bond_mode != "active-backup":
+            nics = tuple(self.wanted.interface(name) for name in base.members) or nics
+        for nic in nics:
+            if nic.mac not in self.vmnics:
+                self.refusals.append(
+                    "network {}: no ESXi driver for the NIC with the MAC address {}; add its driver to the image, or "
+                    "take the NIC out of use in MAAS.".format(nic.name, nic.mac)
+                )
+        return tuple(self.vmnics[nic.mac] for nic in nics if nic.mac in self.vmnics)
+
+    def add_interface(self, interface: Interface) -> None:
+        base = base_of(self.wanted, interface)
+        if base.name not in self._switch_of:
+            return
+        switch = self._switch_of[base.name]
+        if not interface.addresses:
+            if interface.kind in (BOND, VLAN):
+                self.groups.append(Group(interface.name, switch, interface.vlan_id, True))
+                self.notices.append(
+                    "network {}: it has no address on the host; the port group {} is for virtual machines.".format(
+                        interface.name, interface.name
+                    )
+                )
+            return
+        for kernel in self._kernels(interface, base):
+            self.groups.append(Group(kernel.group, switch, interface.vlan_id, False))
+            self.kernels.append(kernel)
+
+    def _kernels(self, interface: Interface, base: Interface) -> List[Kernel]:
+        ipv4 = [address for address in interface.addresses if address.version == 4]
+        ipv6 = tuple(one for one in interface.addresses if one.version == 6 and one.kind == STATIC)
+        dhcp6 = any(one.kind == DHCP6 for one in interface.addresses)
+        # A DHCPv6 server gives addresses, never a router: that takes router advertisements.
+        advertisements = interface.accept_ra if interface.accept_ra is not None else (True if dhcp6 else None)
+        mac = interface.mac if interface.kind in (NIC, BOND) and interface.mac in self.vmnics else ""
+        if interface.mac and not mac and interface.kind == BOND:
+            self.notices.append(
+                "network {}: the MAC address {} is no NIC's; its VMkernel interface gets one of VMware's.".format(
+                    interface.name, interface.mac
+                )
+            )
+        mtu = interface.mtu or base.mtu or DEFAULT_MTU
+        is_management = interface.name == self.management.interface.name
+        kernels = []
+        choices = list(ipv4) or [None]  # type: List[Optional[Address]]
+        for index, address in enumerate(choices):
+            chosen = is_management and (address == self.management.address or (not index and self._by_ipv6()))
+            name = interface.name
+            if index and address is not None:
+                name = "{}:{}".format(interface.name, address.alias)
+            kernels.append(
+                Kernel(
+                    MANAGEMENT_PORT_GROUP if chosen else name,
+                    interface.name,
+                    chosen,
+                    mac if index == 0 else "",
+                    mtu,
+                    address,
+                    False,
+                    ipv6 if index == 0 else (),
+                    dhcp6 and index == 0,
+                    advertisements if index == 0 else None,
+                )
+            )
+        return self._with_dns(sorted(kernels, key=lambda one: not one.management))
+
+    def _by_ipv6(self) -> bool:
+        return self.management.address.version == 6
+
+    def _with_dns(self, kernels: List[Kernel]) -> List[Kernel]:
+        """DNS by DHCP comes from one interface, the first that uses DHCP, and only where MAAS names no server."""
+        if self.wanted.name_servers:
+            return kernels
+        taken = any(kernel.dhcp_dns for kernel in self.kernels)
+        named = []
+        for kernel in kernels:
+            if kernel.ipv4 == "dhcp" and not taken:
+                taken = True
+                named.append(kernel.replace(dhcp_dns=True))
+            else:
+                named.append(kernel)
+        return named
+
+
+def _team(base: Interface, uplinks: Tuple[str, ...]) -> Team:
+    if base.bond_mode == "active-backup":
+        return Team("explicit", uplinks[:1], uplinks[1:])
+    return Team("iphash" if base.bond_mode == "802.3ad" else "portid", uplinks, ())
+
+
+def _routes(wanted: WantedHost, management: Management) -> Tuple[Tuple[Route, ...], List[str]]:
+    """All routes; of several default gateways that of management stays, else the first."""
+    notices = []
+    others = [route for route in wanted.routes if route.destination not in EVERYTHING.values()]
+    defaults = []
+    for version in (4, 6):
+        candidates = [
+            (interface.name, address.gateway)
+            for interface in sorted(wanted.interfaces, key=lambda one: one.name != management.interface.name)
+            for address in interface.addresses
+            if address.gateway and address.version == version
+        ]
+        candidates += [("routes", one.gateway) for one in wanted.routes if one.destination == EVERYTHING[version]]
+        by_dhcp = management.address.kind == DHCP4 and version == 4
+        chosen = "" if by_dhcp or not candidates else candidates[0][1]
+        if chosen:
+            defaults.append(Route(EVERYTHING[version], chosen))
+        for name, gateway in candidates:
+            if gateway != chosen:
+                notices.append(
+                    "network {}: ESXi has one default route, and it stays with the way to MAAS ({}); the gateway {} "
+                    "is not used.".format(name, chosen or "by DHCP", gateway)
+                )
+    return tuple(defaults + others), notices
+
+
+def _is_dhcp_default(kernels: List[Kernel], routes: Tuple[Route, ...]) -> bool:
+    named = any(route.destination == EVERYTHING[4] for route in routes)
+    return not named and any(kernel.ipv4 == "dhcp" for kernel in kernels)
