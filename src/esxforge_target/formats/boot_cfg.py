@@ -13,29 +13,34 @@ The grammar is that of vmware/esx-boot: ``bootlib/parse.c``, ``bootlib/string.c`
 * The kernel's path, a blank and ``kernelopt`` together must be shorter than 4096 characters.
 """
 
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from esxforge_target.errors import FormatError
+from esxforge_target.formats.boot_cfg_grammar import (
+    INTEGER_OPTIONS,
+    MBOOT_OPTIONS,
+    SAFEBOOT_OPTIONS,
+    SEPARATOR,
+    check_items,
+    check_line,
+    comment_of,
+    first_word,
+    integer,
+    key_of,
+    line_end,
+    make_path,
+    meant_by,
+    merge_blanks,
+    separator_of,
+    split_line,
+    value_bytes,
+)
 from esxforge_target.values import Value
 
 SECTOR_SIZE = 512
 KERNEL_COMMAND_LINE_LIMIT = 4096
 # What safeboot and mboot append themselves: bootUUID= with 32 digits, BOOTIF= with a MAC, and some air.
 LOADER_ADDITIONS = 128
-
-# In the order of the loader's own tables, which decides what an abbreviation means.
-MBOOT_OPTIONS = (
-    "kernel", "kernelopt", "modules", "title", "prefix", "nobootif", "timeout", "noquirks", "norts", "crypto",
-    "runtimewd", "tftpblksize", "acpitables", "runtimewdtimeout", "skip", "errtimeout",
-)  # fmt: skip
-SAFEBOOT_OPTIONS = ("build", "updated", "bootstate", "quickboot")
-INTEGER_OPTIONS = frozenset((
-    "nobootif", "timeout", "noquirks", "norts", "runtimewd", "tftpblksize", "runtimewdtimeout", "skip", "errtimeout",
-    "updated", "bootstate", "quickboot",
-))  # fmt: skip
-
-_SEPARATOR = b"---"
-_CONTROLS = frozenset(range(0x20)) - frozenset(b"\t\n\v\f\r") | {0x7F}
 
 
 class Module(Value):
@@ -64,11 +69,12 @@ class BootCfg(Value):
         if pieces[-1]:
             lines.append(pieces[-1])
         for number, line in enumerate(lines, 1):
-            _check_line(line, number)
+            check_line(line, number)
         cfg = cls(tuple(lines))
+        cfg._check_emptied()
         index = cfg._winning("modules")
         if index is not None:
-            _check_items(_split(lines[index])[1], index + 1)
+            check_items(split_line(lines[index])[1], index + 1)
         return cfg
 
     def to_bytes(self) -> bytes:
@@ -82,7 +88,7 @@ class BootCfg(Value):
         index = self._winning(key)
         if index is None:
             return None
-        return _merge(_split(self.lines[index])[1]).decode("utf-8", "replace")
+        return merge_blanks(split_line(self.lines[index])[1]).decode("utf-8", "replace")
 
     @property
     def kernel(self) -> "Optional[str]":
@@ -117,17 +123,17 @@ class BootCfg(Value):
     @property
     def bootstate(self) -> int:
         """0 valid, 1 upgrading, 2 dirty, 3 invalid (boot banks only)."""
-        return _integer(self.get("bootstate"))
+        return integer(self.get("bootstate"))
 
     @property
     def updated(self) -> int:
         """The boot bank's counter; safeboot takes the valid bank with the highest one."""
-        return _integer(self.get("updated"))
+        return integer(self.get("updated"))
 
     def resolve(self, name: str, folder: str) -> str:
         """The absolute path on the boot volume that mboot makes of ``name`` in a boot.cfg that lies in ``folder``."""
         base = folder if self.prefix is None else self.prefix
-        path = _make_path(base, name)
+        path = make_path(base, name)
         if "://" in path:
             raise FormatError(
                 "boot.cfg: {} is on the network ({}), not on the boot volume.".format(name, path),
@@ -148,12 +154,12 @@ class BootCfg(Value):
 
     def with_value(self, key: str, value: str) -> "BootCfg":
         """The value of ``key`` replaced where it wins, or a line added at the end if the key is not there."""
-        data = _value_bytes(key, value)
+        data = value_bytes(key, value)
         index = self._winning(key)
         if index is None:
             return self._with_line_added(key.encode("ascii") + b"=" + data)
-        head, old, tail = _split(self.lines[index])
-        if _merge(old) == data:
+        head, old, tail = split_line(self.lines[index])
+        if merge_blanks(old) == data:
             return self
         return self._with_line(index, head + data + tail)
 
@@ -164,21 +170,20 @@ class BootCfg(Value):
 
     def with_module(self, name: str) -> "BootCfg":
         """``name`` added as the last module, separated as the others are; unchanged if it is there already."""
-        added = _value_bytes("modules", name)
-        if len(added.split()) != 1 or _SEPARATOR in added:
+        added = value_bytes("modules", name)
+        if len(added.split()) != 1 or SEPARATOR in added:
             raise FormatError("boot.cfg: {!r} cannot be a module's name: it has a blank or --- in it.".format(name))
         if any(self._same_file(module.name, name) for module in self.modules):
             return self
         index = self._winning("modules")
         if index is None:
             return self._with_line_added(b"modules=" + added)
-        head, old, tail = _split(self.lines[index])
-        if old.endswith(_SEPARATOR):
-            separator = b" "
-        elif old:
-            separator = _separator_of(old)
+        head, old, tail = split_line(self.lines[index])
+        if not old.split(SEPARATOR)[-1].strip():
+            separator = b" " if old else b""
         else:
-            separator = b""
+            # A name that ends with a hyphen needs a blank, or the hyphen would become part of the separator.
+            separator = b" --- " if old.endswith(b"-") else separator_of(old)
         return self._with_line(index, head + old + separator + added + tail)
 
     def without_module(self, name: str) -> "BootCfg":
@@ -186,10 +191,10 @@ class BootCfg(Value):
         index = self._winning("modules")
         if index is None or not any(self._same_file(module.name, name) for module in self.modules):
             return self
-        head, old, tail = _split(self.lines[index])
-        items = old.split(_SEPARATOR)
-        kept = [item for item in items if not item.split() or not self._same_file(_first_word(item), name)]
-        return self._with_line(index, head + _SEPARATOR.join(kept).strip() + tail)
+        head, old, tail = split_line(self.lines[index])
+        items = old.split(SEPARATOR)
+        kept = [item for item in items if not item.split() or not self._same_file(first_word(item), name)]
+        return self._with_line(index, head + SEPARATOR.join(kept).strip() + tail)
 
     # A kernelopt line with room, rewritten later in place
 
@@ -202,8 +207,8 @@ class BootCfg(Value):
         """
         cfg = self if self._winning("kernelopt") is not None else self._with_line_added(b"kernelopt=")
         index = cfg._kernelopt_index()
-        head, value, tail = _split(cfg.lines[index])
-        line = head + value + b" " * space + _line_end(tail)
+        head, value, tail = split_line(cfg.lines[index])
+        line = head + value + b" " * space + line_end(tail)
         if len(line) > sector_size:
             raise FormatError(
                 "boot.cfg: the kernelopt line with {} bytes of room would be {} bytes long; a sector holds {}.".format(
@@ -215,7 +220,7 @@ class BootCfg(Value):
         lines[index] = line
         used = sum(len(before) for before in lines[:index]) % sector_size
         if used + len(line) > sector_size:
-            lines.insert(index, _comment_of(sector_size - used))
+            lines.insert(index, comment_of(sector_size - used))
         return BootCfg(tuple(lines))
 
     def reserved_kernelopt(self) -> "Tuple[int, int]":
@@ -226,10 +231,10 @@ class BootCfg(Value):
     def fill_reserved_kernelopt(self, words: "List[str]") -> bytes:
         """The file with these words as the kernel options: as long as before, different in that one line only."""
         index = self._kernelopt_index()
-        head, _, tail = _split(self.lines[index])
-        end = _line_end(tail)
+        head, _, tail = split_line(self.lines[index])
+        end = line_end(tail)
         available = len(self.lines[index]) - len(head) - len(end)
-        data = _value_bytes("kernelopt", " ".join(words))
+        data = value_bytes("kernelopt", " ".join(words))
         if len(data) > available:
             raise FormatError(
                 "boot.cfg: the kernel options need {} bytes, but the line reserved for them has {}.".format(
@@ -246,12 +251,29 @@ class BootCfg(Value):
         wanted = key.lower().encode("utf-8")
         known = wanted.decode("utf-8") in MBOOT_OPTIONS + SAFEBOOT_OPTIONS
         for index in range(len(self.lines) - 1, -1, -1):
-            written = _key_of(self.lines[index])
+            written = key_of(self.lines[index])
             if written is None:
                 continue
-            if written == wanted or (known and wanted.decode("ascii") in _meant_by(written)):
+            if written == wanted or (known and wanted.decode("ascii") in meant_by(written)):
                 return index
         return None
+
+    def _check_emptied(self) -> None:
+        """The loader clears half a pointer where an option with a text is given again without one."""
+        filled = {}  # type: Dict[str, int]
+        for number, line in enumerate(self.lines, 1):
+            key = key_of(line)
+            for option in [] if key is None else meant_by(key):
+                if option in INTEGER_OPTIONS:
+                    continue
+                if split_line(line)[1]:
+                    filled[option] = number
+                elif option in filled:
+                    raise FormatError(
+                        "boot.cfg line {}: {} is given again without a value, after line {} gave it one; VMware's boot "
+                        "loader may crash on that.".format(number, option, filled[option]),
+                        "Remove one of the two lines.",
+                    )
 
     def _kernelopt_index(self) -> int:
         index = self._winning("kernelopt")
@@ -272,10 +294,10 @@ class BootCfg(Value):
     def _same_file(self, one: str, other: str) -> bool:
         # The boot volume is FAT: upper and lower case name the same file.
         base = self.prefix or ""
-        return _make_path(base, one).lower() == _make_path(base, other).lower()
+        return make_path(base, one).lower() == make_path(base, other).lower()
 
     def _check_command_line(self, options: str) -> None:
-        path = _make_path(self.prefix or "/EFI/BOOT", self.kernel or "")
+        path = make_path(self.prefix or "/EFI/BOOT", self.kernel or "")
         length = len(path) + 1 + len(options.encode("utf-8")) + LOADER_ADDITIONS
         if length >= KERNEL_COMMAND_LINE_LIMIT:
             raise FormatError(
@@ -306,129 +328,3 @@ def installer_kernelopt(cfg: BootCfg) -> "Tuple[BootCfg, List[str]]":
         words.insert(0, "runweasel")
         notices.append("boot.cfg of the ISO lacked the kernel option runweasel, which starts the installer: added.")
     return (cfg.with_kernelopt(words) if notices else cfg), notices
-
-
-def _key_of(line: bytes) -> "Optional[bytes]":
-    """The key of a line as the loader sees it, in lower case; None for blank lines, comments and lines without =."""
-    merged = _merge(line)
-    if not merged or merged.startswith(b"#") or b"=" not in merged:
-        return None
-    return merged.split(b"=", 1)[0].lower()
-
-
-def _meant_by(written: bytes) -> "List[str]":
-    """The options that mboot and safeboot take this key for."""
-    meant = []
-    for table in (MBOOT_OPTIONS, SAFEBOOT_OPTIONS):
-        matches = [option for option in table if option.encode("ascii").startswith(written)]
-        meant.extend(matches[:1])
-    return meant
-
-
-def _split(line: bytes) -> "Tuple[bytes, bytes, bytes]":
-    """(key, = and blanks; value; trailing white space and line end): together the line."""
-    at = line.index(b"=") + 1
-    value = line[at:].strip()
-    if not value:
-        return line[:at], b"", line[at:]
-    start = line.index(value, at)
-    return line[:start], value, line[start + len(value) :]
-
-
-def _merge(data: bytes) -> bytes:
-    return b" ".join(data.split())
-
-
-def _first_word(item: bytes) -> str:
-    return item.split(None, 1)[0].decode("utf-8", "replace")
-
-
-def _line_end(tail: bytes) -> bytes:
-    if tail.endswith(b"\r\n"):
-        return b"\r\n"
-    return b"\n" if tail.endswith(b"\n") else b""
-
-
-def _comment_of(length: int) -> bytes:
-    """A line of exactly ``length`` bytes that says nothing."""
-    return b"\n" if length == 1 else b"#" + b"-" * (length - 2) + b"\n"
-
-
-def _separator_of(modules: bytes) -> bytes:
-    """The last separator with the white space around it, so that an added module looks like the others."""
-    at = modules.rfind(_SEPARATOR)
-    if at < 0:
-        return b" --- "
-    before = modules[:at]
-    after = modules[at + len(_SEPARATOR) :]
-    return before[len(before.rstrip()) :] + _SEPARATOR + after[: len(after) - len(after.lstrip())]
-
-
-def _make_path(base: str, name: str) -> str:
-    """Join and clean a path: absolute names and URLs stand alone, slashes merge, white space goes."""
-    name = name.lstrip()
-    absolute = name.startswith(("/", "\\")) or "://" in name
-    base = base.lstrip()
-    path = name if absolute or not base else base + "/" + name
-    path = "".join(path.split()).replace("\\", "/")
-    scheme, mark, rest = path.partition("://")
-    if not mark:
-        scheme, rest = "", path
-    while "//" in rest:
-        rest = rest.replace("//", "/")
-    return scheme + mark + rest
-
-
-def _integer(value: "Optional[str]") -> int:
-    digits = (value or "").lstrip("-")
-    if not digits:
-        return 0
-    return -int(digits) if (value or "").startswith("-") else int(digits)
-
-
-def _value_bytes(key: str, value: str) -> bytes:
-    data = value.encode("utf-8", "surrogatepass")
-    if b"\n" in data or any(byte in _CONTROLS for byte in data):
-        raise FormatError("boot.cfg: the value for {} holds a line end or a control character.".format(key))
-    return _merge(data)
-
-
-def _check_line(line: bytes, number: int) -> None:
-    hint = "Take boot.cfg from the installer ISO again; this one is damaged."
-    for byte in line:
-        if byte in _CONTROLS:
-            raise FormatError(
-                "boot.cfg line {}: byte 0x{:02X} is no text, so this is no boot.cfg.".format(number, byte), hint
-            )
-    key = _key_of(line)
-    if key is None:
-        return
-    meant = _meant_by(key)
-    value = _split(line)[1]
-    if meant in ([], ["title"]):
-        return  # Only shown, or not used at all: OEM ISOs may use any code page there.
-    try:
-        text = _merge(value).decode("ascii")
-    except UnicodeDecodeError:
-        # The loader would take byte 0xA0 for a blank, and firmware other bytes for whatever it likes.
-        raise FormatError("boot.cfg line {}: the value of {} is no plain ASCII text.".format(number, meant[0]), hint)
-    digits = text[1:] if text.startswith("-") else text
-    for option in meant:
-        if option in INTEGER_OPTIONS and digits and not digits.isdigit():
-            raise FormatError(
-                "boot.cfg line {}: {}={} is not a whole number; VMware's boot loader stops there.".format(
-                    number, option, text
-                ),
-                "Write a number, or remove the line.",
-            )
-
-
-def _check_items(modules: bytes, number: int) -> None:
-    """An empty item is harmless only if a blank follows it: the loader skips one character too many there."""
-    items = _merge(modules).split(_SEPARATOR)
-    for item, after in zip(items, items[1:]):
-        if not item.strip() and not after.startswith(b" "):
-            raise FormatError(
-                "boot.cfg line {}: modules= has an empty item, which VMware's boot loader misreads.".format(number),
-                "Remove the superfluous --- there.",
-            )

@@ -120,6 +120,13 @@ def test_module_lists(value: bytes, modules: list[Module]) -> None:
             b"title=x\n\ntimeout=5s\n",
             "boot.cfg line 3: timeout=5s is not a whole number; VMware's boot loader stops there.",
         ),
+        (
+            b"kernelopt=a\n#\nkernelopt=\n",
+            (
+                "boot.cfg line 3: kernelopt is given again without a value, after line 1 gave it one; VMware's boot "
+                "loader may crash on that."
+            ),
+        ),
         (b"updated=x\n", "boot.cfg line 1: updated=x is not a whole number; VMware's boot loader stops there."),
         (
             b"modules=a --- ---\n",
@@ -189,6 +196,8 @@ def test_a_value_cannot_smuggle_in_a_line() -> None:
         (b"modules=/a \t---  /b  \r\n", b"modules=/a \t---  /b \t---  /x  \r\n"),
         (b"modules=/a\n", b"modules=/a --- /x\n"),
         (b"modules=/a ---\n", b"modules=/a --- /x\n"),
+        (b"modules=/a---b-\n", b"modules=/a---b- --- /x\n"),
+        (b"modules=/a ----\n", b"modules=/a ---- --- /x\n"),
         (b"modules=\n", b"modules=/x\n"),
         (b"title=t\n", b"title=t\nmodules=/x\n"),
         (b"modules=/a --- /X -o\n", b"modules=/a --- /X -o\n"),
