@@ -8,14 +8,12 @@ MAAS sends none from these paths, and following one would hand the token to whoe
 import http.client
 import socket
 import ssl
-import threading
 from typing import Dict, Optional
 
+from esxforge_target.http_limits import Alarm, AnswerTooLongError, read_body
 from esxforge_target.metadata.endpoint import Endpoint
 from esxforge_target.metadata.errors import ANSWERED, SILENCE, TooLargeError, UnreachableError
 from esxforge_target.values import Value
-
-_CHUNK = 65536
 
 
 class Request(Value):
@@ -99,20 +97,9 @@ def _connect(connection: http.client.HTTPConnection, endpoint: Endpoint, timeout
 def _talk(
     connection: http.client.HTTPConnection, endpoint: Endpoint, request: Request, timeout: float, limit: int
 ) -> Answer:
-    # A time-out of the socket starts anew with every byte. The alarm bounds the whole, so nobody can hold the agent
-    # by sending a byte now and then.
-    alarm = threading.Timer(timeout, _hang_up, [connection.sock])
-    alarm.daemon = True
-    alarm.start()
     try:
-        connection.request(request.method, request.path, body=request.body, headers=request.headers)
-        response = connection.getresponse()
-        try:
-            body = _read(response, endpoint, limit)
-        finally:
-            response.close()
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, body)
+        with Alarm(connection.sock, timeout):
+            return _answer(connection, endpoint, request, limit)
     except socket.timeout:
         raise UnreachableError(
             "MAAS at {} took the connection and then said nothing for {:g} seconds.".format(endpoint.where, timeout),
@@ -123,31 +110,18 @@ def _talk(
             "MAAS at {} broke off in the middle of an answer ({}).".format(endpoint.where, type(error).__name__),
             ANSWERED,
         )
-    finally:
-        alarm.cancel()
 
 
-def _hang_up(sock: socket.socket) -> None:
+def _answer(connection: http.client.HTTPConnection, endpoint: Endpoint, request: Request, limit: int) -> Answer:
+    connection.request(request.method, request.path, body=request.body, headers=request.headers)
+    response = connection.getresponse()
     try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it is closed already
-
-
-def _read(response: http.client.HTTPResponse, endpoint: Endpoint, limit: int) -> bytes:
-    taken = bytearray()
-    while True:
-        data = response.read(_CHUNK)
-        if not data:
-            break
-        taken += data
-        if len(taken) > limit:
-            raise TooLargeError(
-                "MAAS at {} sent more than {} bytes for one answer; the rest was not read.".format(
-                    endpoint.where, limit
-                ),
-                "Make the document smaller; put large files on a datastore or a web server.",
-            )
-    if response.length:  # what is still missing from Content-Length
-        raise http.client.IncompleteRead(bytes(taken), response.length)
-    return bytes(taken)
+        body = read_body(response, limit)
+    except AnswerTooLongError:
+        raise TooLargeError(
+            "MAAS at {} sent more than {} bytes for one answer; the rest was not read.".format(endpoint.where, limit),
+            "Make the document smaller; put large files on a datastore or a web server.",
+        )
+    finally:
+        response.close()
+    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)

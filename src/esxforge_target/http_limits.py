@@ -1,0 +1,51 @@
+"""Bounds that ``http.client`` lacks: on the whole time of an answer, and on its size."""
+
+import http.client
+import socket
+import threading
+from typing import Any
+
+_CHUNK = 65536
+
+
+class AnswerTooLongError(Exception):
+    """The body is longer than allowed. Internal: callers turn it into an error for people."""
+
+
+class Alarm:
+    """Hangs up ``sock`` after ``seconds``, unless left before. A socket's own time-out starts anew with every byte, so
+    without this anybody could hold the host by sending one now and then.
+    """
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, _hang_up, [sock])
+        self._timer.daemon = True
+
+    def __enter__(self) -> "Alarm":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._timer.cancel()
+
+
+def _hang_up(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is closed already
+
+
+def read_body(response: http.client.HTTPResponse, limit: int) -> bytes:
+    """The whole body. Raises AnswerTooLongError beyond ``limit`` bytes, http.client.IncompleteRead when it is cut."""
+    taken = bytearray()
+    while True:
+        data = response.read(_CHUNK)
+        if not data:
+            break
+        taken += data
+        if len(taken) > limit:
+            raise AnswerTooLongError
+    if response.length:  # what is still missing from Content-Length
+        raise http.client.IncompleteRead(bytes(taken), response.length)
+    return bytes(taken)
