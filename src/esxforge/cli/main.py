@@ -9,6 +9,7 @@ import typer
 
 from esxforge import __version__
 from esxforge.cli.kickstart import app as kickstart_app
+from esxforge.cli.plan import plan
 from esxforge.cli.render import print_error
 from esxforge.cli.standin_iso import standin_iso
 from esxforge.errors import ForgeError
@@ -39,6 +40,7 @@ def _options(
 
 app.command(rich_help_panel="Development")(standin_iso)
 app.add_typer(kickstart_app, name="kickstart")
+app.command()(plan)
 
 
 def main() -> None:
