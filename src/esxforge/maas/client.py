@@ -158,7 +158,7 @@ class Client:
         self._listener(
             events.Notice(f"{error.message} Trying again in {seconds:g} s ({count} of {backoff.attempts - 1}).")
         )
-        self._surroundings.sleep(seconds)
+        self.wait(seconds)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from esxforge import events
-from esxforge.errors import ImageError
 from esxforge.maas import region as regions
 from esxforge.maas import upload_errors
 from esxforge.maas.boot_resources import BootResource, BootResources
@@ -19,7 +18,7 @@ from esxforge.maas.client import Client, Surroundings
 from esxforge.maas.connection import Connection
 from esxforge.maas.failures import RefusedError, TransientError
 from esxforge.maas.holding import Holding, holding_of
-from esxforge.maas.reader import CHUNK_SIZE, ImageReader
+from esxforge.maas.reader import CHUNK_SIZE, ChangedError, ImageReader
 from esxforge.maas.region import Region
 from esxforge.maas.upload_image import UploadImage, check_image
 
@@ -226,37 +225,48 @@ class _Upload:
         """Send from where MAAS is until all is sent, or MAAS has to be looked at again."""
         image, offset, count = self._image, holding.received, 0
         name = f"uploading {image.name}"
-        path = holding.file.upload_path
         with (
             ImageReader(image.path, image.size, image.sha256, self._chunk_size) as reader,
             events.step(self._listener, name, image.size),
         ):
             self._listener(events.BytesDone(name, offset))
             while offset < image.size:
-                try:
-                    chunk = reader.chunk(offset)
-                except ImageError:
-                    # MAAS has bytes that belong to no image: without them the same command works.
-                    self._discard(holding)
-                    raise
-                try:
-                    self._resources.put(path, chunk)
-                except TransientError as error:
-                    count += 1
-                    self._client.pause(count, error)
-                except RefusedError as error:
-                    count += 1
-                    self._after_refusal(error, holding, offset, count)
+                taken = self._send(reader, holding, offset, count)
+                if taken:
+                    offset, count = offset + taken, 0
+                    self._sent += taken
                 else:
-                    offset, count = offset + len(chunk), 0
-                    self._sent += len(chunk)
-                    self._listener(events.BytesDone(name, offset))
-                    continue
-                holding = self._ask(holding)
-                count = 0 if holding.received > offset else count
-                offset = holding.received
+                    holding = self._ask(holding)
+                    count = 0 if holding.received > offset else count + 1
+                    offset = holding.received
+                    if offset == image.size and not reader.is_right():
+                        # What MAAS says of the last chunk was lost, so its comparison may have been too.
+                        self._discard(holding)
+                        raise reader.changed()
                 self._listener(events.BytesDone(name, offset))
             return self._ask(holding)
+
+    def _send(self, reader: ImageReader, holding: Holding, offset: int, count: int) -> int:
+        """Send one chunk, after ``count`` failures in a row. How much MAAS took; 0 where it has to be asked."""
+        try:
+            chunk = reader.chunk(offset)
+            self._resources.put(holding.file.upload_path, chunk)
+        except ChangedError:
+            # MAAS has bytes that belong to no image: without them the same command works.
+            self._discard(holding)
+            raise
+        except TransientError as error:
+            self._client.pause(count + 1, error)
+            return 0
+        except RefusedError as error:
+            try:
+                self._after_refusal(error, holding, offset, count + 1)
+            except _DamagedError:
+                if not reader.is_right():
+                    raise reader.changed() from None
+                raise
+            return 0
+        return len(chunk)
 
     def _after_refusal(self, error: RefusedError, holding: Holding, offset: int, count: int) -> None:
         """Return where MAAS has to be asked how much it holds; raise where there is no going on."""

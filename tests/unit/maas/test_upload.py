@@ -14,6 +14,7 @@ from esxforge.maas import reader
 from esxforge.maas.upload import UploadImage, plan_upload
 from esxforge.maas.upload_image import check_image, equivalent_command
 from standin.maas_region import USER_KEY, Fault
+from standin.maas_region.faults import Kind
 
 from .conftest import CHUNK, Maas, ServeMaas, make_image
 
@@ -229,12 +230,50 @@ def test_a_file_that_changed_is_never_completed_on_maas(maas: Maas, image: Uploa
         with pytest.raises(MaasError):
             maas.upload(image)
     good = image.path.read_bytes()
-    image.path.write_bytes(b"X" + good[1:])  # the same length
+    image.path.write_bytes(good[:-1] + b"X")  # the same length
     with pytest.raises(ImageError, match="changed after it was verified"):
         maas.upload(image)
     assert maas.region.resources == {}, "no wrong byte stays in MAAS"
     image.path.write_bytes(good)
     assert maas.upload(image).action == "uploaded"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("lost", [None, 3, 4])
+def test_a_file_that_changes_during_the_upload_is_never_completed_on_maas(
+    serve_maas: ServeMaas, image: UploadImage, version: str, lost: int | None
+) -> None:
+    maas, good = serve_maas(version), image.path.read_bytes()
+    original, status = maas.region.put, image.path.stat()
+
+    def put(resource_id: int, file_id: int, chunk: bytes) -> str:
+        image.path.write_bytes(good[:-1] + b"X")
+        return original(resource_id, file_id, chunk)
+
+    maas.region.put = put  # type: ignore[method-assign]
+    if lost is not None:
+        maas.fault(Fault("PUT", "drop-after", at=lost))
+    with pytest.raises(ImageError, match="changed after it was verified"):
+        maas.upload(image)
+    assert maas.region.resources == {}
+    assert status.st_size == image.path.stat().st_size
+    maas.region.put = original  # type: ignore[method-assign]
+    image.path.write_bytes(good)
+    maas.fault()
+    assert maas.upload(image).action == "uploaded"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("fault", ["drop-after", "cut"])
+def test_a_changed_file_is_found_even_where_the_last_answer_is_lost(
+    serve_maas: ServeMaas, image: UploadImage, version: str, fault: Kind
+) -> None:
+    maas, good = serve_maas(version), image.path.read_bytes()
+    image.path.write_bytes(b"X" + good[1:])  # before the upload: its times say nothing
+    maas.fault(Fault("PUT", fault, at=4))
+    with pytest.raises(ImageError, match="changed after it was verified"):
+        maas.upload(image)
+    assert maas.region.resources == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"shorter"])
@@ -263,6 +302,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path: Path) -> None:
             offset = 0
             while offset < size:
                 offset += len(chunks.chunk(offset))
+            assert chunks.is_right()
         _current, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,0 +1,190 @@
+"""``esxforge images``: what MAAS holds: list, show, delete."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from esxforge.cli import maas_options as options
+from esxforge.cli.render import listener, print_json
+from esxforge.errors import MaasError
+
+if TYPE_CHECKING:
+    from esxforge.maas.boot_resources import BootResource, BootResources
+
+app = typer.Typer(help="The images that MAAS holds: list, show, delete.", no_args_is_help=True)
+
+ImageArgument = Annotated[str, typer.Argument(help="Number or name, like 46 or esxi/8.0.3.", show_default=False)]
+
+
+@contextmanager
+def _images(where: options.Where) -> Iterator[BootResources]:
+    from esxforge.maas import region
+    from esxforge.maas.boot_resources import BootResources
+    from esxforge.maas.client import Client
+
+    with listener() as listen:
+        connection = options.connect(where, listen)
+        with Client(connection, listen) as client:
+            region.ask(client)
+            yield BootResources(client)
+
+
+@app.command("list")
+def list_images(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also what MAAS synchronised itself.")] = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    timeout: options.TimeoutOption = 300.0,
+    as_json: options.JsonOption = False,
+) -> None:
+    """List the images that were uploaded to MAAS, and how complete they are."""
+    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    with _images(where) as images:
+        found = []
+        for entry in images.list("all" if everything else "uploaded"):
+            whole = images.get(entry.id)  # lists leave out what is complete
+            if whole is not None:
+                found.append(whole)
+    if as_json:
+        print_json([_document(entry) for entry in found])
+        return
+    if not found:
+        typer.echo("MAAS holds no uploaded images.")
+        return
+    rows = [
+        (str(entry.id), entry.name, entry.title or "", entry.architecture, _size(entry), _state(entry))
+        for entry in found
+    ]
+    _table(("NUMBER", "NAME", "TITLE", "ARCHITECTURE", "SIZE", "STATE"), rows)
+
+
+@app.command("show")
+def show_image(
+    image: ImageArgument,
+    *,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    timeout: options.TimeoutOption = 300.0,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Show one image with its versions and files."""
+    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    with _images(where) as images:
+        found = _find(images, image)
+    if as_json:
+        print_json(_document(found))
+        return
+    facts = [
+        ("Number", str(found.id)),
+        ("Name", found.name),
+        ("Title", found.title or ""),
+        ("Architecture", found.architecture),
+        ("State", _state(found)),
+        ("Last deployed", found.last_deployed or "never"),
+    ]
+    for label, value in facts:
+        typer.echo(f"{label + ':':<15}{_printable(value)}")
+    rows = [
+        (entry.version, file.filename, str(file.size), file.sha256, "complete" if file.complete else "incomplete")
+        for entry in found.sets.values()
+        for file in entry.files.values()
+    ]
+    if rows:
+        typer.echo("")
+        _table(("VERSION", "FILE", "BYTES", "SHA256", "STATE"), rows)
+
+
+@app.command("delete")
+def delete_image(
+    image: ImageArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    timeout: options.TimeoutOption = 300.0,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Delete an image from MAAS, with all its versions. Asks first."""
+    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    with _images(where) as images:
+        found = _find(images, image)
+    if not yes:
+        _ask(found)
+    with _images(where) as images:
+        if not images.delete(found.id):
+            raise _absent(image)
+    if as_json:
+        print_json({"deleted": _document(found)})
+    else:
+        typer.echo(f"Deleted: {found.name} (number {found.id}).")
+
+
+def _ask(image: BootResource) -> None:
+    if not sys.stdin.isatty():
+        raise MaasError("Nobody is there to be asked whether to delete.", "Give --yes to delete without a question.")
+    text = f"Delete {_printable(image.name)} “{_printable(image.title or '')}” (number {image.id}) from MAAS?"
+    if not typer.confirm(text, err=True):
+        raise MaasError("Nothing was deleted.")
+
+
+def _find(images: BootResources, wanted: str) -> BootResource:
+    if wanted.isdecimal():
+        found = images.get(int(wanted))
+        if found is None:
+            raise _absent(wanted)
+        return found
+    matches = [entry for entry in images.list("all") if entry.name == wanted]
+    if len(matches) > 1:
+        numbers = ", ".join(f"{entry.id} ({entry.type}, {entry.architecture})" for entry in matches)
+        raise MaasError(f"MAAS holds several images of the name {wanted}: {numbers}.", "Give the number.")
+    whole = images.get(matches[0].id) if matches else None
+    if whole is None:
+        raise _absent(wanted)
+    return whole
+
+
+def _absent(wanted: str) -> MaasError:
+    return MaasError(f"MAAS holds no image “{_printable(wanted)}”.", "esxforge images list shows what it holds.")
+
+
+def _state(image: BootResource) -> str:
+    newest = image.newest
+    if newest is None:
+        return "empty"
+    return "complete" if newest.complete else f"incomplete ({newest.progress or 0:.0f} %)"
+
+
+def _size(image: BootResource) -> str:
+    newest = image.newest
+    return f"{newest.size / 2**20:.1f} MiB" if newest else ""
+
+
+def _document(image: BootResource) -> dict[str, Any]:
+    return image.model_dump(mode="json", exclude={"sets": {"__all__": {"files": {"__all__": {"upload_uri"}}}}})
+
+
+def _printable(text: str) -> str:
+    """What others wrote into MAAS must not drive our terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    shown = [tuple(_printable(cell) for cell in row) for row in rows]
+    widths = [max(len(row[column]) for row in [heads, *shown]) for column in range(len(heads))]
+    for row in [heads, *shown]:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,129 @@
+"""``esxforge upload``: a verified image goes to MAAS."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esxforge import events
+from esxforge.cli import maas_options as options
+from esxforge.cli.render import listener, print_json
+
+if TYPE_CHECKING:
+    from esxforge.maas.connection import Connection
+    from esxforge.maas.upload import UploadImage, UploadResult
+
+
+def verified_image(
+    path: Path, *, name: str | None, title: str | None, architecture: str, listener: events.Listener
+) -> UploadImage:
+    """The image to upload, after its bytes were verified. Raises ImageError for one that is not whole or not ours."""
+    from importlib import import_module
+
+    from esxforge.maas.upload import UploadImage
+
+    image = import_module("esxforge.image.verify").verify_image(path, listener)
+    return UploadImage(
+        path=path,
+        size=image.size,
+        sha256=image.sha256,
+        name=name or image.maas_name,
+        title=title or image.maas_title,
+        architecture=architecture,
+    )
+
+
+def upload(
+    image: Annotated[Path, typer.Argument(help="The image, a .dd.gz file made by esxforge.", show_default=False)],
+    *,
+    name: Annotated[str | None, typer.Option(help="Name in MAAS. Else from the image, like esxi/8.0.3.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title in MAAS. Else from the image.")] = None,
+    architecture: Annotated[str, typer.Option(help="Architecture in MAAS.")] = "amd64/generic",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, and the maas command that does the same.")
+    ] = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    timeout: options.TimeoutOption = 300.0,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Upload an image to MAAS: skip what is there, go on where an upload stopped, check that it arrived."""
+    from esxforge.errors import MaasError
+    from esxforge.maas.upload import upload_image
+    from esxforge.maas.upload_image import check_image
+
+    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    with listener() as listen:
+        connection: Connection | None = None
+        try:
+            connection = options.connect(where, listen)
+        except MaasError as error:
+            # A dry run is of use without a MAAS too, unless one was asked for.
+            if not dry_run or profile or maas_url or api_key_file:
+                raise
+            listen(events.Notice(f"MAAS is not asked: {error.message}"))
+        verified = verified_image(image, name=name, title=title, architecture=architecture, listener=listen)
+        check_image(verified)
+        if dry_run:
+            _rehearse(verified, connection, listen, as_json=as_json)
+            return
+        assert connection is not None  # noqa: S101 - only a dry run goes on without
+        try:
+            result = upload_image(verified, connection, listen)
+        except KeyboardInterrupt:
+            sys.stderr.write("esxforge: interrupted; MAAS keeps what it has: the same command goes on from there.\n")
+            raise typer.Exit(130) from None
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        typer.echo(_sentence(result))
+
+
+def _rehearse(image: UploadImage, connection: Connection | None, listen: events.Listener, *, as_json: bool) -> None:
+    from esxforge.maas.upload import plan_upload
+    from esxforge.maas.upload_image import equivalent_command
+
+    plan = plan_upload(image, connection, listen) if connection else None
+    arguments = equivalent_command(image, connection.profile if connection else None)
+    # $PROFILE stays as it is: it is for the person's shell.
+    line = " ".join(part if part == "$PROFILE" else shlex.quote(part) for part in arguments)
+    if as_json:
+        print_json(
+            {
+                "action": plan.action if plan else None,
+                "received": plan.received if plan else None,
+                "maas_version": plan.maas_version if plan else None,
+                "maas_url": connection.url if connection else None,
+                "name": image.name,
+                "title": image.title,
+                "architecture": image.architecture,
+                "sha256": image.sha256,
+                "size": image.size,
+                "equivalent_command": line,
+            }
+        )
+        return
+    if plan is not None:
+        verbs = {
+            "upload": f"all {image.size} bytes would be sent",
+            "resume": f"it would go on after {plan.received} of {image.size} bytes",
+            "skip": "nothing would be sent: MAAS holds these bytes already",
+        }
+        typer.echo(f"{image.name} (“{image.title}”, {image.architecture}): {verbs[plan.action]}.")
+    typer.echo("With MAAS's own command line, which cannot resume:")
+    typer.echo(f"  {line}")
+
+
+def _sentence(result: UploadResult) -> str:
+    place = f"{result.name} “{result.title}” (number {result.resource_id}, version {result.version})"
+    if result.action == "skipped":
+        return f"Already in MAAS {result.maas_version}, complete: {place}"
+    after = f" after the {result.resumed_from} that were there" if result.action == "resumed" else ""
+    return f"In MAAS {result.maas_version}, complete: {place}; {result.sent} bytes sent{after}."
