@@ -83,5 +83,11 @@ class _Budget:
             for key, value in node.value:
                 self.spend(key, depth + 1)
                 self.spend(value, depth + 1)
-        elif node.tag.endswith((":int", ":float")) and len(node.value) > _LONGEST_NUMBER:
+        else:
+            self._check_scalar(node)
+
+    def _check_scalar(self, node: Any) -> None:
+        if node.tag.endswith((":int", ":float")) and len(node.value) > _LONGEST_NUMBER:
             raise CloudDataError("{} holds a number of {} digits.".format(self._what, len(node.value)))
+        if any("\ud800" <= char <= "\udfff" for char in node.value):
+            raise CloudDataError("{} holds half a character (a lone surrogate).".format(self._what))

@@ -49,6 +49,19 @@ class Outcome(Value):
         self.problems = problems
         self.notices = notices
 
+    def failure(self, what: str) -> str:
+        """The text of a FAIL event about ``what`` ("user-data"), or an empty string when all went well.
+
+        It says that the status stays, because MAAS shows the failure and leaves the machine Deployed.
+        """
+        if not self.problems:
+            return ""
+        return "{}: {} of it failed; the machine stays Deployed. {}".format(
+            what,
+            "1 part" if len(self.problems) == 1 else "{} parts".format(len(self.problems)),
+            " ".join(self.problems),
+        )
+
 
 def apply_plan(plan: Plan, host: Host, seconds: float = 300.0) -> Outcome:
     """Carry out ``plan`` within ``seconds``; never raises for what the plan asks. Notices and problems are logged too,

@@ -44,7 +44,7 @@ def _vendor_plan(outer: Any, release: Release) -> Plan:
     for text in inner if isinstance(inner, list) else [inner]:
         if not isinstance(text, str):
             raise CloudDataError("cloud-init in vendor-data is not text.")
-        config = load_yaml(text.encode("utf-8", "replace"), "cloud-init in vendor-data")
+        config = load_yaml(text.encode("utf-8"), "cloud-init in vendor-data")
         plan += plan_cloud_config(config, VENDOR_KEYS, release, "vendor-data")
     return plan
 

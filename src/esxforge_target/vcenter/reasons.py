@@ -47,7 +47,7 @@ _REASONS = (
     ("notfound", "the place in vCenter is gone", "Check vcenter_datacenter."),
     ("serviceunavailable", "vCenter is not ready", "Wait until all services of vCenter run."),
 )
-_BY_STATUS = {401: "unauthenticated", 403: "unauthorized", 404: "notfound", 503: "serviceunavailable"}
+_BY_STATUS = {401: "unauthenticated", 403: "unauthorized", 503: "serviceunavailable"}
 
 
 def explain(status: int, document: Any, doing: str, where: str, secrets: "List[str]") -> VcenterError:

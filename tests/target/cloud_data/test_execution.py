@@ -225,3 +225,9 @@ def test_the_problems_of_the_plan_reach_the_log(bench: Bench) -> None:
     outcome = apply_plan(plan_user_data(b"\x00", (8, 0)), bench.host())
     assert len(outcome.problems) == 1
     assert bench.log == ["problem: " + outcome.problems[0]]
+
+
+def test_a_failure_is_told_with_what_it_means_for_the_status(bench: Bench) -> None:
+    bad = apply_plan(plan_user_data(b"#cloud-config\nhostname: [a]\nruncmd: x\n", (8, 0)), bench.host())
+    assert bad.failure("user-data").startswith("user-data: 2 parts of it failed; the machine stays Deployed. hostname")
+    assert apply_plan(Plan(), bench.host()).failure("user-data") == ""

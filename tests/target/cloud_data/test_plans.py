@@ -216,6 +216,8 @@ BAD = {
     "binary": (bytes(range(256)), "neither a script"),
     "binary script": (b"#!/bin/sh\n\x00\x01", "binary data"),
     "not UTF-8": (b"#cloud-config\nx: \xff\xfe\n", "byte 17 is not UTF-8"),
+    "half a character": (config('write_files: [{path: /x, content: "\\uD800"}]\n'), "half a character"),
+    "half a command": (config('runcmd: ["echo \\uDFFF"]\n'), "half a character"),
     "control characters": (b"#cloud-config\nx: \x01\n", "not YAML"),
     "list": (config("- a\n"), "not a mapping"),
     "text": (config("just text\n"), "not a mapping"),
@@ -264,6 +266,7 @@ def test_bad_input_is_named_and_nothing_is_done(name: str) -> None:
     ("data", "said"),
     [
         (b"- a\n", "not a mapping"),
+        (b'cloud-init: "\\uD800"', "half a character"),
         (b"cloud-init: 5\n", "is not text"),
         (b"\xff", "not UTF-8"),
         (b'cloud-init: "[a"\n', "YAML"),

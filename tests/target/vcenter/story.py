@@ -1,0 +1,41 @@
+"""Run by old Pythons in a child process: what goes over the network to vCenter. Python 3.5 syntax.
+
+A JSON document on stdin: the vCenter document, the trust, the folder that stands for the host's root, its address.
+"""
+
+import json
+import sys
+
+from esxforge_target.cloud_data.execution import Host
+from esxforge_target.cloud_data.files import FileSystem
+from esxforge_target.commands import ProcessRunner
+from esxforge_target.vcenter import Trust, VcenterError, Wanted, parse_settings
+from esxforge_target.vcenter.join import find_folder, own_thumbprint
+from esxforge_target.vcenter.session import Session
+
+
+def main() -> None:
+    given = json.load(sys.stdin)
+    wanted = parse_settings(given["document"])
+    host = Host(FileSystem(given["root"]), ProcessRunner(), print)
+    for trust in given["trusts"]:
+        try_with(Trust(**trust), wanted, host, given["address"])
+
+
+def try_with(trust: Trust, wanted: Wanted, host: Host, address: str) -> None:
+    try:
+        with Session(wanted, trust) as session:
+            spec = {
+                "hostname": address,
+                "user_name": "x",
+                "password": "x",
+                "folder": find_folder(session, wanted),
+                "thumbprint_verification": "THUMBPRINT",
+                "thumbprint": own_thumbprint(host),
+            }
+            print(session.dialect, spec["folder"], session.add_host(spec, 30))
+    except VcenterError as error:
+        print(error)
+
+
+main()
