@@ -87,6 +87,7 @@ class MetadataClient:
         self._clock = clock or Clock()
         self._context = context
         self._known = False
+        self._dated = False
 
     def __repr__(self) -> str:
         return "MetadataClient({}, {})".format(self.endpoint.where, self.endpoint.system_id)
@@ -190,8 +191,9 @@ class MetadataClient:
             "origin": ORIGIN,
             "name": name,
             "description": text,
-            "timestamp": self._clock.time() + self.skew,
         }  # type: Dict[str, Any]
+        if self._dated:  # else MAAS takes the moment of arrival, which is better than a clock that may be wrong
+            message["timestamp"] = self._clock.time() + self.skew
         if result is not None:
             message["result"] = result
         body = json.dumps(message, sort_keys=True).encode("ascii")
@@ -262,6 +264,7 @@ class MetadataClient:
         dated = _date(answer)
         if dated is not None:
             self.skew = dated - self._clock.time()
+            self._dated = True
         return answer
 
     def _refusal(self, method: str, path: str, answer: Answer) -> RefusedError:

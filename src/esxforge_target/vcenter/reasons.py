@@ -53,11 +53,7 @@ _BY_STATUS = {401: "unauthenticated", 403: "unauthorized", 503: "serviceunavaila
 def explain(status: int, document: Any, doing: str, where: str, secrets: "List[str]") -> VcenterError:
     """The error for an answer with ``status`` and the parsed ``document`` (None: it was not JSON)."""
     kind, messages = _parse(document)
-    text = " ".join(messages)
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    text = "".join(char for char in text if char.isprintable())[:_LONGEST]
+    kind, text = _clean(kind, secrets), _clean(" ".join(messages), secrets)
     looked_at = _plain(kind + " " + text) + " " + _BY_STATUS.get(status, "")
     said = " vCenter says: {}".format(text) if text else ""
     for word, meaning, hint in _REASONS:
@@ -69,13 +65,21 @@ def explain(status: int, document: Any, doing: str, where: str, secrets: "List[s
     return VcenterError(unknown, "See the events of the host and its datacenter in vCenter.", kind, status)
 
 
+def _clean(text: str, secrets: "List[str]") -> str:
+    """One printable line of bounded length, without ``secrets``."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return "".join(char for char in text if char.isprintable())[:_LONGEST]
+
+
 def _parse(document: Any) -> "Tuple[str, List[str]]":
     if not isinstance(document, dict):
         return "", []
     value = document.get("value")
     inner = value if isinstance(value, dict) else document
     kind = document.get("error_type") or document.get("type") or ""
-    kind = str(kind).rpartition(".")[2][:60]
+    kind = str(kind).rpartition(".")[2]
     messages = []  # type: List[str]
     listed = inner.get("messages")
     for message in listed if isinstance(listed, list) else []:

@@ -22,7 +22,7 @@ from esxforge_target.vcenter.wanted import Wanted
 
 _LIMIT = 4 * 1024 * 1024
 # What a vCenter without /api/session may answer to a POST there. Before 7.0 U2 /api was a JSON-RPC endpoint.
-_NO_SUCH_DIALECT = (400, 404, 405, 406, 415, 501)
+_NO_SUCH_DIALECT = (400, 404, 405, 406, 415, 500, 501)
 
 
 class Session:

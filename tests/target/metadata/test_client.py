@@ -215,6 +215,18 @@ def test_events_make_a_story_in_the_event_log(maas: FakeMetadataService, connect
     ]
 
 
+def test_an_event_before_the_time_is_known_is_dated_by_maas(
+    maas: FakeMetadataService, connect: Connect, clock: VirtualClock
+) -> None:
+    clock.wrong_by = -1e9
+    client = connect()
+    client.report_start("wait", "first of all")
+    client.report_start("network", "then")
+    first, second = maas.machine.events
+    assert "timestamp" not in first
+    assert abs(second["timestamp"] - clock.true_time()) <= 1
+
+
 def test_a_failed_deployment_changes_the_status_and_a_later_failure_does_not(
     maas: FakeMetadataService, connect: Connect
 ) -> None:

@@ -258,6 +258,12 @@ def test_an_account_that_cannot_be_made_is_named(bench: Bench, command: tuple[st
     assert bench.inventory.created == []
 
 
+def test_a_list_of_accounts_that_cannot_be_had_hides_none(bench: Bench) -> None:
+    bench.accounts.fail = {("account", "list")}
+    bench.join()
+    assert bench.accounts.names == ["root"]
+
+
 def test_an_account_that_cannot_be_removed_is_locked_and_named(bench: Bench) -> None:
     bench.accounts.fail = {("account", "remove")}
     with pytest.raises(VcenterError, match="it was locked") as caught:
