@@ -239,12 +239,23 @@ class _Upload:
                     holding = self._ask(holding)
                     count = 0 if holding.received > offset else count + 1
                     offset = holding.received
-                    if offset == image.size and not reader.is_right():
-                        # What MAAS says of the last chunk was lost, so its comparison may have been too.
-                        self._discard(holding)
-                        raise reader.changed()
+                    if offset == image.size:
+                        self._settle_last(reader, holding)
                 self._listener(events.BytesDone(name, offset))
             return self._ask(holding)
+
+    def _settle_last(self, reader: ImageReader, holding: Holding) -> None:
+        """MAAS has all bytes, but what it said of the last chunk was lost: its comparison of the sha256, that is."""
+        if not reader.is_right():
+            self._discard(holding)
+            raise reader.changed()
+        if self._region.counts_before_comparing:
+            text = (
+                f"MAAS's last answer was lost, and MAAS {self._region.version} does not say later whether the sha256 "
+                "was right. The file here is. If a deployment finds the image damaged, delete it from MAAS and "
+                "upload it again."
+            )
+            self._listener(events.Notice(text, warning=True))
 
     def _send(self, reader: ImageReader, holding: Holding, offset: int, count: int) -> int:
         """Send one chunk, after ``count`` failures in a row. How much MAAS took; 0 where it has to be asked."""
@@ -285,6 +296,8 @@ class _Upload:
             self._give_up_on(holding)
         if "No space left" in text and shared:
             self._discard(holding)  # it has removed the file, but goes on counting it
+        elif error.status in (400, 500) and self._ask(holding).complete:
+            self._give_up_on(holding)  # complete, and yet refused: it can only be a wrong sha256
         raise upload_errors.explained(error, self._image) from error
 
     def _give_up_on(self, holding: Holding) -> None:

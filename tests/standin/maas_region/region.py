@@ -164,6 +164,12 @@ class FakeRegion:
         resource = self.resources.pop(identifier)
         self._remove_unshared([file for _version, files in resource.sets for file in files])
 
+    def lose(self, file_id: int) -> None:
+        """Remove an upload's bytes from disk, and go on counting them: what 3.8 does when its disk is full."""
+        for file in self._files():
+            if file.id == file_id:
+                self.storage.forget(file.stored.sha256)
+
     # --- pieces
 
     def _files(self) -> list[File]:

@@ -6,11 +6,15 @@ import io
 import json
 import logging
 import os
+import re
+import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -239,6 +243,13 @@ upload_image(image, Connection({maas.url!r}, ApiKey.parse({ADMIN_KEY!r}, "test")
     assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
 
 
+def write_profile(path: Path, name: str, url: str, key: str) -> None:
+    data = json.dumps({"name": name, "url": f"{url}/api/2.0/", "credentials": key.split(":")})
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE profiles (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, data BLOB)")
+        database.execute("INSERT INTO profiles (name, data) VALUES (?, ?)", (name, data))
+
+
 def _create(maas: Maas, name: str, sha256: str = "a" * 64, size: int = 1 << 20) -> int:
     document = json.loads(
         maas.region.create(
@@ -328,3 +339,36 @@ def test_no_option_takes_a_key(run: Run) -> None:
     assert run("upload", "x", "--api-key", "consumer1")[0] == 2
     help_text = run("upload", "--help")[1]
     assert "--api-key-file" in help_text
+
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "maas-upload.md"
+
+
+@pytest.mark.usefixtures("verified")
+def test_the_commands_of_the_document_work(run: Run, logged_in: Maas, image: UploadImage, tmp_path: Path) -> None:
+    key = tmp_path / "home" / "maas.key"
+    key.write_text(ADMIN_KEY)
+    key.chmod(0o600)
+    write_profile(tmp_path / "home" / ".maascli.db", "admin", logged_in.url, ADMIN_KEY)
+    text = DOCUMENT.read_text()
+    commands = re.findall(r"^    (esxforge .*)$|`(esxforge [^`]*)`", text, re.MULTILINE)
+    commands += [("esxforge images show esxi/8.0.3", ""), ("esxforge images delete esxi/8.0.3 --yes", "")]
+    assert len(commands) >= 7
+    for indented, inline in commands:
+        words = shlex.split(indented or inline)[1:]
+        words = [
+            str(image.path) if w == "IMAGE" or w.endswith(".dd.gz") else w.replace("~", str(key.parent)) for w in words
+        ]
+        status, _out, err = run(*words)
+        assert status == 0, f"{words}: {err}"
+
+
+def test_the_messages_of_the_document_are_those_of_the_program() -> None:
+    source = "".join(
+        path.read_text() for path in sorted((Path(__file__).parents[3] / "src" / "esxforge" / "maas").glob("*.py"))
+    )
+    messages = re.findall(r"\*([^*\n]+)\*", DOCUMENT.read_text().partition("## What can go wrong")[2])
+    assert len(messages) >= 13
+    for message in messages:
+        for part in message.split("…"):
+            assert part.strip(" ,") in source, message

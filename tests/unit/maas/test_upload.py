@@ -11,6 +11,7 @@ import pytest
 from esxforge import events
 from esxforge.errors import ForgeError, ImageError, MaasError
 from esxforge.maas import reader
+from esxforge.maas.boot_resources import BootResource
 from esxforge.maas.upload import UploadImage, plan_upload
 from esxforge.maas.upload_image import check_image, equivalent_command
 from standin.maas_region import USER_KEY, Fault
@@ -94,6 +95,20 @@ def test_the_eleventh_upload_of_a_day_goes_into_the_eleventh_set(maas: Maas, tmp
     assert maas.upload(make_image(tmp_path / "image.dd.gz", b"content 11" * 200)).action == "skipped"
     # What was there before is no longer there: it has to be sent again.
     assert maas.upload(make_image(tmp_path / "image.dd.gz", b"content 9" * 200)).action == "uploaded"
+
+
+def test_the_tenth_set_of_a_day_is_newer_than_the_ninth() -> None:
+    def entry(version: str, files: int) -> dict[str, object]:
+        file = {"filename": "root-dd.gz", "filetype": "root-dd.gz", "sha256": version, "size": 1, "complete": True}
+        return {"version": version, "size": 1, "complete": True, "files": {"root-dd.gz": file} if files else {}}
+
+    versions = ["20261122.11", "20261123", "20261123.2", "20261123.10", "20261123.9", "20261123.11"]
+    sets = {version: entry(version, files=version != "20261123.11") for version in versions}
+    resource = BootResource.model_validate(
+        {"id": 1, "type": "Uploaded", "name": "esxi/8", "architecture": "amd64/generic", "sets": sets}
+    )
+    assert resource.newest is not None
+    assert resource.newest.version == "20261123.10", "the newest that has files"
 
 
 def test_bytes_that_an_old_maas_has_under_another_name_are_not_sent_again(

@@ -99,7 +99,31 @@ def test_whatever_happens_the_same_command_goes_on_and_maas_never_holds_a_wrong_
         else:
             pytest.fail("the same command does not go on")
         assert result.sha256 == image.sha256
-        assert region.content("esxi/8.0.3") == image.path.read_bytes()
+        right = region.content("esxi/8.0.3") == image.path.read_bytes()
+        assert right or "last answer was lost" in maas.notices(), "what cannot be known is said"
+
+
+@pytest.mark.parametrize(("version", "told"), [("3.4.7", True), ("3.6.5", False), ("3.8.0", True)])
+def test_where_a_lost_last_answer_leaves_a_doubt_it_is_said(
+    serve_maas: ServeMaas, image: UploadImage, version: str, told: bool
+) -> None:
+    maas = serve_maas(version)
+    maas.fault(Fault("PUT", "drop-after", at=4))
+    maas.upload(image)
+    assert ("last answer was lost" in maas.notices()) == told
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_refusal_of_the_last_chunk_in_other_words_is_not_followed_by_a_skip(
+    serve_maas: ServeMaas, image: UploadImage, version: str
+) -> None:
+    maas = serve_maas(version)
+    maas.fault(Fault("PUT", "damage", at=1), Fault("PUT", "cut-json", at=4))
+    with pytest.raises(MaasError):
+        maas.upload(image)
+    maas.fault()
+    maas.upload(image)
+    assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
 
 
 def test_the_offset_is_asked_for_and_never_guessed(maas: Maas, image: UploadImage) -> None:
