@@ -1,0 +1,209 @@
+"""Reading a FAT12, FAT16 or FAT32 volume: folders, files, and where their bytes stand. Editing is in ``fat_editor``."""
+
+from typing import Iterator, List, Optional, Set, Tuple
+
+from ..blocks import Blocks, DiskError
+from ..errors import FormatError
+from .fat_directory import MOST_SLOTS, Entry, parse_entries
+from .fat_geometry import VMWARE_MARKER, parse_geometry
+from .fat_names import SLOT_BYTES, folded
+from .fat_table import AllocationTable
+
+# What is read whole into memory is small: boot.cfg, kickstarts, modules. More than this needs ``extents``.
+MOST_READ = 256 << 20
+
+
+class Folder:
+    """A folder as it stands on the disk: its path, its clusters (none: the fixed root) and its runs of bytes."""
+
+    def __init__(self, path: str, clusters: "List[int]", runs: "List[Tuple[int, int]]") -> None:
+        self.path = path
+        self.clusters = clusters
+        self.runs = runs
+
+    def slot_offset(self, slot: int) -> int:
+        """The byte of the volume at which a slot stands."""
+        left = slot * SLOT_BYTES
+        for offset, length in self.runs:
+            if left < length:
+                return offset + left
+            left -= length
+        raise FormatError("The folder /{} has no slot {}.".format(self.path, slot))
+
+    def slot_count(self) -> int:
+        """Slots that there is room for."""
+        return sum(length for _, length in self.runs) // SLOT_BYTES
+
+
+class FatVolume:
+    """A volume on ``blocks``. Paths have "/" between their parts; upper and lower case are alike.
+
+    Raises FormatError for what is no FAT volume or a damaged one, and for paths that are not there.
+    """
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.blocks = blocks
+        try:
+            boot = blocks.read_at(0, 512)
+        except DiskError as error:
+            raise FormatError("This is no FAT volume: {}".format(error.message))
+        self.geometry = parse_geometry(boot, blocks.size)
+        self._table = None  # type: Optional[AllocationTable]
+
+    @property
+    def table(self) -> AllocationTable:
+        """The allocation table, read when first needed."""
+        if self._table is None:
+            self._table = AllocationTable(self.blocks, self.geometry)
+        return self._table
+
+    def free_bytes(self) -> int:
+        """Bytes in free clusters."""
+        return self.table.free_count() * self.geometry.cluster_size
+
+    # -- finding ------------------------------------------------------------------------------------------------
+
+    def list_folder(self, path: str = "") -> "List[Entry]":
+        """Files and folders in the folder at ``path`` (the root without one), in the order of the disk."""
+        return self._entries(self.folder(path))
+
+    def walk(self) -> "Iterator[Tuple[str, Entry]]":
+        """(path, entry) of every file and folder, parents first."""
+        seen = set()  # type: Set[int]
+        waiting = [self.folder("")]
+        while waiting:
+            folder = waiting.pop(0)
+            for entry in self._entries(folder):
+                path = _joined(folder.path, entry.name)
+                yield path, entry
+                if entry.is_directory:
+                    if entry.cluster in seen:
+                        raise FormatError("The FAT volume is damaged: folders lead in a circle at /{}.".format(path))
+                    seen.add(entry.cluster)
+                    waiting.append(self._folder_of(path, entry))
+
+    def find(self, path: str) -> "Optional[Entry]":
+        """The entry at ``path``, or None."""
+        parts = [part for part in path.split("/") if part]
+        if not parts:
+            return None
+        folder = self.folder("")
+        for depth, part in enumerate(parts):
+            entry = _named(self._entries(folder), part)
+            if entry is None or depth == len(parts) - 1:
+                return entry
+            if not entry.is_directory:
+                return None
+            folder = self._folder_of(_joined(folder.path, entry.name), entry)
+        return None
+
+    def entry(self, path: str) -> Entry:
+        """The entry at ``path``. Raises FormatError when there is none."""
+        found = self.find(path)
+        if found is None:
+            raise FormatError("There is no /{} on the FAT volume.".format(path.strip("/")))
+        return found
+
+    def folder(self, path: str) -> Folder:
+        """The folder at ``path``. Raises FormatError when there is none, or it is a file."""
+        clean = path.strip("/")
+        if clean:
+            return self._folder_of(clean, self.entry(clean))
+        if self.geometry.fat_bits == 32:
+            return self._folder_at("", self.geometry.root_cluster)
+        length = self.geometry.root_entries * SLOT_BYTES
+        return Folder("", [], [(self.geometry.root_offset, length)])
+
+    def _folder_of(self, path: str, entry: Entry) -> Folder:
+        if not entry.is_directory:
+            raise FormatError("/{} is a file, not a folder.".format(path))
+        return self._folder_at(path, entry.cluster)
+
+    def _folder_at(self, path: str, cluster: int) -> Folder:
+        clusters = self.table.chain(cluster, path)
+        if not clusters or len(clusters) * self.geometry.cluster_size > max(
+            MOST_SLOTS * SLOT_BYTES, self.geometry.cluster_size
+        ):
+            raise FormatError(
+                "The FAT volume is damaged: the folder /{} is {} clusters long.".format(path, len(clusters))
+            )
+        return Folder(path, clusters, self.runs_of(clusters))
+
+    def _entries(self, folder: Folder) -> "List[Entry]":
+        return parse_entries(self.folder_data(folder))
+
+    def folder_data(self, folder: Folder) -> bytes:
+        """All slots of a folder."""
+        return b"".join(self.blocks.read_at(offset, length) for offset, length in folder.runs)
+
+    # -- content ------------------------------------------------------------------------------------------------
+
+    def clusters_of(self, path: str, entry: Entry) -> "List[int]":
+        """The clusters of a file. Raises FormatError when they are fewer than its size needs."""
+        clusters = self.table.chain(entry.cluster, path)
+        if entry.size > len(clusters) * self.geometry.cluster_size:
+            raise FormatError(
+                "The FAT volume is damaged: /{} is {} bytes long, but has {} clusters of {} bytes.".format(
+                    path, entry.size, len(clusters), self.geometry.cluster_size
+                )
+            )
+        return clusters
+
+    def runs_of(self, clusters: "List[int]") -> "List[Tuple[int, int]]":
+        """(offset on the volume, length) in bytes of clusters, neighbours joined."""
+        runs = []  # type: List[Tuple[int, int]]
+        size = self.geometry.cluster_size
+        for cluster in clusters:
+            offset = self.geometry.cluster_offset(cluster)
+            if runs and runs[-1][0] + runs[-1][1] == offset:
+                runs[-1] = (runs[-1][0], runs[-1][1] + size)
+            else:
+                runs.append((offset, size))
+        return runs
+
+    def file_entry(self, path: str) -> Entry:
+        """The entry of a file. Raises FormatError when there is none, or it is a folder."""
+        found = self.entry(path)
+        if found.is_directory:
+            raise FormatError("/{} is a folder, not a file.".format(path.strip("/")))
+        return found
+
+    def extents(self, path: str) -> "List[Tuple[int, int]]":
+        """(offset on the volume, length) in bytes of the content of a file, in order; none when it is empty."""
+        entry = self.file_entry(path)
+        extents = []
+        left = entry.size
+        for offset, length in self.runs_of(self.clusters_of(path, entry)):
+            if left <= 0:
+                break
+            extents.append((offset, min(length, left)))
+            left -= length
+        return extents
+
+    def read_file(self, path: str, most: int = MOST_READ) -> bytes:
+        """The content of a file. Raises FormatError when it is longer than ``most`` bytes."""
+        size = self.file_entry(path).size
+        if size > most:
+            raise FormatError("/{} is {} bytes long, at most {} were expected.".format(path.strip("/"), size, most))
+        return b"".join(self.blocks.read_at(offset, length) for offset, length in self.extents(path))
+
+    # -- VMware's marker ----------------------------------------------------------------------------------------
+
+    def vmware_uuid(self) -> bytes:
+        """The 16 bytes of UUID in the second sector of a boot bank; b"" when VMware's marker is not there."""
+        if self.geometry.reserved_sectors < 2:
+            return b""
+        sector = self.blocks.read_at(self.geometry.sector_size, 32)
+        return sector[16:32] if sector[:16] == VMWARE_MARKER else b""
+
+
+def _named(entries: "List[Entry]", name: str) -> "Optional[Entry]":
+    wanted = folded(name)
+    for entry in entries:
+        if wanted in (folded(entry.name), folded(entry.short_name)):
+            return entry
+    return None
+
+
+def _joined(folder: str, name: str) -> str:
+    return folder + "/" + name if folder else name
