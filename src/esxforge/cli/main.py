@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from esxforge import __version__
+from esxforge.cli.images import app as images_app
 from esxforge.cli.kickstart import app as kickstart_app
 from esxforge.cli.plan import plan
 from esxforge.cli.render import print_error
 from esxforge.cli.standin_iso import standin_iso
+from esxforge.cli.upload import upload
 from esxforge.errors import ForgeError
 
 app = typer.Typer(
@@ -41,6 +43,8 @@ def _options(
 app.command(rich_help_panel="Development")(standin_iso)
 app.add_typer(kickstart_app, name="kickstart")
 app.command()(plan)
+app.command()(upload)
+app.add_typer(images_app, name="images")
 
 
 def main() -> None:
