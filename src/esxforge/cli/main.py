@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from esxforge import __version__
+from esxforge.cli.doctor import doctor
 from esxforge.cli.images import app as images_app
 from esxforge.cli.kickstart import app as kickstart_app
+from esxforge.cli.libvirt_xml import libvirt_xml
 from esxforge.cli.plan import plan
 from esxforge.cli.render import print_error
+from esxforge.cli.run import run
 from esxforge.cli.standin_iso import standin_iso
 from esxforge.cli.upload import upload
 from esxforge.errors import ForgeError
@@ -45,6 +48,9 @@ app.add_typer(kickstart_app, name="kickstart")
 app.command()(plan)
 app.command()(upload)
 app.add_typer(images_app, name="images")
+app.command()(doctor)
+app.command()(run)
+app.command()(libvirt_xml)
 
 
 def main() -> None:

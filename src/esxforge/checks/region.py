@@ -1,0 +1,77 @@
+"""Whether MAAS can deploy what we build: reachable, new enough, and patient enough."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from esxforge import events
+from esxforge.checks.report import Line, Status, line
+from esxforge.errors import ForgeError
+from esxforge.maas import region
+from esxforge.maas.client import Client, Surroundings
+from esxforge.maas.connection import Connection
+
+_OLDEST_MAAS = (3, 2)
+_ADVISED_MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class RegionFacts:
+    """What MAAS said. ``problem`` is why it could not be asked, ``hint`` what to do then.
+
+    ``node_timeout`` is in minutes; None where MAAS did not tell.
+    """
+
+    url: str
+    version: str = ""
+    node_timeout: int | None = None
+    problem: str = ""
+    hint: str = ""
+
+
+def ask(connection: Connection, listener: events.Listener, surroundings: Surroundings | None = None) -> RegionFacts:
+    """Ask MAAS; never raises for what MAAS or the network do."""
+    try:
+        with Client(connection, listener, surroundings) as client:
+            version = region.ask(client).version
+            return RegionFacts(connection.url, version, _node_timeout(client))
+    except ForgeError as error:
+        return RegionFacts(connection.url, problem=error.message, hint=error.hint)
+
+
+def _node_timeout(client: Client) -> int | None:
+    query = {"op": "get_config", "name": "node_timeout"}
+    try:
+        value = client.patiently(lambda: client.json("GET", "maas/", query=query))
+    except ForgeError:
+        return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def check_region(facts: RegionFacts) -> list[Line]:
+    """The lines about MAAS. Pure."""
+    if facts.problem:
+        return [Line("MAAS", facts.problem, "an answer", Status.MISSING, facts.hint)]
+    return [Line("MAAS", facts.url, "an answer", Status.OK), _version(facts), _patience(facts)]
+
+
+def _version(facts: RegionFacts) -> Line:
+    needed = ".".join(str(number) for number in _OLDEST_MAAS) + " or newer"
+    numbers = re.match(r"(\d+)\.(\d+)", facts.version)
+    if numbers is None:
+        return Line("MAAS's version", facts.version or "unknown", needed, Status.ADVICE, "Make sure that it is.")
+    good = (int(numbers[1]), int(numbers[2])) >= _OLDEST_MAAS
+    fix = "Upgrade MAAS; deploying with this version was never tried."
+    return line("MAAS's version", facts.version, needed, fix, good=good, otherwise=Status.ADVICE)
+
+
+def _patience(facts: RegionFacts) -> Line:
+    needed = f"{_ADVISED_MINUTES} minutes or more"
+    fix = (
+        f"maas PROFILE maas set-config name=node_timeout value={_ADVISED_MINUTES}: three starts and an install can "
+        "take 35 to 55 minutes."
+    )
+    found = "not told" if facts.node_timeout is None else f"{facts.node_timeout} minutes"
+    good = facts.node_timeout is not None and facts.node_timeout >= _ADVISED_MINUTES
+    return line("MAAS's node_timeout", found, needed, fix, good=good, otherwise=Status.ADVICE)

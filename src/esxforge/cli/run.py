@@ -1,0 +1,93 @@
+"""``esxforge run IMAGE``: boot a built image in QEMU, with hardware that ESXi supports, leaving the image as it is."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from esxforge.cli.machine_options import accelerator, is_uefi, network_card
+from esxforge.cli.render import listener
+
+
+def run(
+    image: Annotated[Path, typer.Argument(help="A .dd.gz or raw image.", show_default=False)],
+    *,
+    release: Annotated[str, typer.Option("--release", help="ESXi release; sets the hardware.")] = "8.0",
+    firmware: Annotated[str, typer.Option("--firmware", help="uefi or bios.")] = "uefi",
+    accel: Annotated[str, typer.Option("--accel", help="auto (KVM), kvm, or tcg (slow, without KVM).")] = "auto",
+    memory: Annotated[int | None, typer.Option("--memory", min=64, help="Memory in MiB.")] = None,
+    cpus: Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="Processor cores.")] = None,
+    nic: Annotated[str | None, typer.Option("--nic", help="e1000, e1000e or vmxnet3.")] = None,
+    disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Disk in GiB.")] = None,
+    vnc: Annotated[str | None, typer.Option("--vnc", help="VNC display: N or ADDRESS:N.")] = None,
+    serial: Annotated[bool, typer.Option("--serial", help="Serial console on this terminal; Ctrl-A x ends.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=1, help="Longest run, in seconds.")] = None,
+) -> None:
+    """Boot IMAGE in QEMU until it powers off. Writes go to an overlay: the image stays as it is.
+
+    Without --vnc, --serial or --watch the screen is shown on a local web page.
+    """
+    from dataclasses import replace
+
+    from esxforge.host.interrupts import termination_as_interrupt
+    from esxforge.host.workspace import work_folder
+    from esxforge.vm import accelerator as accelerators
+    from esxforge.vm import disks
+    from esxforge.vm.deployed import Changes, deployed_host, machine_name
+    from esxforge.vm.failure import MachineFailedError
+    from esxforge.vm.firmware import find_ovmf, private_copy
+    from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for, parse_vnc
+    from esxforge.vm.unattended import Limits, run_until_power_off
+
+    wanted, uefi = accelerator(accel), is_uefi(firmware)
+    changes = Changes(memory, cpus, network_card(nic))
+    hardware, display = hardware_for(release), parse_vnc(vnc) if vnc else None
+    packed = disks.is_gzip(image)
+    chosen = accelerators.choose(wanted)
+    limits = Limits(timeout or math.inf, restarts=sys.maxsize)  # installing, ESXi restarts as it should
+    with (
+        termination_as_interrupt(),
+        work_folder(keep_after=(MachineFailedError,)) as folder,
+        listener() as listen,
+        _terminal_restored(wanted=serial),
+    ):
+        raw = folder / "image.raw" if packed else image
+        if packed:
+            disks.unpack(image, raw, listen)
+        disks.check_bootable(raw)
+        overlay = folder / "disk.qcow2"
+        disks.create_overlay(raw, overlay, (disk_size or hardware.smallest_disk_gib) << 30)
+        host = deployed_host(
+            release,
+            Disk(overlay, "qcow2", boot_index=0),
+            private_copy(find_ovmf(hardware.chipset), folder) if uefi else SeaBios(),
+            chosen,
+            changes=changes,
+            serial=SerialToTerminal() if serial else SerialToFile(folder / "serial.log"),
+            vnc=display,
+        )
+        machine = replace(host, name=machine_name(image))
+        show = watch or (vnc is None and not serial)
+        run_until_power_off(machine, folder, limits, listener=listen, watch=show)
+
+
+@contextmanager
+def _terminal_restored(*, wanted: bool) -> Iterator[None]:
+    """QEMU makes the terminal raw; when it is killed it cannot undo that."""
+    if not (wanted and sys.stdin.isatty()):
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -1,0 +1,120 @@
+"""Disks for machines: an overlay that keeps the image as it is, an empty one, an image unpacked."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import importlib
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from esxforge.errors import ImageError, OutputError
+from esxforge.events import BytesDone, Listener, step
+from esxforge.host import processes
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_GPT_PLACES = (512, 4096)
+_BLOCK = 1 << 20
+_QEMU_IMG_HINT = "Install it: “qemu-utils” on Debian and Ubuntu, “qemu-img” on Fedora."
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the file is compressed. Raises :class:`ImageError` when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(2) == _GZIP_MAGIC
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def check_bootable(path: Path) -> None:
+    """Raise :class:`ImageError` unless a raw image starts like a disk: a boot record, or a GPT."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8192)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if head[510:512] != b"\x55\xaa" and not any(head[place : place + 8] == b"EFI PART" for place in _GPT_PLACES):
+        raise ImageError(f"{path} is not a disk image: it has no partition table.", "Give a .dd.gz or raw disk image.")
+
+
+def create_overlay(image: Path, overlay: Path, size: int) -> None:
+    """Make a qcow2 over ``image`` (raw): writes go to ``overlay``, the image stays. ``size`` in bytes, or the image's
+    if that is more. Raises :class:`~esxforge.errors.ProcessError`."""
+    program = processes.find_program("qemu-img", hint=_QEMU_IMG_HINT)
+    size = max(size, image.stat().st_size)
+    base = str(image.resolve())
+    arguments = [program, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, str(overlay), str(size)]
+    processes.run(arguments, timeout=60)
+
+
+def create_blank(path: Path, size: int) -> None:
+    """Make an empty sparse raw disk of ``size`` bytes. Raises :class:`OutputError`."""
+    try:
+        with path.open("xb") as stream:
+            stream.truncate(size)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def unpack(packed: Path, target: Path, listener: Listener) -> None:
+    """Unpack a gzip file, leaving holes where it holds zeros. ``target`` must not exist.
+
+    Raises :class:`ImageError` for a damaged file, :class:`OutputError` when there is no room.
+    """
+    try:
+        source = packed.open("rb")
+    except OSError as error:
+        raise _unreadable(packed, error) from error
+    with source, step(listener, "Unpack the image", packed.stat().st_size):
+        try:
+            with target.open("xb") as sparse, _opened(source) as plain:
+                _copy_sparsely(plain, sparse, lambda: listener(BytesDone("Unpack the image", source.tell())))
+        except _damage() as error:
+            raise ImageError(
+                f"{packed} is damaged: {error}.", "Compare it with its manifest: esxforge verify IMAGE."
+            ) from error
+        except OSError as error:
+            raise _unwritable(target, error) from error
+
+
+def _opened(source: BinaryIO) -> Any:
+    try:
+        return importlib.import_module("isal.igzip").open(source)
+    except ImportError:  # there is no wheel of it for every platform
+        return gzip.open(source)
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What the unpackers raise for bytes that are no gzip."""
+    try:
+        fast: type[Exception] = importlib.import_module("isal.isal_zlib").error
+    except ImportError:
+        fast = zlib.error
+    return (EOFError, zlib.error, gzip.BadGzipFile, fast)
+
+
+def _copy_sparsely(plain: BinaryIO, sparse: BinaryIO, tell: Callable[[], None]) -> None:
+    zeros = bytes(_BLOCK)
+    size = 0
+    while block := plain.read(_BLOCK):
+        if block == zeros[: len(block)]:
+            sparse.seek(len(block), 1)
+        else:
+            sparse.write(block)
+        size += len(block)
+        tell()
+    sparse.truncate(size)
+
+
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    return ImageError(f"Could not read {path}: {error.strerror}.", "Give the path of a .dd.gz or raw disk image.")
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    hint = "Choose another place for temporary files with TMPDIR."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"No space left for {path}.", f"Free some. {hint}")
+    return OutputError(f"Could not write {path}: {error.strerror or error}.", hint)

@@ -1,0 +1,78 @@
+"""MAAS on the check list: asked through the real client, over a transport of the test's own."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from esxforge.checks.region import RegionFacts, ask, check_region
+from esxforge.checks.report import Status, missing
+from esxforge.events import ignore
+from esxforge.maas.auth import ApiKey
+from esxforge.maas.client import Surroundings
+from esxforge.maas.connection import Connection
+from esxforge.maas.retry import Backoff
+
+URL = "http://maas.test:5240/MAAS"
+
+
+def _ask(answers: dict[str, httpx2.Response]) -> RegionFacts:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        tail = request.url.path.rsplit("/api/2.0/", 1)[1]
+        if "node_timeout" in str(request.url):
+            assert request.url.params["op"] == "get_config"
+            tail = "node_timeout"
+        return answers.get(tail, httpx2.Response(404, text="Not Found"))
+
+    surroundings = Surroundings(
+        transport=httpx2.MockTransport(answer), sleep=lambda _seconds: None, backoff=Backoff(attempts=1)
+    )
+    connection = Connection(URL, ApiKey("consumer", "token", "secret"))
+    return ask(connection, ignore, surroundings)
+
+
+def _good(timeout: httpx2.Response) -> dict[str, httpx2.Response]:
+    return {
+        "version/": httpx2.Response(200, json={"version": "3.6.5", "subversion": ""}),
+        "regioncontrollers/": httpx2.Response(200, json=[{}]),
+        "node_timeout": timeout,
+    }
+
+
+def test_a_patient_maas_is_well() -> None:
+    facts = _ask(_good(httpx2.Response(200, text="60")))
+    assert facts == RegionFacts(URL, "3.6.5", 60)
+    assert all(line.status is Status.OK for line in check_region(facts))
+
+
+@pytest.mark.parametrize(
+    ("answer", "minutes"),
+    [
+        (httpx2.Response(200, text="30"), 30),
+        (httpx2.Response(200, text="true"), None),
+        (httpx2.Response(200, text='"x"'), None),
+        (httpx2.Response(403, text="no"), None),
+    ],
+)
+def test_an_impatient_maas_gets_advice(answer: httpx2.Response, minutes: int | None) -> None:
+    facts = _ask(_good(answer))
+    assert facts.node_timeout == minutes
+    line = check_region(facts)[-1]
+    assert line.status is Status.ADVICE
+    assert "node_timeout" in line.fix
+
+
+def test_no_maas_is_missing_with_the_reason() -> None:
+    facts = _ask({})
+    assert facts.problem
+    lines = check_region(facts)
+    assert missing(lines) == lines
+    assert lines[0].found == facts.problem
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("3.6.5", Status.OK), ("3.2.0", Status.OK), ("10.0", Status.OK), ("2.9.2", Status.ADVICE), ("new", Status.ADVICE)],
+)
+def test_versions_are_compared_as_numbers(version: str, status: Status) -> None:
+    assert check_region(RegionFacts(URL, version, 60))[1].status is status

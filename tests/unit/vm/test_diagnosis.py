@@ -1,0 +1,94 @@
+"""What a failure looks like: texts and endings, and the cause that is named."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esxforge.vm.causes import DIAGNOSES, Cause
+from esxforge.vm.diagnosis import Ending, Evidence, diagnose
+from esxforge.vm.phases import Phase
+
+QEMU_SAID = [
+    ("Could not access KVM kernel module: Permission denied", Cause.NO_KVM),
+    ("qemu-system-x86_64: failed to initialize kvm: No such file or directory", Cause.NO_KVM),
+    ("KVM internal error. Suberror: 1\nemulation failure", Cause.KVM_BROKEN),
+    ("cannot set up guest memory 'pc.ram': Cannot allocate memory", Cause.HOST_OUT_OF_MEMORY),
+    ("qemu-system-x86_64: write failed: No space left on device", Cause.HOST_DISK_FULL),
+]
+CONSOLE_SAID = [
+    ("CPU_SUPPORT ERROR: The CPU on this host is not supported by ESXi 9.1.0.", Cause.CPU_NOT_SUPPORTED),
+    ("<CPU_SUPPORT ERROR: The CPU in this host is not supported by ESXi 7.0.3.", Cause.CPU_NOT_SUPPORTED),
+    ("MEMORY_SIZE ERROR: This host has 3.9 GiB", Cause.TOO_LITTLE_MEMORY),
+    ("Fatal error: 9 (Out of resources)", Cause.TOO_LITTLE_MEMORY),
+    ("The selected disk is too small", Cause.DISK_TOO_SMALL),
+    ("No eligible disks were found", Cause.NO_DISK),
+    ("An error has occurred while parsing the installation script", Cause.KICKSTART_REFUSED),
+    ("error:/vmfs/volumes/mpx.vmhba32:c0:t0:l3/KS.CFG:line 4", Cause.KICKSTART_REFUSED),
+    ("Fatal error: 15 (Not found)", Cause.MEDIA_DAMAGED),
+    ("VMware ESXi 8.0.3 [Releasebuild-24022510 x86_64]\n#GP Exception 13 in world 1", Cause.CRASHED),
+    ("The system has found a problem on your machine and cannot continue.", Cause.CRASHED),
+    ("Boot failed: could not read the boot disk\n\nNo bootable device.", Cause.NOT_BOOTABLE),
+    ('BdsDxe: failed to load Boot0001 "UEFI QEMU HARDDISK": Not Found', Cause.NOT_BOOTABLE),
+    ("Welcome\n (Enter) Continue   (Esc) Cancel", Cause.STUCK_AT_PROMPT),
+    ("UEFI v2.70\nPress any key to continue", Cause.STUCK_AT_PROMPT),
+    ("localhost login: ", Cause.STUCK_AT_PROMPT),
+]
+
+
+@pytest.mark.parametrize(("text", "cause"), QEMU_SAID)
+def test_what_qemu_says_counts_most(text: str, cause: Cause) -> None:
+    evidence = Evidence(Ending.DIED, serial="(Enter) Continue", qemu_output=text, exit_status=1)
+    assert diagnose(evidence).cause is cause
+
+
+@pytest.mark.parametrize(("text", "cause"), CONSOLE_SAID)
+def test_what_the_console_says_names_the_cause(text: str, cause: Cause) -> None:
+    assert diagnose(Evidence(Ending.TIMED_OUT, serial=text)).cause is cause
+
+
+@pytest.mark.parametrize(
+    ("evidence", "cause"),
+    [
+        (Evidence(Ending.DIED, exit_status=-9), Cause.QEMU_KILLED),
+        (Evidence(Ending.DIED, exit_status=1), Cause.QEMU_REFUSED),
+        (Evidence(Ending.NO_SPACE), Cause.HOST_DISK_FULL),
+        (Evidence(Ending.PAUSED, accelerated=True), Cause.KVM_BROKEN),
+        (Evidence(Ending.PAUSED, accelerated=False), Cause.CRASHED),
+        (Evidence(Ending.PANICKED), Cause.CRASHED),
+        (Evidence(Ending.RESTARTED), Cause.RESTART_LOOP),
+        (Evidence(Ending.RESTART_LOOP), Cause.RESTART_LOOP),
+        (Evidence(Ending.TIMED_OUT, recent_growth=True), Cause.TOO_SLOW),
+        (Evidence(Ending.TIMED_OUT), Cause.SILENT),
+    ],
+)
+def test_without_words_the_ending_decides(evidence: Evidence, cause: Cause) -> None:
+    assert diagnose(evidence).cause is cause
+
+
+def test_a_prompt_that_was_answered_long_ago_is_not_the_cause() -> None:
+    log = "(Enter) Continue\n" + "\n".join(f"cpu0:1)line {number}" for number in range(40))
+    assert diagnose(Evidence(Ending.TIMED_OUT, serial=log)).cause is Cause.SILENT
+
+
+def test_every_cause_says_what_it_is_and_what_to_do() -> None:
+    assert set(DIAGNOSES) == set(Cause)
+    for diagnosis in DIAGNOSES.values():
+        assert diagnosis.sentence.endswith(".")
+        assert diagnosis.hint.endswith((".", "dmesg"))
+
+
+@given(
+    ending=st.sampled_from(Ending),
+    serial=st.text(max_size=300),
+    output=st.text(max_size=300),
+    status=st.none() | st.integers(-64, 255),
+    phase=st.sampled_from(Phase),
+)
+@settings(deadline=None)
+def test_any_evidence_gets_a_diagnosis(
+    ending: Ending, serial: str, output: str, status: int | None, phase: Phase
+) -> None:
+    evidence = Evidence(ending, serial, output, status, phase)
+    assert diagnose(evidence).cause in Cause

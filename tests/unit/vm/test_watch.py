@@ -1,0 +1,82 @@
+"""The page that shows the screen: what it serves, to whom, and that it goes away."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+
+import pytest
+
+from esxforge.vm.watch import WatchPage, watch_page
+
+
+def _get(page: WatchPage, path: str, host: str | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Host": host} if host else {})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def test_the_page_needs_nothing_from_outside() -> None:
+    with watch_page("esxforge: <b>&x") as page:
+        status, headers, body = _get(page, "/")
+    text = body.decode()
+    assert status == 200
+    assert "&lt;b&gt;&amp;x" in text
+    assert "<b>" not in text
+    assert not re.search(r"https?://|//\w|@import", text)
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_new_pictures_get_new_numbers_and_equal_ones_do_not() -> None:
+    with watch_page("x") as page:
+        assert json.loads(_get(page, "/state.json")[2])["picture"] == -1
+        assert _get(page, "/screen.png")[0] == 404
+        page.show("It writes.", "line <1>", b"\x89PNG first")
+        state = json.loads(_get(page, "/state.json")[2])
+        assert (state["sentence"], state["serial"], state["picture"]) == ("It writes.", "line <1>", 1)
+        page.show("Still.", "", b"\x89PNG first")
+        page.show("Still.", "", None)
+        assert json.loads(_get(page, "/state.json")[2])["picture"] == 1
+        page.show("Still.", "", b"\x89PNG second")
+        assert json.loads(_get(page, "/state.json")[2])["picture"] == 2
+        status, headers, body = _get(page, "/screen.png?2")
+        assert (status, headers["Content-Type"], body) == (200, "image/png", b"\x89PNG second")
+
+
+def test_it_is_served_on_this_computer_alone_and_under_its_own_name() -> None:
+    with watch_page("x") as page:
+        page.show("secret", "", b"\x89PNG")
+        assert page.address == f"http://127.0.0.1:{page.port}/"
+        assert _get(page, "/state.json", f"localhost:{page.port}")[0] == 200
+        # Another site's name that resolves to 127.0.0.1 must not read the screen.
+        assert _get(page, "/state.json", "evil.example")[0] == 403
+        assert _get(page, "/../etc/passwd")[0] == 404
+
+
+def test_browsers_that_hang_up_or_say_nothing_do_no_harm(capfd: pytest.CaptureFixture[str]) -> None:
+    with watch_page("x") as page:
+        with socket.create_connection(("127.0.0.1", page.port), timeout=10):
+            pass
+        with socket.create_connection(("127.0.0.1", page.port), timeout=10) as rude:
+            rude.sendall(b"\x16\x03\x01nonsense\r\n\r\n")
+            rude.recv(100)
+        assert _get(page, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_nothing_listens_afterwards() -> None:
+    with watch_page("x") as page:
+        port = page.port
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    with watch_page("x") as page, pytest.raises(OSError, match="in use"), watch_page("y", page.port):
+        pass
