@@ -29,24 +29,25 @@ def test_keys_made_by_another_library_are_keys(key: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "Warning: MAAS could not be reached",
-        "ssh-rsa",
-        "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDexample admin@example",
-        "ssh-rsa !!!!",
-        "ssh-dss AAAAB3NzaC1kc3MAAACBAL",
-        "<html><body>502 Bad Gateway</body></html>",
-        'command="rm -rf /" ' + KEYS[1],
-        KEYS[1].replace("ssh-ed25519", "ssh-rsa", 1),
-        KEYS[1][:-4],
-        KEYS[1] + "\x1b[2J",
-        KEYS[0].split()[0] + " " + KEYS[1].split()[1],
-        "\x00",
-        "x" * 20000,
-    ],
-)
+NO_KEYS = [
+    "Warning: MAAS could not be reached",
+    "ssh-rsa",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDexample admin@example",
+    "ssh-rsa !!!!",
+    "ssh-dss AAAAB3NzaC1kc3MAAACBAL",
+    "<html><body>502 Bad Gateway</body></html>",
+    'command="rm -rf /" ' + KEYS[1],
+    KEYS[1].replace("ssh-ed25519", "ssh-rsa", 1),
+    KEYS[1][:-4],
+    KEYS[1] + "\x1b[2J",
+    KEYS[0].split()[0] + " " + KEYS[1].split()[1],
+    "\x00",
+    "x" * 20000,
+]
+
+
+# Keys are drawn anew by each worker, so they must not name tests.
+@pytest.mark.parametrize("line", NO_KEYS, ids=range(len(NO_KEYS)))
 def test_anything_else_is_named_and_dropped(line: str) -> None:
     result = parse_public_keys(KEYS[0] + "\n" + line)
     assert result.keys == (KEYS[0],)
