@@ -29,6 +29,8 @@ class Qmp:
         """Take over ``channel``; :meth:`connect` speaks on it, :meth:`close` closes it in any case."""
         self._channel = channel
         self._loop = asyncio.new_event_loop()
+        # asyncio would print a traceback for a task that Ctrl-C or QEMU's death ended; the caller gets the error.
+        self._loop.set_exception_handler(lambda _loop, _context: None)
         self._client: QMPClient | None = None
 
     def connect(self, *, limit: float) -> None:

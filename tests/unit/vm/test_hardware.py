@@ -34,9 +34,9 @@ from esxforge.vm.hardware import (
 )
 from vm.golden import check_golden
 
-FIRMWARE = Ovmf(Path("/firmware/code.fd"), Path("/work/variables.fd"))
-DISK = Disk(Path("/work/disk.qcow2"), "qcow2", boot_index=0)
-ESXI_8 = deployed_host("8.0", DISK, FIRMWARE, Accelerator.KVM, serial=SerialToFile(Path("/work/serial.log")))
+FIRMWARE = Ovmf(Path("/firmware/code.fd"), Path("/scratch/variables.fd"))
+DISK = Disk(Path("/scratch/disk.qcow2"), "qcow2", boot_index=0)
+ESXI_8 = deployed_host("8.0", DISK, FIRMWARE, Accelerator.KVM, serial=SerialToFile(Path("/scratch/serial.log")))
 MACHINES = {
     "esxi-8-uefi-kvm": ESXI_8,
     "esxi-7-bios-tcg-vnc": deployed_host("7.0", DISK, SeaBios(), Accelerator.TCG, vnc=Vnc(3)),
@@ -48,10 +48,10 @@ MACHINES = {
     ),
     "installer-on-usb": replace(
         ESXI_8,
-        disks=(Disk(Path("/work/disk.raw")),),
-        usb_disks=(UsbDisk(Path("/work/installer.raw"), boot_index=0),),
+        disks=(Disk(Path("/scratch/disk.raw")),),
+        usb_disks=(UsbDisk(Path("/scratch/installer.raw"), boot_index=0),),
         nics=(replace(ESXI_8.nics[0], connected=False),),
-        serial=SerialToSocket(Path("/work/serial.sock"), Path("/work/serial.log")),
+        serial=SerialToSocket(Path("/scratch/serial.sock"), Path("/scratch/serial.log")),
         qmp_fd=7,
         restart_allowed=False,
         smbios_uuid="11111111-2222-3333-4444-555555555555",

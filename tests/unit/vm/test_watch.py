@@ -5,10 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shutil
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from esxforge.vm.screen import png_from_ppm
 from esxforge.vm.watch import WatchPage, watch_page
 
 
@@ -31,6 +35,20 @@ def test_the_page_needs_nothing_from_outside() -> None:
     assert "<b>" not in text
     assert not re.search(r"https?://|//\w|@import", text)
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_a_browser_shows_the_sentence_the_serial_log_and_the_picture(tmp_path: Path) -> None:
+    with watch_page("x") as page:
+        page.show("It writes the disk.", "a line <of> log", png_from_ppm(b"P6 2 1 255\n" + bytes(6)))
+        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+        command = ["chromium", *options, "--virtual-time-budget=3000", "--dump-dom", page.address]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert "It writes the disk." in shown
+    assert "a line &lt;of&gt; log" in shown
+    assert re.search(r'<img id="screen"[^>]*src="screen.png\?1"', shown)
+    assert "hidden" not in re.findall(r"<img[^>]*>", shown)[0]
 
 
 def test_new_pictures_get_new_numbers_and_equal_ones_do_not() -> None:
