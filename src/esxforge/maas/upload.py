@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from esxforge import events
+from esxforge.errors import MaasError
 from esxforge.maas import region as regions
 from esxforge.maas import upload_errors
 from esxforge.maas.boot_resources import BootResource, BootResources
@@ -309,13 +310,16 @@ class _Upload:
 
         Some versions count a file with a wrong sha256 as complete: left there, it would be deployed.
         """
-        resource = self._resources.get(holding.resource.id)
-        if resource is None:
-            return
-        others = [entry for entry in resource.sets.values() for f in entry.files.values() if f.sha256 != holding.sha256]
-        if others:
-            raise upload_errors.damaged_beside_others(resource)
-        self._resources.delete(resource.id)
+        try:
+            resource = self._resources.get(holding.resource.id)
+            files = [file for entry in resource.sets.values() for file in entry.files.values()] if resource else []
+            alone = all(file.sha256 == holding.sha256 for file in files)
+            if resource is not None and alone:
+                self._resources.delete(resource.id)
+        except MaasError as error:
+            raise upload_errors.not_removed(holding.resource, error) from error
+        if not alone:
+            raise upload_errors.damaged_beside_others(holding.resource)
 
     def _ask(self, holding: Holding) -> Holding:
         resource = self._resources.get(holding.resource.id)

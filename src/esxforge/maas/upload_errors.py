@@ -62,6 +62,15 @@ def damaged_beside_others(resource: BootResource) -> MaasError:
     )
 
 
+def not_removed(resource: BootResource, cause: MaasError) -> MaasError:
+    """What arrived is not what was sent, and could not be removed."""
+    return MaasError(
+        f"What MAAS holds of {resource.name} is damaged, and could not be removed: {cause.message}",
+        "Until it is, MAAS may deploy it. As soon as MAAS answers: "
+        f"esxforge images delete {resource.id}. Then give the same command again.",
+    )
+
+
 def held_elsewhere(resource: BootResource, shown_name: str, maas_version: str) -> MaasError:
     """The same bytes are there under another name, on a MAAS that would destroy them."""
     return MaasError(

@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _instead(self, fault: str | None) -> tuple[int, str, str, dict[str, str]] | None:
         plain = "text/plain; charset=utf-8"
-        if fault == "full" and self.server.region.storage.appends:
+        if fault == "full" and self.server.region.storage.appends and self.command == "PUT":
             self.server.region.lose(int(self.path.rstrip("/").rpartition("/")[2]))
             return 400, plain, "No space left on device", {}
         answers: dict[str | None, tuple[int, str, str, dict[str, str]]] = {
