@@ -29,7 +29,11 @@ class Draft:
         may_fail: bool = False,
     ) -> None:
         """Append a step to its phase."""
-        self._steps[phase].append(Step(phase, command, changes, undo, expects, stdin, may_fail))
+        self.append(Step(phase, command, changes, undo, expects, stdin, may_fail))
+
+    def append(self, step: Step) -> None:
+        """Append a whole step."""
+        self._steps[step.phase].append(step)
 
     def steps(self) -> Tuple[Step, ...]:
         """All steps in order."""

@@ -6,15 +6,15 @@ from typing import Dict, List, Optional, Set, Tuple
 from esxforge_target.inventory.model import DEFAULT_NETSTACK, Inventory, Vmk
 from esxforge_target.plan.draft import Draft, esxcli
 from esxforge_target.plan.layout import MANAGEMENT_VMK, Kernel, Layout
-from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation
+from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation, Step
 from esxforge_target.plan.switches import SwitchPlanner
 
 INTERFACE = ("network", "ip", "interface")
 
 
 class KernelPlanner:
-    """Plans VMkernel interfaces. ``names`` says which vmk each port group's is; ``disturbed`` lists, for each vmk
-    whose IPv4 changes or that goes, the phase in which it does: its routes go with it.
+    """Plans VMkernel interfaces. ``names`` says which vmk each port group's is; ``disturbed`` gives, for each vmk and
+    IP version of which it loses an address, the phase in which it does: its routes go with it.
     """
 
     def __init__(self, layout: Layout, inventory: Inventory, draft: Draft, switches: SwitchPlanner) -> None:
@@ -24,16 +24,25 @@ class KernelPlanner:
         self._switches = switches
         self.kept = self._match()
         self.names = self._name()
-        self.disturbed = {}  # type: Dict[str, str]
-        self.dhcp_changed = False
+        self.disturbed = {}  # type: Dict[Tuple[str, int], str]
+        self._asking = []  # type: List[Step]
         self._phase_of_switch = {one.name: switches.phase_of(one) for one in layout.switches}
         self._switch_of = {group.name: group.switch for group in layout.groups}
+        self._find_disturbed()
+
+    def _find_disturbed(self) -> None:
         for vmk in self.stale():
-            self.disturbed[vmk.name] = self._phase_of_stale(vmk)
-        for kernel in layout.kernels:
+            self.disturbed[(vmk.name, 4)] = self.disturbed[(vmk.name, 6)] = self._phase_of_stale(vmk)
+        for kernel in self._layout.kernels:
             kept = self.kept.get(kernel.group)
-            if kept is not None and ipv4_differs(kept, kernel):
-                self.disturbed[kept.name] = self.phase_of(kernel)
+            if kept is None:
+                continue
+            if not kernel.management and self._holds_anothers(kept, kernel):
+                self.disturbed[(kept.name, 4)] = PREPARE
+            elif ipv4_differs(kept, kernel):
+                self.disturbed[(kept.name, 4)] = self.phase_of(kernel)
+            if any(cidr not in [one.cidr for one in kernel.ipv6] for cidr in _static_ipv6(kept)):
+                self.disturbed[(kept.name, 6)] = MANAGEMENT if kernel.management else PREPARE
 
     # -- which is which -----------------------------------------------------------------------------------------
 
@@ -88,6 +97,8 @@ class KernelPlanner:
         if kernel.ipv4 == "dhcp" or kernel.dhcp6 or self._phase_of_switch[vswitch] != PREPARE:
             return COMPLETE
         others = [vmk for vmk in self._inventory.vmks if vmk.name != self.names[kernel.group]]
+        if kernel.group in [vmk.port_group for vmk in others if vmk.name == MANAGEMENT_VMK]:
+            return COMPLETE  # vmk0 leaves it only then
         if kernel.mac and kernel.mac in [vmk.mac for vmk in others]:
             return COMPLETE
         taken = [cidr for vmk in others for cidr in _cidrs(vmk)]
@@ -113,7 +124,7 @@ class KernelPlanner:
                     PREPARE,
                     esxcli(*INTERFACE + ("ipv4", "set", "-i", vmk_kept.name, "-t", "none")),
                     "{} gives up {}".format(vmk_kept.name, vmk_kept.address),
-                    (_ipv4_command_of(vmk_kept),),
+                    (ipv4_command_of(vmk_kept),),
                 )
 
     def _holds_anothers(self, vmk: Vmk, kernel: Kernel) -> bool:
@@ -168,7 +179,6 @@ class KernelPlanner:
         if vmk is not None and not ipv4_differs(vmk, kernel) and not released:
             return
         if kernel.ipv4 == "dhcp":
-            self.dhcp_changed = self.dhcp_changed or not kernel.management
             command = _dhcp_command(name, kernel.dhcp_dns)
             facts = (("ipv4", "is", "dhcp"), ("dhcp_dns", "is", kernel.dhcp_dns))  # type: Tuple[Tuple[str, str, object], ...]
             changes = "{} asks DHCP for its address".format(name)
@@ -184,8 +194,26 @@ class KernelPlanner:
                 ("prefix_length", "is", kernel.address.prefix_length),
             )
             changes = "{} gets {}".format(name, kernel.address.cidr)
-        undo = (_ipv4_command_of(vmk),) if vmk is not None and not released else ()  # type: Tuple[Command, ...]
-        self._draft.add(phase, command, changes, undo, (Expectation("vmk", name, facts),))
+        undo = (ipv4_command_of(vmk),) if vmk is not None and not released else ()  # type: Tuple[Command, ...]
+        step = Step(phase, command, changes, undo, (Expectation("vmk", name, facts),))
+        if kernel.ipv4 == "dhcp" and not kernel.management:
+            # A lease takes the default route along, and taking the lease back does not return it.
+            renewed = tuple(
+                ipv4_command_of(self.kept[one.group])
+                for one in self._layout.kernels
+                if one.management and one.ipv4 == "dhcp" and one.group in self.kept
+            )
+            self._asking.append(step.replace(undo=step.undo + renewed))
+        else:
+            self._draft.append(step)
+
+    def ask_dhcp(self) -> bool:
+        """Let the interfaces besides management ask DHCP, once the static routes stand, so that no lease's default
+        route comes before them. Whether one asks.
+        """
+        for step in self._asking:
+            self._draft.append(step)
+        return bool(self._asking)
 
     def _ipv6(self, phase: str, kernel: Kernel, name: str, vmk: Optional[Vmk]) -> None:
         now = vmk if vmk is not None else Vmk(name, "", kernel.group)
@@ -206,7 +234,7 @@ class KernelPlanner:
                 (Expectation("vmk", name, (("dhcp6", "is", kernel.dhcp6),)),),
             )
         wanted = [address.cidr for address in kernel.ipv6]
-        has = ["{}/{}".format(one.address, one.prefix_length) for one in now.ipv6_addresses if one.is_static]
+        has = _static_ipv6(now)
         for cidr in has:
             if cidr not in wanted:
                 # Before any other interface may want it.
@@ -244,9 +272,12 @@ def renew_command(name: str, kernel: Kernel) -> Command:
     return _dhcp_command(name, kernel.dhcp_dns)
 
 
+def _static_ipv6(vmk: Vmk) -> List[str]:
+    return ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses if one.is_static]
+
+
 def _cidrs(vmk: Vmk) -> List[str]:
-    cidrs = ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses if one.is_static]
-    return cidrs + (["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else [])
+    return _static_ipv6(vmk) + (["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else [])
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -263,7 +294,8 @@ def _dhcp_command(name: str, dns: bool) -> Command:
     return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "dhcp", "-P", _word(dns)))
 
 
-def _ipv4_command_of(vmk: Vmk) -> Command:
+def ipv4_command_of(vmk: Vmk) -> Command:
+    """The command that gives an interface the IPv4 that it has."""
     if vmk.ipv4 == "static":
         return _static_command(vmk.name, vmk.address, vmk.prefix_length)
     if vmk.ipv4 == "dhcp":
@@ -275,13 +307,12 @@ def _restore(vmk: Vmk) -> Tuple[Command, ...]:
     words = ("add", "-i", vmk.name, "-p", vmk.port_group, "-m", vmk.mtu) + (("-M", vmk.mac) if vmk.mac else ())
     commands = [esxcli(*INTERFACE + words)]
     if vmk.ipv4 != "none":
-        commands.append(_ipv4_command_of(vmk))
-    if vmk.dhcp6:
-        commands.append(esxcli(*INTERFACE + ("ipv6", "set", "-i", vmk.name, "-d", "true")))
-    for one in vmk.ipv6_addresses:
-        if one.is_static:
-            cidr = "{}/{}".format(one.address, one.prefix_length)
-            commands.append(esxcli(*INTERFACE + ("ipv6", "address", "add", "-i", vmk.name, "-I", cidr)))
+        commands.append(ipv4_command_of(vmk))
+    if vmk.dhcp6 or vmk.router_advertisements:
+        words = ("-d", _word(vmk.dhcp6), "-r", _word(vmk.router_advertisements))
+        commands.append(esxcli(*INTERFACE + ("ipv6", "set", "-i", vmk.name) + words))
+    ipv6 = INTERFACE + ("ipv6", "address", "add", "-i", vmk.name)
+    commands.extend(esxcli(*ipv6 + ("-I", cidr)) for cidr in _static_ipv6(vmk))
     commands.extend(esxcli(*INTERFACE + ("tag", "add", "-i", vmk.name, "-t", tag)) for tag in vmk.tags)
     return tuple(commands)
 

@@ -24,6 +24,7 @@ def plan_network(wanted: WantedHost, layout: Layout, inventory: Inventory, draft
     switches.plan_port_groups()
     kernels.plan()
     routes.plan_after()
+    routes.plan_last(kernels.ask_dhcp())
     plan_dns(wanted, layout, inventory, draft, kernels)
     switches.plan_after()
     _tell_what_stays(layout, inventory, draft)

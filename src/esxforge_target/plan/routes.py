@@ -5,10 +5,13 @@ from typing import List, Optional, Tuple
 
 from esxforge_target.inventory.model import Inventory, RouteEntry
 from esxforge_target.plan.draft import Draft, esxcli
-from esxforge_target.plan.kernels import KernelPlanner, renew_command
+from esxforge_target.plan.kernels import KernelPlanner, ipv4_command_of, renew_command
 from esxforge_target.plan.layout import EVERYTHING, MANAGEMENT_VMK, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation
 from esxforge_target.wanted.model import Route, WantedHost
+
+# Sources of routes that someone configured; others are DHCP's or a router's.
+BY_HAND = ("MANUAL", "STATIC", "")
 
 
 class RoutePlanner:
@@ -26,20 +29,42 @@ class RoutePlanner:
     def plan_before(self) -> None:
         """Take away what an interface that changes would leave behind; called before the interfaces are planned."""
         for route in self._inventory.routes:
-            if route.interface in self._kernels.disturbed:
-                self._remove(self._kernels.disturbed[route.interface], route)
+            key = (route.interface, ip_address(route.gateway).version)
+            if key in self._kernels.disturbed:
+                self._remove(self._kernels.disturbed[key], route)
+
+    def _staying(self) -> List[RouteEntry]:
+        return [
+            route
+            for route in self._inventory.routes
+            if (route.interface, ip_address(route.gateway).version) not in self._kernels.disturbed
+        ]
 
     def plan_after(self) -> None:
-        """Remove what is not wanted, add what is missing, and give the default route back to the way to MAAS."""
-        staying = [one for one in self._inventory.routes if one.interface not in self._kernels.disturbed]
+        """Remove what is not wanted, and add what static addresses reach."""
+        staying = self._staying()
         for route in staying:
             if self._is_unwanted(route):
                 self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route)
         have = [(route.network, route.gateway) for route in staying]
         for wanted in self._layout.routes:
-            if (wanted.destination, wanted.gateway) not in have:
-                self._add(wanted)
-        self._renew_default()
+            if (wanted.destination, wanted.gateway) not in have and self._is_reached(wanted):
+                self._add(wanted, False)
+
+    def plan_last(self, asked: bool) -> None:
+        """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
+        way to MAAS where another interface ``asked``.
+        """
+        have = [(route.network, route.gateway) for route in self._staying()]
+        for wanted in self._layout.routes:
+            if (wanted.destination, wanted.gateway) not in have and not self._is_reached(wanted):
+                self._add(wanted, True)
+        self._renew_default(asked)
+
+    def _is_reached(self, route: Route) -> bool:
+        return any(
+            address.reaches(route.gateway) for kernel in self._layout.kernels for address in kernel.static_addresses()
+        )
 
     def _is_unwanted(self, route: RouteEntry) -> bool:
         wanted = [one.gateway for one in self._layout.routes if one.destination == route.network]
@@ -48,24 +73,30 @@ class RoutePlanner:
         if wanted:
             return True
         # Where nothing is wanted, what DHCP or a router gave is theirs; what someone configured goes.
-        return route.source in ("MANUAL", "STATIC", "")
+        return route.source in BY_HAND
 
     def _remove(self, phase: str, route: RouteEntry) -> None:
-        by_hand = route.source in ("MANUAL", "STATIC", "")
+        owner = self._inventory.vmk(route.interface)
+        undo = ()  # type: Tuple[Command, ...]
+        if route.source in BY_HAND:
+            undo = (_command("add", route.network, route.gateway),)
+        elif owner is not None and owner.ipv4 == "dhcp":
+            undo = (ipv4_command_of(owner),)  # asking again brings the lease's route back
         self._draft.add(
             phase,
             _command("remove", route.network, route.gateway),
             "remove the route to {} by {}".format(route.network, route.gateway),
-            (_command("add", route.network, route.gateway),) if by_hand else (),
+            undo,
         )
 
-    def _add(self, route: Route) -> None:
+    def _add(self, route: Route, may_fail: bool) -> None:
         self._draft.add(
             self._phase(route),
             _command("add", route.destination, route.gateway),
             "route to {} by {}".format(route.destination, route.gateway),
             (_command("remove", route.destination, route.gateway),),
             (Expectation("route", route.destination, (("gateways", "is", [route.gateway]),)),),
+            may_fail=may_fail,  # the lease may come later; planning again adds it then
         )
 
     def _phase(self, route: Route) -> str:
@@ -83,14 +114,14 @@ class RoutePlanner:
         )
         return MANAGEMENT if by_management and (to_maas or route.destination in EVERYTHING.values()) else COMPLETE
 
-    def _renew_default(self) -> None:
+    def _renew_default(self, asked: bool) -> None:
         """The last DHCP answer gives the default route: where several interfaces ask, vmk0 asks last."""
         management = [kernel for kernel in self._layout.kernels if kernel.management]
         others = [kernel for kernel in self._layout.kernels if not kernel.management and kernel.ipv4 == "dhcp"]
         if not self._layout.default_by_dhcp or not management or management[0].ipv4 != "dhcp" or not others:
             return
         owners = [one.interface for one in self._inventory.routes if one.network == EVERYTHING[4]]
-        if self._kernels.dhcp_changed or (owners and owners != [MANAGEMENT_VMK]):
+        if asked or (owners and owners != [MANAGEMENT_VMK]):
             self._draft.add(
                 COMPLETE,
                 renew_command(MANAGEMENT_VMK, management[0]),
@@ -117,7 +148,7 @@ def plan_dns(wanted: WantedHost, layout: Layout, inventory: Inventory, draft: Dr
 def _found_servers(layout: Layout, inventory: Inventory, kernels: KernelPlanner) -> Optional[Tuple[str, ...]]:
     """The name servers that will be there then; None where DHCP's go away and no one knows what stays."""
     for vmk in inventory.vmks:
-        if vmk.dhcp_dns and vmk.name in kernels.disturbed:
+        if vmk.dhcp_dns and (vmk.name, 4) in kernels.disturbed:
             return None
     return inventory.name_servers
 

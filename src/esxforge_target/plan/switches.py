@@ -24,6 +24,7 @@ class SwitchPlanner:
         current = inventory.vswitch_of(vmk) if vmk is not None else ""
         self.protected = {MANAGEMENT_SWITCH, current}  # type: Set[str]
         self._owner = {}  # type: Dict[str, str]
+        self._taken_off = {}  # type: Dict[str, Set[str]]
         for vswitch in inventory.vswitches:
             for uplink in vswitch.uplinks:
                 self._owner[uplink] = vswitch.name
@@ -105,7 +106,9 @@ class SwitchPlanner:
                     self._remove_uplink(MANAGEMENT, vswitch, uplink)
 
     def _remove_uplink(self, phase: str, vswitch: VSwitch, uplink: str) -> None:
-        team = vswitch.team
+        team = self._still(vswitch)
+        gone = self._taken_off.setdefault(vswitch.name, set())
+        gone.add(uplink)
         self._draft.add(
             phase,
             esxcli(*STANDARD + ("uplink", "remove", "-u", uplink, "-v", vswitch.name)),
@@ -113,6 +116,14 @@ class SwitchPlanner:
             (esxcli(*STANDARD + ("uplink", "add", "-u", uplink, "-v", vswitch.name)),)
             + ((_team_command(vswitch.name, team),) if team.active else ()),
             (Expectation("vswitch", vswitch.name, (("uplinks", "lacks", uplink),)),),
+        )
+
+    def _still(self, vswitch: VSwitch) -> Team:
+        """The team without uplinks that were taken off before: when this step is undone they are not back yet."""
+        gone = self._taken_off.get(vswitch.name, set())
+        return vswitch.team.replace(
+            active=tuple(one for one in vswitch.team.active if one not in gone),
+            standby=tuple(one for one in vswitch.team.standby if one not in gone),
         )
 
     def _add_uplinks(self, switch: Switch) -> None:
@@ -145,6 +156,7 @@ class SwitchPlanner:
             return  # a new vSwitch uses its one uplink
         if found is not None and set(found.uplinks) == set(switch.uplinks) and same_team(found.team, switch.team):
             return
+        before = self._still(found) if found is not None else None
         phase = self.phase_of(switch)
         if phase == MANAGEMENT and found is None:
             phase = PREPARE if not any(self._late(switch, one) for one in switch.uplinks) else MANAGEMENT
@@ -152,7 +164,7 @@ class SwitchPlanner:
             phase,
             _team_command(switch.name, switch.team),
             "{} shares the load by {}: {}".format(switch.name, switch.team.load_balancing, _order(switch.team)),
-            (_team_command(switch.name, found.team),) if found is not None and found.team.active else (),
+            (_team_command(switch.name, before),) if before is not None and before.active else (),
             (
                 Expectation(
                     "vswitch",
@@ -189,9 +201,10 @@ class SwitchPlanner:
         """Create, move and tag port groups."""
         for group in self._layout.groups:
             found = self._inventory.port_group(group.name)
-            phase = MANAGEMENT if group.name == MANAGEMENT_PORT_GROUP else PREPARE
-            if found is not None and found.vswitch in self.protected and found.vswitch != group.switch:
-                phase = MANAGEMENT
+            first = self._inventory.vmk(MANAGEMENT_VMK)
+            carries_management = first is not None and first.port_group == group.name
+            late = group.name == MANAGEMENT_PORT_GROUP or carries_management
+            phase = MANAGEMENT if late else PREPARE
             if found is not None and found.vswitch != group.switch:
                 self._remove_group(phase, found)
                 found = None

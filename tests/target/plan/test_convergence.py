@@ -1,0 +1,128 @@
+"""Every plan leads to the wanted host: from a fresh install, from other set-ups, and from where a run was cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esxforge.plan.assumed import assumed_inventory, stamped
+from esxforge_target.inventory import Inventory, PortGroup, Team, VSwitch
+from esxforge_target.plan import Step, differences, make_plan, network_differences
+from esxforge_target.values import Value
+from esxforge_target.wanted import WantedHost, wanted_from_config
+from target.plan.applied import RefusedError, apply
+from target.plan.configs import SAMPLES, configs, found_hosts
+
+
+def run(inventory: Inventory, steps: tuple[Step, ...]) -> Inventory:
+    """Apply steps; each must leave what it promises."""
+    for step in steps:
+        try:
+            inventory = apply(inventory, step.command)
+        except RefusedError:
+            if not step.may_fail:
+                raise
+            continue
+        unmet = [expectation.unmet(inventory) for expectation in step.expects]
+        assert not any(unmet), (step.command, unmet)
+    return inventory
+
+
+def undo(inventory: Inventory, steps: tuple[Step, ...]) -> Inventory:
+    """Take steps back, last first."""
+    for step in reversed(steps):
+        for command in step.undo:
+            inventory = apply(inventory, command)
+    return inventory
+
+
+def wanted_of(config: object) -> WantedHost:
+    return stamped(wanted_from_config(config))
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("version", ["6.7.0", "7.0.3", "8.0.3", "9.0.0"])
+def test_samples_lead_to_the_wanted_host_from_every_cut(path: Path, version: str) -> None:
+    wanted = wanted_of(yaml.safe_load(path.read_text(encoding="utf-8")))
+    fresh = assumed_inventory(wanted, version)
+    plan = make_plan(wanted, fresh)
+    assert plan.steps
+    assert differences(wanted, fresh)
+    for cut in range(len(plan.steps) + 1):
+        found = run(fresh, plan.steps[:cut])
+        again = make_plan(wanted, found)
+        assert not again.refusals
+        done = run(found, again.steps)
+        assert differences(wanted, done) == []
+        assert make_plan(wanted, done).steps == ()
+        assert plan.unmet(done) == []
+
+
+def cut_plan(data: st.DataObject, config: object, host: Inventory) -> Inventory:
+    steps = make_plan(wanted_of(config), host).steps
+    return run(host, steps[: data.draw(st.integers(0, len(steps)))])
+
+
+@settings(deadline=None, max_examples=100)
+@given(configs(), found_hosts(), st.data())
+def test_any_network_is_reached_from_any_found_one(config: object, host: Inventory, data: st.DataObject) -> None:
+    if data.draw(st.booleans(), "was set up otherwise before"):
+        host = cut_plan(data, data.draw(configs()), host)
+    wanted = wanted_of(config)
+    cut = cut_plan(data, config, host)
+    plan = make_plan(wanted, cut)
+    assert not plan.refusals
+    done = run(cut, plan.steps)
+    assert network_differences(wanted, done) == []
+    assert make_plan(wanted, done).steps == ()
+
+
+@settings(deadline=None, max_examples=60)
+@given(configs(), found_hosts(), st.data())
+def test_any_cut_can_be_taken_back(config: object, host: Inventory, data: st.DataObject) -> None:
+    wanted = wanted_of(config)
+    plan = make_plan(wanted, host)
+    cut = data.draw(st.integers(0, len(plan.steps)))
+    back = undo(run(host, plan.steps[:cut]), plan.steps[:cut])
+    for name in ("vswitches", "port_groups", "vmks", "routes"):
+        assert _told(getattr(back, name)) == _told(getattr(host, name)), name
+
+
+def _told(values: tuple[Value, ...]) -> list[str]:
+    """What undoing promises: all but a team override, which only an installer sets, and the order of uplinks."""
+    return sorted(repr(_comparable(value)) for value in values)
+
+
+def _comparable(value: Value) -> Value:
+    if isinstance(value, PortGroup):
+        return value.replace(overrides_team=False)
+    if isinstance(value, VSwitch):
+        # Without an uplink a team's policy says nothing.
+        team = value.team if value.uplinks else Team("portid", (), ())
+        return value.replace(uplinks=tuple(sorted(value.uplinks)), team=team)
+    return value
+
+
+@settings(deadline=None, max_examples=60)
+@given(configs(), found_hosts())
+def test_the_same_input_gives_the_same_plan(config: object, host: Inventory) -> None:
+    wanted = wanted_of(config)
+    assert make_plan(wanted, host) == make_plan(wanted, host)
+
+
+@settings(deadline=None, max_examples=60)
+@given(configs(), found_hosts())
+def test_management_is_cut_in_one_stretch_and_late(config: object, host: Inventory) -> None:
+    steps = make_plan(wanted_of(config), host).steps
+    phases = [step.phase for step in steps]
+    order = ["prepare", "management", "complete", "storage"]
+    assert phases == sorted(phases, key=order.index)
+    for step in steps:
+        if step.phase == "prepare":
+            words = set(step.command)
+            assert "vmk0" not in words, step.command
+            assert not ({"uplink", "failover"} & words and "vSwitch0" in words), step.command
