@@ -86,7 +86,8 @@ def test_a_bond_member_without_a_driver_is_refused_before_anything_changes() -> 
     assert plan.steps == ()
     assert plan.refusals == (
         (
-            f"network eno20: no ESXi driver for the NIC with the MAC address {mac(20)}; add its driver to the image, or "
+            f"network eno20: no ESXi driver for the NIC with the MAC address {mac(20)}; add its driver to the image, "
+            "or "
             "take the NIC out of use in MAAS."
         ),
     )

@@ -193,7 +193,8 @@ def test_a_disk_without_its_stamp_is_refused_with_the_likely_cause() -> None:
     plan = make_plan(wanted, host.replace(devices=tuple(one for one in host.devices if one.name != "<sdc>")))
     assert plan.refusals == (
         (
-            "storage sdc-part1: no disks of this host carry the stamp of sdc (Samsung SSD 870, S5Y1NG0P); ESXi may have "
+            "storage sdc-part1: no disks of this host carry the stamp of sdc (Samsung SSD 870, S5Y1NG0P); ESXi may "
+            "have "
             "no "
             "driver for its controller, or it is gone."
         ),

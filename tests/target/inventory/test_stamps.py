@@ -1,0 +1,48 @@
+"""Stamps are read of each disk once, and a disk that hangs costs its own time only."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from esxforge_target.formats.gpt import Table
+from esxforge_target.inventory import DeviceFolder
+
+ONE, TWO = uuid.UUID(int=0x11), uuid.UUID(int=0x22)
+
+
+def disk(path: Path, stamp: uuid.UUID, sector_size: int = 512) -> None:
+    """A disk image of its own: sgdisk's view of it is checked where the GPT code is tested."""
+    table = Table.empty(stamp, sector_size, 4096)
+    path.write_bytes(table.primary_bytes().ljust(4096 * sector_size, b"\0"))
+
+
+@pytest.mark.parametrize("sector_size", [512, 4096])
+def test_stamps_are_read_at_either_sector_size(tmp_path: Path, sector_size: int) -> None:
+    disk(tmp_path / "naa.1", ONE, sector_size)
+    (tmp_path / "empty").write_bytes(bytes(100000))
+    (tmp_path / "short").write_bytes(b"x")
+    assert DeviceFolder(str(tmp_path)).stamps() == {"naa.1": (str(ONE),), "empty": (), "short": ()}
+
+
+def test_symlinks_partitions_and_second_names_are_left_out(tmp_path: Path) -> None:
+    disk(tmp_path / "mpx.vmhba0:C0:T0:L0", ONE)
+    (tmp_path / "mpx.vmhba0:C0:T0:L0:1").write_bytes(b"")
+    (tmp_path / "vml.0000").symlink_to("mpx.vmhba0:C0:T0:L0")
+    os.link(tmp_path / "mpx.vmhba0:C0:T0:L0", tmp_path / "t10.second-name")
+    (tmp_path / "folder").mkdir()
+    assert DeviceFolder(str(tmp_path)).names() == ["mpx.vmhba0:C0:T0:L0"]
+
+
+def test_a_disk_that_hangs_is_left_behind(tmp_path: Path) -> None:
+    disk(tmp_path / "a", ONE)
+    os.mkfifo(tmp_path / "b")  # opening it waits for a writer, who never comes
+    disk(tmp_path / "c", TWO)
+    assert DeviceFolder(str(tmp_path), seconds=0.5).stamps() == {"a": (str(ONE),), "c": (str(TWO),)}
+
+
+def test_a_folder_that_is_not_there_has_no_disks(tmp_path: Path) -> None:
+    assert DeviceFolder(str(tmp_path / "nowhere")).stamps() == {}
