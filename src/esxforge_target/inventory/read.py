@@ -1,6 +1,6 @@
 """Reads a host's inventory in one pass, with as few processes as esxcli allows: each start costs about a second."""
 
-from typing import Iterable, Optional
+from typing import Iterable, Optional, Tuple
 
 from esxforge_target.commands import Runner
 from esxforge_target.esxcli import CommandError, Esxcli
@@ -19,6 +19,7 @@ from esxforge_target.inventory.storage import (
     read_devices,
     read_extents,
     read_file_systems,
+    read_table,
 )
 
 
@@ -53,36 +54,37 @@ def read(
     )
 
 
-def reread_network(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
-    """``before`` with its network read anew: what verifying a network change needs, and no more processes than that."""
-    esxcli = Esxcli(runner, program)
-    name_servers, search_domains = read_dns(esxcli)
-    return before.replace(
-        nics=read_nics(esxcli),
-        vswitches=read_vswitches(esxcli),
-        port_groups=read_port_groups(esxcli),
-        vmks=read_vmks(esxcli),
-        routes=read_routes(esxcli),
-        name_servers=name_servers,
-        search_domains=search_domains,
-    )
-
-
-def reread_storage(
-    runner: Runner,
-    before: Inventory,
-    devices: Optional[DeviceFolder] = None,
-    wanted_stamps: Iterable[str] = (),
-    program: str = "esxcli",
+def reread_network(
+    runner: Runner, before: Inventory, commands: Iterable[Tuple[str, ...]], program: str = "esxcli"
 ) -> Inventory:
-    """``before`` with its storage read anew."""
+    """``before`` with those parts of its network read anew that ``commands`` may have changed, for verifying them.
+
+    An interface's change may change routes and DNS too (leases); NICs stay as they are.
+    """
     esxcli = Esxcli(runner, program)
-    stamps = (devices or DeviceFolder()).stamps()
-    return before.replace(
-        devices=read_devices(runner, esxcli, stamps, wanted_stamps),
-        extents=read_extents(esxcli),
-        file_systems=read_file_systems(esxcli),
-    )
+    namespaces = {command[1:4] for command in commands if command[:2] == ("esxcli", "network")}
+    after = before
+    if ("network", "vswitch", "standard") in namespaces:
+        after = after.replace(vswitches=read_vswitches(esxcli), port_groups=read_port_groups(esxcli))
+    interfaces = ("network", "ip", "interface") in namespaces
+    if interfaces:
+        after = after.replace(vmks=read_vmks(esxcli))
+    if interfaces or ("network", "ip", "route") in namespaces:
+        after = after.replace(routes=read_routes(esxcli))
+    if interfaces or ("network", "ip", "dns") in namespaces:
+        name_servers, search_domains = read_dns(esxcli)
+        after = after.replace(name_servers=name_servers, search_domains=search_domains)
+    return after
+
+
+def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
+    """``before`` with datastores, file systems and the known partition tables read anew; disks stay as they are."""
+    esxcli = Esxcli(runner, program)
+    devices = [
+        device.replace(table=read_table(runner, device)) if device.table is not None else device
+        for device in before.devices
+    ]
+    return before.replace(devices=tuple(devices), extents=read_extents(esxcli), file_systems=read_file_systems(esxcli))
 
 
 def read_release(esxcli: Esxcli) -> Release:

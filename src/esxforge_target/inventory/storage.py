@@ -39,12 +39,15 @@ def read_devices(
 
 
 def read_table(runner: Runner, device: Device) -> Optional[PartitionTable]:
-    """The partition table of a disk, None where partedUtil reads none. Two short processes."""
+    """The partition table of a disk, None where partedUtil reads none.
+
+    Where it ends is asked for the boot disk alone: partitions of other disks are never made or grown on ESXi.
+    """
     listing = runner.run(["partedUtil", "getptbl", device.path])
-    usable = runner.run(["partedUtil", "getUsableSectors", device.path])
     if listing.status != 0:
         return None
-    return parse_table(listing.stdout, usable.stdout if usable.status == 0 else "", device.size)
+    usable = runner.run(["partedUtil", "getUsableSectors", device.path]) if device.boot else None
+    return parse_table(listing.stdout, usable.stdout if usable and usable.status == 0 else "", device.size)
 
 
 def parse_table(listing: str, usable: str, size: int) -> Optional[PartitionTable]:
