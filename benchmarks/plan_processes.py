@@ -51,7 +51,7 @@ class Row:
 
 # Network and storage of each. Network: wiping (2 lists, vmk0, vSwitch0, DNS twice) 6, NIC list 1; then a vSwitch 2
 # with MTU, 1 an uplink, 1 a team, a subnet 2 with its vmk, 1 a VLAN, 1 an address, 1 or 2 a gateway, 1 or 2 a route,
-# 1 a DNS server or domain. Storage by esxcli: NVMe list 1 and 1 for each, capacity, paths, unmounting, rescan; by others:
+# 1 a DNS server or domain. Storage by esxcli: NVMe list 1, 1 for each, capacity, paths, unmounting, rescan; by others:
 # scsidevs, uname, fixGpt, delete, dd for each further disk, sync, 1 a label, 3 a partition, 1 a file system or extent.
 TEMPLATE = {
     "maas3.6.5-esxi67-vmfs6-bond-vlan-alias-ipv6": Count(40, 0) + Count(6, 22),
