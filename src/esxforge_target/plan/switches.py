@@ -49,6 +49,8 @@ class SwitchPlanner:
             self._set_team(switch)
         self._reset_override()
         self._release_protected()
+        for switch in self._layout.switches:
+            self._raise_mtu(switch)
 
     def plan_after(self) -> None:
         """Smaller MTUs: only once no VMkernel interface has more."""
@@ -58,8 +60,7 @@ class SwitchPlanner:
                 self._set_mtu(COMPLETE, switch, found.mtu)
 
     def _create(self, switch: Switch) -> None:
-        found = self._inventory.vswitch(switch.name)
-        if found is None:
+        if self._inventory.vswitch(switch.name) is None:
             self._draft.add(
                 PREPARE,
                 esxcli(*STANDARD + ("add", "-v", switch.name)),
@@ -67,9 +68,12 @@ class SwitchPlanner:
                 (esxcli(*STANDARD + ("remove", "-v", switch.name)),),
                 (Expectation("vswitch", switch.name),),
             )
+
+    def _raise_mtu(self, switch: Switch) -> None:
+        """Once its uplinks are the wanted ones: others may not carry it. It takes their links down for a moment."""
+        found = self._inventory.vswitch(switch.name)
         before = found.mtu if found is not None else DEFAULT_MTU
         if before < switch.mtu:
-            # Changing the MTU takes the links down for a moment.
             in_use = found is not None and switch.name in self.protected
             self._set_mtu(MANAGEMENT if in_use else PREPARE, switch, before)
 
