@@ -57,15 +57,18 @@ class KernelPlanner:
                     and kernel.group not in kept
                     and vmk.netstack == DEFAULT_NETSTACK
                     and (vmk.name == MANAGEMENT_VMK) == kernel.management
-                    and not self._wants_other_mac(vmk, kernel)
+                    and not self._wants_other_mac(vmk, kernel, kept)
                 ):
                     kept[kernel.group] = vmk
         return kept
 
-    def _wants_other_mac(self, vmk: Vmk, kernel: Kernel) -> bool:
+    def _wants_other_mac(self, vmk: Vmk, kernel: Kernel, kept: Dict[str, Vmk]) -> bool:
+        """Whether its NIC's MAC is another one, and vmk0, which keeps or gets its own first, leaves it free."""
         if kernel.management or not kernel.mac or vmk.mac == kernel.mac:
             return False
-        return kernel.mac not in [other.mac for other in self._inventory.vmks]
+        first = [one for one in self._layout.kernels if one.management][:1]
+        taken = [kept[one.group].mac if one.group in kept else one.mac for one in first]
+        return kernel.mac not in taken
 
     def _name(self) -> Dict[str, str]:
         names = {group: vmk.name for group, vmk in self.kept.items()}

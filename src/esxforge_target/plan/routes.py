@@ -76,6 +76,9 @@ class RoutePlanner:
         return route.source in BY_HAND
 
     def _remove(self, phase: str, route: RouteEntry) -> None:
+        replaced = [self._phase(one) for one in self._layout.routes if one.destination == route.network]
+        if phase == COMPLETE and MANAGEMENT in replaced:
+            phase = MANAGEMENT  # there is one route to a network: this one goes before the wanted one comes
         owner = self._inventory.vmk(route.interface)
         undo = ()  # type: Tuple[Command, ...]
         if route.source in BY_HAND:
