@@ -5,6 +5,7 @@ from typing import Dict, List, Optional, Set, Tuple
 
 from esxforge_target.inventory.model import DEFAULT_NETSTACK, Inventory, Vmk
 from esxforge_target.plan.draft import Draft, esxcli
+from esxforge_target.plan.ipv6 import plan_ipv6, static_ipv6, word
 from esxforge_target.plan.layout import MANAGEMENT_VMK, Kernel, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation, Step
 from esxforge_target.plan.switches import SwitchPlanner
@@ -26,6 +27,7 @@ class KernelPlanner:
         self.names = self._name()
         self.disturbed = {}  # type: Dict[Tuple[str, int], str]
         self._asking = []  # type: List[Step]
+        self._listening = []  # type: List[Step]
         self._phase_of_switch = {one.name: switches.phase_of(one) for one in layout.switches}
         self._switch_of = {group.name: group.switch for group in layout.groups}
         self._find_disturbed()
@@ -41,7 +43,7 @@ class KernelPlanner:
                 self.disturbed[(kept.name, 4)] = PREPARE
             elif ipv4_differs(kept, kernel):
                 self.disturbed[(kept.name, 4)] = self.phase_of(kernel)
-            if any(cidr not in [one.cidr for one in kernel.ipv6] for cidr in _static_ipv6(kept)):
+            if any(cidr not in [one.cidr for one in kernel.ipv6] for cidr in static_ipv6(kept)):
                 self.disturbed[(kept.name, 6)] = MANAGEMENT if kernel.management else PREPARE
 
     # -- which is which -----------------------------------------------------------------------------------------
@@ -63,8 +65,12 @@ class KernelPlanner:
         return kept
 
     def _wants_other_mac(self, vmk: Vmk, kernel: Kernel, kept: Dict[str, Vmk]) -> bool:
-        """Whether its NIC's MAC is another one, and vmk0, which keeps or gets its own first, leaves it free."""
-        if kernel.management or not kernel.mac or vmk.mac == kernel.mac:
+        """Whether it has another interface's MAC, or its own is another one and vmk0, which comes first, leaves it."""
+        if kernel.management or vmk.mac == kernel.mac:
+            return False
+        if vmk.mac in [one.mac for one in self._layout.kernels if not one.management]:
+            return True
+        if not kernel.mac:
             return False
         first = [one for one in self._layout.kernels if one.management][:1]
         taken = [kept[one.group].mac if one.group in kept else one.mac for one in first]
@@ -155,7 +161,7 @@ class KernelPlanner:
                     (Expectation("vmk", name, (("mtu", "is", kernel.mtu),)),),
                 )
             self._ipv4(phase, kernel, name, vmk)
-            self._ipv6(phase, kernel, name, vmk)
+            self._listening.extend(plan_ipv6(self._draft, phase, kernel, name, vmk))
             if kernel.management and (vmk is None or "Management" not in vmk.tags):
                 self._draft.add(
                     phase,
@@ -211,51 +217,12 @@ class KernelPlanner:
             self._draft.append(step)
 
     def ask_dhcp(self) -> bool:
-        """Let the interfaces besides management ask DHCP, once the static routes stand, so that no lease's default
-        route comes before them. Whether one asks.
+        """Let interfaces ask DHCP and heed routers, once the static routes stand, so that no answer's default route
+        comes before them. Whether one besides management asks for IPv4.
         """
-        for step in self._asking:
+        for step in self._listening + self._asking:
             self._draft.append(step)
         return bool(self._asking)
-
-    def _ipv6(self, phase: str, kernel: Kernel, name: str, vmk: Optional[Vmk]) -> None:
-        now = vmk if vmk is not None else Vmk(name, "", kernel.group)
-        switch_on = kernel.needs_ipv6 and not now.ipv6_enabled
-        words, back = (["-e", "true"], ["-e", "false"]) if switch_on else ([], [])
-        if kernel.dhcp6 != now.dhcp6:
-            words += ["-d", _word(kernel.dhcp6)]
-            back += ["-d", _word(now.dhcp6)]
-        if kernel.advertisements is not None and kernel.advertisements != now.router_advertisements:
-            words += ["-r", _word(kernel.advertisements)]
-            back += ["-r", _word(now.router_advertisements)]
-        if words:
-            self._draft.add(
-                phase,
-                esxcli(*INTERFACE + ("ipv6", "set", "-i", name) + tuple(words)),
-                "IPv6 of {}: {}".format(name, "DHCP" if kernel.dhcp6 else "no DHCP"),
-                (esxcli(*INTERFACE + ("ipv6", "set", "-i", name) + tuple(back)),),
-                (Expectation("vmk", name, (("dhcp6", "is", kernel.dhcp6),)),),
-            )
-        wanted = [address.cidr for address in kernel.ipv6]
-        has = _static_ipv6(now)
-        for cidr in has:
-            if cidr not in wanted:
-                # Before any other interface may want it.
-                early = PREPARE if not kernel.management else phase
-                self._ipv6_address(early, name, "remove", cidr)
-        for cidr in wanted:
-            if cidr not in has:
-                self._ipv6_address(phase, name, "add", cidr)
-
-    def _ipv6_address(self, phase: str, name: str, verb: str, cidr: str) -> None:
-        back = "remove" if verb == "add" else "add"
-        self._draft.add(
-            phase,
-            esxcli(*INTERFACE + ("ipv6", "address", verb, "-i", name, "-I", cidr)),
-            "{} {} {}".format(name, "gets" if verb == "add" else "loses", cidr),
-            (esxcli(*INTERFACE + ("ipv6", "address", back, "-i", name, "-I", cidr)),),
-            (Expectation("vmk", name, (("ipv6", "has" if verb == "add" else "lacks", cidr),)),),
-        )
 
 
 def ipv4_differs(vmk: Vmk, kernel: Kernel) -> bool:
@@ -275,12 +242,8 @@ def renew_command(name: str, kernel: Kernel) -> Command:
     return _dhcp_command(name, kernel.dhcp_dns)
 
 
-def _static_ipv6(vmk: Vmk) -> List[str]:
-    return ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses if one.is_static]
-
-
 def _cidrs(vmk: Vmk) -> List[str]:
-    return _static_ipv6(vmk) + (["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else [])
+    return static_ipv6(vmk) + (["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else [])
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -294,7 +257,7 @@ def _static_command(name: str, address: str, prefix_length: int) -> Command:
 
 
 def _dhcp_command(name: str, dns: bool) -> Command:
-    return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "dhcp", "-P", _word(dns)))
+    return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "dhcp", "-P", word(dns)))
 
 
 def ipv4_command_of(vmk: Vmk) -> Command:
@@ -312,13 +275,9 @@ def _restore(vmk: Vmk) -> Tuple[Command, ...]:
     if vmk.ipv4 != "none":
         commands.append(ipv4_command_of(vmk))
     if vmk.dhcp6 or vmk.router_advertisements:
-        words = ("-d", _word(vmk.dhcp6), "-r", _word(vmk.router_advertisements))
+        words = ("-d", word(vmk.dhcp6), "-r", word(vmk.router_advertisements))
         commands.append(esxcli(*INTERFACE + ("ipv6", "set", "-i", vmk.name) + words))
     ipv6 = INTERFACE + ("ipv6", "address", "add", "-i", vmk.name)
-    commands.extend(esxcli(*ipv6 + ("-I", cidr)) for cidr in _static_ipv6(vmk))
+    commands.extend(esxcli(*ipv6 + ("-I", cidr)) for cidr in static_ipv6(vmk))
     commands.extend(esxcli(*INTERFACE + ("tag", "add", "-i", vmk.name, "-t", tag)) for tag in vmk.tags)
     return tuple(commands)
-
-
-def _word(value: bool) -> str:
-    return "true" if value else "false"

@@ -1,0 +1,77 @@
+"""Steps for the IPv6 side of VMkernel interfaces."""
+
+from typing import List, Optional, Tuple
+
+from esxforge_target.inventory.model import Vmk
+from esxforge_target.plan.draft import Draft, esxcli
+from esxforge_target.plan.layout import Kernel
+from esxforge_target.plan.steps import PREPARE, Expectation, Step
+
+IPV6 = ("network", "ip", "interface", "ipv6")
+
+
+def plan_ipv6(draft: Draft, phase: str, kernel: Kernel, name: str, vmk: Optional[Vmk]) -> List[Step]:
+    """Append the steps for one interface (``vmk`` None: it is made anew); give back those that belong last.
+
+    Those let the interface ask DHCPv6 or heed router advertisements: a router's default route must not come before a
+    static one.
+    """
+    now = vmk if vmk is not None else Vmk(name, "", kernel.group)
+    if kernel.needs_ipv6 and not now.ipv6_enabled:
+        draft.append(_settings(phase, name, [("-e", "ipv6_enabled", True)]))
+    changes = [("-d", "dhcp6", kernel.dhcp6)] if kernel.dhcp6 != now.dhcp6 else []
+    if kernel.advertisements is not None and kernel.advertisements != now.router_advertisements:
+        changes.append(("-r", "router_advertisements", kernel.advertisements))
+    off = [change for change in changes if not change[2]]
+    if off:
+        draft.append(_settings(phase, name, off))
+    _addresses(draft, phase, kernel, name, now)
+    return [_settings(phase, name, [change for change in changes if change[2]])] if len(off) < len(changes) else []
+
+
+def _settings(phase: str, name: str, changes: "List[Tuple[str, str, bool]]") -> Step:
+    words = [text for option, _, value in changes for text in (option, word(value))]
+    back = [text for option, _, value in changes for text in (option, word(not value))]
+    said = {"-e": "IPv6", "-d": "DHCPv6", "-r": "router advertisements"}
+    return Step(
+        phase,
+        esxcli(*IPV6 + ("set", "-i", name) + tuple(words)),
+        "{}: {}".format(
+            name, ", ".join("{} {}".format(said[option], "on" if value else "off") for option, _, value in changes)
+        ),
+        (esxcli(*IPV6 + ("set", "-i", name) + tuple(back)),),
+        (Expectation("vmk", name, tuple((field, "is", value) for _, field, value in changes)),),
+    )
+
+
+def _addresses(draft: Draft, phase: str, kernel: Kernel, name: str, now: Vmk) -> None:
+    wanted = [address.cidr for address in kernel.ipv6]
+    has = static_ipv6(now)
+    for cidr in has:
+        if cidr not in wanted:
+            # Before any other interface may want it.
+            _address(draft, phase if kernel.management else PREPARE, name, "remove", cidr)
+    for cidr in wanted:
+        if cidr not in has:
+            _address(draft, phase, name, "add", cidr)
+
+
+def _address(draft: Draft, phase: str, name: str, verb: str, cidr: str) -> None:
+    back = "remove" if verb == "add" else "add"
+    draft.add(
+        phase,
+        esxcli(*IPV6 + ("address", verb, "-i", name, "-I", cidr)),
+        "{} {} {}".format(name, "gets" if verb == "add" else "loses", cidr),
+        (esxcli(*IPV6 + ("address", back, "-i", name, "-I", cidr)),),
+        (Expectation("vmk", name, (("ipv6", "has" if verb == "add" else "lacks", cidr),)),),
+    )
+
+
+def static_ipv6(vmk: Vmk) -> List[str]:
+    """The addresses that someone configured, with prefix length."""
+    return ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses if one.is_static]
+
+
+def word(value: bool) -> str:
+    """As esxcli takes it."""
+    return "true" if value else "false"
