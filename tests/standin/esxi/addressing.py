@@ -1,0 +1,183 @@
+"""What addresses and leases mean for an interface and its stack: shared by interface, IPv4, IPv6 and route commands."""
+
+import ipaddress
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+from standin.esxi.errors import CommandError
+from standin.esxi.host import Host
+from standin.esxi.world import advertised, lease
+
+Interface = Dict[str, Any]
+IP = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+def ipv4(text: str, what: str = "IPv4 address") -> ipaddress.IPv4Address:
+    try:
+        return ipaddress.IPv4Address(text)
+    except ValueError:
+        raise CommandError(f"Invalid {what}: {text}") from None
+
+
+def ipv4_network(address: str, netmask: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(f"{address}/{netmask}", strict=False)
+    except ValueError:
+        raise CommandError(f"Invalid netmask: {netmask}") from None
+
+
+def link_local(mac: str) -> str:
+    """The fe80:: address that a MAC gives (RFC 4291, modified EUI-64)."""
+    return str(ipaddress.IPv6Address((0xFE80 << 112) | _identifier(mac)))
+
+
+def _identifier(mac: str) -> int:
+    octets = bytearray(int(part, 16) for part in mac.split(":"))
+    octets[0] ^= 2
+    return int.from_bytes(bytes(octets[:3]) + b"\xff\xfe" + bytes(octets[3:]), "big")
+
+
+def ipv6_addresses(vmk: Interface) -> List[Tuple[str, int, str]]:
+    """Address, prefix length and type (STATIC, DHCP, ADV, AUTO) of what an interface has."""
+    settings = vmk["ipv6"]
+    if not settings["enabled"]:
+        return []
+    found = [(link_local(vmk["mac"]), 64, "AUTO")]
+    found += [(entry["address"], entry["prefix"], "STATIC") for entry in settings["addresses"]]
+    found += [(entry["address"], entry["prefix"], entry["type"]) for entry in settings["learned"]]
+    return found
+
+
+def all_addresses(host: Host, stack: str) -> "Dict[str, str]":
+    """Every address of a stack and the interface that has it."""
+    found = {}
+    for vmk in host.interfaces(stack):
+        if vmk["ipv4"]["address"]:
+            found[vmk["ipv4"]["address"]] = vmk["name"]
+        for address, _, _ in ipv6_addresses(vmk):
+            found[address] = vmk["name"]
+    return found
+
+
+def refuse_duplicate(host: Host, vmk: Interface, address: str) -> None:
+    owner = all_addresses(host, vmk["netstack"]).get(address)
+    if owner == vmk["name"] and address == vmk["ipv4"]["address"]:
+        return  # `ipv4 set` with the address that is there already changes nothing
+    if owner:
+        raise CommandError(f"IP address {address} is already in use by {owner}")
+
+
+def connected(host: Host, stack: str) -> "List[Tuple[Any, str, str]]":
+    """The subnets on the stack's enabled interfaces: network, interface, source."""
+    found: List[Tuple[Any, str, str]] = []
+    for vmk in host.interfaces(stack):
+        if not vmk["enabled"]:
+            continue
+        if vmk["ipv4"]["address"]:
+            network = ipv4_network(vmk["ipv4"]["address"], vmk["ipv4"]["netmask"])
+            found.append((network, vmk["name"], "DHCP" if vmk["ipv4"]["type"] == "dhcp" else "MANUAL"))
+        for address, prefix, kind in ipv6_addresses(vmk):
+            found.append((ipaddress.ip_network(f"{address}/{prefix}", strict=False), vmk["name"], kind))
+    return found
+
+
+def on_link(host: Host, stack: str, address: IP) -> Optional[str]:
+    """The interface whose subnet holds ``address``, the longest prefix first."""
+    fitting = [entry for entry in connected(host, stack) if address.version == entry[0].version and address in entry[0]]
+    fitting.sort(key=lambda entry: -int(entry[0].prefixlen))
+    return fitting[0][1] if fitting else None
+
+
+def drop_lost_routes(host: Host, stack: str) -> None:
+    """Routes whose gateway is on no subnet of ours any more go, as they do when an address is taken away."""
+    routes = host.stack(stack)["routes"]
+    host.stack(stack)["routes"] = [
+        route
+        for route in routes
+        if _still_there(host, stack, route) and route["interface"] in host.running["interfaces"]
+    ]
+
+
+def _still_there(host: Host, stack: str, route: Dict[str, Any]) -> bool:
+    interface = on_link(host, stack, ipaddress.ip_address(route["gateway"]))
+    if interface:
+        route["interface"] = interface
+    return interface is not None
+
+
+def forget_lease(host: Host, vmk: Interface) -> None:
+    """What a DHCP answer brought to the stack leaves with it."""
+    stack = host.stack(vmk["netstack"])
+    stack["routes"] = [
+        route for route in stack["routes"] if not (route["source"] == "DHCP" and route["interface"] == vmk["name"])
+    ]
+    stack["dns_dhcp"].pop(vmk["name"], None)
+    stack["search_dhcp"].pop(vmk["name"], None)
+
+
+def ask_dhcp(host: Host, vmk: Interface) -> None:
+    """Take a lease, or a 169.254 address when nobody answers. The newest lease brings the default route."""
+    forget_lease(host, vmk)
+    settings = vmk["ipv4"]
+    answer = lease(host, vmk)
+    if answer is None:
+        number = int(vmk["name"][3:])
+        settings.update(address=f"169.254.{number // 200 + 1}.{number % 200 + 10}", netmask="255.255.0.0", lease=None)
+        drop_lost_routes(host, vmk["netstack"])
+        return
+    settings.update(address=answer["address"], netmask=answer["netmask"], lease=answer)
+    drop_lost_routes(host, vmk["netstack"])
+    stack = host.stack(vmk["netstack"])
+    if answer["router"]:
+        others = [route for route in stack["routes"] if route["network"] != "0.0.0.0/0" or route["source"] != "DHCP"]
+        if not any(route["network"] == "0.0.0.0/0" for route in others):
+            others.append(
+                {"network": "0.0.0.0/0", "gateway": answer["router"], "interface": vmk["name"], "source": "DHCP"}
+            )
+        stack["routes"] = others
+    if settings["peer_dns"]:
+        stack["dns_dhcp"][vmk["name"]] = answer["dns"]
+        stack["search_dhcp"][vmk["name"]] = [answer["domain"]] if answer["domain"] else []
+
+
+def learn_ipv6(host: Host, vmk: Interface) -> None:
+    """Addresses and default route from router advertisements and DHCPv6, as far as the interface listens to them."""
+    settings, stack = vmk["ipv6"], host.stack(vmk["netstack"])
+    settings["learned"] = []
+    stack["routes"] = [
+        route for route in stack["routes"] if not (route["source"] == "ADV" and route["interface"] == vmk["name"])
+    ]
+    stack["dns_dhcp6"].pop(vmk["name"], None)
+    if not settings["enabled"]:
+        return
+    told = advertised(host, vmk, "router_advertisement") if settings["router_adv"] else None
+    if told:
+        network = ipaddress.IPv6Network(told["prefix"])
+        address = ipaddress.IPv6Address(int(network.network_address) | _identifier(vmk["mac"]))
+        settings["learned"].append({"address": str(address), "prefix": network.prefixlen, "type": "ADV"})
+        if not any(route["network"] == "::/0" for route in stack["routes"]):
+            stack["routes"].append(
+                {"network": "::/0", "gateway": told["router"], "interface": vmk["name"], "source": "ADV"}
+            )
+    leased = advertised(host, vmk, "dhcp6") if settings["dhcpv6"] else None
+    if leased:
+        settings["learned"].append({"address": leased["address"], "prefix": 128, "type": "DHCP"})
+        if settings["peer_dns"]:
+            stack["dns_dhcp6"][vmk["name"]] = list(leased.get("dns", []))
+
+
+def forget_interface(host: Host, vmk: Interface) -> None:
+    """An interface goes or is disabled: its routes and what leases brought go with it."""
+    forget_lease(host, vmk)
+    stack = host.stack(vmk["netstack"])
+    stack["routes"] = [route for route in stack["routes"] if route["interface"] != vmk["name"]]
+    stack["dns_dhcp6"].pop(vmk["name"], None)
+
+
+def refresh_addresses(host: Host) -> None:
+    """Every interface asks again: at boot, and whenever links or port groups below it changed."""
+    for vmk in host.interfaces():
+        if not vmk["enabled"]:
+            continue
+        if vmk["ipv4"]["type"] == "dhcp":
+            ask_dhcp(host, vmk)
+        learn_ipv6(host, vmk)

@@ -1,0 +1,97 @@
+"""The disks: files under /vmfs/devices/disks, their names, vml links, partition nodes, and what is in use on them."""
+
+import os
+import re
+from typing import Any, Dict, List, Optional, Tuple
+
+from standin.esxi import label as labels
+from standin.esxi.errors import CommandError
+from standin.esxi.host import Host
+
+FOLDER = "/vmfs/devices/disks"
+# Enough of a partition's start for what looks into its node: boot sectors, markers, a VMFS record.
+NODE_BYTES = 2 << 20
+
+
+def disks(host: Host) -> List[Dict[str, Any]]:
+    """The disks in the order in which esxcli lists them: by name."""
+    return sorted(host.hardware["disks"], key=lambda disk: str(disk["name"]))
+
+
+def disk_named(host: Host, name: str) -> Dict[str, Any]:
+    for disk in disks(host):
+        if name in (disk["name"], disk["vml"]):
+            return disk
+    raise CommandError(f"Unable to find device with name {name}")
+
+
+def disk_path(host: Host, name: str) -> str:
+    """The file (in the bootable stand-in: the block device) that is this disk."""
+    disk = disk_named(host, name)
+    return str(disk.get("path") or os.path.join(host.store.root(FOLDER), disk["name"]))
+
+
+def sectors_of(host: Host, disk: Dict[str, Any]) -> int:
+    return labels.size_of(disk_path(host, disk["name"])) // int(disk["sector_size"])
+
+
+def label_of(host: Host, name: str) -> Optional[labels.Label]:
+    """The label of a disk, None if it has none that can be read."""
+    disk = disk_named(host, name)
+    if disk.get("dead"):
+        return None
+    try:
+        return labels.read_label(disk_path(host, disk["name"]), disk["sector_size"])
+    except labels.LabelError:
+        return None
+
+
+def parse_device(text: str) -> Tuple[str, Optional[int]]:
+    """Name and partition of ``/vmfs/devices/disks/NAME[:N]``; colons belong to names too (``mpx.vmhba0:C0:T0:L0``)."""
+    for folder in (FOLDER + "/", "/dev/disks/"):
+        if text.startswith(folder):
+            name = text[len(folder) :]
+            partition = re.match(r"(.+):([0-9]+)$", name)
+            return (partition.group(1), int(partition.group(2))) if partition else (name, None)
+    raise CommandError(f"Error: Could not stat device {text}- No such file or directory.", 255)
+
+
+def boot_disk(host: Host) -> Dict[str, Any]:
+    return next(disk for disk in host.hardware["disks"] if disk["boot"])
+
+
+def bank_uuid(host: Host, partition: int) -> str:
+    return str(next(bank["uuid"] for bank in host.hardware["banks"] if bank["partition"] == partition))
+
+
+def make_nodes(host: Host) -> None:
+    """The folder's links and partition nodes, as the labels now say."""
+    if host.hardware.get("root"):
+        return  # the bootable stand-in's kernel makes them
+    folder = host.store.root(FOLDER)
+    for name in os.listdir(folder):
+        if re.search(r":[0-9]+$", name) or name.startswith("vml."):
+            os.unlink(os.path.join(folder, name))
+    for disk in disks(host):
+        os.symlink(disk["name"], os.path.join(folder, disk["vml"]))
+        label = label_of(host, disk["name"])
+        for partition in label.in_order() if label else []:
+            _make_node(host, disk, partition)
+            name = "{}:{}".format(disk["name"], partition.number)
+            os.symlink(name, os.path.join(folder, "{}:{}".format(disk["vml"], partition.number)))
+
+
+def _make_node(host: Host, disk: Dict[str, Any], partition: labels.Partition) -> None:
+    """A read-only file with the size and the start of the partition. A plain file cannot show the same bytes twice."""
+    size = disk["sector_size"]
+    path = os.path.join(host.store.root(FOLDER), "{}:{}".format(disk["name"], partition.number))
+    length = (partition.last - partition.first + 1) * size
+    with open(disk_path(host, disk["name"]), "rb") as source, open(path, "wb") as node:
+        source.seek(partition.first * size)
+        for at in range(0, min(length, NODE_BYTES), 65536):
+            piece = source.read(min(65536, length - at))
+            if piece.strip(b"\0"):
+                node.seek(at)
+                node.write(piece)
+        node.truncate(length)
+    os.chmod(path, 0o444)

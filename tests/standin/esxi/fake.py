@@ -1,0 +1,261 @@
+"""The fake itself: a machine in a folder that runs ESXi's commands."""
+
+import contextlib
+import os
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+from esxforge_target.commands import COULD_NOT_START, TIMED_OUT, Result, Runner
+from standin.esxi import addressing, esxcli, firewall, partedutil, reach, scripts, vmkfstools
+from standin.esxi.disks import make_nodes
+from standin.esxi.errors import CommandError, PowerLost
+from standin.esxi.faults import new_fault, strike
+from standin.esxi.host import Host
+from standin.esxi.install import install
+from standin.esxi.store import Document, Store
+from standin.esxi.volumes import make_folders
+
+# What asks hostd, and its words when hostd is not there.
+NEEDS_HOSTD = ("esxcli", "vim-cmd")
+NO_HOSTD = "Connect to localhost failed: Connection failure"
+
+
+class FakeEsxi(Runner):
+    """A host whose commands work on a folder. ``run`` raises PowerLost, and nothing else, when the power goes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @classmethod
+    def create(
+        cls,
+        folder: str,
+        preset: str = "sas-12-nics",
+        release: str = "8.0.3",
+        nics: Optional[List[Document]] = None,
+        disks: Optional[List[Document]] = None,
+        world: Optional[Document] = None,
+        hostd_delay: int = 0,
+        **quirks: bool,
+    ) -> "FakeEsxi":
+        """A fresh install in ``folder``, booted. ``nics``, ``disks`` (presets.nic, presets.disk) and ``world``
+        (world.default_world) replace the preset's; ``hostd_delay``: how many commands hostd refuses after a boot.
+        Quirks: json_blanks, json_strings, errors_on_stdout.
+        """
+        store = install(str(folder), preset, release, nics, disks, world, hostd_delay, quirks)
+        fake = cls(store)
+        fake.boot()
+        return fake
+
+    @classmethod
+    def open(cls, folder: str) -> "FakeEsxi":
+        """The machine in ``folder``, as it is: on or off."""
+        store = Store(str(folder))
+        store.load()
+        return cls(store)
+
+    # -- what tests look at and change --------------------------------------------------------------------------
+
+    @property
+    def root(self) -> str:
+        """The folder that is the machine's /."""
+        return self.store.root()
+
+    @property
+    def devices(self) -> str:
+        """The folder that is /vmfs/devices/disks."""
+        return self.store.root("/vmfs/devices/disks")
+
+    def path(self, path: str) -> str:
+        """Where the machine's ``path`` stands here."""
+        return self.store.root(path)
+
+    @property
+    def commands(self) -> List[List[str]]:
+        """The arguments of every command that ran, in order."""
+        return [list(entry["arguments"]) for entry in self.store.logged()]
+
+    @property
+    def running(self) -> Document:
+        """The configuration in memory, to look at."""
+        return self._host().running
+
+    @property
+    def saved(self) -> Document:
+        """The configuration that a boot starts from, to look at."""
+        return self._host().store["saved"]
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self._host().store["power"]["on"])
+
+    @contextlib.contextmanager
+    def edit(self) -> Iterator[Host]:
+        """Change the machine's documents by hand: ``with fake.edit() as host: host.running[…] = …``."""
+        host = self._host()
+        yield host
+        self.store.write()
+
+    @contextlib.contextmanager
+    def surroundings(self) -> Iterator[Document]:
+        """Change the world (world.py), and let links and leases follow."""
+        host = self._host()
+        yield host.world
+        if self.store["power"]["on"]:
+            addressing.refresh_addresses(host)
+        self.store.write()
+
+    def reaches(self, address: str, port: Optional[int] = None) -> bool:
+        """Whether the machine now gets an answer from ``address`` (and, by its firewall, on that TCP port)."""
+        return not self.why_not(address, port)
+
+    def why_not(self, address: str, port: Optional[int] = None) -> str:
+        """Why ``reaches`` says no; empty if it says yes."""
+        host = self._host()
+        return reach.why_not(host, address, port) if host.store["power"]["on"] else "the machine is off"
+
+    def fault(self, action: str, nth: int = 1, match: str = "", **more: Any) -> None:
+        """Order a fault (faults.new_fault)."""
+        self._host()
+        self.store["faults"]["list"].append(new_fault(action, nth, match, **more))
+        self.store.write()
+
+    def clear_faults(self) -> None:
+        self._host()
+        self.store["faults"]["list"] = []
+        self.store.write()
+
+    # -- power --------------------------------------------------------------------------------------------------
+
+    def power_cut(self) -> None:
+        """The power goes: what was not saved is lost."""
+        self._host()
+        self.store["power"].update(on=False, ending="cut")
+        self.store.write()
+
+    def shutdown(self) -> None:
+        """A clean shutdown, which saves the configuration."""
+        self._host()
+        self.store.save_configuration()
+        self.store["power"].update(on=False, ending="poweroff")
+        self.store.write()
+
+    def reboot(self) -> None:
+        """Clean shutdown and boot."""
+        self.shutdown()
+        self.boot()
+
+    def hourly_backup(self) -> None:
+        """What cron does on a real host in the first minute of every hour: save, whether anyone wants it or not."""
+        host = self._host()
+        scripts.save(host, [])
+        self.store.write()
+
+    def boot(self) -> None:
+        """Start from the saved configuration; interfaces ask DHCP, rule files are read."""
+        host = self._host()
+        power = self.store["power"]
+        if not power["first"]:
+            self.store.restore_configuration()
+        power.update(on=True, ending="", first=False, hostd=True, hostd_refusals=host.hardware["hostd_delay"])
+        power["boots"] += 1
+        running = host.running
+        if running["ipv6_enabled"] != running["ipv6_enabled_next"]:
+            running["ipv6_enabled"] = running["ipv6_enabled_next"]
+            for vmk in host.interfaces():
+                vmk["ipv6"]["enabled"] = running["ipv6_enabled"]
+        for name in sorted(running["services"]):
+            running["services"][name]["running"] = running["services"][name]["policy"]
+        make_nodes(host)
+        make_folders(host)
+        with contextlib.suppress(CommandError):
+            firewall.refresh(host)
+        addressing.refresh_addresses(host)
+        self.store.write()
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def run(self, arguments: List[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        """Run one command. A fault may make it fail, hang (without waiting here) or cut the power."""
+        host = self._host()
+        if not self.store["power"]["on"]:
+            raise PowerLost("the machine is off")
+        words = [str(word) for word in arguments]
+        fault = strike(self.store["faults"]["list"], words)
+        result = self._with_fault(host, words, stdin, timeout, fault)
+        self.store.log({"arguments": words, "status": result.status, "fault": fault["action"] if fault else None})
+        self.store.write()
+        if fault and fault["action"] == "cut-after":
+            self.power_cut()
+            raise PowerLost("after: " + " ".join(words))
+        return result
+
+    def _with_fault(
+        self, host: Host, words: List[str], stdin: str, timeout: float, fault: Optional[Dict[str, Any]]
+    ) -> Result:
+        action = fault["action"] if fault else ""
+        if fault and action == "fail":
+            return self._failed(host, CommandError(fault["message"], fault["status"]))
+        if action == "hang":
+            return Result(TIMED_OUT, "", f"\nnot finished after {timeout:g} seconds")
+        if action == "ignore":
+            return Result(0)
+        if action == "cut-before":
+            self.store.log({"arguments": words, "status": None, "fault": action})
+            self.power_cut()
+            raise PowerLost("before: " + " ".join(words))
+        return self._execute(host, words, stdin)
+
+    def _execute(self, host: Host, words: List[str], stdin: str) -> Result:
+        name = os.path.basename(words[0])
+        program = _program(host, name)
+        if program is None:
+            return Result(COULD_NOT_START, "", f"{words[0]}: No such file or directory")
+        host.stdin = stdin
+        try:
+            if name in NEEDS_HOSTD:
+                self._ask_hostd()
+            return Result(0, program(host, words[1:]))
+        except CommandError as error:
+            # A command fails whole: what it had begun to change in memory is forgotten.
+            for document in ("running", "hardware"):
+                self.store.revert(document)
+            return self._failed(host, error)
+        except PowerLost:
+            power = self.store["power"]
+            power["on"] = False
+            self.store.log({"arguments": words, "status": 0, "fault": None})
+            self.store.write()
+            raise
+
+    def _ask_hostd(self) -> None:
+        power = self.store["power"]
+        if not power["hostd"] or power["hostd_refusals"] > 0:
+            power["hostd_refusals"] = max(0, power["hostd_refusals"] - 1)
+            raise CommandError(NO_HOSTD, 1)
+
+    def _failed(self, host: Host, error: CommandError) -> Result:
+        text = error.message + "\n"
+        if host.hardware["quirks"]["errors_on_stdout"]:
+            return Result(error.status, text, "")
+        return Result(error.status, "", text)
+
+    def _host(self) -> Host:
+        """The documents as they are on disk now, so that tests may change the files between commands."""
+        self.store.load()
+        return Host(self.store)
+
+
+def _partedutil(host: Host, arguments: List[str]) -> str:
+    return partedutil.show_guids(arguments) if arguments == ["showGuids"] else partedutil.run(host, arguments)
+
+
+def _program(host: Host, name: str) -> "Optional[Callable[[Host, List[str]], str]]":
+    if name in host.hardware["programs_missing"]:
+        return None
+    if name in ("esxcli", "localcli"):
+        return esxcli.run
+    if name == "partedUtil":
+        return _partedutil
+    if name == "vmkfstools":
+        return vmkfstools.run
+    return scripts.PROGRAMS.get(name)

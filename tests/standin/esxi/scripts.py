@@ -1,0 +1,217 @@
+"""The smaller programs: saving, certificates, UEFI boot order, vsish, esxcfg-*, services, power."""
+
+import io
+import json
+import os
+import tarfile
+from typing import Callable, Dict, List
+
+from standin.esxi import nics, routes, system, vimcmd
+from standin.esxi.disks import FOLDER, disks
+from standin.esxi.errors import CommandError, PowerLost
+from standin.esxi.host import Host
+from standin.esxi.output import as_text
+from standin.esxi.volumes import volumes
+
+Program = Callable[[Host, List[str]], str]
+
+
+def save(host: Host, arguments: List[str]) -> str:
+    """auto-backup.sh and backup.sh: the configuration goes to state.tgz in the boot bank."""
+    bank = host.store.root("/bootbank")
+    if not os.path.isdir(bank) or not os.path.isfile(os.path.join(bank, "boot.cfg")):
+        raise CommandError("Bootbank cannot be found at path '/bootbank'", 1)
+    host.store.save_configuration()
+    path = os.path.join(bank, "state.tgz")
+    data = json.dumps(host.store["saved"], sort_keys=True).encode("utf-8")
+    with tarfile.open(path + ".new", "w:gz") as archive:
+        member = tarfile.TarInfo("esxforge-standin/saved.json")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    os.replace(path + ".new", path)
+    return "Saving current state in /bootbank\nClock updated.\n"
+
+
+def _backup(host: Host, arguments: List[str]) -> str:
+    if not arguments or arguments[0] not in ("0", "1"):
+        raise CommandError("usage: backup.sh <0|1> [path]", 1)
+    return save(host, arguments)
+
+
+def _certificates(host: Host, arguments: List[str]) -> str:
+    folder = host.store.root("/etc/vmware/ssl")
+    os.makedirs(folder, exist_ok=True)
+    name = system.full_name(host)
+    for file, text in (("rui.crt", f"certificate of {name}\n"), ("rui.key", f"key of {name}\n")):
+        with open(os.path.join(folder, file), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    return ""
+
+
+def _boot_order(host: Host, arguments: List[str]) -> str:
+    """Its real options are not public: it shows the order, or takes another one (``0001,0000``)."""
+    entries = host.hardware["boot_entries"]
+    if arguments:
+        wanted = arguments[0].split(",")
+        if len(arguments) > 1 or sorted(wanted) != sorted(entry["id"] for entry in entries):
+            raise CommandError("bootorder: invalid order {}".format(" ".join(arguments)), 1)
+        entries.sort(key=lambda entry: wanted.index(entry["id"]))
+        return ""
+    return "".join("Boot{}* {}\n".format(entry["id"], entry["name"]) for entry in entries)
+
+
+def _vsish(host: Host, arguments: List[str]) -> str:
+    if len(arguments) == 3 and arguments[:2] == ["-e", "ls"] and arguments[2].rstrip("/") == "/net/pNics":
+        return "".join("{}/\n".format(nic["name"]) for nic in host.nics())
+    if len(arguments) == 3 and arguments[:2] == ["-e", "get"]:
+        words = arguments[2].strip("/").split("/")
+        if words[:2] == ["net", "pNics"] and words[3:] == ["properties"]:
+            nic = host.nic(words[2])
+            return "properties {{\n   Driver Name:{}\n   Current MTU:{}\n   Link Status:{}\n}}\n".format(
+                nic["driver"], nics.nic_mtu(host, nic["name"]), int(nics.link_is_up(host, nic["name"]))
+            )
+    raise CommandError("VSISHCmdGetInt():Get failed: Not found", 255)
+
+
+def _esxcfg_nics(host: Host, arguments: List[str]) -> str:
+    _only_list(arguments, "esxcfg-nics")
+    lines = ["Name    PCI          Driver      Link Speed      Duplex MAC Address       MTU    Description\n"]
+    for nic in host.nics():
+        up = nics.link_is_up(host, nic["name"])
+        lines.append(
+            f"{nic['name']:<8}{nic['pci']:<13}{nic['driver']:<12}{'Up' if up else 'Down':<5}"
+            f"{nic['speed'] if up else 0}Mbps   {'Full' if up else 'Half':<7}{nic['mac']:<18}"
+            f"{nics.nic_mtu(host, nic['name']):<7}{nic['description']}\n"
+        )
+    return "".join(lines)
+
+
+def _only_list(arguments: List[str], program: str) -> None:
+    if arguments not in (["-l"], ["--list"]):
+        raise CommandError("{}: unsupported options: {}".format(program, " ".join(arguments)), 1)
+
+
+def _esxcfg_vmknic(host: Host, arguments: List[str]) -> str:
+    _only_list(arguments, "esxcfg-vmknic")
+    head = (
+        "Interface  Port Group/DVPort/Opaque Network        IP Family "
+        "IP Address      Netmask         MAC Address       MTU\n"
+    )
+    lines = [head]
+    for vmk in host.interfaces():
+        lines.append(
+            f"{vmk['name']:<11}{vmk['portgroup']:<40}{'IPv4':<10}{vmk['ipv4']['address'] or 'N/A':<16}"
+            f"{vmk['ipv4']['netmask'] or 'N/A':<16}{vmk['mac']:<18}{vmk['mtu']}\n"
+        )
+    return "".join(lines)
+
+
+def _esxcfg_route(host: Host, arguments: List[str]) -> str:
+    if arguments:
+        _only_list(arguments, "esxcfg-route")
+    rows = routes.list_ipv4(host, {}).rows
+    lines = ["VMkernel Routes:\nNetwork          Netmask          Gateway          Interface\n"]
+    for row in rows:
+        gateway = "Local Subnet" if row["Gateway"] == "0.0.0.0" else row["Gateway"]
+        lines.append(f"{row['Network']:<17}{row['Netmask']:<17}{gateway:<17}{row['Interface']}\n")
+    return "".join(lines)
+
+
+def _esxcfg_advcfg(host: Host, arguments: List[str]) -> str:
+    if len(arguments) == 2 and arguments[0] in ("-g", "--get"):
+        value = system.advanced(host, arguments[1])["value"]
+        return "Value of {} is {}\n".format(arguments[1].rpartition("/")[2], as_text(value))
+    if len(arguments) == 3 and arguments[0] in ("-s", "--set"):
+        number = system.advanced(host, arguments[2])["type"] == "integer"
+        if number and not arguments[1].isdigit():
+            raise CommandError(f"Invalid value {arguments[1]}", 1)
+        system.set_advanced(host, arguments[2], int(arguments[1]) if number else arguments[1])
+        return "Value of {} is {}\n".format(arguments[2].rpartition("/")[2], arguments[1])
+    raise CommandError("esxcfg-advcfg: unsupported options: {}".format(" ".join(arguments)), 1)
+
+
+def _esxcfg_scsidevs(host: Host, arguments: List[str]) -> str:
+    if arguments in (["-m"], ["--vmfs"]):
+        lines = []
+        for volume in volumes(host):
+            for number, (device, partition, _) in enumerate(volume["extents"]):
+                name = f"{device}:{partition}"
+                lines.append(f"{name:<70} {FOLDER}/{name} {volume['uuid']}  {number}  {volume['label']}\n")
+        return "".join(lines)
+    if arguments in (["-c"], ["--compact-list"]):
+        head = "Device UID  Device Type  Console Device  Size  Multipath PluginDisplay Name\n"
+        rows = [
+            f"{one['name']}  Direct-Access  {FOLDER}/{one['name']}  {one['bytes'] >> 20}MB  NMP  {one['model']}\n"
+            for one in disks(host)
+        ]
+        return head + "".join(rows)
+    raise CommandError("esxcfg-scsidevs: unsupported options: {}".format(" ".join(arguments)), 1)
+
+
+def _esxcfg_volume(host: Host, arguments: List[str]) -> str:
+    _only_list(arguments, "esxcfg-volume")
+    return ""  # no volume looks like a copy of another one
+
+
+def _hostd(host: Host, arguments: List[str]) -> str:
+    power = host.store["power"]
+    up = power["hostd_refusals"] == 0 and power["hostd"]
+    if arguments == ["status"]:
+        if not up:
+            raise CommandError("hostd is not running.", 3)
+        return "hostd is running.\n"
+    if arguments in (["restart"], ["start"]):
+        power.update(hostd=True, hostd_refusals=host.hardware["hostd_delay"])
+        return "hostd started.\n"
+    if arguments == ["stop"]:
+        power["hostd"] = False
+        return "hostd stopped.\n"
+    raise CommandError("Usage: hostd {start|stop|restart|status}", 1)
+
+
+def _ssh(host: Host, arguments: List[str]) -> str:
+    service = host.running["services"]["TSM-SSH"]
+    if arguments == ["status"]:
+        return "SSH is {}\n".format("running" if service["running"] else "not running")
+    if arguments not in (["start"], ["stop"], ["restart"]):
+        raise CommandError("Usage: SSH {start|stop|restart|status}", 1)
+    service["running"] = arguments != ["stop"]
+    return ""
+
+
+def _power(kind: str) -> Program:
+    def end(host: Host, arguments: List[str]) -> str:
+        host.store.save_configuration()
+        host.store["power"]["ending"] = kind
+        raise PowerLost(kind)
+
+    return end
+
+
+def _hostname(host: Host, arguments: List[str]) -> str:
+    if arguments:
+        raise CommandError("hostname: use esxcli system hostname set", 1)
+    return system.full_name(host) + "\n"
+
+
+# By the last part of the path; `needs` of hostd stands in fake.py.
+PROGRAMS: Dict[str, Program] = {
+    "auto-backup.sh": save,
+    "backup.sh": _backup,
+    "generate-certificates": _certificates,
+    "bootorder": _boot_order,
+    "vsish": _vsish,
+    "vim-cmd": vimcmd.run,
+    "esxcfg-nics": _esxcfg_nics,
+    "esxcfg-vmknic": _esxcfg_vmknic,
+    "esxcfg-route": _esxcfg_route,
+    "esxcfg-advcfg": _esxcfg_advcfg,
+    "esxcfg-scsidevs": _esxcfg_scsidevs,
+    "esxcfg-volume": _esxcfg_volume,
+    "hostd": _hostd,
+    "SSH": _ssh,
+    "hostname": _hostname,
+    "reboot": _power("reboot"),
+    "poweroff": _power("poweroff"),
+    "halt": _power("poweroff"),
+}

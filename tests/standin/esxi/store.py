@@ -1,0 +1,108 @@
+"""The folder that is the machine: readable JSON, the files of its root file system, its disks.
+
+hardware.json   what is in the box: release, NICs, disks, quirks of this release's tools
+world.json      what it is cabled to (world.py)
+running.json    configuration in memory: what commands read and change
+saved.json      configuration that a boot starts from
+saved-etc/      the saved files of /etc
+power.json      on, off; boots; how often hostd still refuses
+faults.json     faults that were ordered
+commands.jsonl  every command that ran, one a line
+root/           /vmfs/devices/disks, /vmfs/volumes, /bootbank, /altbootbank, /etc, /tmp, …
+"""
+
+import copy
+import json
+import os
+import shutil
+from typing import Any, Dict, List
+
+Document = Dict[str, Any]
+
+FILES = ("hardware", "world", "running", "saved", "power", "faults")
+# Files of /etc that do not come back after a boot, whoever saved: only VIBs may bring firewall rules to stay.
+NOT_KEPT = ("vmware/firewall",)
+
+
+def read_json(path: str) -> Any:
+    with open(path, encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+def write_json(path: str, document: Any) -> None:
+    """Replace ``path`` whole, so that a reader beside us never sees half of it."""
+    with open(path + ".new", "w", encoding="utf-8") as stream:
+        json.dump(document, stream, indent=1, sort_keys=True)
+        stream.write("\n")
+    os.replace(path + ".new", path)
+
+
+class Store:
+    """One machine's folder, read at the start of a command and written at its end."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._read: Dict[str, Document] = {}
+        self._documents: Dict[str, Document] = {}
+
+    def path(self, *parts: str) -> str:
+        return os.path.join(self.folder, *parts)
+
+    def root(self, path: str = "/") -> str:
+        """Where the machine's ``path`` stands on the machine that runs the fake."""
+        return os.path.join(self.folder, "root", path.lstrip("/")) if path != "/" else os.path.join(self.folder, "root")
+
+    def load(self) -> None:
+        for name in FILES:
+            document = read_json(self.path(name + ".json"))
+            self._read[name] = document
+            self._documents[name] = copy.deepcopy(document)
+
+    def __getitem__(self, name: str) -> Document:
+        return self._documents[name]
+
+    def __setitem__(self, name: str, document: Document) -> None:
+        self._documents[name] = document
+
+    def revert(self, name: str) -> None:
+        """Forget what was changed in one document since it was read: a command fails whole."""
+        self._documents[name] = copy.deepcopy(self._read[name])
+
+    def write(self) -> None:
+        for name in FILES:
+            document = self._documents[name]
+            if document != self._read.get(name):
+                write_json(self.path(name + ".json"), document)
+                self._read[name] = copy.deepcopy(document)
+
+    def log(self, entry: Document) -> None:
+        with open(self.path("commands.jsonl"), "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(entry, sort_keys=True) + "\n")
+
+    def logged(self) -> List[Document]:
+        if not os.path.exists(self.path("commands.jsonl")):
+            return []
+        with open(self.path("commands.jsonl"), encoding="utf-8") as stream:
+            return [json.loads(line) for line in stream]
+
+    def save_configuration(self) -> None:
+        """What auto-backup.sh and a clean shutdown do."""
+        self["saved"] = copy.deepcopy(self["running"])
+        replace_tree(self.root("/etc"), self.path("saved-etc"))
+
+    def restore_configuration(self) -> None:
+        """What a boot starts from; the RAM disk's other folders are empty again."""
+        self["running"] = copy.deepcopy(self["saved"])
+        replace_tree(self.path("saved-etc"), self.root("/etc"))
+        for kept in NOT_KEPT:
+            folder = os.path.join(self.root("/etc"), kept)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.makedirs(folder)
+        for folder in ("/tmp", "/var/run", "/var/lock"):
+            shutil.rmtree(self.root(folder), ignore_errors=True)
+            os.makedirs(self.root(folder))
+
+
+def replace_tree(source: str, target: str) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, symlinks=True)
