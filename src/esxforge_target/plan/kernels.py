@@ -203,7 +203,10 @@ class KernelPlanner:
                 ("prefix_length", "is", kernel.address.prefix_length),
             )
             changes = "{} gets {}".format(name, kernel.address.cidr)
-        undo = (ipv4_command_of(vmk),) if vmk is not None and not released else ()  # type: Tuple[Command, ...]
+        undo = ()  # type: Tuple[Command, ...]
+        if vmk is not None:
+            # What it gave up before is given back there; until then another interface may need the address of now.
+            undo = (ipv4_command_of(vmk.replace(ipv4="none") if released else vmk),)
         step = Step(phase, command, changes, undo, (Expectation("vmk", name, facts),))
         if kernel.ipv4 == "dhcp" and not kernel.management:
             # A lease takes the default route along, and taking the lease back does not return it.

@@ -11,7 +11,7 @@ from esxforge_target.inventory import Inventory, PhysicalNic, PortGroup, Release
 from esxforge_target.plan import Plan, make_plan, network_differences
 from esxforge_target.wanted import WantedHost, management_of, wanted_from_config
 from target.plan.configs import bond, mac, network, nic, static, vlan
-from target.plan.test_convergence import run
+from target.plan.test_convergence import run, undo
 
 DHCP: dict[str, Any] = {"type": "dhcp4"}
 
@@ -324,3 +324,15 @@ def test_an_ipv6_only_host_has_no_ipv4() -> None:
 def test_dhcpv6_hears_router_advertisements_for_its_routes() -> None:
     _, plan, _ = planned(nic(1, static("10.0.0.5/24"), {"type": "dhcp6"}))
     assert "esxcli network ip interface ipv6 set -i vmk0 -d true -r true" in commands(plan)
+
+
+def test_addresses_are_swapped_between_interfaces_and_back() -> None:
+    host = fresh(2)
+    kept = Vmk("vmk1", "00:50:56:aa:00:01", "eno1.5", ipv4="static", address="10.0.0.5", prefix_length=24)
+    host = host.replace(
+        port_groups=(*host.port_groups, PortGroup("eno1.5", "vSwitch0", 5)),
+        vmks=(host.vmks[0].replace(ipv4="static", address="10.1.0.5", prefix_length=24, dhcp_dns=False), kept),
+    )
+    _, plan, done = planned(nic(1, static("10.0.0.5/24")), vlan("eno1", 5, static("10.1.0.5/24")), host=host)
+    assert [(vmk.name, vmk.address) for vmk in done.vmks] == [("vmk0", "10.0.0.5"), ("vmk1", "10.1.0.5")]
+    assert undo(done, plan.steps).vmks == host.vmks
