@@ -1,0 +1,37 @@
+"""``esxforge recipe``: the schema for editors, and an example to start from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The recipe: its schema, an example, a check.", no_args_is_help=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of esxforge.toml, for editors."""
+    from esxforge.cli.render import print_json
+    from esxforge.recipe.describe import schema as recipe_schema
+
+    print_json(recipe_schema())
+
+
+@app.command()
+def example() -> None:
+    """Print an esxforge.toml with every key, its default and what it is for."""
+    from esxforge.recipe.describe import example as recipe_example
+
+    sys.stdout.write(recipe_example())
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="An esxforge.toml.", show_default=False)]) -> None:
+    """Check a recipe; every error is named at once."""
+    from esxforge.recipe.load import load_recipe
+
+    load_recipe(file)
+    sys.stderr.write(f"{file}: no errors\n")

@@ -1,0 +1,132 @@
+"""From ``esxforge.toml`` and flags to one :class:`Recipe`, or to every error at once with its place."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from esxforge.errors import RecipeError
+from esxforge.recipe.model import Recipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - the same library, before it joined the standard one
+    import tomli as tomllib
+
+_LARGEST_RECIPE_BYTES = 1 << 20
+_HINT = "See “esxforge recipe example” for every key, or “esxforge recipe schema” for your editor."
+
+
+def load_recipe(path: Path | None, flags: Mapping[str, Any] | None = None) -> Recipe:
+    """Read the recipe at ``path`` (or none) and lay ``flags`` over it.
+
+    ``flags`` has the shape of the TOML document; a None in it means that the flag was not given. Relative paths in the
+    file are relative to the file's folder, those of flags to the working directory. Raises :class:`RecipeError`.
+    """
+    document = _read(path) if path is not None else {}
+    laid_over = _lay_over(document, flags or {})
+    try:
+        recipe = Recipe.model_validate(laid_over)
+    except ValidationError as error:
+        place = str(path) if path is not None else "command line"
+        raise RecipeError([f"{place}: {_sentence(detail)}" for detail in error.errors()], _HINT) from error
+    problems = _missing_files(recipe)
+    if problems:
+        raise RecipeError(problems, "Mend the paths; those in a recipe are relative to the recipe's folder.")
+    return recipe
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST_RECIPE_BYTES:
+            raise RecipeError([f"{path}: larger than 1 MiB; that is no recipe."], _HINT)
+        document = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise RecipeError([f"{path}: cannot be read: {error.strerror}."], "Name the recipe with --config.") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError([f"{path}: byte {error.start} is not UTF-8 text."], _HINT) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError([f"{path}: not TOML: {error}."], _HINT) from error
+    return _relative_to(document, Recipe, path.absolute().parent)
+
+
+def _relative_to(document: dict[str, Any], model: type[BaseModel], folder: Path) -> dict[str, Any]:
+    """The same document with the text of every path field made absolute; what does not fit is left for validation."""
+    changed = dict(document)
+    for name, field in model.model_fields.items():
+        value = changed.get(name)
+        kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        inner = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
+        if inner is not None and isinstance(value, dict):
+            changed[name] = _relative_to(value, inner, folder)
+        elif inner is not None and isinstance(value, list):
+            changed[name] = [_relative_to(item, inner, folder) if isinstance(item, dict) else item for item in value]
+        elif Path in kinds and isinstance(value, str):
+            changed[name] = str(folder / Path(value).expanduser())
+    return changed
+
+
+def _lay_over(document: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(document)
+    for name, value in flags.items():
+        if isinstance(value, Mapping):
+            below = merged.get(name, {})
+            if not isinstance(below, Mapping):
+                continue  # validation will name it
+            laid = _lay_over(below, value)
+            if laid or name in merged:
+                merged[name] = laid
+        elif value is not None:
+            merged[name] = value
+    return merged
+
+
+def _sentence(detail: Mapping[str, Any]) -> str:
+    """One of pydantic's errors as a sentence; a value is never shown, it may be a secret."""
+    location = detail["loc"]
+    place = ".".join(str(part) for part in location) or "recipe"
+    if detail["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(location[-1]), _known_keys(location[:-1]), n=1)
+        return f"{place}: unknown key" + (f"; did you mean “{close[0]}”?" if close else ".")
+    text = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{place}: {text}" + ("" if text.endswith((".", "?")) else ".")
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        kinds = (*get_args(field.annotation), field.annotation) if field is not None else ()
+        inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _missing_files(recipe: Recipe) -> list[str]:
+    named = {
+        "install.kickstart": recipe.install.kickstart,
+        "root_password.file": recipe.root_password.file,
+        "root_password.public_key": recipe.root_password.public_key,
+        **{f"files.{index}.source": file.source for index, file in enumerate(recipe.files)},
+    }
+    if recipe.vcenter is not None:
+        named["vcenter.ca_file"] = recipe.vcenter.ca_file
+    problems = []
+    for place, path in named.items():
+        if path is None:
+            continue
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            problems.append(f"{place}: {path} cannot be read: {error.strerror}.")
+    return problems

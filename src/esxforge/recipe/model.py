@@ -1,0 +1,170 @@
+"""What the person wants, as one frozen model. ``esxforge.toml`` and the flags of ``build`` both end up here.
+
+Each field's description is what ``esxforge recipe schema`` and ``esxforge recipe example`` show.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+_MAAS_NAME = re.compile(r"esxi/[A-Za-z0-9._-]+\Z")
+_CRYPT_HASH = re.compile(r"\$(1|6)\$[^\s:]+\Z")
+_SSH_KEY = re.compile(r"(ssh-(rsa|ed25519)|ecdsa-sha2-nistp\d+|sk-\S+) [A-Za-z0-9+/]+=*( .*)?\Z")
+_HOST_PATH = re.compile(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*\Z")
+# What the tool sets itself in kernelopt: a person's own would fight it.
+_OWN_KERNEL_OPTIONS = ("ks=", "ks", "runweasel", "cdromBoot", "systemMediaSize=", "autoPartitionOSDataSize=")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class ImageRecipe(_Model):
+    """The image file."""
+
+    kind: Literal["installer", "golden"] = Field("installer", description="What MAAS writes to the disk.")
+    format: Literal["ddgz", "raw"] = Field("ddgz", description="ddgz for MAAS; raw is a sparse disk file.")
+    sector_size: Literal[512, 4096] = Field(512, description="4096 only for hosts whose boot disk has 4Kn sectors.")
+
+
+class RootPasswordRecipe(_Model):
+    """Root's password: exactly one of hash, file and random; or none, where the kickstart has ``rootpw``."""
+
+    hash: str | None = Field(None, description="A crypt hash: $6$… (or $1$…).", repr=False)
+    file: Path | None = Field(None, description="A file whose first line is the password in clear.")
+    random: bool = Field(False, description="Each host gets a random one; root is left to SSH keys and vCenter.")
+    public_key: Path | None = Field(
+        None, description="With random: an RSA public key (PEM); each host reports its password encrypted to it."
+    )
+
+    @field_validator("hash")
+    @classmethod
+    def _hash_is_crypt(cls, value: str | None) -> str | None:
+        if value is not None and not _CRYPT_HASH.match(value):
+            raise ValueError("not a crypt hash that ESXi takes; make one with: openssl passwd -6")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RootPasswordRecipe:
+        named = [name for name in ("hash", "file", "random") if getattr(self, name)]
+        if len(named) > 1:
+            raise ValueError(f"{' and '.join(named)} exclude each other; keep one")
+        if self.public_key is not None and not self.random:
+            raise ValueError("public_key goes with random = true")
+        return self
+
+    @property
+    def given(self) -> bool:
+        """Whether the recipe says anything of the password."""
+        return self.hash is not None or self.file is not None or self.random
+
+
+class InstallRecipe(_Model):
+    """How VMware's installer runs on each host."""
+
+    accept_eula: bool = Field(False, description="true: you have read VMware's EULA and accept it.")
+    kickstart: Path | None = Field(None, description="Your own KS.CFG; checked, kept and merged with what is added.")
+    kernel_options: tuple[str, ...] = Field((), description="Further kernel options, e.g. allowLegacyCPU=true.")
+    system_media_size: Literal["auto", "min", "small", "default", "max"] = Field(
+        "auto", description="Space ESXi keeps for itself (7.0U1c+); auto: the most that leaves the datastore asked for."
+    )
+    keep_boot_order: bool = Field(False, description="true: leave ESXi first in UEFI's boot order, not the network.")
+    ssh_keys: tuple[str, ...] = Field((), description="Public keys for root, beside those that MAAS gives.")
+
+    @field_validator("kernel_options")
+    @classmethod
+    def _options_are_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for option in value:
+            if not option or not option.isascii() or not option.isprintable() or " " in option:
+                raise ValueError(f"{option!r} is not one word of plain ASCII")
+            name = option.split("=")[0] + ("=" if "=" in option else "")
+            if name in _OWN_KERNEL_OPTIONS:
+                raise ValueError(f"{option} is set by esxforge itself; leave it out (see system_media_size, kickstart)")
+        return value
+
+    @field_validator("ssh_keys")
+    @classmethod
+    def _keys_are_public_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for key in value:
+            if "PRIVATE" in key:
+                raise ValueError("that is a private key; give the public one (the .pub file's line)")
+            if not _SSH_KEY.match(key):
+                raise ValueError(f"“{key[:30]}…” is not an SSH public key line")
+        return value
+
+
+class ExtraFile(_Model):
+    """A file of yours that the installer and the new host find under /esxforge/files/."""
+
+    source: Path = Field(description="The file here.")
+    path: str = Field(description="Its name below /esxforge/files/ on the host.")
+
+    @field_validator("path")
+    @classmethod
+    def _path_stays_inside(cls, value: str) -> str:
+        if not _HOST_PATH.match(value) or ".." in value.split("/") or "." in value.split("/"):
+            raise ValueError("not a relative path of letters, digits and ._+- without “..”")
+        return value
+
+
+class MaasRecipe(_Model):
+    """How the image is called in MAAS."""
+
+    name: str | None = Field(None, description="esxi/<release>; left out: from the ISO, e.g. esxi/8.0.3.")
+    title: str | None = Field(None, description="What people see; left out: from the ISO.", max_length=255)
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_esxi(cls, value: str | None) -> str | None:
+        if value is not None and not _MAAS_NAME.match(value):
+            raise ValueError(
+                "must be esxi/ and letters, digits, dots, _ or -, like esxi/8.0.3: "
+                "MAAS takes any other name for another operating system, or fails on it"
+            )
+        return value
+
+
+class VcenterRecipe(_Model):
+    """A vCenter that each host joins; the user's password comes from MAAS's vendor-data, never from here."""
+
+    server: str = Field(description="Its host name, as its certificate has it.")
+    datacenter: str = Field(description="Datacenter, or the path of a folder in it.")
+    ca_file: Path | None = Field(None, description="PEM file of the CA that signed its certificate.")
+    thumbprint: str | None = Field(None, description="Or the SHA-256 (SHA-1) thumbprint of its certificate.")
+
+    @field_validator("thumbprint")
+    @classmethod
+    def _thumbprint_is_hex(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"([0-9A-Fa-f]{2}:?){20}|([0-9A-Fa-f]{2}:?){32}", value):
+            raise ValueError("not a SHA-1 or SHA-256 thumbprint in hexadecimal")
+        return value
+
+    @model_validator(mode="after")
+    def _verified(self) -> VcenterRecipe:
+        if self.ca_file is None and self.thumbprint is None:
+            raise ValueError("give ca_file or thumbprint: the certificate is always verified")
+        return self
+
+
+class Recipe(_Model):
+    """Everything that decides an image, except the ISO."""
+
+    image: ImageRecipe = Field(default_factory=ImageRecipe)
+    install: InstallRecipe = Field(default_factory=InstallRecipe)
+    root_password: RootPasswordRecipe = Field(default_factory=RootPasswordRecipe)
+    files: tuple[ExtraFile, ...] = Field((), description="Files of yours.")
+    maas: MaasRecipe = Field(default_factory=MaasRecipe)
+    vcenter: Annotated[VcenterRecipe | None, Field(description="Only to join hosts to a vCenter.")] = None
+
+    @model_validator(mode="after")
+    def _paths_differ(self) -> Recipe:
+        seen: set[str] = set()
+        for file in self.files:
+            if file.path.casefold() in seen:
+                raise ValueError(f"files: {file.path} is named twice")
+            seen.add(file.path.casefold())
+        return self
