@@ -1,0 +1,166 @@
+"""The manifest inside an image: what stands where on the disk, so that whoever finds the disk can check it.
+
+One file of fixed length: a first line, a JSON document, blanks to the end. The first line is
+``ESXFORGE-MANIFEST 1 <bytes of JSON, 10 digits> <SHA-256 of the JSON, hexadecimal>``. The length depends on names and
+numbers only, not on hashes, so that its place is known before the content has passed.
+"""
+
+import hashlib
+import json
+import re
+from typing import Any, Dict, List, Optional
+
+from esxforge_target.errors import FormatError
+from esxforge_target.values import Value
+
+MANIFEST_PATH = "curtin/manifest.bin"
+NO_HASH = "0" * 64
+_FIRST_LINE = "ESXFORGE-MANIFEST 1 {:010d} {}\n"
+_FIRST_LINE_PATTERN = re.compile(rb"ESXFORGE-MANIFEST (\d+) (\d{10}) ([0-9a-f]{64})\n")
+_FIRST_LINE_BYTES = len(_FIRST_LINE.format(0, NO_HASH))
+_GRAIN_BYTES = 4096
+LARGEST_MANIFEST_BYTES = 16 << 20
+
+
+class FileRecord(Value):
+    """A file of the image: ``offset`` in bytes from the start of the disk, ``length`` in bytes.
+
+    ``at_deploy`` marks a file that the hook rewrites on the host: it agrees with ``sha256`` only until then.
+    """
+
+    __slots__ = ("path", "offset", "length", "sha256", "at_deploy")
+
+    def __init__(self, path: str, offset: int, length: int, sha256: str, at_deploy: bool = False) -> None:
+        self.path = path
+        self.offset = offset
+        self.length = length
+        self.sha256 = sha256
+        self.at_deploy = at_deploy
+
+
+class Manifest(Value):
+    """``raw_size`` is the disk's in bytes, ``partition_offset`` and ``partition_length`` that of the boot volume.
+
+    ``details`` is the rest of the document, for people: tool, ISO, release, VIBs, recipe, names for MAAS.
+    """
+
+    __slots__ = (
+        "kind", "release", "sector_size", "raw_size", "disk_guid", "partition_offset", "partition_length", "files", "details",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        kind: str,
+        release: str,
+        sector_size: int,
+        raw_size: int,
+        disk_guid: str,
+        partition_offset: int,
+        partition_length: int,
+        files: "List[FileRecord]",
+        details: "Optional[Dict[str, Any]]" = None,
+    ) -> None:
+        self.kind = kind
+        self.release = release
+        self.sector_size = sector_size
+        self.raw_size = raw_size
+        self.disk_guid = disk_guid
+        self.partition_offset = partition_offset
+        self.partition_length = partition_length
+        self.files = files
+        self.details = details or {}
+
+    def file(self, path: str) -> "Optional[FileRecord]":
+        """The record of ``path``, in whatever case; None if there is none."""
+        return next((record for record in self.files if record.path.upper() == path.upper()), None)
+
+    def document(self) -> "Dict[str, Any]":
+        """The manifest as a JSON document."""
+        return {
+            "kind": self.kind,
+            "esxi_version": self.release,
+            "disk": {
+                "guid": self.disk_guid,
+                "raw_size": self.raw_size,
+                "sector_size": self.sector_size,
+                "boot_volume": {"offset": self.partition_offset, "length": self.partition_length},
+            },
+            "files": [_record_document(record) for record in self.files],
+            "details": self.details,
+        }
+
+    def to_bytes(self, length: int) -> bytes:
+        """The file, ``length`` bytes long (see ``length_needed``)."""
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":")).encode("ascii")
+        first = _FIRST_LINE.format(len(text), hashlib.sha256(text).hexdigest()).encode("ascii")
+        if len(first) + len(text) > length:
+            raise FormatError("The manifest needs {} bytes, {} are there.".format(len(first) + len(text), length))
+        return (first + text).ljust(length - 1) + b"\n"
+
+    def length_needed(self) -> int:
+        """Bytes for ``to_bytes``, whatever the hashes turn out to be."""
+        blank = self.replace(files=[record.replace(sha256=NO_HASH) for record in self.files])
+        text = json.dumps(blank.document(), sort_keys=True, separators=(",", ":"))
+        return -(-(_FIRST_LINE_BYTES + len(text) + 1) // _GRAIN_BYTES) * _GRAIN_BYTES
+
+    @staticmethod
+    def parse(data: bytes) -> "Manifest":
+        """Read the file. Raises FormatError when it is not a manifest, not whole, or of a later form."""
+        found = _FIRST_LINE_PATTERN.match(data)
+        if not found:
+            raise FormatError("There is no manifest of esxforge where one should stand.")
+        if found.group(1) != b"1":
+            raise FormatError(
+                "The manifest has form {}, this version reads form 1.".format(found.group(1).decode("ascii")),
+                "Use the esxforge that made the image, or a later one.",
+            )
+        text = data[found.end() : found.end() + int(found.group(2))]
+        if hashlib.sha256(text).hexdigest() != found.group(3).decode("ascii"):
+            raise FormatError("The manifest is damaged: its own SHA-256 does not fit.")
+        try:
+            return _manifest(json.loads(text.decode("utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FormatError("The manifest lacks a field, or has a wrong one: {!r}.".format(error)) from error
+
+
+def _record_document(record: FileRecord) -> "Dict[str, Any]":
+    document = {
+        "path": record.path,
+        "offset": record.offset,
+        "length": record.length,
+        "sha256": record.sha256,
+    }  # type: Dict[str, Any]
+    if record.at_deploy:
+        document["at_deploy"] = True
+    return document
+
+
+def _manifest(document: "Dict[str, Any]") -> Manifest:
+    disk = document["disk"]
+    manifest = Manifest(
+        kind=str(document["kind"]),
+        release=str(document["esxi_version"]),
+        sector_size=int(disk["sector_size"]),
+        raw_size=int(disk["raw_size"]),
+        disk_guid=str(disk["guid"]),
+        partition_offset=int(disk["boot_volume"]["offset"]),
+        partition_length=int(disk["boot_volume"]["length"]),
+        files=[_record(entry) for entry in document["files"]],
+        details=dict(document["details"]),
+    )
+    if manifest.sector_size not in (512, 4096):
+        raise FormatError("The manifest names sectors of {} bytes.".format(manifest.sector_size))
+    for record in manifest.files:
+        if record.offset < 0 or record.length < 0 or record.offset + record.length > manifest.raw_size:
+            raise FormatError("The manifest places {} outside the disk.".format(record.path))
+    return manifest
+
+
+def _record(entry: "Dict[str, Any]") -> FileRecord:
+    return FileRecord(
+        str(entry["path"]),
+        int(entry["offset"]),
+        int(entry["length"]),
+        str(entry["sha256"]),
+        bool(entry.get("at_deploy", False)),
+    )
