@@ -22,13 +22,13 @@ class Settings(Value):
         "kernel_options", "system_media_size", "keep_boot_order", "ssh_keys", "vcenter",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
         self,
         kind: str,
         release: str,
         accept_eula: bool = False,
         kickstart: str = "",
-        root_password_mode: str = "kickstart",
+        root_password_mode: str = "kickstart",  # noqa: S107  a mode, no password
         root_password_hash: str = "",
         password_key: "Optional[Dict[str, Any]]" = None,
         kernel_options: "Optional[List[str]]" = None,

@@ -45,10 +45,11 @@ class Manifest(Value):
     """
 
     __slots__ = (
-        "kind", "release", "sector_size", "raw_size", "disk_guid", "partition_offset", "partition_length", "files", "details",
+        "kind", "release", "sector_size", "raw_size", "disk_guid", "partition_offset", "partition_length", "files",
+        "details",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
         self,
         kind: str,
         release: str,

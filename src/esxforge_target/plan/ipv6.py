@@ -24,7 +24,8 @@ def plan_ipv6(draft: Draft, phase: str, kernel: Kernel, name: str, vmk: Optional
         changes.append(("-r", "router_advertisements", kernel.advertisements))
     off = [change for change in changes if not change[2]]
     if off:
-        draft.append(_settings(phase, name, off))
+        # What a router gave must be gone before a static default route comes, whichever interface has it.
+        draft.append(_settings(phase if kernel.management else PREPARE, name, off))
     _addresses(draft, phase, kernel, name, now)
     return [_settings(phase, name, [change for change in changes if change[2]])] if len(off) < len(changes) else []
 

@@ -15,7 +15,8 @@ INTERFACE = ("network", "ip", "interface")
 
 class KernelPlanner:
     """Plans VMkernel interfaces. ``names`` says which vmk each port group's is; ``disturbed`` gives, for each vmk and
-    IP version of which it loses an address, the phase in which it does: its routes go with it.
+    IP version of which it loses an address, the phase in which it does: its routes go with it. ``deaf`` are those that
+    no longer listen to routers.
     """
 
     def __init__(self, layout: Layout, inventory: Inventory, draft: Draft, switches: SwitchPlanner) -> None:
@@ -26,6 +27,7 @@ class KernelPlanner:
         self.kept = self._match()
         self.names = self._name()
         self.disturbed = {}  # type: Dict[Tuple[str, int], str]
+        self.deaf = set()  # type: Set[str]
         self._asking = []  # type: List[Step]
         self._listening = []  # type: List[Step]
         self._phase_of_switch = {one.name: switches.phase_of(one) for one in layout.switches}
@@ -35,6 +37,7 @@ class KernelPlanner:
     def _find_disturbed(self) -> None:
         for vmk in self.stale():
             self.disturbed[(vmk.name, 4)] = self.disturbed[(vmk.name, 6)] = self._phase_of_stale(vmk)
+            self.deaf.add(vmk.name)
         for kernel in self._layout.kernels:
             kept = self.kept.get(kernel.group)
             if kept is None:
@@ -43,6 +46,8 @@ class KernelPlanner:
                 self.disturbed[(kept.name, 4)] = PREPARE
             elif ipv4_differs(kept, kernel):
                 self.disturbed[(kept.name, 4)] = self.phase_of(kernel)
+            if kernel.advertisements is False and kept.router_advertisements:
+                self.deaf.add(kept.name)
             if any(cidr not in [one.cidr for one in kernel.ipv6] for cidr in static_ipv6(kept)):
                 self.disturbed[(kept.name, 6)] = MANAGEMENT if kernel.management else PREPARE
 

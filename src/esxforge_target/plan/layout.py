@@ -161,6 +161,7 @@ class _Work:
         self.notices = []  # type: List[str]
         self.refusals = []  # type: List[str]
         self._switch_of = {}  # type: Dict[str, str]
+        self._static_ipv6_default = any(route.destination == EVERYTHING[6] for route in _routes(wanted, management)[0])
 
     def add_switches(self) -> None:
         members = {name for one in self.wanted.interfaces for name in one.members}
@@ -221,8 +222,7 @@ class _Work:
         ipv4 = [address for address in interface.addresses if address.version == 4]
         ipv6 = tuple(one for one in interface.addresses if one.version == 6 and one.kind == STATIC)
         dhcp6 = any(one.kind == DHCP6 for one in interface.addresses)
-        # A DHCPv6 server gives addresses, never a router: that takes router advertisements.
-        advertisements = interface.accept_ra if interface.accept_ra is not None else (True if dhcp6 else None)
+        advertisements = self._advertisements(interface, dhcp6)
         mac = interface.mac if interface.kind in (NIC, BOND) and interface.mac in self.vmnics else ""
         if interface.mac and not mac and interface.kind == BOND:
             self.notices.append(
@@ -254,6 +254,18 @@ class _Work:
                 )
             )
         return self._with_dns(sorted(kernels, key=lambda one: not one.management))
+
+    def _advertisements(self, interface: Interface, dhcp6: bool) -> Optional[bool]:
+        """Whether routers are heard: a DHCPv6 server names none. They would replace a static default route."""
+        if self._static_ipv6_default:
+            if interface.accept_ra:
+                self.notices.append(
+                    "network {}: router advertisements are not heeded, because the IPv6 gateway is static.".format(
+                        interface.name
+                    )
+                )
+            return False
+        return interface.accept_ra if interface.accept_ra is not None else (True if dhcp6 else None)
 
     def _by_ipv6(self) -> bool:
         return self.management.address.version == 6

@@ -25,7 +25,7 @@ def plan_network(wanted: WantedHost, layout: Layout, inventory: Inventory, draft
     kernels.plan()
     routes.plan_after()
     routes.plan_last(kernels.ask_dhcp())
-    plan_dns(wanted, layout, inventory, draft, kernels)
+    plan_dns(wanted, inventory, draft, kernels)
     switches.plan_after()
     _tell_what_stays(layout, inventory, draft)
 

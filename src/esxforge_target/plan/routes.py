@@ -30,22 +30,22 @@ class RoutePlanner:
         """Take away what an interface that changes would leave behind; called before the interfaces are planned."""
         for route in self._inventory.routes:
             key = (route.interface, ip_address(route.gateway).version)
-            if key in self._kernels.disturbed:
+            if key in self._kernels.disturbed and not _is_advertised(route):
                 self._remove(self._kernels.disturbed[key], route)
 
-    def _staying(self) -> List[RouteEntry]:
-        return [
-            route
-            for route in self._inventory.routes
-            if (route.interface, ip_address(route.gateway).version) not in self._kernels.disturbed
-        ]
+    def _stays(self, route: RouteEntry) -> bool:
+        if _is_advertised(route):
+            return route.interface not in self._kernels.deaf
+        return (route.interface, ip_address(route.gateway).version) not in self._kernels.disturbed
 
     def plan_after(self) -> None:
         """Remove what is not wanted, and add what static addresses reach."""
-        staying = self._staying()
-        for route in staying:
-            if self._is_unwanted(route):
+        staying = [route for route in self._inventory.routes if self._stays(route)]
+        for route in self._inventory.routes:
+            if route in staying and self._is_unwanted(route):
                 self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route)
+            elif route not in staying and _is_advertised(route):
+                self._remove(MANAGEMENT, route)
         have = [(route.network, route.gateway) for route in staying]
         for wanted in self._layout.routes:
             if (wanted.destination, wanted.gateway) not in have and self._is_reached(wanted):
@@ -55,7 +55,7 @@ class RoutePlanner:
         """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
         way to MAAS where another interface ``asked``.
         """
-        have = [(route.network, route.gateway) for route in self._staying()]
+        have = [(route.network, route.gateway) for route in self._inventory.routes if self._stays(route)]
         for wanted in self._layout.routes:
             if (wanted.destination, wanted.gateway) not in have and not self._is_reached(wanted):
                 self._add(wanted, True)
@@ -90,6 +90,7 @@ class RoutePlanner:
             _command("remove", route.network, route.gateway),
             "remove the route to {} by {}".format(route.network, route.gateway),
             undo,
+            may_fail=_is_advertised(route),  # it may have gone with the listening
         )
 
     def _add(self, route: Route, may_fail: bool) -> None:
@@ -134,26 +135,25 @@ class RoutePlanner:
             )
 
 
+def _is_advertised(route: RouteEntry) -> bool:
+    """Whether a router gave the route; those come and go with the listening, not with an address."""
+    return ip_address(route.gateway).version == 6 and route.source not in BY_HAND
+
+
 def _command(verb: str, network: str, gateway: str) -> Command:
     version = "ipv{}".format(ip_address(gateway).version)
     name = "default" if network in EVERYTHING.values() else network
     return esxcli("network", "ip", "route", version, verb, "-n", name, "-g", gateway)
 
 
-def plan_dns(wanted: WantedHost, layout: Layout, inventory: Inventory, draft: Draft, kernels: KernelPlanner) -> None:
+def plan_dns(wanted: WantedHost, inventory: Inventory, draft: Draft, kernels: KernelPlanner) -> None:
     """Steps for name servers and search domains. Where MAAS names none, those found stay."""
+    # What DHCP gave goes when the interface no longer asks; no one knows what stays.
+    uncertain = any(vmk.dhcp_dns and (vmk.name, 4) in kernels.disturbed for vmk in inventory.vmks)
     if wanted.name_servers:
-        _plan_servers(wanted.name_servers, _found_servers(layout, inventory, kernels), inventory, draft)
+        _plan_servers(wanted.name_servers, None if uncertain else inventory.name_servers, inventory, draft)
     if wanted.search_domains:
-        _plan_domains(wanted.search_domains, inventory.search_domains, draft)
-
-
-def _found_servers(layout: Layout, inventory: Inventory, kernels: KernelPlanner) -> Optional[Tuple[str, ...]]:
-    """The name servers that will be there then; None where DHCP's go away and no one knows what stays."""
-    for vmk in inventory.vmks:
-        if vmk.dhcp_dns and (vmk.name, 4) in kernels.disturbed:
-            return None
-    return inventory.name_servers
+        _plan_domains(wanted.search_domains, inventory.search_domains, uncertain, draft)
 
 
 def _plan_servers(
@@ -181,8 +181,8 @@ def _plan_servers(
         )
 
 
-def _plan_domains(wanted: Tuple[str, ...], found: Tuple[str, ...], draft: Draft) -> None:
-    keep = found if wanted[: len(found)] == found else ()  # type: Tuple[str, ...]
+def _plan_domains(wanted: Tuple[str, ...], found: Tuple[str, ...], uncertain: bool, draft: Draft) -> None:
+    keep = found if not uncertain and wanted[: len(found)] == found else ()  # type: Tuple[str, ...]
     for domain in found[len(keep) :]:
         draft.add(
             COMPLETE,

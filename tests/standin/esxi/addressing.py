@@ -139,30 +139,43 @@ def ask_dhcp(host: Host, vmk: Interface) -> None:
         stack["search_dhcp"][vmk["name"]] = [answer["domain"]] if answer["domain"] else []
 
 
-def learn_ipv6(host: Host, vmk: Interface) -> None:
-    """Addresses and default route from router advertisements and DHCPv6, as far as the interface listens to them."""
+def learn_ipv6(host: Host, vmk: Interface, advertisements: bool = True, dhcp: bool = True) -> None:
+    """Addresses and default route from router advertisements, and from DHCPv6, where the interface listens to them.
+
+    Each of the two may be left as it is: a router speaks when it wants to, or when it is asked.
+    """
     settings, stack = vmk["ipv6"], host.stack(vmk["netstack"])
-    settings["learned"] = []
+    if advertisements or not settings["enabled"]:
+        _hear_router(host, vmk, settings, stack)
+    if dhcp or not settings["enabled"]:
+        _keep_learned(settings, "DHCP")
+        stack["dns_dhcp6"].pop(vmk["name"], None)
+        leased = advertised(host, vmk, "dhcp6") if settings["dhcpv6"] and settings["enabled"] else None
+        if leased:
+            settings["learned"].append({"address": leased["address"], "prefix": 128, "type": "DHCP"})
+            if settings["peer_dns"]:
+                stack["dns_dhcp6"][vmk["name"]] = list(leased.get("dns", []))
+
+
+def _keep_learned(settings: Dict[str, Any], without: str) -> None:
+    settings["learned"] = [entry for entry in settings["learned"] if entry["type"] != without]
+
+
+def _hear_router(host: Host, vmk: Interface, settings: Dict[str, Any], stack: Dict[str, Any]) -> None:
+    _keep_learned(settings, "ADV")
     stack["routes"] = [
         route for route in stack["routes"] if not (route["source"] == "ADV" and route["interface"] == vmk["name"])
     ]
-    stack["dns_dhcp6"].pop(vmk["name"], None)
-    if not settings["enabled"]:
+    told = advertised(host, vmk, "router_advertisement") if settings["router_adv"] and settings["enabled"] else None
+    if not told:
         return
-    told = advertised(host, vmk, "router_advertisement") if settings["router_adv"] else None
-    if told:
-        network = ipaddress.IPv6Network(told["prefix"])
-        address = ipaddress.IPv6Address(int(network.network_address) | _identifier(vmk["mac"]))
-        settings["learned"].append({"address": str(address), "prefix": network.prefixlen, "type": "ADV"})
-        if not any(route["network"] == "::/0" for route in stack["routes"]):
-            stack["routes"].append(
-                {"network": "::/0", "gateway": told["router"], "interface": vmk["name"], "source": "ADV"}
-            )
-    leased = advertised(host, vmk, "dhcp6") if settings["dhcpv6"] else None
-    if leased:
-        settings["learned"].append({"address": leased["address"], "prefix": 128, "type": "DHCP"})
-        if settings["peer_dns"]:
-            stack["dns_dhcp6"][vmk["name"]] = list(leased.get("dns", []))
+    network = ipaddress.IPv6Network(told["prefix"])
+    address = ipaddress.IPv6Address(int(network.network_address) | _identifier(vmk["mac"]))
+    settings["learned"].append({"address": str(address), "prefix": network.prefixlen, "type": "ADV"})
+    if not any(route["network"] == "::/0" for route in stack["routes"]):
+        stack["routes"].append(
+            {"network": "::/0", "gateway": told["router"], "interface": vmk["name"], "source": "ADV"}
+        )
 
 
 def forget_interface(host: Host, vmk: Interface) -> None:

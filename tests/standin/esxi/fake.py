@@ -150,6 +150,14 @@ class FakeEsxi(Runner):
         scripts.save(host, [])
         self.store.write()
 
+    def routers_advertise(self) -> None:
+        """What routers do by themselves every few minutes: who listens learns address and default route (again)."""
+        host = self._host()
+        for vmk in host.interfaces():
+            if vmk["enabled"]:
+                addressing.learn_ipv6(host, vmk, dhcp=False)
+        self.store.write()
+
     def boot(self) -> None:
         """Start from the saved configuration; interfaces ask DHCP, rule files are read."""
         host = self._host()

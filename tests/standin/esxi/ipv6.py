@@ -64,7 +64,11 @@ def _set(host: Host, options: Options) -> None:
             settings[key] = options[option]
     if "gateway" in options:
         settings["gateway"] = _ipv6(options["gateway"])
-    addressing.learn_ipv6(host, vmk)
+    # A setting asks for its own kind only; the other stays as it was learned.
+    asks = "enable-ipv6" in options
+    addressing.learn_ipv6(
+        host, vmk, asks or "enable-router-adv" in options, asks or "enable-dhcpv6" in options or "peer-dns" in options
+    )
     addressing.drop_lost_routes(host, vmk["netstack"])
 
 
