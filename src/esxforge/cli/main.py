@@ -8,15 +8,19 @@ from typing import Annotated
 import typer
 
 from esxforge import __version__
+from esxforge.cli.build import build
 from esxforge.cli.doctor import doctor
 from esxforge.cli.images import app as images_app
+from esxforge.cli.inspect import inspect
 from esxforge.cli.kickstart import app as kickstart_app
 from esxforge.cli.libvirt_xml import libvirt_xml
 from esxforge.cli.plan import plan
+from esxforge.cli.recipe import app as recipe_app
 from esxforge.cli.render import print_error
 from esxforge.cli.run import run
 from esxforge.cli.standin_iso import standin_iso
 from esxforge.cli.upload import upload
+from esxforge.cli.verify import verify
 from esxforge.errors import ForgeError
 
 app = typer.Typer(
@@ -43,6 +47,10 @@ def _options(
     """Make VMware ESXi images that MAAS deploys, from the installer ISO."""
 
 
+app.command()(build)
+app.command()(inspect)
+app.command()(verify)
+app.add_typer(recipe_app, name="recipe")
 app.command(rich_help_panel="Development")(standin_iso)
 app.add_typer(kickstart_app, name="kickstart")
 app.command()(plan)

@@ -22,11 +22,10 @@ def verified_image(
     path: Path, *, name: str | None, title: str | None, architecture: str, listener: events.Listener
 ) -> UploadImage:
     """The image to upload, after its bytes were verified. Raises ImageError for one that is not whole or not ours."""
-    from importlib import import_module
-
+    from esxforge.image.verify import verify_image
     from esxforge.maas.upload import UploadImage
 
-    image = import_module("esxforge.image.verify").verify_image(path, listener)
+    image = verify_image(path, listener)
     return UploadImage(
         path=path,
         size=image.size,

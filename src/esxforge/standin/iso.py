@@ -64,7 +64,7 @@ def make_standin_iso(
 ) -> None:
     """Write a stand-in ISO of ``release`` ("6.5", "6.7", "7.0", "8.0" or "9.0") to ``out``, whole or not at all.
 
-    ``size_mb`` is the ISO's size in MiB (never more, and less by 256 KiB at most), None for a small one. ``efi_program``
+    ``size_mb`` is the ISO's size in MiB (at most 256 KiB less, never more), None for a small one. ``efi_program``
     takes the place of the tree's ``EFI/BOOT/BOOTX64.EFI``; ``extra_files`` are added, or replace files.
 
     Raises :class:`RecipeError` for a release or size that cannot be and for a file that cannot be read,

@@ -1,0 +1,91 @@
+"""``esxforge build``: from the ISO to the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from esxforge.cli import maas_options as options
+from esxforge.cli.render import listener, print_json
+
+
+def build(
+    iso: Annotated[Path, typer.Argument(help="VMware's installer ISO.", show_default=False)],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Else vmware-esxi-<version>-<build>.dd.gz here.", show_default=False),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A recipe, esxforge.toml.", show_default=False)] = None,
+    kind: Annotated[str | None, typer.Option(help="installer (default) or golden.", show_default=False)] = None,
+    kickstart: Annotated[Path | None, typer.Option(help="Your own KS.CFG.", show_default=False)] = None,
+    accept_eula: Annotated[
+        bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it.")
+    ] = False,
+    root_password_file: Annotated[
+        Path | None, typer.Option(help="File whose first line is root's password.", show_default=False)
+    ] = None,
+    root_password_hash: Annotated[
+        str | None, typer.Option(help="Its crypt hash, $6$….", show_default=False, metavar="HASH")
+    ] = None,
+    root_password_random: Annotated[
+        bool, typer.Option("--root-password-random", help="A random one on each host; root is left to SSH keys.")
+    ] = False,
+    image_format: Annotated[
+        str | None, typer.Option("--format", help="ddgz (default) or raw, a sparse disk.", show_default=False)
+    ] = None,
+    sector_size: Annotated[
+        int | None, typer.Option(help="512 (default), or 4096 for 4Kn disks.", show_default=False)
+    ] = None,
+    sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Then upload it to MAAS, as “esxforge upload” does.")
+    ] = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    as_json: options.JsonOption = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every decision.")] = False,
+) -> None:
+    """Build a deployable image from an ESXi installer ISO. No root, no KVM, no network; one pass."""
+    from esxforge.host.interrupts import termination_as_interrupt
+    from esxforge.image.build import BuildOptions, build_installer_image
+    from esxforge.recipe.load import load_recipe
+
+    flags: dict[str, Any] = {
+        "image": {"kind": kind, "format": image_format, "sector_size": sector_size},
+        "install": {"kickstart": kickstart, "accept_eula": accept_eula or None},
+        "root_password": {
+            "file": root_password_file,
+            "hash": root_password_hash,
+            "random": root_password_random or None,
+        },
+    }
+    recipe = load_recipe(config, flags)
+    if upload and recipe.image.format == "raw":
+        raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
+    with listener(verbose=verbose) as listen, termination_as_interrupt():
+        if upload:  # a missing key is told before the minutes of work, not after
+            options.connect(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 300.0), listen)
+        result = build_installer_image(iso, recipe, BuildOptions(output, force, sbom), listen)
+    if as_json and not upload:
+        print_json(result.document)
+    else:
+        typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
+    if upload:
+        from esxforge.cli.upload import upload as upload_image
+
+        upload_image(
+            result.image,
+            profile=profile,
+            maas_url=maas_url,
+            api_key_file=api_key_file,
+            ca_file=ca_file,
+            insecure=insecure,
+            as_json=as_json,
+        )

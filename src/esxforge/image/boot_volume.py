@@ -1,0 +1,110 @@
+"""What stands on the boot volume of an installer image: the ISO's tree, both boot.cfg edited, and our own files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from esxforge.errors import MediaError, RecipeError
+from esxforge.events import Decision, Listener, Notice
+from esxforge.formats.fat_layout import FatFile
+from esxforge.formats.segments import Bytes
+from esxforge.formats.tar_module import build, file, folder, stored_gzip, stored_length
+from esxforge.image.target_code import HOOK_SCRIPT, target_zip
+from esxforge.media.boot_files import BootCfgFile
+from esxforge.media.installer import InstallerMedia
+from esxforge.recipe.model import Recipe
+from esxforge_target.formats.boot_cfg import installer_kernelopt
+from esxforge_target.settings import SETTINGS_PATH, Settings
+
+HOST_MODULE = "ESXFORGE.TGZ"
+FILES_MODULE = "ESXFILES.TGZ"
+HOST_MODULE_BYTES = 4 << 20
+"""Room for what the hook puts there for one host: its kickstart, what MAAS wants of it, and the agent."""
+# ks=file:///esxforge/ks.cfg, systemMediaSize= and autoPartitionOSDataSize=, with room to spare.
+_KERNELOPT_ROOM = 256
+_MOST_EXTRA_BYTES = 64 << 20
+_NOT_PERSONALISED = b"This image was not personalised for a host: the installer asks, and installs nothing by itself.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFile:
+    """A file of the volume; ``at_deploy`` marks those that the hook rewrites in place."""
+
+    fat: FatFile
+    at_deploy: bool = False
+
+
+def boot_volume_files(
+    media: InstallerMedia, recipe: Recipe, settings: Settings, listener: Listener
+) -> list[VolumeFile]:
+    """Every file of the volume but the manifest, which comes last.
+
+    The ISO's files stand in the order they have on the ISO, so that it is read once from its start to its end.
+    """
+    ours = _own_files(recipe, settings)
+    taken = [item.fat.path for item in ours if media.find(item.fat.path) is not None]
+    if taken:
+        raise MediaError(
+            f"{media.path} already has {', '.join(taken)}: it seems to be made by esxforge, or a tool like it.",
+            "Use the installer ISO as VMware or the server's vendor ships it.",
+        )
+    edited = {boot_cfg.path: _edited(boot_cfg, media, recipe, listener) for boot_cfg in media.boot_cfgs}
+    tree = [
+        VolumeFile(FatFile(entry.path, entry.extent))
+        for entry in sorted(media.files, key=lambda entry: entry.extent.offset)
+        if entry.path not in edited
+    ]
+    boot_cfgs = [VolumeFile(FatFile(path, Bytes(data)), at_deploy=True) for path, data in sorted(edited.items())]
+    return [*tree, *boot_cfgs, *ours]
+
+
+def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, listener: Listener) -> bytes:
+    cfg, notices = installer_kernelopt(boot_cfg.cfg)
+    for notice in notices:
+        listener(Notice(f"{boot_cfg.path}: {notice}"))
+    if boot_cfg.path in media.needs_root_prefix:
+        cfg = cfg.with_value("prefix", "/")
+        listener(Notice(f"{boot_cfg.path}: prefix=/ was set, since the modules it names stand at the root of the ISO."))
+    if recipe.install.kernel_options:
+        cfg = cfg.with_kernelopt([*cfg.kernelopt, *recipe.install.kernel_options])
+        listener(Decision(f"{boot_cfg.path}: kernel options added: {' '.join(recipe.install.kernel_options)}"))
+    cfg = cfg.with_module(f"/{HOST_MODULE.lower()}")
+    if recipe.files:
+        cfg = cfg.with_module(f"/{FILES_MODULE.lower()}")
+    listener(
+        Decision(f"{boot_cfg.path}: loads /{HOST_MODULE.lower()}; no ks=, so nothing installs before the hook ran.")
+    )
+    return cfg.with_reserved_kernelopt(_KERNELOPT_ROOM).to_bytes()
+
+
+def _own_files(recipe: Recipe, settings: Settings) -> list[VolumeFile]:
+    blank = build([folder("esxforge"), file("esxforge/README", _NOT_PERSONALISED)])
+    ours = [VolumeFile(FatFile(HOST_MODULE, Bytes(stored_gzip(blank, HOST_MODULE_BYTES))), at_deploy=True)]
+    if recipe.files:
+        ours.append(VolumeFile(FatFile(FILES_MODULE, Bytes(_files_module(recipe)))))
+    return [
+        *ours,
+        VolumeFile(FatFile("curtin/curtin-hooks", Bytes(HOOK_SCRIPT))),
+        VolumeFile(FatFile("curtin/target.zip", Bytes(target_zip()))),
+        VolumeFile(FatFile(SETTINGS_PATH, Bytes(settings.to_json().encode()))),
+    ]
+
+
+def _files_module(recipe: Recipe) -> bytes:
+    """The person's own files as a module: the installer, and the new host, find them under /esxforge/files/."""
+    folders = {"esxforge", "esxforge/files"}
+    contents = []
+    total = 0
+    for extra in sorted(recipe.files, key=lambda extra: extra.path):
+        name = f"esxforge/files/{extra.path}"
+        folders.update(parent.as_posix() for parent in Path(name).parents if parent != Path())
+        total += extra.source.stat().st_size
+        if total > _MOST_EXTRA_BYTES:
+            raise RecipeError(
+                [f"files: together more than {_MOST_EXTRA_BYTES >> 20} MiB; they live in the host's memory."],
+                "Serve large files over HTTP and fetch them in a %post or %firstboot section.",
+            )
+        contents.append(file(name, extra.source.read_bytes()))
+    tar = build([*(folder(name) for name in sorted(folders)), *contents])
+    return stored_gzip(tar, stored_length(tar))

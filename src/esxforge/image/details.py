@@ -1,0 +1,91 @@
+"""What a manifest tells people: tool, ISO, release, VIBs, the recipe without its secrets, names for MAAS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from esxforge import __version__
+from esxforge.formats.segments import Bytes
+from esxforge.image.boot_volume import VolumeFile
+from esxforge.media.installer import InstallerMedia
+from esxforge.recipe.model import Recipe
+from esxforge_target.formats.manifest import NO_HASH
+
+
+def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
+    """The details; the ISO's SHA-256 stands as zeros until it is known."""
+    release = media.release
+    return {
+        "tool": {"name": "esxforge", "version": __version__},
+        "iso": {"name": _ascii(media.path.name), "size": media.size, "sha256": NO_HASH},
+        "release": {
+            "version": release.version,
+            "build": release.build,
+            "update": release.update,
+            "profile": _ascii(release.profile),
+            "vendor": _ascii(release.vendor),
+            "source": release.source,
+        },
+        "vibs": [{"name": vib.name, "version": vib.version, "vendor": vib.vendor} for vib in media.vibs],
+        "recipe": _recipe(recipe),
+        "maas": {
+            "name": recipe.maas.name or f"esxi/{release.version}",
+            "title": recipe.maas.title or f"VMware ESXi {release.update or release.version}",
+        },
+    }
+
+
+def identity_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) -> str:
+    """The same for the same ISO, recipe and tool, wherever and whenever it is asked: GUIDs are drawn from it.
+
+    The ISO's hash is not known before the pass, so its size, volume and extents stand for it.
+    """
+    told = [
+        details_of(media, recipe),
+        recipe.image.sector_size,
+        media.volume_id,
+        [(file.path, file.extent.offset, file.extent.length) for file in media.files],
+        [_digest(item.fat.segment.data) for item in files if isinstance(item.fat.segment, Bytes)],
+    ]
+    return _digest(json.dumps(told, sort_keys=True).encode())
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as it was used: of files their name and hash, since paths differ between machines; no secret."""
+    password = recipe.root_password
+    given = next((name for name in ("hash", "file", "random") if getattr(password, name)), "kickstart")
+    install = recipe.install.model_dump(mode="json", exclude={"kickstart"})
+    return {
+        "image": recipe.image.model_dump(mode="json", exclude={"format"}),
+        "install": {**install, "kickstart": _file(recipe.install.kickstart)},
+        "root_password": {"given_as": given, "public_key": _file(password.public_key)},
+        "files": [{"path": extra.path, **_known(extra.source)} for extra in recipe.files],
+        "vcenter": {
+            "server": recipe.vcenter.server,
+            "datacenter": recipe.vcenter.datacenter,
+            "verified_by": "thumbprint" if recipe.vcenter.thumbprint else "CA",
+        }
+        if recipe.vcenter
+        else None,
+    }
+
+
+def _file(path: Path | None) -> dict[str, Any] | None:
+    return None if path is None else {"name": _ascii(path.name), **_known(path)}
+
+
+def _known(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"size": len(data), "sha256": _digest(data)}
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -1,0 +1,141 @@
+"""From the recipe to what the host is told: kickstart checked, EULA accepted by a person, the password a hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from passlib.hash import sha512_crypt
+
+from esxforge.errors import RecipeError
+from esxforge.events import Listener, Notice
+from esxforge.formats.kickstart import Kickstart
+from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_release
+from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
+from esxforge.media.release import Release
+from esxforge.recipe.model import Recipe
+from esxforge.recipe.public_key import read_public_key
+from esxforge_target.settings import Settings
+
+_LARGEST_TEXT_BYTES = 1 << 20
+_EULA_COMMANDS = ("vmaccepteula", "accepteula")
+
+
+def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settings:
+    """Check what the recipe says about the host against the release. Raises :class:`RecipeError` with every problem."""
+    problems: list[str] = []
+    data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else b""
+    eula = recipe.install.accept_eula
+    if recipe.install.kickstart and data:
+        place = str(recipe.install.kickstart)
+        use = Use(release=parse_release(release.version), eula_accepted=eula, password_given=recipe.root_password.given)
+        for finding in check_kickstart(data, use):
+            if finding.severity == ERROR:
+                problems.append(f"{place}: {_at(finding.line)}{finding.message} {finding.remedy}".rstrip())
+            else:
+                listener(
+                    Notice(f"{place}: {_at(finding.line)}{finding.message} {finding.remedy}".rstrip(), warning=True)
+                )
+        eula = eula or any(command.name in _EULA_COMMANDS for command in Kickstart.parse(data).commands)
+    elif not recipe.install.kickstart:
+        problems += _without_kickstart(recipe)
+    mode, hashed = _password(recipe, problems, listener)
+    if problems:
+        raise RecipeError(problems, "Mend these and build again; “esxforge recipe example” shows every key.")
+    return Settings(
+        kind=recipe.image.kind,
+        release=release.version,
+        accept_eula=eula,
+        kickstart=data.decode("ascii"),
+        root_password_mode=mode,
+        root_password_hash=hashed,
+        password_key=_password_key(recipe.root_password.public_key),
+        kernel_options=list(recipe.install.kernel_options),
+        system_media_size=recipe.install.system_media_size,
+        keep_boot_order=recipe.install.keep_boot_order,
+        ssh_keys=list(recipe.install.ssh_keys),
+        vcenter=_vcenter(recipe),
+    )
+
+
+def _at(line: int) -> str:
+    return f"line {line}: " if line else ""
+
+
+def _read(path: Path, problems: list[str]) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST_TEXT_BYTES:
+            problems.append(f"{path}: larger than 1 MiB; that is no kickstart.")
+            return b""
+        return path.read_bytes()
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}.")
+        return b""
+
+
+def _without_kickstart(recipe: Recipe) -> list[str]:
+    problems = []
+    if not recipe.install.accept_eula:
+        problems.append(
+            "VMware's end user licence agreement is not accepted. Read it; if you accept it, say --accept-eula, "
+            "or accept_eula = true under [install] in the recipe, or vmaccepteula in a kickstart of your own."
+        )
+    if not recipe.root_password.given:
+        problems.append(
+            "There is no root password. Give --root-password-file FILE, --root-password-hash HASH, or "
+            "--root-password-random to leave root to SSH keys; there is no default."
+        )
+    return problems
+
+
+def _password(recipe: Recipe, problems: list[str], listener: Listener) -> tuple[str, str]:
+    """(mode, hash) of root's password."""
+    wanted = recipe.root_password
+    if wanted.random:
+        return "random", ""
+    if wanted.hash is not None:
+        problems += [f"root_password.hash: {problem}" for problem in hash_problems(wanted.hash)]
+        return "hash", wanted.hash
+    if wanted.file is None:
+        return "kickstart", ""
+    clear = _first_line(wanted.file, problems)
+    found = [f"root_password.file: {problem}" for problem in password_problems(clear)]
+    problems += found
+    for warning in password_warnings(clear):
+        listener(Notice(f"root_password.file: {warning}", warning=True))
+    if found:
+        return "hash", ""
+    listener(
+        Notice(
+            "The root password was given in clear, so its hash has a random salt: this build is not reproducible byte "
+            "for byte. A hash given as --root-password-hash is (openssl passwd -6)."
+        )
+    )
+    return "hash", str(sha512_crypt.using(rounds=5000).hash(clear))
+
+
+def _first_line(path: Path, problems: list[str]) -> str:
+    data = _read(path, problems)
+    try:
+        return data.decode("utf-8").split("\n", 1)[0].rstrip("\r")
+    except UnicodeDecodeError:
+        problems.append(f"{path}: the password is not UTF-8 text.")
+        return ""
+
+
+def _password_key(path: Path | None) -> dict[str, object] | None:
+    if path is None:
+        return None
+    key = read_public_key(path.read_bytes(), str(path))
+    return {"n": f"{key.modulus:x}", "e": key.exponent}
+
+
+def _vcenter(recipe: Recipe) -> dict[str, str] | None:
+    wanted = recipe.vcenter
+    if wanted is None:
+        return None
+    told = {"server": wanted.server, "datacenter": wanted.datacenter}
+    if wanted.thumbprint:
+        told["thumbprint"] = wanted.thumbprint
+    if wanted.ca_file:
+        told["ca"] = wanted.ca_file.read_text(encoding="ascii", errors="replace")
+    return told

@@ -1,0 +1,88 @@
+"""What an ISO or an image is, as one document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from esxforge.errors import ImageError, MediaError
+from esxforge.events import Listener
+from esxforge.image.verify import VerifiedImage, verify_image
+from esxforge.media.installer import InstallerMedia, open_installer
+
+_ISO_MARK_OFFSET = 32769
+_ISO_MARK = b"CD001"
+
+
+def describe(path: Path, listener: Listener) -> dict[str, Any]:
+    """Describe the ISO or the image at ``path``; an image is verified on the way."""
+    return _iso(open_installer(path)) if _is_iso(path) else _image(verify_image(path, listener))
+
+
+def _is_iso(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(2)
+            stream.seek(_ISO_MARK_OFFSET)
+            if stream.read(len(_ISO_MARK)) == _ISO_MARK:
+                return True
+            stream.seek(0)
+            gpt = b"EFI PART" in stream.read(8192)
+    except OSError as error:
+        raise MediaError(f"Cannot read {path}: {error.strerror}.", "Check its path.") from error
+    if start == b"\x1f\x8b" or gpt:
+        return False
+    raise ImageError(
+        f"{path} is neither an ISO nor an image: no ISO 9660 volume, no gzip, no GPT.",
+        "Name an ESXi installer ISO, or an image that esxforge built.",
+    )
+
+
+def _iso(media: InstallerMedia) -> dict[str, Any]:
+    release = media.release
+    return {
+        "type": "iso",
+        "path": str(media.path),
+        "size": media.size,
+        "volume_id": media.volume_id,
+        "names_from": media.tree,
+        "release": {name: getattr(release, name) for name in release.__slots__},
+        "firmware": sorted({entry.platform.upper() for entry in media.boot_entries} | {"UEFI"}),
+        "boot_files": [boot_cfg.path for boot_cfg in media.boot_cfgs],
+        "modules": len(media.loaded) - 1,
+        "files": len(media.files),
+        "vibs": [{"name": vib.name, "version": vib.version, "vendor": vib.vendor} for vib in media.vibs],
+        "notices": list(media.notices),
+    }
+
+
+def _image(image: VerifiedImage) -> dict[str, Any]:
+    manifest = image.manifest
+    return {
+        "type": "image",
+        "path": str(image.path),
+        "size": image.size,
+        "sha256": image.sha256,
+        "kind": manifest.kind,
+        "format": "ddgz" if image.compressed else "raw",
+        "raw_size": manifest.raw_size,
+        "sector_size": manifest.sector_size,
+        "disk_guid": manifest.disk_guid,
+        "firmware": ["UEFI"],
+        "partitions": [
+            {
+                "number": number,
+                "name": partition.name,
+                "type": str(partition.type_guid),
+                "first_lba": partition.first_lba,
+                "last_lba": partition.last_lba,
+            }
+            for number, partition in image.table.partitions
+        ],
+        "files": len(manifest.files),
+        "changed_at_deploy": [record.path for record in manifest.files if record.at_deploy],
+        "added": [
+            record.path for record in manifest.files if record.path.startswith(("curtin/", "ESXFORGE.", "ESXFILES."))
+        ],
+        **manifest.details,
+    }

@@ -1,0 +1,244 @@
+"""Check a built image from its first byte to its last, in one pass: gzip, GPT and its backup, FAT, every file's hash.
+
+The manifest stands last, so every file is hashed as it passes, where the FAT says that it is; what the manifest says is
+held against that at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from esxforge.errors import FormatError, ImageError
+from esxforge.events import Listener, Notice, StepFinished, StepStarted
+from esxforge.formats.fat import FatVolume
+from esxforge.formats.gpt import Table, sector_size_of
+from esxforge.image.raw_stream import RawStream
+from esxforge.image.stream import FileHashes, WatchedFile
+from esxforge_target.blocks import Blocks, DiskError, Window
+from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, Manifest
+
+# GPT, FATs and folders of our own images stand within this; content follows.
+_HEAD_BYTES = 32 << 20
+# The backup GPT stands within this from the end.
+_TAIL_BYTES = 1 << 20
+_STEP = "verifying the image"
+_AGAIN = "Build it again, or copy it again from where it is whole."
+_NOT_OURS = "Only images made by “esxforge build” can be verified."
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRelease:
+    """``version`` "8.0.3", ``title`` "VMware ESXi 8.0U3e"."""
+
+    version: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedImage:
+    """An image whose every byte was read and found right. ``size`` in bytes and ``sha256`` are the file's own."""
+
+    path: Path
+    size: int
+    sha256: str
+    compressed: bool
+    manifest: Manifest
+    table: Table
+
+    @property
+    def release(self) -> VerifiedRelease:
+        """The ESXi release inside."""
+        told = self.manifest.details["release"]
+        return VerifiedRelease(told["version"], f"VMware ESXi {told['update'] or told['version']}")
+
+    @property
+    def maas_name(self) -> str:
+        """What the image is called in MAAS."""
+        return str(self.manifest.details["maas"]["name"])
+
+    @property
+    def maas_title(self) -> str:
+        """What people see in MAAS."""
+        return str(self.manifest.details["maas"]["title"])
+
+
+def verify_image(path: Path, listener: Listener) -> VerifiedImage:
+    """Verify the image at ``path``, raw or gzip. Raises :class:`ImageError` that says what does not fit."""
+    stream = RawStream(path, _STEP, listener)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ImageError(f"Cannot read {path}: {error.strerror}.", "Check its path.") from error
+    listener(StepStarted(_STEP, size))
+    seen = _Seen(path)
+    for chunk in stream.chunks():
+        seen.feed(chunk)
+    try:
+        manifest, table = seen.judge()
+        manifest.details["release"]["version"], manifest.details["maas"]["name"], manifest.details["maas"]["title"]
+    except FormatError as error:
+        raise ImageError(f"{path}: {error.message}", error.hint or _AGAIN) from error
+    except (KeyError, TypeError) as error:
+        raise ImageError(f"{path}: its manifest lacks {error}.", _NOT_OURS) from error
+    listener(StepFinished(_STEP))
+    verified = VerifiedImage(path, stream.size, stream.sha256, stream.compressed, manifest, table)
+    _check_companion(verified, listener)
+    return verified
+
+
+class _Ends(Blocks):
+    """The disk as far as it was kept: its first and last bytes. The rest reads as an error."""
+
+    def __init__(self, head: bytes | bytearray, tail: bytes, size: int) -> None:
+        self._head = head
+        self._tail = tail
+        self.size = size
+        self.sector_size = 512
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if offset + length <= len(self._head):
+            return bytes(self._head[offset : offset + length])
+        start = offset - (self.size - len(self._tail))
+        if start >= 0 and start + length <= len(self._tail):
+            return self._tail[start : start + length]
+        raise DiskError(f"bytes {offset} to {offset + length} are not where an image of esxforge has them")
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        raise DiskError("an image is never written while it is verified")
+
+    def flush(self) -> None:
+        """Nothing is written."""
+
+
+class _Seen:
+    """What is kept of the stream: both ends, the hash of every file of the FAT, and the manifest."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._head = bytearray()
+        self._tail = b""
+        self._size = 0
+        self._hashes: FileHashes | None = None
+        self._files: dict[str, WatchedFile] = {}
+        self._manifest = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        at = self._size
+        self._size += len(chunk)
+        self._tail = (self._tail + chunk)[-_TAIL_BYTES:] if len(chunk) < _TAIL_BYTES else chunk[-_TAIL_BYTES:]
+        if self._hashes is None:
+            self._head += chunk
+            if len(self._head) >= _HEAD_BYTES:
+                self._open_volume()
+        else:
+            self._pass(at, chunk)
+
+    def judge(self) -> tuple[Manifest, Table]:
+        """The manifest and the table, when everything agrees. Raises FormatError or ImageError otherwise."""
+        if self._hashes is None:
+            self._open_volume()
+        manifest = Manifest.parse(bytes(self._manifest))
+        if self._size != manifest.raw_size:
+            raise ImageError(f"{self._path}: {self._size} bytes of disk, {manifest.raw_size} were built.", _AGAIN)
+        table = self._table(manifest)
+        self._check_files(manifest)
+        return manifest, table
+
+    def _open_volume(self) -> None:
+        """Find the files by the FAT, then hash what has passed already."""
+        disk = _Ends(self._head, b"", 1 << 62)
+        try:
+            offset, length = read_table(disk, sector_size_of(disk)).table.byte_range(1)
+            window = Window(disk, offset, length)
+            volume = FatVolume(window)
+            self._compare_fats(window, volume)
+            for entry_path, entry in volume.walk():
+                runs = volume.extents(entry_path) if not entry.is_directory else []
+                if entry.is_directory:
+                    continue
+                if len(runs) > 1:
+                    raise ImageError(f"{self._path}: the file {entry_path} lies in {len(runs)} pieces.", _NOT_OURS)
+                start = offset + runs[0][0] if runs else 0
+                self._files[entry_path.upper()] = WatchedFile(entry_path.upper(), start, entry.size)
+        except DiskError as error:
+            raise ImageError(
+                f"{self._path}: not an image of esxforge, or cut off: {error.message}.", _NOT_OURS
+            ) from error
+        except FormatError as error:
+            raise ImageError(f"{self._path}: {error.message}", _NOT_OURS) from error
+        manifest = self._files.get(MANIFEST_PATH.upper())
+        if manifest is None or manifest.length > LARGEST_MANIFEST_BYTES:
+            raise ImageError(f"{self._path}: there is no manifest of esxforge in it.", _NOT_OURS)
+        self._hashes = FileHashes(list(self._files.values()))
+        self._pass(0, bytes(self._head))
+
+    def _compare_fats(self, window: Blocks, volume: FatVolume) -> None:
+        geometry = volume.geometry
+        start, length = geometry.reserved_sectors * geometry.sector_size, geometry.fat_sectors * geometry.sector_size
+        copies = {window.read_at(start + index * length, length) for index in range(geometry.fat_count)}
+        if len(copies) != 1:
+            raise ImageError(f"{self._path}: the copies of the file allocation table differ.", _AGAIN)
+
+    def _pass(self, at: int, chunk: bytes) -> None:
+        if self._hashes is not None:
+            self._hashes.feed(at, chunk)
+        place = self._files[MANIFEST_PATH.upper()]
+        first, last = max(place.offset, at), min(place.offset + place.length, at + len(chunk))
+        if first < last:
+            self._manifest += chunk[first - at : last - at]
+
+    def _table(self, manifest: Manifest) -> Table:
+        """The partition table: primary and backup are both whole and say the same, and what the manifest says."""
+        disk = _Ends(self._head, self._tail, self._size)
+        reading = read_table(disk, manifest.sector_size)
+        table = reading.table
+        if reading.problems:
+            raise ImageError(f"{self._path}: {' '.join(reading.problems)}", _AGAIN)
+        if disk.read_at(table.backup_offset, self._size - table.backup_offset) != table.backup_bytes():
+            raise ImageError(f"{self._path}: the backup GPT at the disk's end is damaged.", _AGAIN)
+        if disk.read_at(0, len(table.primary_bytes())) != table.primary_bytes():
+            raise ImageError(f"{self._path}: the GPT at the disk's start is damaged.", _AGAIN)
+        told = (manifest.partition_offset, manifest.partition_length)
+        if table.byte_range(1) != told or str(table.disk_guid) != manifest.disk_guid:
+            raise ImageError(f"{self._path}: the GPT is not the one that its manifest describes.", _AGAIN)
+        return table
+
+    def _check_files(self, manifest: Manifest) -> None:
+        hashes = self._hashes.done if self._hashes else {}
+        problems = []
+        told = {record.path.upper(): record for record in manifest.files}
+        for path, record in told.items():
+            file = self._files.get(path)
+            if file is None:
+                problems.append(f"{record.path} is missing")
+            elif (file.length, file.offset if file.length else 0) != (
+                record.length,
+                record.offset if record.length else 0,
+            ):
+                problems.append(f"{record.path} is not where, or not as long as, it was built")
+            elif hashes.get(path) != record.sha256:
+                problems.append(f"{record.path} is damaged")
+        problems += [f"{path} was added" for path in self._files if path not in told and path != MANIFEST_PATH.upper()]
+        if problems:
+            shown = "; ".join(problems[:20]) + (f"; and {len(problems) - 20} more" if len(problems) > 20 else "")
+            raise ImageError(f"{self._path}: {shown}.", _AGAIN)
+
+
+def _check_companion(image: VerifiedImage, listener: Listener) -> None:
+    """Hold the image against the manifest beside it, where there is one."""
+    companion = image.path.with_name(image.path.name + ".manifest.json")
+    try:
+        told = json.loads(companion.read_bytes())["image"]["sha256"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        listener(Notice(f"{companion} cannot be read as a manifest; the one inside the image was used.", warning=True))
+        return
+    if told != image.sha256:
+        raise ImageError(
+            f"{image.path} is whole in itself, but not the image that {companion.name} beside it describes.",
+            "Keep the pair that belongs together, or delete the manifest file.",
+        )
