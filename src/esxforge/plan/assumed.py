@@ -87,6 +87,7 @@ def assumed_inventory(wanted: WantedHost, version: str = "8.0.3") -> Inventory:
                 address=address.address if static else "",
                 prefix_length=address.prefix_length if static else 0,
                 dhcp_dns=not static,
+                router_advertisements=True,
                 tags=("Management",),
             ),
         ),

@@ -218,7 +218,7 @@ class KernelPlanner:
             renewed = tuple(
                 ipv4_command_of(self.kept[one.group])
                 for one in self._layout.kernels
-                if one.management and one.ipv4 == "dhcp" and one.group in self.kept
+                if one.management and one.group in self.kept and one.ipv4 == self.kept[one.group].ipv4 == "dhcp"
             )
             self._asking.append(step.replace(undo=step.undo + renewed))
         else:

@@ -81,7 +81,7 @@ def test_any_network_is_reached_from_any_found_one(config: object, host: Invento
     assert make_plan(wanted, done).steps == ()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(configs(), found_hosts(), st.data())
 def test_any_cut_can_be_taken_back(config: object, host: Inventory, data: st.DataObject) -> None:
     wanted = wanted_of(config)
@@ -107,14 +107,14 @@ def _comparable(value: Value) -> Value:
     return value
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(configs(), found_hosts())
 def test_the_same_input_gives_the_same_plan(config: object, host: Inventory) -> None:
     wanted = wanted_of(config)
     assert make_plan(wanted, host) == make_plan(wanted, host)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(configs(), found_hosts())
 def test_management_is_cut_in_one_stretch_and_late(config: object, host: Inventory) -> None:
     steps = make_plan(wanted_of(config), host).steps

@@ -1,0 +1,169 @@
+"""Plans on the stateful fake ESXi: its own outputs read, real command lines run, cut off and taken back anywhere.
+
+tests/standin/test_fake_esxi_planned.py covers power cuts with a boot; here a run is stopped and goes on.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esxforge_target import inventory as inventories
+from esxforge_target.inventory import DeviceFolder, Inventory, read, reread_network, reread_storage
+from esxforge_target.plan import Plan, Step, differences, make_plan
+from esxforge_target.wanted import WantedHost, wanted_from_config
+from standin.esxi import FakeEsxi
+from standin.esxi import label as labels
+from standin.esxi.presets import disk, nics_from
+from target.plan.configs import SAMPLES, configs
+
+GIB = 1 << 30
+# How ESXi names disks of the kinds that the template could not match.
+NAMES = {
+    "sas": "naa.5000039b98d0a1b{}",
+    "sata": "t10.ATA_____Samsung_SSD_870_evo_____________________s5y1ng0{}",
+    "nvme": "t10.NVMe____INTEL_SSDPE2KX010T8______________________010000000000000{}",
+    "scsi": "mpx.vmhba0:C0:T{}:L0",
+}
+
+
+class Machine:
+    """A fresh install on the wanted hardware, its data disks laid out as the hook does."""
+
+    def __init__(self, folder: Path, release: str, config: Any, kind: str = "sas", **quirks: Any) -> None:
+        wanted = wanted_from_config(config)
+        self.wanted: WantedHost = wanted.with_stamps([(one.id, str(uuid.uuid4())) for one in wanted.datastore_disks()])
+        disks = [disk(NAMES[kind].format(9), 240 * GIB, kind, boot=True)]
+        disks += [disk(NAMES[kind].format(n), 120 * GIB, kind) for n, _ in enumerate(wanted.datastore_disks())]
+        macs = [nic.mac for nic in wanted.interfaces if nic.kind == "physical"]
+        self.fake = FakeEsxi.create(str(folder), "sas-12-nics", release, nics_from(macs), disks, **quirks)
+        for made, one in zip(disks[1:], self.wanted.datastore_disks(), strict=True):
+            label = labels.Label(120 * GIB // 512, guid=one.stamp)
+            for index, part in enumerate(self.wanted.vmfs_partitions(one.id)):
+                first = 2048 + index * 20 * GIB // 512
+                label.add(labels.Partition(part.number, first, first + 20 * GIB // 512 - 1, labels.VMFS))
+            labels.write_label(str(Path(self.fake.devices) / made["name"]), label)
+
+    def inventory(self) -> Inventory:
+        stamps = [one.stamp for one in self.wanted.datastore_disks()]
+        return read(self.fake, DeviceFolder(self.fake.devices), stamps)
+
+    def plan(self) -> Plan:
+        plan = make_plan(self.wanted, self.inventory())
+        assert plan.refusals == ()
+        return plan
+
+    def run(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            result = self.fake.run(list(step.command), stdin=step.stdin)
+            assert result.status == 0 or step.may_fail, (step.command, result)
+
+    def undo(self, steps: tuple[Step, ...]) -> None:
+        for step in reversed(steps):
+            for command in step.undo:
+                result = self.fake.run(list(command))
+                assert result.status == 0, (command, result)
+
+
+def sample(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("release", "kind"), [("6.7.0", "sata"), ("7.0.3", "nvme"), ("8.0.3", "scsi"), ("9.0.0", "sas")]
+)
+def test_one_run_makes_the_wanted_host_and_a_second_has_nothing_to_do(
+    tmp_path: Path, path: Path, release: str, kind: str
+) -> None:
+    machine = Machine(tmp_path, release, sample(path), kind)
+    before = machine.inventory()
+    plan = machine.plan()
+    assert differences(machine.wanted, before) != []
+    machine.run(plan.steps)
+    after = machine.inventory()
+    assert differences(machine.wanted, after) == []
+    assert plan.unmet(after) == []
+    assert machine.plan().steps == ()
+    # What verifying reads anew, and no more, shows the same.
+    again = reread_network(machine.fake, before, [step.command for step in plan.steps])
+    again = reread_storage(machine.fake, again)
+    assert differences(machine.wanted, again) == []
+    assert plan.unmet(again) == []
+    assert inventories.from_json(inventories.to_json(after)) == after
+
+
+@pytest.mark.parametrize("name", ["vmfs7-bond", "dhcp-only"])
+def test_stopping_and_going_on_makes_the_wanted_host(tmp_path: Path, name: str) -> None:
+    (path,) = [path for path in SAMPLES if name in path.name]
+    count = len(Machine(tmp_path / "first", "8.0.3", sample(path)).plan().steps)
+    # test_convergence.py stops at every single one; machines take longer.
+    for cut in range(1, count + 1, 3):
+        machine = Machine(tmp_path / str(cut), "8.0.3", sample(path))
+        machine.run(machine.plan().steps[:cut])
+        machine.run(machine.plan().steps)
+        assert differences(machine.wanted, machine.inventory()) == []
+        assert machine.plan().steps == ()
+
+
+@pytest.mark.parametrize("cut", [4, 9, 14, 19])
+def test_what_was_done_is_taken_back(tmp_path: Path, cut: int) -> None:
+    (path,) = [path for path in SAMPLES if "vmfs7-bond" in path.name]
+    machine = Machine(tmp_path, "8.0.3", sample(path))
+    before = machine.inventory()
+    steps = machine.plan().steps[:cut]
+    machine.run(steps)
+    machine.undo(steps)
+    after = machine.inventory()
+    for part in ("vswitches", "port_groups", "vmks", "routes", "name_servers", "search_domains", "extents"):
+        assert getattr(after, part) == getattr(before, part), part
+
+
+@settings(deadline=None, max_examples=15)
+@given(configs(), st.sampled_from(["6.7.0", "7.0.3", "8.0.3", "9.0.0"]), st.data())
+def test_any_network_is_made_in_one_run_from_any_cut(
+    tmp_path_factory: pytest.TempPathFactory, config: Any, release: str, data: st.DataObject
+) -> None:
+    machine = Machine(tmp_path_factory.mktemp("host"), release, config)
+    steps = machine.plan().steps
+    machine.run(steps[: data.draw(st.integers(0, len(steps)))])
+    machine.run(machine.plan().steps)
+    assert differences(machine.wanted, machine.inventory()) == []
+    assert machine.plan().steps == ()
+
+
+@pytest.mark.parametrize("blanks", [False, True])
+@pytest.mark.parametrize("strings", [False, True])
+def test_the_inventory_is_the_same_in_every_form_of_json(tmp_path: Path, blanks: bool, strings: bool) -> None:
+    (path,) = [path for path in SAMPLES if "vmfs7-bond" in path.name]
+    plain = Machine(tmp_path / "plain", "8.0.3", sample(path)).inventory()
+    other = Machine(tmp_path / "other", "8.0.3", sample(path), json_blanks=blanks, json_strings=strings).inventory()
+    for part in ("release", "nics", "vswitches", "port_groups", "vmks", "routes", "name_servers"):
+        assert getattr(other, part) == getattr(plain, part), part
+
+
+def test_a_dead_lun_costs_its_own_time_only(tmp_path: Path) -> None:
+    fake = FakeEsxi.create(str(tmp_path), "dead-lun")
+    found = read(fake, DeviceFolder(fake.devices, seconds=0.5))
+    dead = found.device("naa.5000144f79272808")
+    assert dead is not None
+    assert dead.stamps == ()
+    boot = [device for device in found.devices if device.boot]
+    assert [device.name for device in boot] == [found.boot_bank_device]
+    assert boot[0].table is not None
+    assert len(boot[0].stamps) == 1
+
+
+def test_localcli_reads_the_same_where_hostd_is_down(tmp_path: Path) -> None:
+    fake = FakeEsxi.create(str(tmp_path))
+    folder = DeviceFolder(fake.devices)
+    with_hostd = read(fake, folder)
+    with fake.edit() as host:
+        host.store["power"]["hostd"] = False
+    assert read(fake, folder, program="localcli") == with_hostd
