@@ -98,7 +98,11 @@ def drop_lost_routes(host: Host, stack: str) -> None:
 
 
 def _still_there(host: Host, stack: str, route: Dict[str, Any]) -> bool:
-    interface = on_link(host, stack, ipaddress.ip_address(route["gateway"]))
+    gateway = ipaddress.ip_address(route["gateway"])
+    networks = [network for network, name, _ in connected(host, stack) if name == route["interface"]]
+    if any(gateway.version == network.version and gateway in network for network in networks):
+        return True
+    interface = on_link(host, stack, gateway)
     if interface:
         route["interface"] = interface
     return interface is not None

@@ -9,8 +9,8 @@ from standin.esxi.errors import CommandError
 from standin.esxi.host import Host
 
 FOLDER = "/vmfs/devices/disks"
-# Enough of a partition's start for what looks into its node: boot sectors, markers, a VMFS record.
-NODE_BYTES = 2 << 20
+# What a partition's node shows, offset and length: boot sectors and markers, and the record of a volume.
+NODE_PIECES = ((0, 8192), (1 << 20, 4096))
 
 
 def disks(host: Host) -> List[Dict[str, Any]]:
@@ -87,9 +87,9 @@ def _make_node(host: Host, disk: Dict[str, Any], partition: labels.Partition) ->
     path = os.path.join(host.store.root(FOLDER), "{}:{}".format(disk["name"], partition.number))
     length = (partition.last - partition.first + 1) * size
     with open(disk_path(host, disk["name"]), "rb") as source, open(path, "wb") as node:
-        source.seek(partition.first * size)
-        for at in range(0, min(length, NODE_BYTES), 65536):
-            piece = source.read(min(65536, length - at))
+        for at, count in NODE_PIECES:
+            source.seek(partition.first * size + at)
+            piece = source.read(max(0, min(count, length - at)))
             if piece.strip(b"\0"):
                 node.seek(at)
                 node.write(piece)

@@ -85,6 +85,11 @@ class FakeEsxi(Runner):
         return self._host().store["saved"]
 
     @property
+    def hardware(self) -> Document:
+        """What is in the box, to look at."""
+        return self._host().hardware
+
+    @property
     def is_on(self) -> bool:
         return bool(self._host().store["power"]["on"])
 

@@ -194,7 +194,7 @@ def _query(host: Host, path: str) -> str:
     found = _by_path(host, path)
     if found is None:
         raise CommandError(f"Could not open {path}: No such file or directory", FAILED)
-    if "partition" in found:
+    if "extents" not in found:
         size = found["bytes"]
         return (
             "vfat-0.04 (Raw Major Version: 0) file system spanning 1 partitions.\n"
