@@ -52,7 +52,7 @@ def _boot_sector(sectors: int, fat_sectors: int) -> bytes:
         *(_SECTOR, 1, _RESERVED, _FATS, _ROOT_ENTRIES, sectors, 0xF8, fat_sectors),
         *(32, 64, 0, 0),  # geometry that nobody uses; hidden sectors; sectors beyond 65535
         *(0x80, 0, 0x29, 0x45535846),
-        b"EFIBOOT    ",
+        b"NO NAME    ",  # none: a name here would need an entry in the root folder too
         b"FAT12   ",
     )
     return fields.ljust(_SECTOR - 2, b"\0") + b"\x55\xaa"
