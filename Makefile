@@ -1,4 +1,5 @@
-# make ISO=/path/to/installer.iso   build vmware-esxi-<version>-<build>.dd.gz (without ISO=: from a stand-in ISO)
+# make ISO=/path/to/installer.iso ARGUMENTS="--accept-eula --root-password-file FILE"
+#                                   build vmware-esxi-<version>-<build>.dd.gz (without ISO=: from a stand-in ISO)
 # make test                         run every test      make lint        style, types, import arrows
 # make benchmark                    speed and memory, as ratios against named peers
 
@@ -6,7 +7,8 @@ PYTHON ?= python3
 ISO ?=
 ARGUMENTS ?=
 VENV := .venv/bin
-DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk gzip mtools openssl ovmf pigz qemu-system-x86 qemu-utils xorriso
+DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip \
+	libvirt-clients libxml2-utils mtools openssl ovmf pigz qemu-system-x86 qemu-utils util-linux xorriso
 
 export PYTHON
 

@@ -73,10 +73,9 @@ def build(
         if upload:  # a missing key is told before the minutes of work, not after
             options.connect(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 300.0), listen)
         result = build_installer_image(iso, recipe, BuildOptions(output, force, sbom), listen)
+    typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
     if as_json and not upload:
         print_json(result.document)
-    else:
-        typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
     if upload:
         from esxforge.cli.upload import upload as upload_image
 

@@ -1,0 +1,67 @@
+"""``esxforge build`` beside the compressors it is made of, for the same bytes: time as ratios, memory in MiB."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from esxforge.standin.iso import make_standin_iso
+
+ISO_MIB = 600
+_CHUNK = 1 << 20
+_ISAL = (
+    "import sys\nfrom isal import isal_zlib\n"
+    "member = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 31)\n"
+    "with open(sys.argv[1], 'rb') as raw, open(sys.argv[2], 'wb') as out:\n"
+    f"    while chunk := raw.read({_CHUNK}):\n"
+    "        out.write(member.compress(chunk))\n"
+    "    out.write(member.flush())\n"
+)
+
+
+def _timed(arguments: list[str], output: Path | None = None) -> tuple[float, float, int]:
+    """(seconds, peak MiB, MiB written by the process) of a command that must succeed."""
+    sink = output.open("wb") if output else subprocess.DEVNULL
+    start = time.perf_counter()
+    process = subprocess.Popen(arguments, stdout=sink)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if output and not isinstance(sink, int):
+        sink.close()
+    if process.returncode:
+        raise SystemExit(f"exit status {process.returncode}: {arguments}")
+    return seconds, usage.ru_maxrss / 1024, usage.ru_oublock * 512 >> 20
+
+
+def report(size_mb: int = ISO_MIB, rounds: int = 3) -> list[str]:
+    """Run everything side by side, ``rounds`` times, and give the medians as lines."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        folder = Path(name)
+        iso, raw = folder / "installer.iso", folder / "image.raw"
+        make_standin_iso(iso, release="8.0", size_mb=size_mb)
+        build = [sys.executable, "-m", "esxforge", "build", str(iso), "--accept-eula", "--root-password-random"]
+        _timed([*build, "--format", "raw", "-o", str(raw)])
+        ratios: list[tuple[float, float]] = []
+        for number in range(rounds):
+            ours, peak, written = _timed([*build, "-o", str(folder / f"{number}.dd.gz")])
+            isal, _, _ = _timed([sys.executable, "-c", _ISAL, str(raw), str(folder / "isal.gz")])
+            pigz, _, _ = _timed(["pigz", "-1", "-p2", "-c", str(raw)], folder / "pigz.gz")
+            ratios.append((ours / isal, ours / pigz))
+        image = (folder / "0.dd.gz").stat().st_size
+        raw_size = raw.stat().st_size
+        middle = len(ratios) // 2
+        return [
+            f"build of {size_mb} MiB / isal level 1 alone: {sorted(r[0] for r in ratios)[middle]:.2f} (goal 1.60)",
+            f"build of {size_mb} MiB / pigz -1 -p2: {sorted(r[1] for r in ratios)[middle]:.2f} (goal 0.35)",
+            f"peak memory: {peak:.0f} MiB (goal 150); written to disk: {written} MiB for an image of {image >> 20} MiB",
+            f"raw image - ISO: {(raw_size - iso.stat().st_size) >> 20} MiB (goal 64)",
+        ]
+
+
+if __name__ == "__main__":
+    print("\n".join(report()))
