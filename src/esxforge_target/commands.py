@@ -1,6 +1,7 @@
-"""The one place on the target that starts processes."""
+"""Where the target starts processes; only the reader of disks (inventory.stamps) has a child of its own besides."""
 
 import os
+import signal
 import subprocess
 from typing import Dict, List
 
@@ -8,6 +9,7 @@ from esxforge_target.values import Value
 
 COULD_NOT_START = 127
 TIMED_OUT = 124
+_SECONDS_TO_DIE = 5.0
 
 
 class Result(Value):
@@ -42,17 +44,33 @@ class ProcessRunner(Runner):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
+                start_new_session=True,
             )
         except OSError as error:
             return Result(COULD_NOT_START, "", "{}: {}".format(arguments[0], error.strerror or error))
-        with process:
-            try:
-                out, err = process.communicate(stdin.encode("utf-8"), timeout=timeout)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, err = process.communicate()
-                return Result(TIMED_OUT, _text(out), _text(err) + "\nnot finished after {:g} seconds".format(timeout))
+        try:
+            out, err = process.communicate(stdin.encode("utf-8"), timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return Result(TIMED_OUT, "", "{}\nnot finished after {:g} seconds".format(_end(process), timeout).strip())
         return Result(process.returncode, _text(out), _text(err))
+
+
+def _end(process: "subprocess.Popen[bytes]") -> str:
+    """Kill a process with all that it started; what it said on stderr, if that can still be had.
+
+    Whatever cannot be killed (a process waiting for a dead disk) is left behind: waiting for it would hold us, too.
+    """
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    try:
+        return _text(process.communicate(timeout=_SECONDS_TO_DIE)[1])
+    except subprocess.TimeoutExpired:
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        return ""
 
 
 def _text(data: bytes) -> str:
