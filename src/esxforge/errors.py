@@ -4,12 +4,19 @@
 
     ForgeError                  root; ``message`` and ``hint`` (esxforge_target.errors)
     ├── FormatError             bytes are not what their format demands (esxforge_target.errors)
+    ├── DiskError               reading or writing a disk failed (esxforge_target.blocks)
+    ├── Refusals                what MAAS wants that ESXi cannot be; all reasons at once (esxforge_target.wanted)
     ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's, damaged, contradictory
     ├── RecipeError             what the person asked for is not possible; all problems at once
     ├── OutputError             the output cannot be written: exists, no space, no permission
     ├── ImageError              an image is not whole or not ours
+    │   └── ChangedError        it changed while it was uploaded (maas.reader)
     ├── ProcessError            a program that was started failed, or is not there
+    │   ├── QmpError            QEMU's control channel (vm.qmp)
+    │   └── MachineFailedError  a virtual machine; carries a report of the likely cause (vm.failure)
     └── MaasError               MAAS refused, or could not be reached
+        ├── TransientError      it may work when tried again (maas.failures)
+        └── RefusedError        it will not (maas.failures)
 
 Exit status: 1 for all of them; 2 is for a wrong command line.
 """
