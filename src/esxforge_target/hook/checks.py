@@ -1,0 +1,163 @@
+"""Everything that can be found wrong before the first write, told at once."""
+
+import json
+import os
+from typing import Any, Dict, List, Mapping, Tuple
+
+from esxforge_target.errors import ForgeError, FormatError
+from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
+from esxforge_target.hook import media_size
+from esxforge_target.hook.credentials import password_refusal
+from esxforge_target.hook.disks import BlockDisk, Disks, boot_disk, foreign_boot_volumes
+from esxforge_target.hook.machine import Machine
+from esxforge_target.hook.release import Release
+from esxforge_target.hook.report import Report
+from esxforge_target.hook.volume import Volume
+from esxforge_target.settings import SETTINGS_PATH, Settings
+from esxforge_target.values import Value
+from esxforge_target.wanted import Disk, Refusals, WantedHost, token_from_config, wanted_from_config
+from esxforge_target.wanted.maas import MaasToken
+
+TARGET_ZIP = "curtin/target.zip"
+
+
+class Environment(Value):
+    """What curtin hands over: its configuration, and the folder at which it mounted the image's boot volume."""
+
+    __slots__ = ("config", "target")
+
+    def __init__(self, config: "Dict[str, Any]", target: str) -> None:
+        self.config = config
+        self.target = target
+
+    def __repr__(self) -> str:
+        return "Environment(target={!r}, …)".format(self.target)  # the configuration holds MAAS's token
+
+
+class Image(Value):
+    """What the image says of itself."""
+
+    __slots__ = ("manifest", "settings", "code")
+
+    def __init__(self, manifest: Manifest, settings: Settings, code: bytes) -> None:
+        self.manifest = manifest
+        self.settings = settings
+        self.code = code
+
+
+class Situation(Value):
+    """Host, disks and token, all of them checked. ``data`` pairs MAAS's disks with this machine's."""
+
+    __slots__ = ("wanted", "token", "boot", "data")
+
+    def __init__(
+        self, wanted: WantedHost, token: MaasToken, boot: BlockDisk, data: "Tuple[Tuple[Disk, BlockDisk], ...]"
+    ) -> None:
+        self.wanted = wanted
+        self.token = token
+        self.boot = boot
+        self.data = tuple(data)
+
+
+def read_environment(variables: "Mapping[str, str]") -> Environment:
+    """curtin's variables CONFIG and TARGET_MOUNT_POINT. Raises ForgeError where they are missing or wrong."""
+    path, target = variables.get("CONFIG", ""), variables.get("TARGET_MOUNT_POINT", "")
+    if not path or not target or not os.path.isdir(target):
+        raise ForgeError(
+            "CONFIG or TARGET_MOUNT_POINT is missing, or names nothing that is there.",
+            "This script is started by curtin when MAAS deploys the image; it is of no use by hand.",
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+    except (OSError, ValueError) as error:
+        # The text of a JSON error quotes nothing of the document.
+        raise ForgeError("curtin's configuration {} cannot be read: {}.".format(path, error), "Deploy again.")
+    if not isinstance(config, dict):
+        raise ForgeError("curtin's configuration {} is no mapping.".format(path), "Deploy again.")
+    return Environment(config, target)
+
+
+def read_image(volume: Volume) -> Image:
+    """Manifest, settings and code from the boot volume. Raises ForgeError."""
+    manifest = Manifest.parse(volume.read(MANIFEST_PATH))
+    try:
+        text = volume.read(SETTINGS_PATH).decode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError("{} is damaged.".format(SETTINGS_PATH), "Deploy again.")
+    return Image(manifest, Settings.from_json(text), volume.read(TARGET_ZIP))
+
+
+def check_machine(environment: Environment, image: Image, machine: Machine, disks: Disks, report: Report) -> Situation:
+    """All that can be judged without reading the whole image. Raises Refusals with every reason at once."""
+    reasons = _firmware_reasons(machine, image.settings, report)
+    wanted, token = None, None
+    try:
+        wanted = wanted_from_config(environment.config, machine.boot_mac())
+        token = token_from_config(environment.config)
+    except Refusals as refusals:
+        reasons += refusals.reasons
+    if password_refusal(image.settings):
+        has_keys = bool(token) and machine.maas_has_keys(environment.config)
+        reasons += [reason for reason in [password_refusal(image.settings, has_keys)] if reason]
+    boot, data = None, []  # type: Any, List[Tuple[Disk, BlockDisk]]
+    if wanted is not None:
+        boot, reason = boot_disk(disks, wanted.boot_disk, environment.target)
+        reasons += [reason] if reason else _size_reasons(boot, Release.parse(image.manifest.release), report)
+        data = _data_disks(disks, wanted, boot, reasons)
+    if reasons or wanted is None or token is None or boot is None:
+        raise Refusals(reasons, "Mend what is named, then deploy again. Nothing was changed besides the image itself.")
+    for notice in wanted.notices:
+        report.warn(notice)
+    for other in foreign_boot_volumes(disks, machine, [boot.name] + [disk.name for _, disk in data]):
+        report.warn(
+            "{} has an EFI system partition too; MAAS's boot loader takes the first that it finds, which may be that "
+            "one. Wipe or remove it if this machine starts something else.".format(other.label)
+        )
+    return Situation(wanted, token, boot, tuple(data))
+
+
+def _firmware_reasons(machine: Machine, settings: Settings, report: Report) -> "List[str]":
+    reasons = []
+    if settings.kind != "installer":
+        reasons.append("image: this version deploys installer images only, not {}.".format(settings.kind))
+    if not machine.is_uefi():
+        reasons.append("firmware: this machine started in legacy BIOS mode, the image needs UEFI; set it in its setup.")
+    elif machine.secure_boot():
+        reasons.append(
+            "firmware: Secure Boot is on; disable Secure Boot: ESXi rejects the unsigned module that carries this "
+            "host's configuration."
+        )
+    elif machine.secure_boot() is None:
+        report.warn("the firmware does not say whether Secure Boot is on; if it is, ESXi's installer will not start")
+    return reasons
+
+
+def _size_reasons(boot: BlockDisk, release: Release, report: Report) -> "List[str]":
+    least = media_size.smallest_disk(release)
+    if boot.size < least:
+        return [
+            "boot disk: {} has {} bytes, ESXi {} needs at least {}; choose a larger one in MAAS.".format(
+                boot.label, boot.size, release, least
+            )
+        ]
+    if boot.size < media_size.advised_disk(release):
+        report.warn("{} is smaller than the 32 GB that VMware asks of a boot disk".format(boot.label))
+    return []
+
+
+def _data_disks(disks: Disks, wanted: WantedHost, boot: "Any", reasons: "List[str]") -> "List[Tuple[Disk, BlockDisk]]":
+    found = []  # type: List[Tuple[Disk, BlockDisk]]
+    taken = {boot.name: "the boot disk"} if boot is not None else {}
+    for disk in wanted.datastore_disks():
+        try:
+            match = disks.matching(disk)
+        except ForgeError as error:
+            reasons.append("{} {}".format(error.message, error.hint).strip())
+            continue
+        if match.name in taken:
+            reasons.append("storage {}: {} is {} already.".format(disk.id, match.label, taken[match.name]))
+            continue
+        taken[match.name] = "storage {}".format(disk.id)
+        found.append((disk, match))
+    return found

@@ -1,0 +1,69 @@
+"""Root's password for this host, and the one file that holds what nobody may read."""
+
+import json
+from typing import Optional
+
+from esxforge_target.errors import ForgeError
+from esxforge_target.formats.stored_gzip import ALIGNMENT
+from esxforge_target.passwords import PublicKey, draw_password, encrypt, hash_password
+from esxforge_target.settings import Settings
+from esxforge_target.values import Value
+from esxforge_target.wanted import MaasToken
+
+# Settings.root_password_mode
+IN_KICKSTART, HASH, RANDOM = "kickstart", "hash", "random"
+
+
+class RootPassword(Value):
+    """``line`` is the kickstart's rootpw command; ``encrypted`` the drawn password for the key's owner, or empty."""
+
+    __slots__ = ("line", "encrypted")
+
+    def __init__(self, line: str, encrypted: str = "") -> None:
+        self.line = line
+        self.encrypted = encrypted
+
+    def __repr__(self) -> str:
+        return "RootPassword(…)"
+
+
+def password_refusal(settings: Settings, has_maas_keys: bool = False) -> "Optional[str]":
+    """Why nobody could log in to the host, if so: no password that anyone could use, and no SSH key."""
+    if settings.root_password_mode == HASH and not settings.root_password_hash.startswith("$"):
+        return "root password: the image carries no usable hash; build it again with one."
+    if settings.root_password_mode == RANDOM and not (settings.password_key or settings.ssh_keys or has_maas_keys):
+        return (
+            "root password: it is drawn at random and shown to nobody, and there is no SSH key: nobody could log in. "
+            "Build the image with root_password.public_key or with ssh_keys, or add an SSH key to your user in MAAS."
+        )
+    return None
+
+
+def root_password(settings: Settings, from_kickstart: str) -> RootPassword:
+    """The password of this host, drawn anew where the recipe says so."""
+    if settings.root_password_mode == IN_KICKSTART:
+        return RootPassword(from_kickstart)
+    if settings.root_password_mode == HASH:
+        return RootPassword("rootpw --iscrypted " + settings.root_password_hash)
+    if settings.root_password_mode != RANDOM:
+        raise ForgeError("The image asks for an unknown kind of root password.", "Build the image again.")
+    drawn = draw_password()
+    encrypted = ""
+    if settings.password_key:
+        key = PublicKey(int(str(settings.password_key["n"]), 16), int(settings.password_key["e"]))
+        encrypted = encrypt(drawn, key)
+    return RootPassword("rootpw --iscrypted " + hash_password(drawn), encrypted)
+
+
+def secrets_file(token: MaasToken, password: RootPassword) -> bytes:
+    """JSON with ``maas`` (the token's parts) and ``rootpw`` (a line of the kickstart), in whole 4096-byte sectors."""
+    document = {
+        "maas": {
+            "consumer_key": token.consumer_key,
+            "token_key": token.token_key,
+            "token_secret": token.token_secret,
+        },
+        "rootpw": password.line,
+    }
+    text = json.dumps(document, sort_keys=True).encode("ascii") + b"\n"
+    return text + b" " * (-len(text) % ALIGNMENT)

@@ -1,0 +1,91 @@
+"""Disks that carry datastores: their partitions, laid out so that ESXi only has to make the file systems."""
+
+import uuid
+from typing import Callable, List, Tuple
+
+from esxforge_target.blocks import Blocks
+from esxforge_target.errors import ForgeError
+from esxforge_target.formats.gpt import VMFS, Partition, Table
+from esxforge_target.formats.gpt_disk import read_table, write_table
+from esxforge_target.wanted import Partition as WantedPartition
+
+MEBIBYTE = 1 << 20
+# Where VMFS keeps its headers: what stands here from before would bring an old datastore back.
+WIPED_AT_START = 16 * MEBIBYTE
+WIPED_AT_END = MEBIBYTE
+# MAAS knows a disk's size from commissioning and aligns otherwise; the last partition may give way by this much.
+_MAY_BE_MISSING = 64 * MEBIBYTE
+
+
+def vmfs_table(
+    label: str,
+    wanted: "Tuple[WantedPartition, ...]",
+    sector_size: int,
+    size: int,
+    new_guid: "Callable[[], uuid.UUID]",
+) -> Table:
+    """The table for a disk of ``size`` bytes: the VMFS partitions with MAAS's numbers and sizes, starts at whole MiB.
+
+    A partition without a size takes what is left; only the last may. Raises ForgeError where they do not fit.
+    """
+    table = Table.empty(new_guid(), sector_size, size // sector_size)
+    end = (table.last_usable_lba + 1) * sector_size
+    start = MEBIBYTE
+    for index, one in enumerate(wanted):
+        start = max(start, _aligned(one.offset or 0))
+        last = index == len(wanted) - 1
+        if one.size is None and not last:
+            raise ForgeError("storage {}: it has no size, and another partition follows it.".format(one.id))
+        length = end - start if one.size is None else one.size
+        missing = start + length - end
+        if last and 0 < missing <= _MAY_BE_MISSING:
+            length -= missing
+        elif missing > 0:
+            raise ForgeError(
+                "storage {}: {} bytes from byte {} do not fit on {} with {} bytes.".format(
+                    one.id, length, start, label, size
+                ),
+                "Commission the machine again, or make the partition smaller in MAAS.",
+            )
+        length -= length % sector_size
+        if length < WIPED_AT_START + WIPED_AT_END:
+            raise ForgeError("storage {}: {} bytes are too few for VMFS.".format(one.id, length))
+        first = start // sector_size
+        partition = Partition(VMFS, new_guid(), first, first + length // sector_size - 1)
+        table = table.with_partition(one.number, partition)
+        start = _aligned(start + length)
+    return table
+
+
+def write_data_disk(disk: Blocks, table: Table) -> None:
+    """Empty the places where VMFS keeps its headers, then write the table: the disk has its stamp at the very end."""
+    for number, _ in table.partitions:
+        offset, length = table.byte_range(number)
+        _zero(disk, offset, WIPED_AT_START)
+        _zero(disk, offset + length - WIPED_AT_END, WIPED_AT_END)
+    disk.flush()
+    write_table(disk, table)
+
+
+def stamped_boot_table(disk: Blocks, sector_size: int, disk_guid: uuid.UUID) -> Table:
+    """The image's own table for the boot disk's real size, under a fresh GUID."""
+    return read_table(disk, sector_size).table.grown_to(disk.size // sector_size).with_disk_guid(disk_guid)
+
+
+def _zero(disk: Blocks, offset: int, length: int) -> None:
+    for at in range(offset, offset + length, MEBIBYTE):
+        disk.write_at(at, bytes(min(MEBIBYTE, offset + length - at)))
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // MEBIBYTE) * MEBIBYTE
+
+
+def partition_lines(table: Table) -> "List[str]":
+    """What the table holds, for people."""
+    return [
+        "partition {}: VMFS, {} bytes from byte {}".format(
+            number, table.byte_range(number)[1], table.byte_range(number)[0]
+        )
+        for number, _ in table.partitions
+    ]

@@ -1,0 +1,125 @@
+"""This host's kickstart: the user's, and what MAAS and esxforge add to it. No secret is in it."""
+
+import importlib.util
+from typing import List, Optional
+
+from esxforge_target.errors import ForgeError, FormatError
+from esxforge_target.formats.kickstart import Command, Kickstart
+from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
+from esxforge_target.hook.credentials import IN_KICKSTART
+from esxforge_target.settings import Settings
+from esxforge_target.values import Value
+from esxforge_target.wanted import WantedHost, base_of, management_of, nics_of
+
+KICKSTART = "file:///esxforge/ks.cfg"
+# Written by %pre in the installer's RAM disk: the install line for the stamped disk, and the line with root's password.
+INSTALL_LINE = "/tmp/esxforge/install.cfg"  # noqa: S108  the installer's own RAM disk; nobody else is there
+ROOT_PASSWORD = "/tmp/esxforge/rootpw.cfg"  # noqa: S105, S108  a path
+LIBRARY = "/esxforge/lib"
+INSTALLER = "esxforge_target.installer"
+# (section of the kickstart, module that it runs): the one place that names the installer step's entry points.
+STEPS = (("%pre", INSTALLER + ".pre"), ("%post", INSTALLER + ".post"))
+
+
+class HostKickstart(Value):
+    """``data`` is the file; ``root_password`` the user's own rootpw line, taken out of it."""
+
+    __slots__ = ("data", "root_password", "install_options", "notices")
+
+    def __init__(self, data: bytes, root_password: str, install_options: "List[str]", notices: "List[str]") -> None:
+        self.data = data
+        self.root_password = root_password
+        self.install_options = list(install_options)
+        self.notices = list(notices)
+
+    def __repr__(self) -> str:
+        return "HostKickstart(…)"
+
+
+def require_installer_step() -> None:
+    """Raise ForgeError while esxforge has no step inside ESXi's installer: without it no host would be installed."""
+    if importlib.util.find_spec(INSTALLER) is None:
+        raise ForgeError(
+            "This version of esxforge does not yet install hosts: its step inside ESXi's installer is missing. "
+            "No disk was changed besides the image itself.",
+            "Build the image with a version that has it.",
+        )
+
+
+def host_kickstart(settings: Settings, wanted: WantedHost) -> HostKickstart:
+    """Merge the user's kickstart with ours. Raises FormatError as ``merge`` does."""
+    user = Kickstart.parse(settings.kickstart.encode("utf-8", "surrogateescape"))
+    lines = user.named("rootpw")
+    if settings.root_password_mode == IN_KICKSTART and not lines:
+        raise FormatError("kickstart: there is no root password.", "Add rootpw to it, or give one in the recipe.")
+    own = lines[-1] if settings.root_password_mode == IN_KICKSTART else None
+    options = kept_install_options(user)
+    data, notices = merge(
+        user,
+        Additions(
+            include=INSTALL_LINE,
+            accept_eula=settings.accept_eula,
+            rootpw="%include " + ROOT_PASSWORD,
+            network=network_line(wanted),
+            commands=("reboot",),
+            first=[_section(name, module) for name, module in STEPS if name == "%pre"],
+            last=[_section(name, module) for name, module in STEPS if name != "%pre"],
+        ),
+    )
+    if own is not None:
+        notices = [notice for notice in notices if ": rootpw is replaced" not in notice]
+    return HostKickstart(data, _without_comment(own) if own else "", options, notices)
+
+
+def _without_comment(command: Command) -> str:
+    return " ".join([command.name] + list(command.words))
+
+
+def _section(name: str, module: str) -> str:
+    return "{} --interpreter=busybox\nPYTHONPATH={} PYTHONDONTWRITEBYTECODE=1 python -m {} || exit 1\n".format(
+        name, LIBRARY, module
+    )
+
+
+def network_line(wanted: WantedHost) -> str:
+    """The ``network`` command for the interface that reaches MAAS: one NIC, by its MAC.
+
+    Of a bond the NIC that booted is taken, else the one that carries the traffic. A host whose way to MAAS is IPv6 gets
+    DHCP here, as the installer sets up IPv4 only; the agent makes what MAAS wants.
+    """
+    management = management_of(wanted)
+    if management is None:
+        raise ForgeError("network: no interface has an address.", "Give the machine one in MAAS.")
+    nics = nics_of(wanted, management.interface)
+    nic = next((one for one in nics if one.mac.lower() == wanted.boot_mac), nics[0])
+    mac = nic.mac or base_of(wanted, management.interface).mac
+    words = ["network", "--device=" + mac.lower()]
+    address = management.address
+    if address.kind == "static" and address.version == 4:
+        words += ["--bootproto=static", "--ip=" + address.address, "--netmask=" + _netmask(address.prefix_length)]
+        gateway = _gateway(wanted)
+        words += ["--gateway=" + gateway] if gateway else []
+        servers = [server for server in wanted.name_servers if ":" not in server][:2]
+        words += ["--nameserver=" + ",".join(servers)] if servers else []
+    else:
+        words.append("--bootproto=dhcp")
+    if management.interface.vlan_id:
+        words.append("--vlanid={}".format(management.interface.vlan_id))
+    return " ".join(words + ["--addvmportgroup=0"])
+
+
+def _gateway(wanted: WantedHost) -> "Optional[str]":
+    management = management_of(wanted)
+    if management is None:
+        return None
+    if management.address.gateway:
+        return management.address.gateway
+    for other in management.interface.addresses:
+        if other.gateway and management.address.reaches(other.gateway):
+            return other.gateway
+    return None
+
+
+def _netmask(prefix: int) -> str:
+    mask = (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF
+    return ".".join(str((mask >> shift) & 255) for shift in (24, 16, 8, 0))

@@ -1,0 +1,113 @@
+"""The machine that the hook runs on: firmware, kernel command line, names, disks as devices. The seam for tests."""
+
+import os
+import re
+import socket
+import struct
+from typing import Any, Dict, List, Optional
+
+from esxforge_target.blocks import Blocks, FileBlocks
+from esxforge_target.hook.direct import DirectBlocks
+from esxforge_target.hook.volume import MountedVolume, Volume
+from esxforge_target.metadata import MetadataClient, MetadataError, Patience, Token, parse_endpoint
+
+# EFI_GLOBAL_VARIABLE, UEFI specification 2.10, 3.3. A file of efivarfs holds 4 bytes of attributes, then the value.
+_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+_ATTRIBUTES = 4
+
+
+class Machine:
+    """``root`` is the folder in which sys, proc, run and dev lie."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+
+    def path(self, path: str) -> str:
+        """The place of ``/path``."""
+        return os.path.join(self.root, path.lstrip("/"))
+
+    def text(self, path: str) -> str:
+        """A small file's text without blanks around it; empty where it is not there or cannot be read."""
+        return self.data(path).decode("utf-8", "replace").strip()
+
+    def data(self, path: str) -> bytes:
+        """A small file's bytes; none where it is not there or cannot be read."""
+        try:
+            with open(self.path(path), "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
+
+    # -- firmware -----------------------------------------------------------------------------------------------
+
+    def is_uefi(self) -> bool:
+        """Whether the machine started by UEFI."""
+        return os.path.isdir(self.path("sys/firmware/efi"))
+
+    def efi_variable(self, name: str) -> "Optional[bytes]":
+        """The value of a global variable of the firmware, or None."""
+        data = self.data("sys/firmware/efi/efivars/{}-{}".format(name, _GLOBAL))
+        return data[_ATTRIBUTES:] if len(data) > _ATTRIBUTES else None
+
+    def secure_boot(self) -> "Optional[bool]":
+        """Whether Secure Boot is on; None where the firmware does not say."""
+        value = self.efi_variable("SecureBoot")
+        return None if value is None else value[0] == 1
+
+    def boot_order(self) -> "List[str]":
+        """The firmware's BootOrder as it is now, such as 0003; empty where there is none."""
+        value = self.efi_variable("BootOrder") or b""
+        return ["{:04X}".format(number) for (number,) in struct.iter_unpack("<H", value[: len(value) // 2 * 2])]
+
+    # -- network ------------------------------------------------------------------------------------------------
+
+    def boot_mac(self) -> str:
+        """The MAC of the NIC that booted from MAAS (``BOOTIF=01-aa-bb-…``), or empty."""
+        found = re.search(
+            r"(?:\A|\s)BOOTIF=(?:01-)?([0-9A-Fa-f]{2}(?:[-:][0-9A-Fa-f]{2}){5})(?=\s|\Z)", self._cmdline()
+        )
+        return found.group(1).lower().replace("-", ":") if found else ""
+
+    def _cmdline(self) -> str:
+        return self.text("proc/cmdline")
+
+    def resolve(self, host: str) -> "List[str]":
+        """The addresses of a name, each once; none where it cannot be resolved."""
+        try:
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return []
+        found = []  # type: List[str]
+        for answer in answers:
+            address = str(answer[4][0])
+            if address not in found and "%" not in address:
+                found.append(address)
+        return found
+
+    def maas_has_keys(self, config: "Dict[str, Any]") -> bool:
+        """Whether MAAS has an SSH key for this machine's owner; not where it cannot be asked."""
+        maas = config["reporting"]["maas"]
+        try:
+            client = MetadataClient(parse_endpoint(maas["endpoint"]), Token.from_config(maas), Patience(total=60.0))
+            return bool(client.public_keys().keys)
+        except MetadataError:
+            return False
+
+    # -- disks --------------------------------------------------------------------------------------------------
+
+    def device(self, name: str) -> str:
+        """The device of a disk by its name in /sys, where a ! stands for a slash."""
+        return self.path("dev/" + name.replace("!", "/"))
+
+    def open_disk(self, name: str, writable: bool = False) -> Blocks:
+        """A whole disk past the page cache. ``close_disk`` ends it."""
+        return DirectBlocks(self.device(name), writable)
+
+    def close_disk(self, disk: Blocks) -> None:
+        """Close what ``open_disk`` opened."""
+        if isinstance(disk, FileBlocks):
+            disk.close()
+
+    def open_volume(self, folder: str, disk: Blocks) -> Volume:
+        """The boot volume, mounted at ``folder``."""
+        return MountedVolume(folder)

@@ -1,0 +1,177 @@
+"""The hook's entry: curtin starts it once the image is on the disk. Exit status 0 only if this host is prepared."""
+
+import os
+import sys
+import traceback
+import uuid
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from esxforge_target.blocks import Blocks
+from esxforge_target.errors import ForgeError
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.gpt import Table
+from esxforge_target.formats.gpt_disk import write_table
+from esxforge_target.hook import media_size
+from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
+from esxforge_target.hook.credentials import root_password, secrets_file
+from esxforge_target.hook.data_disks import partition_lines, stamped_boot_table, vmfs_table, write_data_disk
+from esxforge_target.hook.disks import BlockDisk, Disks
+from esxforge_target.hook.host_module import host_module, library
+from esxforge_target.hook.image_check import check_image
+from esxforge_target.hook.kickstart import KICKSTART, host_kickstart, require_installer_step
+from esxforge_target.hook.machine import Machine
+from esxforge_target.hook.personalise import (
+    BOOT_CFG,
+    HOST_MODULE,
+    UEFI_BOOT_CFG,
+    Edits,
+    boot_cfg_edit,
+    personalise,
+    slot_of,
+)
+from esxforge_target.hook.release import Release
+from esxforge_target.hook.report import Report
+from esxforge_target.wanted import WantedHost, to_json
+
+
+class Prepared:
+    """All that will be written, made and checked: tables of data disks, the boot disk's table, the edits in place."""
+
+    def __init__(self, data: "List[Tuple[BlockDisk, Table]]", boot_table: Table, edits: Edits) -> None:
+        self.data = data
+        self.boot_table = boot_table
+        self.edits = edits
+
+
+def main(
+    machine: "Optional[Machine]" = None,
+    variables: "Optional[Mapping[str, str]]" = None,
+    report: "Optional[Report]" = None,
+    require_installer: "Callable[[], None]" = require_installer_step,
+) -> int:
+    """Prepare this host, or say why not. 0 or 1, as curtin takes it."""
+    report = report or Report(sys.stdout)
+    try:
+        run(machine or Machine(), os.environ if variables is None else variables, report, require_installer)
+    except ForgeError as error:
+        report.fail(error)
+        return 1
+    except Exception as error:
+        place = traceback.extract_tb(sys.exc_info()[2])[-1]
+        where = "{}:{}".format(os.path.basename(place[0]), place[1])
+        report.fail(ForgeError("{} at {}.".format(type(error).__name__, where), "Report this as a defect of esxforge."))
+        return 1
+    report.say("this host is prepared: it starts its installation at the next boot")
+    return 0
+
+
+def run(
+    machine: Machine, variables: "Mapping[str, str]", report: Report, require_installer: "Callable[[], None]"
+) -> None:
+    """Check everything, then change everything. Raises ForgeError; before the first write if it can be known there."""
+    environment = read_environment(variables)
+    disks = Disks(machine)
+    mounted = disks.of_mount(environment.target)
+    report.say("the image is on {}".format(mounted.label))
+    disk = machine.open_disk(mounted.name)
+    try:
+        image = read_image(machine.open_volume(environment.target, disk))
+        situation = check_machine(environment, image, machine, disks, report)
+        for line in check_image(disk, image.manifest, situation.boot.sector_size):
+            report.say(line)
+        prepared = prepare(disk, image, situation, machine, report)
+    finally:
+        machine.close_disk(disk)
+    require_installer()
+    apply(machine, environment.target, situation.boot, prepared, report)
+
+
+def prepare(disk: Blocks, image: Image, situation: Situation, machine: Machine, report: Report) -> Prepared:
+    """Make all that will be written. Writes nothing; raises ForgeError for what does not fit."""
+    settings, manifest, wanted = image.settings, image.manifest, situation.wanted
+    cfg = slot_of(manifest, UEFI_BOOT_CFG)
+    release = Release.parse(manifest.release, BootCfg.parse(disk.read_at(cfg.offset, cfg.length)).build)
+    size = media_size.choose(settings.system_media_size, release, situation.boot.size, _boot_datastore_size(wanted))
+    report.say("ESXi keeps “{}” of the boot disk: {}".format(size.name, size.reason))
+    data = [
+        (found, vmfs_table(found.label, wanted.vmfs_partitions(one.id), found.sector_size, found.size, uuid.uuid4))
+        for one, found in situation.data
+    ]
+    boot_table = stamped_boot_table(disk, manifest.sector_size, uuid.uuid4())
+    stamps = [(one.id, str(table.disk_guid)) for (one, _), (_, table) in zip(situation.data, data)]
+    stamps.append((wanted.boot_disk.id, str(boot_table.disk_guid)))
+    wanted = _with_addresses(wanted.with_stamps(stamps), machine, report)
+    module = _module(image, wanted, situation, dict(stamps), machine, report)
+    words = ["ks=" + KICKSTART] + size.options
+    edits = [boot_cfg_edit(disk, slot_of(manifest, path), words) for path in (BOOT_CFG, UEFI_BOOT_CFG)]
+    return Prepared(data, boot_table, Edits((slot_of(manifest, HOST_MODULE), module), edits))
+
+
+def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
+    image: Image,
+    wanted: WantedHost,
+    situation: Situation,
+    stamps: "Dict[str, str]",
+    machine: Machine,
+    report: Report,
+) -> bytes:
+    settings = image.settings
+    kickstart = host_kickstart(settings, wanted)
+    for notice in kickstart.notices:
+        report.warn(notice)
+    password = root_password(settings, kickstart.root_password)
+    if password.encrypted:
+        report.say("root's password, encrypted to the key in the recipe: {}".format(password.encrypted))
+    host = {
+        "version": 1,
+        "release": image.manifest.release,
+        "stamps": stamps,
+        "boot_disk": wanted.boot_disk.id,
+        "boot_mac": wanted.boot_mac,
+        "endpoint": wanted.maas.endpoint,
+        "addresses": list(wanted.maas.addresses),
+        "boot_order": machine.boot_order(),
+        "keep_boot_order": settings.keep_boot_order,
+        "install_options": kickstart.install_options,
+        "ssh_keys": list(settings.ssh_keys),
+        "vcenter": settings.vcenter,
+        "encrypted_password": password.encrypted,
+    }  # type: Dict[str, Any]
+    files = {"ks.cfg": kickstart.data, "wanted.json": to_json(wanted).encode("ascii")}
+    secrets = secrets_file(situation.token, password)
+    return host_module(slot_of(image.manifest, HOST_MODULE), host, files, secrets, library(image.code))
+
+
+def _boot_datastore_size(wanted: WantedHost) -> "Optional[int]":
+    datastore = wanted.boot_datastore()
+    return None if datastore is None else wanted.partition(datastore.partitions[0]).size
+
+
+def _with_addresses(wanted: WantedHost, machine: Machine, report: Report) -> WantedHost:
+    if wanted.maas.addresses:
+        return wanted
+    addresses = machine.resolve(wanted.maas.host)
+    if not addresses:
+        report.warn("{} cannot be resolved here; the host will have to".format(wanted.maas.host))
+    return wanted.replace(maas=wanted.maas.replace(addresses=tuple(addresses)))
+
+
+def apply(machine: Machine, target: str, boot: BlockDisk, prepared: Prepared, report: Report) -> None:
+    """Write everything: data disks, the boot disk's table, then the edits in place, ``ks=`` last of all."""
+    for found, table in prepared.data:
+        disk = machine.open_disk(found.name, writable=True)
+        try:
+            write_data_disk(disk, table)
+        finally:
+            machine.close_disk(disk)
+        for line in ["stamped {}".format(table.disk_guid)] + partition_lines(table):
+            report.say("{}: {}".format(found.label, line))
+    disk = machine.open_disk(boot.name, writable=True)
+    try:
+        # Linux is not asked to read the table again: the partition is mounted, and stays where it is.
+        write_table(disk, prepared.boot_table)
+        report.say("{}: stamped {}".format(boot.label, prepared.boot_table.disk_guid))
+        for line in personalise(disk, machine.open_volume(target, disk), prepared.edits):
+            report.say(line)
+    finally:
+        machine.close_disk(disk)

@@ -1,0 +1,98 @@
+"""Writing this host's part into the image, in place: no length and no entry of a folder changes.
+
+The order, each with a flush: the module; then the hook and curtin's credentials go; then ``ks=`` goes into the root's
+boot.cfg and, last, into the one that UEFI reads. So a disk at which the power went is either complete, or starts the
+interactive installer, which does nothing by itself.
+
+The bytes go to their places on the whole disk, past the page cache (see ``direct``), not through the mounted file
+system: it could give a file other clusters, and it writes when it likes. curtin's mount stays correct, as the sectors
+of these files are written by nobody else, and folders and FATs are left alone.
+"""
+
+from typing import List, Tuple
+
+from esxforge_target.blocks import Blocks, DiskError
+from esxforge_target.errors import FormatError
+from esxforge_target.formats.boot_cfg import SECTOR_SIZE, BootCfg
+from esxforge_target.formats.manifest import FileRecord, Manifest
+from esxforge_target.hook.volume import Volume
+
+HOST_MODULE = "ESXFORGE.TGZ"
+BOOT_CFG = "BOOT.CFG"
+UEFI_BOOT_CFG = "EFI/BOOT/BOOT.CFG"
+# curtin's configuration, with MAAS's token; and the hook itself, whose settings may hold a password's hash. The folder
+# is given last file by last file; what is needed of it is in memory by then.
+LEFTOVERS = ("root/curtin-install-cfg.yaml", "curtin")
+
+
+class Edits:
+    """What will be written: made, and so found possible, before the first write."""
+
+    def __init__(self, module: "Tuple[FileRecord, bytes]", boot_cfgs: "List[Tuple[FileRecord, bytes, bytes]]") -> None:
+        self.module = module
+        self.boot_cfgs = boot_cfgs
+
+
+def slot_of(manifest: Manifest, path: str) -> FileRecord:
+    """The record of a file that is rewritten. Raises FormatError where the image has none."""
+    record = manifest.file(path)
+    if record is None or not record.at_deploy:
+        raise FormatError("The image has no {} to be written to.".format(path), "Build the image again.")
+    return record
+
+
+def boot_cfg_edit(disk: Blocks, record: FileRecord, words: "List[str]") -> "Tuple[FileRecord, bytes, bytes]":
+    """(record, boot.cfg now, boot.cfg with further kernel options). Raises FormatError where they do not fit."""
+    now = disk.read_at(record.offset, record.length)
+    cfg = BootCfg.parse(now)
+    if any(word.lower().startswith("ks=") for word in cfg.kernelopt):
+        raise FormatError(
+            "{} already starts an installation: this image was prepared before.".format(record.path),
+            "Deploy the machine again, so that the image is written anew.",
+        )
+    return record, now, cfg.fill_reserved_kernelopt(cfg.kernelopt + words)
+
+
+def personalise(disk: Blocks, volume: Volume, edits: Edits) -> "List[str]":
+    """Write it all, in the order above. Lines on what was done. Raises DiskError when the disk fails."""
+    record, data = edits.module
+    _write_module(disk, record, data)
+    _verify(disk, record, data)
+    lines = ["{}: this host's module, {} bytes, written and read back".format(record.path, record.length)]
+    for path in LEFTOVERS:
+        gone = volume.destroy_tree(path)
+        lines += ["{}: overwritten and removed".format(one) for one in gone]
+    for record, before, after in edits.boot_cfgs:
+        for at in _changed_sectors(before, after):
+            disk.write_at(record.offset + at, after[at : at + SECTOR_SIZE])
+            disk.flush()
+        _verify(disk, record, after)
+        lines.append("{}: starts this host's installation".format(record.path))
+    return lines
+
+
+def _write_module(disk: Blocks, record: FileRecord, data: bytes) -> None:
+    """Replace a module whole, its first sector last.
+
+    In between that sector is zeros: no gzip, so the loader takes the file as it is, and for a tar it is the end mark.
+    The installer then starts without the module. A part of a gzip file would stop the loader instead.
+    """
+    size = disk.sector_size
+    disk.write_at(record.offset, bytes(size))
+    disk.flush()
+    disk.write_at(record.offset + size, data[size:])
+    disk.flush()
+    disk.write_at(record.offset, data[:size])
+    disk.flush()
+
+
+def _changed_sectors(before: bytes, after: bytes) -> "List[int]":
+    starts = range(0, len(after), SECTOR_SIZE)
+    return [at for at in starts if before[at : at + SECTOR_SIZE] != after[at : at + SECTOR_SIZE]]
+
+
+def _verify(disk: Blocks, record: FileRecord, data: bytes) -> None:
+    if disk.read_at(record.offset, len(data)) != data:
+        raise DiskError(
+            "{} reads back otherwise than it was written.".format(record.path), "The boot disk is failing: replace it."
+        )

@@ -1,0 +1,37 @@
+"""What the hook says: lines that end up in MAAS's log of the installation."""
+
+import sys
+import textwrap
+from typing import TextIO
+
+from esxforge_target.errors import ForgeError
+from esxforge_target.wanted import Refusals
+
+_PREFIX = "esxforge: "
+
+
+class Report:
+    """Writes lines to ``stream``, each at once, as curtin copies them while the hook runs."""
+
+    def __init__(self, stream: "TextIO" = sys.stdout) -> None:
+        self._stream = stream
+
+    def say(self, line: str) -> None:
+        """What was found or done."""
+        # curtin's locale may be plain ASCII.
+        text = (_PREFIX + line).encode("ascii", "backslashreplace").decode("ascii")
+        print(text, file=self._stream, flush=True)
+
+    def warn(self, line: str) -> None:
+        """What a person should know, and what stops nothing."""
+        self.say("note: " + line)
+
+    def fail(self, error: ForgeError) -> None:
+        """Why the host is not prepared, and what to do."""
+        self.say("this host was NOT prepared:")
+        reasons = error.reasons if isinstance(error, Refusals) else [error.message]
+        for reason in reasons:
+            for line in textwrap.wrap(reason, 110, break_long_words=False, break_on_hyphens=False):
+                self.say("  " + line)
+        if error.hint:
+            self.say("what to do: " + error.hint)

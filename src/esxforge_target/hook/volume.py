@@ -1,0 +1,124 @@
+"""The boot volume that the hook runs from, as files: read, and removed so that nothing of them stays on the disk."""
+
+import os
+from typing import List
+
+from esxforge_target.blocks import DiskError
+from esxforge_target.formats.fat_editor import FatEditor
+
+_WIPE_BYTES = 1 << 20
+
+
+class Volume:
+    """Files of the boot volume. Paths are relative, with "/" between their parts. Raises ForgeError."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder."""
+        raise NotImplementedError
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        raise NotImplementedError
+
+    def list(self, folder: str) -> "List[str]":
+        """The names in a folder, sorted."""
+        raise NotImplementedError
+
+    def is_folder(self, path: str) -> bool:
+        """Whether there is a folder."""
+        raise NotImplementedError
+
+    def destroy(self, path: str) -> None:
+        """Overwrite a file on the disk, then remove it; or remove an empty folder."""
+        raise NotImplementedError
+
+    def destroy_tree(self, path: str) -> "List[str]":
+        """Destroy a file, or a folder and all that is in it. The files that went; none where nothing was there."""
+        gone = []  # type: List[str]
+        if not self.exists(path):
+            return gone
+        if self.is_folder(path):
+            for name in self.list(path):
+                gone.extend(self.destroy_tree("{}/{}".format(path, name)))
+        else:
+            gone.append(path)
+        self.destroy(path)
+        return gone
+
+
+class MountedVolume(Volume):
+    """The volume as curtin mounted it. vfat overwrites a file where it stands, so zeros reach its own clusters."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def _place(self, path: str) -> str:
+        return os.path.join(self._folder, path)
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self._place(path))
+
+    def is_folder(self, path: str) -> bool:
+        return os.path.isdir(self._place(path))
+
+    def read(self, path: str) -> bytes:
+        try:
+            with open(self._place(path), "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise DiskError(
+                "{} on the deployed image cannot be read: {}.".format(path, error.strerror),
+                "The image is damaged or of another kind: upload it again.",
+            )
+
+    def list(self, folder: str) -> "List[str]":
+        return sorted(os.listdir(self._place(folder)))
+
+    def destroy(self, path: str) -> None:
+        place = self._place(path)
+        try:
+            if self.is_folder(path):
+                os.rmdir(place)
+            else:
+                self._overwrite(place)
+                os.remove(place)
+            self._sync(os.path.dirname(place))
+        except OSError as error:
+            raise DiskError("{} cannot be removed from the boot volume: {}.".format(path, error.strerror))
+
+    def _overwrite(self, place: str) -> None:
+        left = os.path.getsize(place)
+        with open(place, "r+b", buffering=0) as file:
+            while left > 0:
+                left -= file.write(bytes(min(left, _WIPE_BYTES))) or 0
+            os.fsync(file.fileno())
+
+    def _sync(self, folder: str) -> None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class FatBlocksVolume(Volume):
+    """The volume by its sectors, where nobody has it mounted."""
+
+    def __init__(self, editor: FatEditor) -> None:
+        self._editor = editor
+
+    def exists(self, path: str) -> bool:
+        return self._editor.find(path) is not None
+
+    def is_folder(self, path: str) -> bool:
+        entry = self._editor.find(path)
+        return entry is not None and entry.is_directory
+
+    def read(self, path: str) -> bytes:
+        return self._editor.read_file(path)
+
+    def list(self, folder: str) -> "List[str]":
+        return sorted(entry.name for entry in self._editor.list_folder(folder))
+
+    def destroy(self, path: str) -> None:
+        self._editor.remove(path, wipe=True)
