@@ -12,6 +12,7 @@ import typer
 from esxforge import events
 from esxforge.cli import maas_options as options
 from esxforge.cli.render import listener, print_json
+from esxforge.errors import ImageError
 
 if TYPE_CHECKING:
     from esxforge.maas.connection import Connection
@@ -26,6 +27,8 @@ def verified_image(
     from esxforge.maas.upload import UploadImage
 
     image = verify_image(path, listener)
+    if not image.compressed:
+        raise ImageError(f"{path} is a raw disk; MAAS takes it as .dd.gz only.", "Build it without --format raw.")
     return UploadImage(
         path=path,
         size=image.size,

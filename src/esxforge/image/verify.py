@@ -13,7 +13,7 @@ from pathlib import Path
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import Listener, Notice, StepFinished, StepStarted
 from esxforge.formats.fat import FatVolume
-from esxforge.formats.gpt import Table, sector_size_of
+from esxforge.formats.gpt import Table, sector_size_of, stamps_in
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.stream import FileHashes, WatchedFile
 from esxforge_target.blocks import Blocks, DiskError, Window
@@ -150,6 +150,8 @@ class _Seen:
     def _open_volume(self) -> None:
         """Find the files by the FAT, then hash what has passed already."""
         disk = _Ends(self._head, b"", 1 << 62)
+        if not stamps_in(bytes(self._head[:8192])):
+            raise ImageError(f"{self._path}: there is no partition table (GPT) at its start.", _NOT_OURS)
         try:
             offset, length = read_table(disk, sector_size_of(disk)).table.byte_range(1)
             window = Window(disk, offset, length)

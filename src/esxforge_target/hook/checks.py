@@ -80,7 +80,13 @@ def read_environment(variables: "Mapping[str, str]") -> Environment:
 
 def read_image(volume: Volume) -> Image:
     """Manifest, settings and code from the boot volume. Raises ForgeError."""
-    manifest = Manifest.parse(volume.read(MANIFEST_PATH))
+    try:
+        manifest = Manifest.parse(volume.read(MANIFEST_PATH))
+    except FormatError as error:
+        raise FormatError(
+            "The image on the boot disk is damaged, or was cut short on its way: {}".format(error.message),
+            error.hint or "Deploy again; if it happens again, check the image with: esxforge verify.",
+        )
     try:
         text = volume.read(SETTINGS_PATH).decode("utf-8")
     except UnicodeDecodeError:
@@ -94,9 +100,12 @@ def check_machine(environment: Environment, image: Image, machine: Machine, disk
     wanted, token = None, None
     try:
         wanted = wanted_from_config(environment.config, machine.boot_mac())
-        token = token_from_config(environment.config)
     except Refusals as refusals:
         reasons += refusals.reasons
+    try:
+        token = token_from_config(environment.config)
+    except Refusals as refusals:
+        reasons += [reason for reason in refusals.reasons if reason not in reasons]
     if password_refusal(image.settings):
         has_keys = bool(token) and machine.maas_has_keys(environment.config)
         reasons += [reason for reason in [password_refusal(image.settings, has_keys)] if reason]

@@ -63,7 +63,11 @@ def verified(monkeypatch: pytest.MonkeyPatch, image: UploadImage) -> None:
         if not path.is_file():
             raise ImageError(f"The image {path} cannot be read: No such file or directory.")
         return SimpleNamespace(
-            sha256=image.sha256, size=path.stat().st_size, maas_name="esxi/8.0.3", maas_title="VMware ESXi 8.0U3e"
+            sha256=image.sha256,
+            size=path.stat().st_size,
+            compressed=True,
+            maas_name="esxi/8.0.3",
+            maas_title="VMware ESXi 8.0U3e",
         )
 
     module = ModuleType("esxforge.image.verify")

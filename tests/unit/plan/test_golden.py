@@ -1,6 +1,6 @@
 """The plans of MAAS's own configurations, whole: what a reader of ESXi's documentation would sign.
 
-ESXFORGE_REGENERATE=1 writes the files in tests/data/plan anew; read their difference before committing it.
+ESXFORGE_RENEW_GOLDEN=1 writes the files in tests/data/plan anew; read their difference before committing it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SAMPLES = sorted((DATA / "curtin").glob("*.yaml"))
 
 
 def compare(path: Path, text: str) -> None:
-    if os.environ.get("ESXFORGE_REGENERATE") == "1":
+    if os.environ.get("ESXFORGE_RENEW_GOLDEN") == "1":
         path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), "ESXFORGE_REGENERATE=1 pytest tests/unit/plan renews the files"
+    assert text == path.read_text(encoding="utf-8"), "ESXFORGE_RENEW_GOLDEN=1 pytest tests/unit/plan renews the files"
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

@@ -1,0 +1,184 @@
+"""Each reason not to deploy, with its sentence; and that nothing was written then."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esxforge_target.blocks import FileBlocks
+from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
+from target.hook.bench import Bench, FileMachine
+from target.hook.conftest import Deployed
+
+Change = Callable[[Bench, dict[str, Any]], None]
+
+
+def disk_entry(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """A disk in a configuration."""
+    found: dict[str, Any] = next(entry for entry in config["storage"]["config"] if entry["id"] == name)
+    return found
+
+
+def secure_boot(bench: Bench, config: dict[str, Any]) -> None:
+    bench.variable("SecureBoot", b"\1")
+
+
+def legacy(bench: Bench, config: dict[str, Any]) -> None:
+    shutil.rmtree(bench.root / "sys/firmware")
+
+
+def bridge(bench: Bench, config: dict[str, Any]) -> None:
+    config["network"]["config"].append(
+        {"id": "br0", "name": "br0", "type": "bridge", "bridge_interfaces": ["eno1"], "subnets": [{"type": "manual"}]}
+    )
+
+
+def other_serial(bench: Bench, config: dict[str, Any]) -> None:
+    disk_entry(config, "sda")["serial"] = "64cd98f0a1b2c3"  # curtin would take it: it is a part of the real one
+
+
+def meant_the_other(bench: Bench, config: dict[str, Any]) -> None:
+    bench.disk("sdx", 10**12, "64cd98f0a1b2c3")
+    disk_entry(config, "sda")["serial"] = "64cd98f0a1b2c3"
+
+
+def twins(bench: Bench, config: dict[str, Any]) -> None:
+    bench.disk("sdx", 10**12, "64cd98f0a1b2c300")
+
+
+def too_small(bench: Bench, config: dict[str, Any]) -> None:
+    (bench.root / "sys/block/sda/size").write_text(str(7 * 10**9 // 512))
+
+
+def too_large_a_datastore(bench: Bench, config: dict[str, Any]) -> None:
+    disk_entry(config, "sda-part8")["size"] = "120000000000B"
+
+
+def no_token(bench: Bench, config: dict[str, Any]) -> None:
+    del config["reporting"]["maas"]["token_secret"]
+
+
+def damaged(bench: Bench, config: dict[str, Any]) -> None:
+    with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
+        volume = FileMachine(bench).open_volume("", disk)
+        manifest = Manifest.parse(volume.read(MANIFEST_PATH))
+        record = max((one for one in manifest.files if not one.at_deploy), key=lambda one: one.length)
+        byte = disk.read_at(record.offset + record.length - 1, 1)
+        disk.write_at(record.offset + record.length - 1, bytes([byte[0] ^ 1]))
+
+
+def cut_short(bench: Bench, config: dict[str, Any]) -> None:
+    with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
+        offset, _ = read_table(disk).table.byte_range(1)
+        volume = FileMachine(bench).open_volume("", disk)
+        record = Manifest.parse(volume.read(MANIFEST_PATH)).files[-1]
+        for at in range(record.offset, record.offset + (64 << 10), 512):
+            disk.write_at(at, bytes(512))
+        assert record.offset > offset
+
+
+def no_mount(bench: Bench, config: dict[str, Any]) -> None:
+    (bench.root / "proc/self/mountinfo").write_text("")
+
+
+REFUSALS: list[tuple[Change, str]] = [
+    (secure_boot, "disable Secure Boot: ESXi rejects the unsigned module"),
+    (legacy, "legacy BIOS mode, the image needs UEFI"),
+    (bridge, "br0"),
+    (other_serial, "no disk of this machine has the serial “64cd98f0a1b2c3”. It has: sda (140 GB, serial"),
+    (meant_the_other, "MAAS means sdx (1000 GB, serial 64cd98f0a1b2c3), but curtin wrote the image to sda"),
+    (twins, "2 disks have the serial “64cd98f0a1b2c300”"),
+    (too_small, "7000000000 bytes"),
+    (too_large_a_datastore, "MAAS asks for a datastore of 120000000000"),
+    (no_token, "token_secret"),
+    (damaged, "is not as built: the image was cut short or damaged on its way"),
+    (cut_short, "damaged"),
+    (no_mount, "Nothing is mounted at"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), REFUSALS, ids=[change.__name__ for change, _ in REFUSALS])
+def test_each_refusal_has_its_sentence_and_writes_nothing(change: Change, sentence: str, deployed: Deployed) -> None:
+    bench, config = deployed()
+    change(bench, config)
+    assert bench.run(config) == 1
+    said = bench.said.encode("ascii").decode("unicode_escape")
+    assert sentence in said, said
+    assert "what to do:" in said
+    assert bench.writes == []
+    assert not any(writable for _, writable in bench.opened)
+    assert config["reporting"]["maas"].get("token_secret", "absent") not in said
+
+
+def test_all_reasons_are_told_at_once(deployed: Deployed) -> None:
+    bench, config = deployed()
+    for change in (secure_boot, bridge, no_token):
+        change(bench, config)
+    assert bench.run(config) == 1
+    for sentence in ("Secure Boot", "br0", "token_secret"):
+        assert sentence in bench.said
+
+
+def test_an_image_for_sectors_of_512_bytes_is_refused_on_a_disk_with_4096(deployed: Deployed) -> None:
+    bench, config = deployed()
+    (bench.root / "sys/block/sda/queue/logical_block_size").write_text("4096\n")
+    assert bench.run(config) == 1
+    assert "Build it with --sector-size 4096" in bench.said
+    assert bench.writes == []
+
+
+def test_a_random_password_without_any_key_is_refused_unless_maas_has_one(deployed: Deployed) -> None:
+    bench, config = deployed(root_password={"random": True})
+    assert bench.run(config) == 1
+    assert "nobody could log in" in bench.said
+    assert bench.writes == []
+    bench.maas_has_keys = True
+    assert bench.run(config) == 0, bench.output
+
+
+def test_without_serials_the_path_decides_and_a_wrong_one_is_refused(deployed: Deployed) -> None:
+    bench, config = deployed()
+    entry = disk_entry(config, "sda")
+    del entry["serial"], entry["model"]
+    bench.disk("sdb", 10**12)
+    entry["path"] = "/dev/sdb"
+    assert bench.run(config) == 1
+    assert "MAAS means sdb" in bench.said
+    by_id = bench.root / "dev/disk/by-id/ata-0"
+    by_id.parent.mkdir(parents=True)
+    by_id.symlink_to("../../sda")
+    entry["path"] = "/dev/disk/by-id/ata-0"
+    assert bench.run(config) == 0, bench.output
+
+
+def test_another_disk_with_an_efi_system_partition_is_named(deployed: Deployed, image_of: Callable[..., Path]) -> None:
+    bench, config = deployed()
+    bench.disk("sdz", 10**12, "OTHER", image_of())
+    assert bench.run(config) == 0, bench.output
+    assert "sdz (1000 GB, serial OTHER) has an EFI system partition too" in bench.said
+    assert ("sdz", True) not in bench.opened
+
+
+def test_by_hand_the_hook_says_that_it_is_for_curtin(capsys: pytest.CaptureFixture[str]) -> None:
+    from esxforge_target.hook.main import main
+
+    assert main(variables={}) == 1
+    assert "started by curtin" in capsys.readouterr().out
+
+
+def test_an_odd_error_names_its_place_and_no_value(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, config = deployed()
+
+    def broken(self: FileMachine, host: str) -> list[str]:
+        raise KeyError(config["reporting"]["maas"]["token_secret"])
+
+    config["reporting"]["maas"]["endpoint"] = "http://maas.example:5248/MAAS/metadata/status/nqfwhy"
+    monkeypatch.setattr(FileMachine, "resolve", broken)
+    assert bench.run(config) == 1
+    assert "KeyError at" in bench.said
+    assert config["reporting"]["maas"]["token_secret"] not in bench.output
