@@ -1,0 +1,60 @@
+"""The script that starts the agent, run by the shell that ESXi has."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from esxforge_target import agent_start
+
+SHELLS = ("busybox sh", "dash", "bash")
+
+
+def run(shell: str, tmp_path: Path, *programs: str) -> str:
+    """Run the script with ``programs`` in PATH besides a shell; what the started one said of itself."""
+    words = shell.split()
+    found = shutil.which(words[0])
+    if found is None:
+        pytest.skip(f"no {words[0]} on this machine")
+    library, output, tools = tmp_path / "lib", tmp_path / "agent.log", tmp_path / "bin"
+    for folder in (library, tools):
+        folder.mkdir()
+    text = agent_start.SCRIPT.replace(agent_start.LIBRARY, str(library)).replace(agent_start.OUTPUT, str(output))
+    script = tmp_path / "999.esxforge.sh"
+    script.write_text(text)
+    for name in programs:
+        fake = tools / name
+        fake.write_text(
+            f'#!/bin/sh\necho "{name} $* in $PWD with $PYTHONPATH $PYTHONDONTWRITEBYTECODE"\n/bin/cat\necho end\n'
+        )
+        fake.chmod(0o755)
+    command = [found, *words[1:], str(script)]
+    done = subprocess.run(command, env={"PATH": str(tools)}, cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    while programs and not (output.exists() and output.read_text().endswith("end\n")):
+        time.sleep(0.01)  # it was started in the background
+    return output.read_text().replace(str(library), "LIB")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("present", "chosen"), [(["python"], "python"), (["python3", "python"], "python3")])
+def test_the_agent_is_started_by_the_python_that_is_there(
+    shell: str, present: list[str], chosen: str, tmp_path: Path
+) -> None:
+    said = run(shell, tmp_path, *present)
+    assert said.startswith(f"{chosen} -m esxforge_target.agent in LIB with LIB 1\n"), said
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_host_without_python_says_so_and_boots_on(shell: str, tmp_path: Path) -> None:
+    assert run(shell, tmp_path) == "esxforge: there is no python on this host, so its agent cannot start\n"
+
+
+def test_the_script_is_kept_by_esxi_only_with_the_sticky_bit() -> None:
+    entry = agent_start.entry()
+    assert (entry.name, entry.mode) == ("etc/rc.local.d/999.esxforge.sh", 0o1777)
+    assert entry.data.startswith(b"#!/bin/sh\n")
