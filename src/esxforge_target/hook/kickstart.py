@@ -1,8 +1,8 @@
 """This host's kickstart: the user's, and what MAAS and esxforge add to it. No secret is in it."""
 
-import importlib.util
 from typing import List, Optional
 
+from esxforge_target import agent_start
 from esxforge_target.errors import ForgeError, FormatError
 from esxforge_target.formats.kickstart import Command, Kickstart
 from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
@@ -15,10 +15,11 @@ KICKSTART = "file:///esxforge/ks.cfg"
 # Written by %pre in the installer's RAM disk: the install line for the stamped disk, and the line with root's password.
 INSTALL_LINE = "/tmp/esxforge/install.cfg"  # noqa: S108  the installer's own RAM disk; nobody else is there
 ROOT_PASSWORD = "/tmp/esxforge/rootpw.cfg"  # noqa: S105, S108  a path
-LIBRARY = "/esxforge/lib"
 INSTALLER = "esxforge_target.installer"
 # (section of the kickstart, module that it runs): the one place that names the installer step's entry points.
 STEPS = (("%pre", INSTALLER + ".pre"), ("%post", INSTALLER + ".post"))
+# The bank module starts the agent on every boot; this is for a release that should not do so on the first one.
+_FIRST_BOOT = "%firstboot --interpreter=busybox\nsh {}\n".format(agent_start.PATH)
 
 
 class HostKickstart(Value):
@@ -34,16 +35,6 @@ class HostKickstart(Value):
 
     def __repr__(self) -> str:
         return "HostKickstart(…)"
-
-
-def require_installer_step() -> None:
-    """Raise ForgeError while esxforge has no step inside ESXi's installer: without it no host would be installed."""
-    if importlib.util.find_spec(INSTALLER) is None:
-        raise ForgeError(
-            "This version of esxforge does not yet install hosts: its step inside ESXi's installer is missing. "
-            "No disk was changed besides the image itself.",
-            "Build the image with a version that has it.",
-        )
 
 
 def host_kickstart(settings: Settings, wanted: WantedHost) -> HostKickstart:
@@ -63,7 +54,7 @@ def host_kickstart(settings: Settings, wanted: WantedHost) -> HostKickstart:
             network=network_line(wanted),
             commands=("reboot",),
             first=[_section(name, module) for name, module in STEPS if name == "%pre"],
-            last=[_section(name, module) for name, module in STEPS if name != "%pre"],
+            last=[_section(name, module) for name, module in STEPS if name != "%pre"] + [_FIRST_BOOT],
         ),
     )
     if own is not None:
@@ -76,9 +67,13 @@ def _without_comment(command: Command) -> str:
 
 
 def _section(name: str, module: str) -> str:
-    return "{} --interpreter=busybox\nPYTHONPATH={} PYTHONDONTWRITEBYTECODE=1 python -m {} || exit 1\n".format(
-        name, LIBRARY, module
-    )
+    return (
+        "{name} --interpreter=busybox\n"
+        "python=python3\n"
+        'command -v "$python" >/dev/null 2>&1 || python=python\n'
+        "cd {library} || exit 1\n"
+        'PYTHONPATH={library} PYTHONDONTWRITEBYTECODE=1 "$python" -m {module} || exit 1\n'
+    ).format(name=name, library=agent_start.LIBRARY, module=module)
 
 
 def network_line(wanted: WantedHost) -> str:

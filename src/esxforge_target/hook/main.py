@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 import uuid
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from esxforge_target.blocks import Blocks
 from esxforge_target.errors import ForgeError
@@ -18,7 +18,7 @@ from esxforge_target.hook.data_disks import partition_lines, stamped_boot_table,
 from esxforge_target.hook.disks import BlockDisk, Disks
 from esxforge_target.hook.host_module import host_module, library
 from esxforge_target.hook.image_check import check_image
-from esxforge_target.hook.kickstart import KICKSTART, host_kickstart, require_installer_step
+from esxforge_target.hook.kickstart import KICKSTART, host_kickstart
 from esxforge_target.hook.machine import Machine
 from esxforge_target.hook.personalise import (
     BOOT_CFG,
@@ -47,12 +47,11 @@ def main(
     machine: "Optional[Machine]" = None,
     variables: "Optional[Mapping[str, str]]" = None,
     report: "Optional[Report]" = None,
-    require_installer: "Callable[[], None]" = require_installer_step,
 ) -> int:
     """Prepare this host, or say why not. 0 or 1, as curtin takes it."""
     report = report or Report(sys.stdout)
     try:
-        run(machine or Machine(), os.environ if variables is None else variables, report, require_installer)
+        run(machine or Machine(), os.environ if variables is None else variables, report)
     except ForgeError as error:
         report.fail(error)
         return 1
@@ -65,9 +64,7 @@ def main(
     return 0
 
 
-def run(
-    machine: Machine, variables: "Mapping[str, str]", report: Report, require_installer: "Callable[[], None]"
-) -> None:
+def run(machine: Machine, variables: "Mapping[str, str]", report: Report) -> None:
     """Check everything, then change everything. Raises ForgeError; before the first write if it can be known there."""
     environment = read_environment(variables)
     disks = Disks(machine)
@@ -82,7 +79,6 @@ def run(
         prepared = prepare(disk, image, situation, machine, report)
     finally:
         machine.close_disk(disk)
-    require_installer()
     apply(machine, environment.target, situation.boot, prepared, report)
 
 

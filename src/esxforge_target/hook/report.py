@@ -1,8 +1,9 @@
-"""What the hook says: lines that end up in MAAS's log of the installation."""
+"""What the hook says: lines that end up in MAAS's log of the installation; the installer step speaks likewise."""
 
+import io
 import sys
 import textwrap
-from typing import TextIO
+from typing import TextIO, Union
 
 from esxforge_target.errors import ForgeError
 from esxforge_target.wanted import Refusals
@@ -13,7 +14,7 @@ _PREFIX = "esxforge: "
 class Report:
     """Writes lines to ``stream``, each at once, as curtin copies them while the hook runs."""
 
-    def __init__(self, stream: "TextIO" = sys.stdout) -> None:
+    def __init__(self, stream: "Union[TextIO, io.TextIOBase]" = sys.stdout) -> None:
         self._stream = stream
 
     def say(self, line: str) -> None:
@@ -26,9 +27,9 @@ class Report:
         """What a person should know, and what stops nothing."""
         self.say("note: " + line)
 
-    def fail(self, error: ForgeError) -> None:
-        """Why the host is not prepared, and what to do."""
-        self.say("this host was NOT prepared:")
+    def fail(self, error: ForgeError, outcome: str = "this host was NOT prepared:") -> None:
+        """Why it failed, and what to do; ``outcome`` says first what that means."""
+        self.say(outcome)
         reasons = error.reasons if isinstance(error, Refusals) else [error.message]
         for reason in reasons:
             for line in textwrap.wrap(reason, 110, break_long_words=False, break_on_hyphens=False):

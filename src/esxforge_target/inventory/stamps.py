@@ -12,9 +12,9 @@ import stat
 import subprocess
 import sys
 import time
-from typing import Dict, List, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from esxforge_target.formats.gpt_disk import stamps_in
+from esxforge_target.formats.gpt_disk import Stamp, stamps_in
 
 DEVICES = "/vmfs/devices/disks"
 # Raw disks take aligned reads only; this much holds a GPT header for either sector size.
@@ -69,9 +69,14 @@ class DeviceFolder:
     def stamps(self) -> Dict[str, Tuple[str, ...]]:
         """The stamps of each disk that answers, as lower-case GUIDs; a disk without a GPT has none."""
         found = {}  # type: Dict[str, Tuple[str, ...]]
-        for name, data in self._first_bytes(self.names()).items():
-            found[name] = tuple(sorted({str(stamp.disk_guid) for stamp in stamps_in(data)}))
+        for name, stamps in self.stamps_found().items():
+            found[name] = tuple(sorted({str(stamp.disk_guid) for stamp in stamps}))
         return found
+
+    def stamps_found(self, names: "Optional[Sequence[str]]" = None) -> "Dict[str, Tuple[Stamp, ...]]":
+        """The stamps, with the sector size at which each stands, of those of ``names`` (None: all) that answer."""
+        chosen = self.names() if names is None else list(names)
+        return {name: stamps_in(data) for name, data in self._first_bytes(chosen).items()}
 
     def _first_bytes(self, names: List[str]) -> Dict[str, bytes]:
         read = {}  # type: Dict[str, bytes]

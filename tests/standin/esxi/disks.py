@@ -61,7 +61,9 @@ def boot_disk(host: Host) -> Dict[str, Any]:
 
 
 def bank_uuid(host: Host, partition: int) -> str:
-    return str(next(bank["uuid"] for bank in host.hardware["banks"] if bank["partition"] == partition))
+    device = boot_disk(host)["name"]
+    banks = [bank for bank in host.hardware["banks"] if (bank["device"], bank["partition"]) == (device, partition)]
+    return str(banks[0]["uuid"])
 
 
 def make_nodes(host: Host) -> None:

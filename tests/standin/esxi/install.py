@@ -5,7 +5,7 @@ import uuid
 from typing import Any, Dict, List, Optional
 
 from standin.esxi import label as labels
-from standin.esxi.disks import FOLDER, boot_disk, disk_path, sectors_of
+from standin.esxi.disks import FOLDER, disk_path, sectors_of
 from standin.esxi.host import Host
 from standin.esxi.presets import boot_table, fresh_configuration, hardware_of
 from standin.esxi.store import FILES, Document, Store, write_json
@@ -62,7 +62,9 @@ def _make_files(host: Host) -> None:
     _write(host, "/etc/ntp.conf", "restrict default kod nomodify notrap nopeer\n")
     for disk in host.hardware["disks"]:
         _make_disk(host, disk)
-    _lay_out_boot_disk(host)
+    for disk in host.hardware["disks"]:
+        if disk["boot"]:
+            lay_out_esxi(host, disk, links=True)
     for disk in host.hardware["disks"]:
         if disk.get("old_volume"):
             _lay_out_old_disk(host, disk)
@@ -76,6 +78,8 @@ def _write(host: Host, path: str, text: str) -> None:
 
 def _make_disk(host: Host, disk: Document) -> None:
     path = os.path.join(host.store.root(FOLDER), disk["name"])
+    if os.path.exists(path):
+        return  # a test put it there
     if disk["dead"]:
         os.mkfifo(path)  # whoever reads it waits for ever
         return
@@ -83,20 +87,25 @@ def _make_disk(host: Host, disk: Document) -> None:
         stream.truncate(disk["bytes"])
 
 
-def _lay_out_boot_disk(host: Host) -> None:
-    disk = boot_disk(host)
+def lay_out_esxi(host: Host, disk: Document, links: bool = False, datastore: bool = True) -> None:
+    """What ESXi's installer leaves on a disk. ``links``: ESXi runs from it, so /bootbank points there."""
     label = labels.Label(sectors_of(host, disk), disk["sector_size"])
-    for partition in boot_table(host.hardware["release"], label.sectors):
+    share = disk["sector_size"] // 512
+    for partition in boot_table(host.hardware["release"], label.sectors * share):
+        if partition.type == labels.VMFS and not datastore:
+            continue
+        partition.first //= share
+        partition.last = min((partition.last + 1) // share - 1, label.usable[1])
         label.add(partition)
     labels.write_label(disk_path(host, disk["name"]), label)
     host.hardware["system_partitions"] = [number for number in (1, 2, 5, 6, 7, 8, 9) if number in label.partitions]
     seven = host.release >= [7, 0]
     if seven and 8 in label.partitions:
         host.hardware["system_partitions"].remove(8)
-    for number, name in ((5, "BOOTBANK1"), (6, "BOOTBANK2")):
-        _make_bank(
-            host, label.partitions[number], name if seven else "", "/bootbank" if number == 5 else "/altbootbank"
-        )
+    for number, name, link in ((5, "BOOTBANK1", "/bootbank"), (6, "BOOTBANK2", "/altbootbank")):
+        known = _make_bank(host, disk, label.partitions[number], name if seven else "", active=number == 5)
+        if links:
+            os.symlink("vmfs/volumes/" + known, host.store.root(link))
     for number, partition in label.partitions.items():
         if partition.type == labels.VMFSL:
             _make_volume(host, disk, partition, "VMFS-L", None)
@@ -105,15 +114,15 @@ def _lay_out_boot_disk(host: Host) -> None:
         assert number
 
 
-def _make_bank(host: Host, partition: labels.Partition, name: str, link: str) -> None:
+def _make_bank(host: Host, disk: Document, partition: labels.Partition, name: str, *, active: bool) -> str:
     identity = uuid.uuid4()
     text = identity.hex
     known = "-".join((text[:8], text[8:16], text[16:20], text[20:32]))
-    size = (partition.last - partition.first + 1) * 512
-    host.hardware["banks"].append({"uuid": known, "label": name, "partition": partition.number, "bytes": size})
+    size = (partition.last - partition.first + 1) * disk["sector_size"]
+    bank = {"uuid": known, "label": name, "device": disk["name"], "partition": partition.number, "bytes": size}
+    host.hardware["banks"].append(bank)
     folder = host.store.root("/vmfs/volumes/" + known)
     os.makedirs(folder)
-    active = link == "/bootbank"
     with open(os.path.join(folder, "boot.cfg"), "w", encoding="utf-8") as stream:
         stream.write(
             "bootstate={}\ntitle=Loading VMware ESXi\ntimeout=5\nprefix=\nkernel=b.b00\nkernelopt=\n"
@@ -124,11 +133,11 @@ def _make_bank(host: Host, partition: labels.Partition, name: str, link: str) ->
     for file in ("b.b00", "jumpstrt.gz", "useropts.gz", "k.b00", "s.v00", "state.tgz") if active else ():
         with open(os.path.join(folder, file), "wb") as module:
             module.write(b"stand-in " + file.encode("ascii"))
-    os.symlink("vmfs/volumes/" + known, host.store.root(link))
     # The marker by which the loader knows a bank, in the second sector of its FAT volume.
-    with open(disk_path(host, boot_disk(host)["name"]), "r+b") as stream_bytes:
-        stream_bytes.seek(partition.first * 512 + 512)
+    with open(disk_path(host, disk["name"]), "r+b") as stream_bytes:
+        stream_bytes.seek((partition.first + 1) * disk["sector_size"])
         stream_bytes.write(b"VMWARE FAT16    " + identity.bytes)
+    return known
 
 
 def _make_volume(host: Host, disk: Document, partition: labels.Partition, kind: str, name: Optional[str]) -> None:

@@ -4,7 +4,7 @@ import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from standin.esxi import label as labels
-from standin.esxi.disks import boot_disk, disk_named, label_of, make_nodes, parse_device
+from standin.esxi.disks import disk_named, label_of, make_nodes, parse_device
 from standin.esxi.errors import CommandError
 from standin.esxi.host import Host
 from standin.esxi.volumes import (
@@ -195,13 +195,15 @@ def _query(host: Host, path: str) -> str:
     if found is None:
         raise CommandError(f"Could not open {path}: No such file or directory", FAILED)
     if "extents" not in found:
-        size = found["bytes"]
+        cluster, used = bank_usage(host, found)
+        blocks = int(found["bytes"]) // cluster
         return (
             "vfat-0.04 (Raw Major Version: 0) file system spanning 1 partitions.\n"
             f"File system label (if any): {found['label']}\nMode: private\n"
-            f"Capacity {size} ({size // 65536} file blocks * 65536), {size // 2} ({size // 131072} blocks) avail, "
+            f"Capacity {blocks * cluster} ({blocks} file blocks * {cluster}), {(blocks - used) * cluster} "
+            f"({blocks - used} blocks) avail, "
             f"max supported file size 0\nDisk Block Size: 512/0/0\nUUID: {found['uuid']}\n"
-            f'Partitions spanned (on "disks"):\n\t{boot_disk(host)["name"]}:{found["partition"]}\n'
+            f'Partitions spanned (on "disks"):\n\t{found["device"]}:{found["partition"]}\n'
             "Is Native Snapshot Capable: NO\n"
         )
     size = capacity(found)
@@ -213,6 +215,16 @@ def _query(host: Host, path: str) -> str:
         f"avail, max supported file size 70368744177664\nDisk Block Size: 512/512/0\nUUID: {found['uuid']}\n"
         f'Partitions spanned (on "lvm"):\n{spanned}Is Native Snapshot Capable: NO\n'
     )
+
+
+def bank_usage(host: Host, bank: Record) -> Tuple[int, int]:
+    """(bytes in a cluster, clusters in use) of a bank's FAT16, which has at most 65,524 of them."""
+    cluster = 4096
+    while int(bank["bytes"]) // cluster > 65524:
+        cluster *= 2
+    folder = host.store.root("/vmfs/volumes/" + str(bank["uuid"]))
+    sizes = [os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)]
+    return cluster, sum(-(-size // cluster) for size in sizes)
 
 
 def _by_path(host: Host, path: str) -> Optional[Record]:

@@ -108,8 +108,8 @@ def make_folders(host: Host) -> None:
             os.unlink(os.path.join(folder, name))
     for uuid_text, name in _mount_points(host):
         os.makedirs(os.path.join(folder, uuid_text), exist_ok=True)
-        if name:
-            os.symlink(uuid_text, os.path.join(folder, name))
+        if name and not os.path.lexists(os.path.join(folder, name)):
+            os.symlink(uuid_text, os.path.join(folder, name))  # of two volumes with one label the first has it
 
 
 def _mount_points(host: Host) -> List[Tuple[str, str]]:

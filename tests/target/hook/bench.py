@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +171,10 @@ class Bench:
             "OUTPUT_FSTAB": str(self.root / "fstab"),
         }
 
-    def run(self, config: dict[str, Any], require_installer: Callable[[], None] = lambda: None) -> int:
+    def run(self, config: dict[str, Any]) -> int:
         """Run the hook as curtin does; its status. ``output`` has its lines."""
         stream = io.StringIO()
-        status = main(FileMachine(self), self.variables(config), Report(stream), require_installer)
+        status = main(FileMachine(self), self.variables(config), Report(stream))
         self.output = stream.getvalue()
         return status
 

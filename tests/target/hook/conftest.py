@@ -52,10 +52,12 @@ def image_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
 def deployed(tmp_path: Path, image_of: Callable[..., Path]) -> Deployed:
     """A machine whose boot disk holds the image, with the disks of a sample configuration, and that configuration."""
 
-    def make(name: str = "simple-static", sector_size: int = 512, **recipe: Any) -> tuple[Bench, dict[str, Any]]:
+    def make(
+        name: str = "simple-static", sector_size: int = 512, release: str = "", **recipe: Any
+    ) -> tuple[Bench, dict[str, Any]]:
         config = sample(name)
         bench = Bench(tmp_path / "machine", sector_size)
-        image = image_of("6.7" if "esxi67" in name else "8.0", sector_size, **recipe)
+        image = image_of(release or ("6.7" if "esxi67" in name else "8.0"), sector_size, **recipe)
         for index, disk in enumerate(entry for entry in config["storage"]["config"] if entry["type"] == "disk"):
             bench.disk(
                 disk["name"], (240 if index else 140) * GB // 4096 * 4096, disk["serial"], None if index else image

@@ -154,18 +154,3 @@ def test_a_repeated_run_over_a_half_personalised_image_is_refused(deployed: Depl
     assert bench.run(config) == 1
     assert "Deploy the machine again" in bench.said
     assert len(bench.writes) == writes
-
-
-def test_without_the_installer_step_nothing_is_written(deployed: Deployed) -> None:
-    from esxforge_target.errors import ForgeError
-    from esxforge_target.hook.kickstart import require_installer_step
-
-    def missing() -> None:
-        raise ForgeError("This version of esxforge does not yet install hosts.")
-
-    bench, config = deployed()
-    assert bench.run(config, missing) == 1
-    assert "does not yet install hosts" in bench.said
-    assert bench.writes == []
-    assert not any(writable for _, writable in bench.opened)
-    assert callable(require_installer_step)

@@ -1,0 +1,86 @@
+"""ESXi's installer as the step sees it: files of its RAM disk, disks, commands, consoles. Tests put a folder there."""
+
+import os
+import posixpath
+import sys
+from typing import List, Optional, TextIO
+
+from esxforge_target.banks import BankFiles
+from esxforge_target.blocks import Blocks, FileBlocks
+from esxforge_target.clock import Clock
+from esxforge_target.commands import ProcessRunner, Runner
+from esxforge_target.errors import ForgeError
+from esxforge_target.inventory.stamps import DEVICES, DeviceFolder
+
+LOG = "/var/log/esxforge-installer.log"
+# What a person at the machine may be looking at: the boot console, the shell (Alt-F1), the installer's own (Alt-F2).
+CONSOLES = ("/dev/console", "/dev/tty1", "/dev/tty2")
+
+
+class Installer:
+    """``root`` is /; ``stream`` is where the section's output goes, which ESXi's installer logs."""
+
+    def __init__(
+        self,
+        root: str = "/",
+        runner: "Optional[Runner]" = None,
+        devices: "Optional[DeviceFolder]" = None,
+        clock: "Optional[Clock]" = None,
+        stream: "Optional[TextIO]" = None,
+    ) -> None:
+        self.root = root
+        self.runner = runner or ProcessRunner()
+        self.devices = devices or DeviceFolder(self.locate(DEVICES))
+        self.clock = clock or Clock()
+        self.stream = stream or sys.stdout
+        self.bank_files = BankFiles(root)
+
+    def locate(self, path: str) -> str:
+        """Where the installer's ``path`` is for us."""
+        return posixpath.join(self.root, path.lstrip("/"))
+
+    def open_disk(self, name: str, sector_size: int, writable: bool = False) -> Blocks:
+        """A whole disk by its name."""
+        return FileBlocks(posixpath.join(self.devices.path, name), writable, sector_size)
+
+    def read(self, path: str) -> bytes:
+        """A file of the RAM disk. Raises ForgeError."""
+        try:
+            with open(self.locate(path), "rb") as stream:
+                return stream.read()
+        except OSError as error:
+            raise ForgeError(
+                "{} cannot be read: {}.".format(path, error.strerror),
+                "It comes with the host module that the deployment wrote onto the boot disk (ESXFORGE.TGZ). Deploy the "
+                "machine again.",
+            )
+
+    def write(self, path: str, data: bytes) -> None:
+        """A file of the RAM disk that root alone may read. Raises ForgeError."""
+        target = self.locate(path)
+        try:
+            os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
+            self.remove(path)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                os.write(descriptor, data)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ForgeError("{} cannot be written: {}.".format(path, error.strerror), "Is the RAM disk full?")
+
+    def remove(self, path: str) -> None:
+        """Remove a file of the RAM disk; it is fine when it is gone already."""
+        try:
+            os.unlink(self.locate(path))
+        except FileNotFoundError:
+            return
+
+    def folder(self, path: str) -> "List[str]":
+        """All files below a folder of the RAM disk, relative to it, without compiled Python."""
+        top = self.locate(path)
+        found = []
+        for place, folders, names in os.walk(top):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            found += [os.path.relpath(os.path.join(place, name), top) for name in names if not name.endswith(".pyc")]
+        return sorted(found)

@@ -1,0 +1,102 @@
+"""``%post``: put the host module into the boot bank of the disk that ESXi was just installed on.
+
+boot.cfg is edited last: until then the bank boots plain ESXi, and from then on it has the module.
+"""
+
+import json
+import sys
+from typing import Optional, Tuple
+
+from esxforge_target.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name
+from esxforge_target.errors import ForgeError
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.hook.kickstart import INSTALL_LINE, ROOT_PASSWORD
+from esxforge_target.hook.report import Report
+from esxforge_target.installer.bank_module import bank_module
+from esxforge_target.installer.environment import LOG, Installer
+from esxforge_target.installer.step import STATE, run_step
+
+# Our log of the installation stays in the bank under this name.
+BANK_LOG = "esxfinst.log"
+_LONGEST_LOG = 65536
+# FAT gives out clusters of up to 64 KiB; what is written beside the module is one each.
+_SPARE_BYTES = 1 << 20
+_TRIES = 4
+_PAUSE = 10.0
+_RESCAN_SECONDS = 120.0
+
+
+def main(installer: "Optional[Installer]" = None) -> int:
+    """The section's exit status: 0 only if the agent will start on the installed host."""
+    return run_step(installer or Installer(), finish, "ESXi is installed, but would NOT be set up for MAAS:")
+
+
+def finish(installer: Installer, report: Report) -> None:
+    """Raises ForgeError where the agent would not start."""
+    device = str(json.loads(installer.read(STATE).decode("ascii"))["device"])
+    bank, cfg = find_bank(installer, device, report)
+    report.say("{}: ESXi {} boots from partition {} ({})".format(device, cfg.build, bank.partition, bank.path))
+    installed = {"version": 1, "device": device, "disk_guid": disk_guid(installer, device), "build": cfg.build}
+    if not installed["disk_guid"]:
+        report.warn("{} has no GPT; the agent will know the boot disk by its name alone".format(device))
+    module = bank_module(installer, installed)
+    check_room(bank, len(module))
+    files = installer.bank_files
+    files.write(bank.file(MODULE), module)
+    report.say("{}: {} bytes, written and read back".format(bank.file(MODULE), len(module)))
+    # Said before it is done, as the log goes into the bank first.
+    report.say("{}: {} will be loaded on every boot, until the agent has finished".format(bank.file(BOOT_CFG), MODULE))
+    keep_log(installer, bank, report)
+    files.write(bank.file(BOOT_CFG), cfg.with_module(module_name(cfg)).to_bytes())
+    for path in (INSTALL_LINE, ROOT_PASSWORD):
+        installer.remove(path)
+
+
+def keep_log(installer: Installer, bank: Bank, report: Report) -> None:
+    """Put our log into the bank: the RAM disk that it stands in ends with the installer. Its loss stops nothing."""
+    try:
+        installer.bank_files.write(bank.file(BANK_LOG), installer.read(LOG)[-_LONGEST_LOG:])
+    except ForgeError as error:
+        report.warn("this log is not kept: {}".format(error.message))
+
+
+def find_bank(installer: Installer, device: str, report: Report) -> "Tuple[Bank, BootCfg]":
+    """The bank that the boot loader will take, with its boot.cfg. Raises ForgeError with what was found instead."""
+    banks = ()  # type: Tuple[Bank, ...]
+    for attempt in range(_TRIES):
+        banks = banks_on(device, installer.runner, installer.bank_files)
+        chosen = bank_to_boot(banks)
+        if chosen is not None and chosen.cfg is not None:
+            return chosen, chosen.cfg
+        if attempt < _TRIES - 1:
+            report.say("no boot bank of {} is mounted yet; ESXi is asked to look again".format(device))
+            installer.runner.run(["localcli", "storage", "filesystem", "rescan"], _RESCAN_SECONDS)
+            installer.clock.sleep(_PAUSE)
+    found = ["partition {}: {}".format(bank.partition, bank.problem) for bank in banks]
+    raise ForgeError(
+        "{} has no boot bank that ESXi's boot loader would take ({}).".format(device, "; ".join(found) or "none found"),
+        "See the installer's own log (/var/log/esxi_install.log) for why it did not finish; then deploy the machine "
+        "again.",
+    )
+
+
+def disk_guid(installer: Installer, device: str) -> str:
+    """The disk GUID of the label that the installer has written; empty if there is none that can be read."""
+    stamps = installer.devices.stamps_found([device]).get(device, ())
+    return str(stamps[0].disk_guid) if stamps else ""
+
+
+def check_room(bank: Bank, length: int) -> None:
+    """Raise ForgeError if the module does not fit into the bank."""
+    if bank.free < length + _SPARE_BYTES:
+        raise ForgeError(
+            "{} (partition {} of {}) has {} bytes free; the host module needs {}.".format(
+                bank.path, bank.partition, bank.device, bank.free, length + _SPARE_BYTES
+            ),
+            "Use an image without additional drivers and tools, or a larger boot disk: from 7.0 on the size of the "
+            "boot banks follows that of the disk.",
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

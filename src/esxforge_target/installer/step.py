@@ -1,0 +1,75 @@
+"""What both steps have in common: where things stand, what is said and where, and how a step ends."""
+
+import io
+import os
+import sys
+import traceback
+from typing import Callable
+
+from esxforge_target.errors import ForgeError
+from esxforge_target.hook.report import Report
+from esxforge_target.installer.environment import CONSOLES, LOG, Installer
+
+HOST = "/esxforge/host.json"
+WANTED = "/esxforge/wanted.json"
+SECRETS = "/esxforge/secrets.json"
+# What %pre found, for %post.
+STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
+
+
+class _Both(io.TextIOBase):
+    """Writes to the section's output and to our log."""
+
+    def __init__(self, installer: Installer) -> None:
+        super().__init__()
+        self._stream = installer.stream
+        self._log = installer.locate(LOG)
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        try:
+            with open(self._log, "a", encoding="ascii", errors="backslashreplace") as log:
+                log.write(text)
+        except OSError:
+            return len(text)  # a log that cannot be written stops nothing
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def run_step(installer: Installer, step: "Callable[[Installer, Report], None]", outcome: str) -> int:
+    """Run a step; 0, or 1 with the reason said everywhere. ``outcome`` says in one sentence what a failure means."""
+    report = Report(_Both(installer))
+    try:
+        step(installer, report)
+    except ForgeError as error:
+        failure = error
+    except Exception as error:
+        place = traceback.extract_tb(sys.exc_info()[2])[-1]
+        where = "{}:{}".format(os.path.basename(place[0]), place[1])
+        failure = ForgeError(
+            "{} at {}.".format(type(error).__name__, where), "Report this as a defect of esxforge, with " + LOG + "."
+        )
+    else:
+        return 0
+    report.fail(failure, outcome)
+    _to_consoles(installer, failure, outcome)
+    return 1
+
+
+def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> None:
+    text = io.StringIO()
+    Report(text).fail(failure, outcome)
+    data = ("\n" + text.getvalue() + "\n").replace("\n", "\r\n").encode("ascii", "backslashreplace")
+    for console in CONSOLES:
+        try:
+            descriptor = os.open(installer.locate(console), os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError:
+            continue  # not there, or not ours
+        try:
+            os.write(descriptor, data)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
