@@ -19,16 +19,17 @@ PATH = "/etc/rc.local.d/999.esxforge.sh"
 MODE = 0o1777
 
 # Boots wait for these scripts to end, so the agent goes to the background, in a session of its own where setsid is
-# there. It starts in its library's folder: `python -m` looks for modules in the current one first.
+# there. It starts in its library's folder: `python -m` looks for modules in the current one first. Programs are tried
+# rather than looked for, as a busybox need not have `command` or `which`.
 SCRIPT = """\
 #!/bin/sh
 # Starts esxforge's agent, on every boot until the agent has finished and takes itself out of the boot bank.
 cd {library} || exit 0
 export PYTHONPATH={library} PYTHONDONTWRITEBYTECODE=1
 detached=
-command -v setsid >/dev/null 2>&1 && detached=setsid
+setsid true >/dev/null 2>&1 && detached=setsid
 for python in python3 python; do
-    if command -v "$python" >/dev/null 2>&1; then
+    if "$python" -c "" >/dev/null 2>&1; then
         $detached "$python" -m {agent} </dev/null >>{output} 2>&1 &
         exit 0
     fi

@@ -26,7 +26,7 @@ _QUERY_SECONDS = 30.0
 
 
 class Spanned(Value):
-    """What ``vmkfstools -P`` says of a volume: its (device, partition) pairs, ``free`` bytes, whether it is FAT."""
+    """What ``vmkfstools -P`` says: (device, partition) pairs, ``free`` bytes (-1: not said), whether it is FAT."""
 
     __slots__ = ("partitions", "free", "fat")
 
@@ -37,7 +37,7 @@ class Spanned(Value):
 
 
 class Bank(Value):
-    """A boot bank: ``path`` is its folder below /vmfs/volumes, ``free`` in bytes, ``cfg`` its boot.cfg as read.
+    """A boot bank: ``path`` is its folder below /vmfs/volumes, ``free`` in bytes (-1: unknown), ``cfg`` its boot.cfg.
 
     ``problem`` says why the boot loader would not take it; empty if it would.
     """
@@ -103,7 +103,9 @@ class BankFiles:
             self.settle(posixpath.dirname(path))
         except OSError as error:
             self._give_up(beside)
-            raise DiskError("{} cannot be written: {}.".format(path, error.strerror))
+            raise DiskError(
+                "{} cannot be written: {}.".format(path, error.strerror), "Is the volume full, or the disk failing?"
+            )
         except DiskError:
             self._give_up(beside)
             raise
@@ -178,7 +180,7 @@ def parse_query(text: str) -> "Optional[Spanned]":
     free = re.search(r"\), ([0-9]+) \([0-9]+ blocks\) avail", text)
     return Spanned(
         tuple((device, int(number)) for device, number in found),
-        int(free.group(1)) if free else 0,
+        int(free.group(1)) if free else -1,
         text.lstrip().lower().startswith("vfat"),
     )
 

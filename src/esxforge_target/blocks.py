@@ -50,10 +50,13 @@ class FileBlocks(Blocks):
     """A file or a block device opened by path; read-only unless ``writable``.
 
     Devices are read and written in whole aligned sectors, as some of them (ESXi's among them) take nothing else.
-    ``sector_size`` is asked of a Linux block device, and is 512 where nobody says otherwise. Use as a context manager.
+    ``sector_size`` is asked of a Linux block device, and is 512 where nobody says otherwise. ``device`` says that this
+    is one, as ESXi shows its disks as plain files. Use as a context manager.
     """
 
-    def __init__(self, path: str, writable: bool = False, sector_size: "Optional[int]" = None) -> None:
+    def __init__(
+        self, path: str, writable: bool = False, sector_size: "Optional[int]" = None, device: bool = False
+    ) -> None:
         self.path = str(path)
         flags = (os.O_RDWR if writable else os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
         try:
@@ -64,7 +67,7 @@ class FileBlocks(Blocks):
                 "Check the path, and that you may {} it.".format("write" if writable else "read"),
             )
         try:
-            self._device = not stat.S_ISREG(os.fstat(self._fd()).st_mode)
+            self._device = device or not stat.S_ISREG(os.fstat(self._fd()).st_mode)
             self.size = os.lseek(self._fd(), 0, os.SEEK_END)
         except OSError as error:
             self.close()

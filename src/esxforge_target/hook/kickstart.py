@@ -70,7 +70,7 @@ def _section(name: str, module: str) -> str:
     return (
         "{name} --interpreter=busybox\n"
         "python=python3\n"
-        'command -v "$python" >/dev/null 2>&1 || python=python\n'
+        '"$python" -c "" >/dev/null 2>&1 || python=python\n'
         "cd {library} || exit 1\n"
         'PYTHONPATH={library} PYTHONDONTWRITEBYTECODE=1 "$python" -m {module} || exit 1\n'
     ).format(name=name, library=agent_start.LIBRARY, module=module)

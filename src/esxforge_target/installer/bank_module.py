@@ -18,7 +18,7 @@ def bank_module(installer: Installer, installed: "Dict[str, Any]") -> bytes:
     The kickstart stays behind. So do the places of the secrets: they were on the boot medium, which is no more; in the
     bank they stand in this module alone.
     """
-    host = dict(json.loads(installer.read(HOST).decode("ascii")), secrets=[])
+    host = dict(installer.document(HOST), secrets=[])
     entries = [
         tar_module.folder("esxforge", 0o755),
         tar_module.file(_SECRETS, installer.read(SECRETS), 0o600),

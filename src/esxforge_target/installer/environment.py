@@ -1,12 +1,13 @@
 """ESXi's installer as the step sees it: files of its RAM disk, disks, commands, consoles. Tests put a folder there."""
 
+import json
 import os
 import posixpath
 import sys
-from typing import List, Optional, TextIO
+from typing import Any, Dict, List, Optional, TextIO
 
 from esxforge_target.banks import BankFiles
-from esxforge_target.blocks import Blocks, FileBlocks
+from esxforge_target.blocks import FileBlocks
 from esxforge_target.clock import Clock
 from esxforge_target.commands import ProcessRunner, Runner
 from esxforge_target.errors import ForgeError
@@ -15,6 +16,10 @@ from esxforge_target.inventory.stamps import DEVICES, DeviceFolder
 LOG = "/var/log/esxforge-installer.log"
 # What a person at the machine may be looking at: the boot console, the shell (Alt-F1), the installer's own (Alt-F2).
 CONSOLES = ("/dev/console", "/dev/tty1", "/dev/tty2")
+_FROM_MODULE = (
+    "It comes with the host module that the deployment wrote onto the boot disk (ESXFORGE.TGZ). Deploy the machine "
+    "again; if that does not help, the disk returns other data than were written to it."
+)
 
 
 class Installer:
@@ -39,21 +44,27 @@ class Installer:
         """Where the installer's ``path`` is for us."""
         return posixpath.join(self.root, path.lstrip("/"))
 
-    def open_disk(self, name: str, sector_size: int, writable: bool = False) -> Blocks:
+    def open_disk(self, name: str, sector_size: int, writable: bool = False) -> FileBlocks:
         """A whole disk by its name."""
-        return FileBlocks(posixpath.join(self.devices.path, name), writable, sector_size)
+        return FileBlocks(posixpath.join(self.devices.path, name), writable, sector_size, device=True)
 
-    def read(self, path: str) -> bytes:
-        """A file of the RAM disk. Raises ForgeError."""
+    def read(self, path: str, hint: str = _FROM_MODULE) -> bytes:
+        """A file of the RAM disk. Raises ForgeError with this hint."""
         try:
             with open(self.locate(path), "rb") as stream:
                 return stream.read()
         except OSError as error:
-            raise ForgeError(
-                "{} cannot be read: {}.".format(path, error.strerror),
-                "It comes with the host module that the deployment wrote onto the boot disk (ESXFORGE.TGZ). Deploy the "
-                "machine again.",
-            )
+            raise ForgeError("{} cannot be read: {}.".format(path, error.strerror), hint)
+
+    def document(self, path: str, hint: str = _FROM_MODULE) -> "Dict[str, Any]":
+        """A JSON object in the RAM disk. Raises ForgeError, which repeats nothing of it."""
+        try:
+            found = json.loads(self.read(path, hint).decode("ascii"))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or not found:
+            raise ForgeError("{} is damaged.".format(path), hint)
+        return found
 
     def write(self, path: str, data: bytes) -> None:
         """A file of the RAM disk that root alone may read. Raises ForgeError."""

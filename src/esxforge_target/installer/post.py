@@ -3,7 +3,6 @@
 boot.cfg is edited last: until then the bank boots plain ESXi, and from then on it has the module.
 """
 
-import json
 import sys
 from typing import Optional, Tuple
 
@@ -33,7 +32,7 @@ def main(installer: "Optional[Installer]" = None) -> int:
 
 def finish(installer: Installer, report: Report) -> None:
     """Raises ForgeError where the agent would not start."""
-    device = str(json.loads(installer.read(STATE).decode("ascii"))["device"])
+    device = str(installer.document(STATE, "esxforge's %pre section writes it; has it run?")["device"])
     bank, cfg = find_bank(installer, device, report)
     report.say("{}: ESXi {} boots from partition {} ({})".format(device, cfg.build, bank.partition, bank.path))
     installed = {"version": 1, "device": device, "disk_guid": disk_guid(installer, device), "build": cfg.build}
@@ -88,7 +87,7 @@ def disk_guid(installer: Installer, device: str) -> str:
 
 def check_room(bank: Bank, length: int) -> None:
     """Raise ForgeError if the module does not fit into the bank."""
-    if bank.free < length + _SPARE_BYTES:
+    if 0 <= bank.free < length + _SPARE_BYTES:
         raise ForgeError(
             "{} (partition {} of {}) has {} bytes free; the host module needs {}.".format(
                 bank.path, bank.partition, bank.device, bank.free, length + _SPARE_BYTES

@@ -8,7 +8,7 @@ import shlex
 import sys
 from typing import Any, Dict, List, Optional
 
-from esxforge_target.blocks import Blocks
+from esxforge_target.blocks import DiskError
 from esxforge_target.errors import ForgeError
 from esxforge_target.hook.kickstart import INSTALL_LINE, ROOT_PASSWORD
 from esxforge_target.hook.report import Report
@@ -31,8 +31,8 @@ def prepare(installer: Installer, report: Report) -> None:
     """Raises ForgeError where ESXi must not be installed."""
     for path in (INSTALL_LINE, ROOT_PASSWORD, STATE):
         installer.remove(path)
-    host = json.loads(installer.read(HOST).decode("ascii"))
-    wanted = from_json(installer.read(WANTED).decode("ascii"))
+    host = installer.document(HOST)
+    wanted = from_json(installer.read(WANTED).decode("ascii", "replace"))
     raw = installer.read(SECRETS)
     root_password = root_password_line(raw)
     found = find_boot_disk(installer, wanted, report)
@@ -79,17 +79,13 @@ def overwrite_secrets(installer: Installer, found: Found, host: "Dict[str, Any]"
     for extent in host["secrets"]:
         if extent["stamp"] != own:
             raise ForgeError("The secrets are not on the boot disk, as far as {} tells.".format(HOST))
-        disk = installer.open_disk(found.device, found.sector_size, writable=True)
         try:
-            overwrite(disk, extent["offset"], extent["length"], raw)
-        finally:
-            _close(disk)
-
-
-def _close(disk: Blocks) -> None:
-    close = getattr(disk, "close", None)
-    if close is not None:
-        close()
+            with installer.open_disk(found.device, found.sector_size, writable=True) as disk:
+                overwrite(disk, extent["offset"], extent["length"], raw)
+        except DiskError as error:
+            raise ForgeError(
+                "The secrets cannot be overwritten: {}".format(error.message), error.hint or "Replace the boot disk."
+            ) from error
 
 
 if __name__ == "__main__":

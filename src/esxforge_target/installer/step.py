@@ -47,10 +47,10 @@ def run_step(installer: Installer, step: "Callable[[Installer, Report], None]", 
         failure = error
     except Exception as error:
         place = traceback.extract_tb(sys.exc_info()[2])[-1]
-        where = "{}:{}".format(os.path.basename(place[0]), place[1])
-        failure = ForgeError(
-            "{} at {}.".format(type(error).__name__, where), "Report this as a defect of esxforge, with " + LOG + "."
-        )
+        what = "{} at {}:{}".format(type(error).__name__, os.path.basename(place[0]), place[1])
+        if isinstance(error, OSError) and error.strerror:
+            what += ": " + error.strerror
+        failure = ForgeError(what + ".", "Report this as a defect of esxforge, with " + LOG + ".")
     else:
         return 0
     report.fail(failure, outcome)

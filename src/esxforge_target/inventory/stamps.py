@@ -61,7 +61,7 @@ class DeviceFolder:
                 continue
             is_node = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
             identity = (-1, status.st_rdev) if is_node and status.st_rdev else (status.st_dev, status.st_ino)
-            if identity not in seen:
+            if identity not in seen or not identity[1]:
                 seen.add(identity)
                 found.append(name)
         return found

@@ -38,7 +38,7 @@ class Site:
     def __init__(self, bench: Bench, folder: Path, release: str, without: tuple[str, ...] = ()) -> None:
         self.bench = bench
         place = folder / "root/vmfs/devices/disks"
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         self.devices: dict[str, str] = {}
         for number, path in enumerate(sorted((bench.root / "dev").iterdir())):
             if path.name not in without:
@@ -60,7 +60,8 @@ class Site:
         return Installer(self.fake.root, **given)
 
     def _disk(self, path: Path) -> dict[str, Any]:
-        return disk(path.name, path.stat().st_size, "sas", sector_size=self.bench.sector_size)
+        size = path.stat().st_size
+        return disk(path.name, size, "sas", sector_size=self.bench.sector_size, dead=path.is_fifo())
 
     @property
     def boot(self) -> str:

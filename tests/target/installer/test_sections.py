@@ -1,0 +1,94 @@
+"""The kickstart's sections: run by ESXi's kind of shell, and what they start run by ESXi's kinds of Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from esxforge_target.formats.kickstart import Kickstart
+from standin.pythons import find_python, run_on
+from target.installer.conftest import Prepared
+from target.installer.site import AGENT, Site
+
+TESTS = Path(__file__).parents[2]
+STORY = Path(__file__).with_name("story.py")
+TELLING = """#!/bin/sh
+[ "$1" = -c ] && exit 0
+echo "{name} $* in $PWD with $PYTHONPATH $PYTHONDONTWRITEBYTECODE"
+exit {status}
+"""
+
+
+def sections(site: Site) -> dict[str, str]:
+    """The bodies of the host's kickstart."""
+    kickstart = Kickstart.parse(site.ram("/esxforge/ks.cfg").read_bytes())
+    assert [section.name for section in kickstart.sections] == ["%pre", "%post", "%firstboot"]
+    for section in kickstart.sections:
+        assert section.options == [("--interpreter", "busybox")]
+    return {section.name: section.body for section in kickstart.sections}
+
+
+@pytest.mark.parametrize("name", ["%pre", "%post"])
+def test_a_section_starts_its_step_with_the_python_that_is_there_and_hands_its_status_on(
+    name: str, prepared: Prepared, tmp_path: Path
+) -> None:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("no busybox on this machine")
+    site = prepared()
+    body = sections(site)[name].replace("/esxforge/lib", str(site.ram("/esxforge/lib")))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for python, status in (("python", 0), ("python", 3), ("python3", 0), ("python3", 3)):
+        program = tools / python
+        program.write_text(TELLING.format(name=python, status=status))
+        program.chmod(0o755)
+        done = subprocess.run(
+            [busybox, "sh", "-c", body], env={"PATH": str(tools)}, capture_output=True, text=True, check=False
+        )
+        library = site.ram("/esxforge/lib")
+        module = "esxforge_target.installer." + name.strip("%")
+        assert done.stdout == f"{python} -m {module} in {library} with {library} 1\n", done.stderr
+        assert done.returncode == (1 if status else 0)
+
+
+def test_a_section_without_its_library_stops_the_installation(prepared: Prepared) -> None:
+    body = sections(prepared())["%pre"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", body], env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+
+
+def test_the_first_boot_runs_the_script_that_every_boot_runs(prepared: Prepared) -> None:
+    assert sections(prepared())["%firstboot"] == "sh /etc/rc.local.d/999.esxforge.sh\n"
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.11", "3.13"])
+def test_both_steps_run_on_real_old_pythons_from_the_unpacked_module(
+    version: str, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = find_python(version)
+    site = prepared()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    path = os.pathsep.join((str(TESTS), str(TESTS.parent / "src")))
+    for name in ("localcli", "vmkfstools"):
+        start = f"STANDIN_ESXI={tmp_path}/esxi PYTHONPATH={path} exec {sys.executable} -m standin.esxi"
+        (tools / name).write_text(f'#!/bin/sh\n{start} {name} "$@"\n')
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    library = [site.ram("/esxforge/lib")]
+    before = run_on(program, STORY, "pre", site.fake.root, path=library)
+    assert before.returncode == 0, before.stdout + before.stderr
+    assert before.stderr == ""
+    site.install()
+    after = run_on(program, STORY, "post", site.fake.root, path=library)
+    assert after.returncode == 0, after.stdout + after.stderr
+    assert after.stderr == ""
+    assert site.boots() == AGENT
