@@ -17,6 +17,10 @@ SECRETS = "/esxforge/secrets.json"
 STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
 
 
+_TELL = "esxforge_target.installer.tell"
+_TELL_SECONDS = 40.0
+
+
 class _Both(io.TextIOBase):
     """Writes to the section's output and to our log."""
 
@@ -55,6 +59,7 @@ def run_step(installer: Installer, step: "Callable[[Installer, Report], None]", 
         return 0
     report.fail(failure, outcome)
     _to_consoles(installer, failure, outcome)
+    _to_maas(installer, failure, outcome, report)
     return 1
 
 
@@ -73,3 +78,13 @@ def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> Non
             continue
         finally:
             os.close(descriptor)
+
+
+def _to_maas(installer: Installer, failure: ForgeError, outcome: str, report: Report) -> None:
+    reason = " ".join("{} {} {}".format(outcome, failure.message, failure.hint).split())
+    told = installer.runner.run([sys.executable or "python", "-m", _TELL, installer.root], _TELL_SECONDS, reason)
+    if told.status == 0:
+        report.say("MAAS was told")
+    else:
+        why = " ".join(told.stderr.split()) or "status {}".format(told.status)
+        report.say("MAAS could not be told, and will give up by itself: {}".format(why))

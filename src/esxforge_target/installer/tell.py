@@ -1,0 +1,66 @@
+"""Tell MAAS that the installation failed: ``python -m esxforge_target.installer.tell ROOT``, the reason on stdin.
+
+A process of its own, so that its starter can put an end to it: nothing promises a network inside ESXi's installer, and
+looking up a name without one can take minutes. The token comes from the RAM disk, never by argument.
+"""
+
+import json
+import sys
+from typing import List
+
+from esxforge_target.errors import ForgeError
+from esxforge_target.installer.environment import Installer
+from esxforge_target.installer.step import HOST, SECRETS
+from esxforge_target.metadata import (
+    Endpoint,
+    MetadataClient,
+    MetadataError,
+    Patience,
+    Token,
+    UnreachableError,
+    parse_endpoint,
+)
+
+_REQUEST_SECONDS = 5.0
+_TOTAL_SECONDS = 8.0
+
+
+def tell(installer: Installer, reason: str) -> None:
+    """MAAS marks the machine as "Failed deployment". Raises ForgeError where it does not hear of it."""
+    host = installer.document(HOST)
+    try:
+        token = Token.from_config(json.loads(installer.read(SECRETS).decode("ascii"))["maas"])
+    except (ValueError, KeyError, TypeError):
+        raise MetadataError("{} holds no token for MAAS any more.".format(SECRETS)) from None
+    endpoint = parse_endpoint(str(host.get("endpoint")))
+    tries = [endpoint] + _by_address(endpoint, [str(one) for one in host.get("addresses", [])])
+    for attempt, one in enumerate(tries, 1):
+        client = MetadataClient(one, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS))
+        try:
+            client.report_failed_deployment(reason)
+        except UnreachableError:
+            if attempt == len(tries):
+                raise
+        else:
+            return
+
+
+def _by_address(endpoint: Endpoint, addresses: "List[str]") -> "List[Endpoint]":
+    """The same by the addresses that the hook found for its name: the installer need not have a name server."""
+    if endpoint.secure:
+        return []  # the certificate is for the name
+    return [endpoint.replace(host=address) for address in addresses if address != endpoint.host]
+
+
+def main() -> int:
+    """0 if MAAS took it; else 1, with the reason on stderr."""
+    try:
+        tell(Installer(sys.argv[1]), sys.stdin.read())
+    except ForgeError as error:
+        sys.stderr.write(error.message + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""What MAAS hears when ESXi cannot be installed, and that nobody waits long where it hears nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from esxforge_target.commands import ProcessRunner, Result, Runner
+from standin.maas_metadata import FakeMetadataService, MachineStatus
+from target.installer.conftest import Prepared
+from target.installer.site import Site
+
+
+class WithPython(Runner):
+    """Python runs as a process, all else on the fake. Remembers how long Python was given."""
+
+    def __init__(self, site: Site) -> None:
+        self._fake = site.fake
+        self.seconds = 0.0
+        self.arguments: list[str] = []
+
+    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        if "python" not in Path(arguments[0]).name:
+            return self._fake.run(arguments, timeout, stdin)
+        self.seconds, self.arguments = timeout, arguments
+        return ProcessRunner().run(arguments, timeout, stdin)
+
+
+@pytest.fixture
+def maas() -> Iterator[FakeMetadataService]:
+    with FakeMetadataService() as service:
+        yield service
+
+
+def known_to(site: Site, maas: FakeMetadataService, name: str = "") -> None:
+    """Let the host's documents lead to this service, by another host name if one is given."""
+    host = json.loads(site.ram("/esxforge/host.json").read_text())
+    host["endpoint"] = maas.endpoint.replace("127.0.0.1", name) if name else maas.endpoint
+    host["addresses"] = ["127.0.0.1"]
+    site.ram("/esxforge/host.json").write_text(json.dumps(host))
+    secrets = json.loads(site.ram("/esxforge/secrets.json").read_text())
+    secrets["maas"] = {key: maas.reporting[key] for key in secrets["maas"]}
+    site.ram("/esxforge/secrets.json").write_text(json.dumps(secrets))
+
+
+@pytest.mark.parametrize("name", ["", "maas.invalid"])
+def test_a_stopped_installation_is_a_failed_deployment_in_maas(
+    name: str, prepared: Prepared, maas: FakeMetadataService
+) -> None:
+    site = prepared(without=("sda",))
+    known_to(site, maas, name)
+    site.installer.runner = runner = WithPython(site)
+    assert site.pre() == 1
+    assert "MAAS was told" in site.said
+    assert maas.machine.status == MachineStatus.FAILED_DEPLOYMENT
+    assert runner.seconds <= 60
+    told = json.dumps(maas.machine.events)
+    assert "No disk carries the mark of sda" in told
+    assert not any(value in told + " ".join(runner.arguments) for value in maas.reporting.values() if len(value) > 20)
+
+
+def test_without_a_network_the_log_says_that_maas_was_not_told(prepared: Prepared) -> None:
+    site = prepared(without=("sda",))
+    host = json.loads(site.ram("/esxforge/host.json").read_text())
+    host.update(endpoint="http://127.0.0.1:1/MAAS/metadata/status/abc123", addresses=[])
+    site.ram("/esxforge/host.json").write_text(json.dumps(host))
+    site.installer.runner = WithPython(site)
+    assert site.pre() == 1
+    assert "MAAS could not be told, and will give up by itself: MAAS at 127.0.0.1:1 refused" in site.said
+
+
+def test_secrets_that_are_used_up_leave_nothing_to_tell_maas_with(prepared: Prepared) -> None:
+    site = prepared()
+    site.ram("/esxforge/secrets.json").write_bytes(bytes(4092) + os.urandom(4))
+    site.installer.runner = WithPython(site)
+    assert site.pre() == 1
+    assert "holds no token for MAAS any more" in site.said
