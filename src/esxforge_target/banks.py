@@ -10,7 +10,7 @@ import posixpath
 import re
 from typing import Dict, List, Optional, Tuple
 
-from esxforge_target.blocks import DiskError
+from esxforge_target.blocks import DiskError, sync_if_possible
 from esxforge_target.commands import Runner
 from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import BootCfg
@@ -130,7 +130,7 @@ class BankFiles:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
+            sync_if_possible(descriptor)
         finally:
             os.close(descriptor)
 
@@ -165,8 +165,7 @@ def _check_same(path: str, found: "Optional[bytes]", data: bytes) -> None:
 
 def query(runner: Runner, path: str) -> "Optional[Spanned]":
     """What ``vmkfstools -P`` says of the volume that ``path`` is on; None where it says nothing usable."""
-    result = runner.run(["vmkfstools", "-P", path], _QUERY_SECONDS)
-    return parse_query(result.stdout) if result.status == 0 else None
+    return parse_query(runner.run(["vmkfstools", "-P", path], _QUERY_SECONDS).stdout)
 
 
 def parse_query(text: str) -> "Optional[Spanned]":
@@ -198,7 +197,7 @@ def banks_on(device: str, runner: Runner, files: BankFiles) -> "Tuple[Bank, ...]
         data = files.read(posixpath.join(path, BOOT_CFG))
         if data is not None:
             number = spanned.partitions[0][1]
-            banks[number] = _bank(Bank(device, number, path, spanned.free, None), data)
+            banks[number] = judged(Bank(device, number, path, spanned.free, None), data)
     return tuple(banks[number] for number in sorted(banks))
 
 
@@ -208,7 +207,8 @@ def bank_to_boot(banks: "Tuple[Bank, ...]") -> "Optional[Bank]":
     return max(bootable, key=lambda bank: bank.updated) if bootable else None
 
 
-def _bank(bank: Bank, data: bytes) -> Bank:
+def judged(bank: Bank, data: bytes) -> Bank:
+    """``bank`` with what its boot.cfg says, and why the boot loader would not take it."""
     try:
         cfg = BootCfg.parse(data)
     except FormatError as error:

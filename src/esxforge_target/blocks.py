@@ -3,6 +3,7 @@
 Formats see ``Blocks`` only, so that a test can put a disk that fails, or loses power, in its place.
 """
 
+import errno
 import os
 import stat
 from types import TracebackType
@@ -203,6 +204,15 @@ class Window(Blocks):
 
     def flush(self) -> None:
         self._blocks.flush()
+
+
+def sync_if_possible(descriptor: int) -> None:
+    """``fsync`` where the file system has it: what ESXi's own do with it is not documented. Raises OSError."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
 
 
 def _round_up(number: int, multiple: int) -> int:

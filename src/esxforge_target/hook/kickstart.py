@@ -1,5 +1,6 @@
 """This host's kickstart: the user's, and what MAAS and esxforge add to it. No secret is in it."""
 
+import shlex
 from typing import List, Optional
 
 from esxforge_target import agent_start
@@ -63,7 +64,8 @@ def host_kickstart(settings: Settings, wanted: WantedHost) -> HostKickstart:
 
 
 def _without_comment(command: Command) -> str:
-    return " ".join([command.name] + list(command.words))
+    # Quoted anew: in a password a blank, a quote or # would mean something to the installer.
+    return " ".join([command.name] + [shlex.quote(word) for word in command.words])
 
 
 def _section(name: str, module: str) -> str:

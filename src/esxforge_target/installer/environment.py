@@ -7,7 +7,7 @@ import sys
 from typing import Any, Dict, List, Optional, TextIO
 
 from esxforge_target.banks import BankFiles
-from esxforge_target.blocks import FileBlocks
+from esxforge_target.blocks import DiskError, FileBlocks, sync_if_possible
 from esxforge_target.clock import Clock
 from esxforge_target.commands import ProcessRunner, Runner
 from esxforge_target.errors import ForgeError
@@ -20,6 +20,16 @@ _FROM_MODULE = (
     "It comes with the host module that the deployment wrote onto the boot disk (ESXFORGE.TGZ). Deploy the machine "
     "again; if that does not help, the disk returns other data than were written to it."
 )
+
+
+class _RawDisk(FileBlocks):
+    """ESXi's raw disks have no cache that could hold writes back."""
+
+    def flush(self) -> None:
+        try:
+            sync_if_possible(self._fd())
+        except OSError as error:
+            raise DiskError("{}: what was written could not be made safe: {}.".format(self.path, error.strerror))
 
 
 class Installer:
@@ -46,7 +56,7 @@ class Installer:
 
     def open_disk(self, name: str, sector_size: int, writable: bool = False) -> FileBlocks:
         """A whole disk by its name."""
-        return FileBlocks(posixpath.join(self.devices.path, name), writable, sector_size, device=True)
+        return _RawDisk(posixpath.join(self.devices.path, name), writable, sector_size, device=True)
 
     def read(self, path: str, hint: str = _FROM_MODULE) -> bytes:
         """A file of the RAM disk. Raises ForgeError with this hint."""

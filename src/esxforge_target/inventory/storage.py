@@ -1,8 +1,8 @@
 """What a host's storage is: disks with their stamps, partitions of those that matter, datastores, file systems."""
 
-import re
 from typing import Dict, Iterable, Optional, Tuple
 
+from esxforge_target.banks import query
 from esxforge_target.commands import Runner
 from esxforge_target.esxcli import Esxcli
 from esxforge_target.inventory.model import Device, Extent, FileSystem, PartitionEntry, PartitionTable
@@ -105,9 +105,5 @@ def read_file_systems(esxcli: Esxcli) -> Tuple[FileSystem, ...]:
 
 def read_boot_bank_device(runner: Runner) -> str:
     """The disk on which the running boot bank lies; empty where ``vmkfstools -P`` does not tell."""
-    result = runner.run(["vmkfstools", "-P", "/bootbank"])
-    if result.status != 0:
-        return ""
-    _, _, spanned = result.stdout.partition("Partitions spanned")
-    match = re.search(r"^\s+(\S+):[0-9]+\s*$", spanned, re.MULTILINE)
-    return match.group(1) if match else ""
+    spanned = query(runner, "/bootbank")
+    return spanned.partitions[0][0] if spanned is not None else ""

@@ -269,6 +269,14 @@ def test_no_volume_of_the_device_at_all_is_said_so(prepared: Prepared) -> None:
     assert "esxi_install.log" in site.said
 
 
+def test_a_volume_that_hangs_is_passed_over_and_the_bank_asked_again(prepared: Prepared) -> None:
+    site = installed(prepared)
+    site.fake.fault("hang", match="vmkfstools")
+    site.fake.fault("hang", match="vmkfstools", nth=2)
+    assert site.post() == 0, site.said
+    assert site.boots() == AGENT
+
+
 def test_without_pre_there_is_no_post(prepared: Prepared) -> None:
     site = prepared()
     assert site.post() == 1
