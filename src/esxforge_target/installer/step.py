@@ -15,8 +15,6 @@ WANTED = "/esxforge/wanted.json"
 SECRETS = "/esxforge/secrets.json"
 # What %pre found, for %post.
 STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
-
-
 _TELL = "esxforge_target.installer.tell"
 _TELL_SECONDS = 40.0
 

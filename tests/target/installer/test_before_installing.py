@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from esxforge_target.blocks import DiskError, FileBlocks, MemoryBlocks
 from esxforge_target.commands import Result, Runner
 from esxforge_target.formats.gpt_disk import read_table, write_table
+from esxforge_target.formats.kickstart import words_of
 from esxforge_target.installer import pre
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.secret_sectors import filler, is_overwritten, overwrite
@@ -98,6 +99,13 @@ def test_the_user_s_install_options_are_kept_but_for_those_that_would_stop_the_i
     site.fake.install(line)
     with pytest.raises(InstallError):
         site.fake.install(line.strip() + " --overwritevsan")
+
+
+def test_a_device_s_name_reaches_the_installer_as_it_is(prepared: Prepared) -> None:
+    wanted = from_json(prepared().ram("/esxforge/wanted.json").read_text())
+    for device in ("mpx.vmhba0:C0:T0:L0", "t10.ATA_____X#1__", "odd 'name'"):
+        words = words_of(pre.install_line(device, wanted, ["--dpuPciSlots=0000:3b:00.0,a b"]))
+        assert words == ["install", f"--disk={device}", "--overwritevmfs", "--dpuPciSlots=0000:3b:00.0,a b"]
 
 
 def test_without_a_driver_for_the_boot_disk_s_controller_nothing_is_installed(prepared: Prepared) -> None:
