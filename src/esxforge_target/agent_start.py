@@ -9,6 +9,7 @@ Facts: ESXi's shell is busybox ash. Python is ``python`` on 6.5 and 6.7, both ``
 needs mode 0777 with the sticky bit (the mechanism of HPE Image Streamer, 7.0 U2 and later).
 """
 
+from esxforge_target.banks import MODULE, UNFINISHED
 from esxforge_target.formats import tar_module
 
 LIBRARY = "/esxforge/lib"
@@ -37,6 +38,21 @@ done
 echo "esxforge: there is no python on this host, so its agent cannot start" >>{output}
 exit 0
 """.format(library=LIBRARY, agent=AGENT, output=OUTPUT)
+
+# The kickstart's %firstboot: the same script, for a release that should not start it on the first boot. Where boot.cfg
+# does not list the module, the power went while %post wrote it: nobody else takes away then what may hold secrets.
+FIRST_BOOT = """\
+if [ -f {path} ]; then
+    sh {path}
+elif ! grep -q {module} /bootbank/boot.cfg; then
+    for file in /bootbank/{unfinished} /bootbank/{module}; do
+        [ -f "$file" ] || continue
+        dd if=/dev/zero of="$file" bs=4096 count=$((($(wc -c <"$file") + 4095) / 4096)) conv=notrunc
+        sync
+        rm -f "$file"
+    done
+fi
+""".format(path=PATH, unfinished=UNFINISHED, module=MODULE)
 
 
 def entry() -> tar_module.Entry:

@@ -2,7 +2,8 @@
 
 Labels do not serve: they exist from 7.0 on only, and a second disk with ESXi has the same. ``vmkfstools -P`` tells the
 device of a volume. Facts on the choice: vmware/esx-boot, safeboot: a bank whose boot.cfg says bootstate 0 (valid) or
-1 (upgraded, not yet booted), a build and a counter ``updated`` above 0; of several the highest counter.
+1 (upgraded, not yet booted), a build and a counter ``updated`` above 0; of several the highest counter. A fresh
+installation leaves the other bank with the higher counter, but with bootstate 3.
 """
 
 import os
@@ -20,7 +21,7 @@ VOLUMES = "/vmfs/volumes"
 BOOT_CFG = "boot.cfg"
 MODULE = "esxforge.tgz"
 # What is written stands under this name until it is whole; 8.3, as all names in a bank.
-_UNFINISHED = "esxforge.new"
+UNFINISHED = "esxforge.new"
 _BOOTABLE_STATES = (0, 1)
 _QUERY_SECONDS = 30.0
 
@@ -95,7 +96,7 @@ class BankFiles:
 
     def write(self, path: str, data: bytes) -> None:
         """Make ``path`` hold ``data``: written beside, made safe, read back, then moved. Raises DiskError."""
-        beside = posixpath.join(posixpath.dirname(path), _UNFINISHED)
+        beside = posixpath.join(posixpath.dirname(path), UNFINISHED)
         try:
             self.fill(beside, data)
             _check_same(path, self.read(beside), data)

@@ -19,8 +19,7 @@ ROOT_PASSWORD = "/tmp/esxforge/rootpw.cfg"  # noqa: S105, S108  a path
 INSTALLER = "esxforge_target.installer"
 # (section of the kickstart, module that it runs): the one place that names the installer step's entry points.
 STEPS = (("%pre", INSTALLER + ".pre"), ("%post", INSTALLER + ".post"))
-# The bank module starts the agent on every boot; this is for a release that should not do so on the first one.
-_FIRST_BOOT = "%firstboot --interpreter=busybox\nsh {}\n".format(agent_start.PATH)
+_FIRST_BOOT = "%firstboot --interpreter=busybox\n" + agent_start.FIRST_BOOT
 
 
 class HostKickstart(Value):

@@ -127,7 +127,7 @@ def _make_bank(host: Host, disk: Document, partition: labels.Partition, name: st
         stream.write(
             "bootstate={}\ntitle=Loading VMware ESXi\ntimeout=5\nprefix=\nkernel=b.b00\nkernelopt=\n"
             "modules=jumpstrt.gz --- useropts.gz --- k.b00 --- s.v00 --- state.tgz\nbuild={}-{}\nupdated={}\n".format(
-                0 if active else 3, host.hardware["release"], host.hardware["build"], 1 if active else 0
+                0 if active else 3, host.hardware["release"], host.hardware["build"], 1 if active else 2
             )
         )
     for file in ("b.b00", "jumpstrt.gz", "useropts.gz", "k.b00", "s.v00", "state.tgz") if active else ():

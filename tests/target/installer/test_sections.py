@@ -65,8 +65,39 @@ def test_a_section_without_its_library_stops_the_installation(prepared: Prepared
     assert done.returncode == 1
 
 
-def test_the_first_boot_runs_the_script_that_every_boot_runs(prepared: Prepared) -> None:
-    assert sections(prepared())["%firstboot"] == "sh /etc/rc.local.d/999.esxforge.sh\n"
+def first_boot(site: Site) -> None:
+    """Run the %firstboot section on the installed host."""
+    body = sections(site)["%firstboot"]
+    for path in ("/etc/rc.local.d", "/bootbank"):
+        body = body.replace(path + "/", f"{site.ram(path)}/")
+    done = subprocess.run(["busybox", "sh", "-c", body], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_first_boot_runs_the_script_that_every_boot_runs(prepared: Prepared, tmp_path: Path) -> None:
+    site = prepared()
+    (site.ram("/etc/rc.local.d") / "999.esxforge.sh").write_text(f"echo started >>{tmp_path}/started\n")
+    first_boot(site)
+    assert (tmp_path / "started").read_text() == "started\n"
+
+
+@pytest.mark.parametrize("name", ["esxforge.new", "esxforge.tgz"])
+def test_what_a_power_cut_in_post_left_in_the_bank_is_overwritten_at_the_first_boot(
+    name: str, prepared: Prepared, tmp_path: Path
+) -> None:
+    site = prepared()
+    site.run()
+    site.ram("/bootbank").symlink_to(site.bank())
+    left = site.bank() / name
+    listed = site.bank() / "boot.cfg"
+    first_boot(site)
+    assert site.boots() == AGENT, "what boot.cfg lists must stay"
+    listed.write_text(listed.read_text().replace(" --- esxforge.tgz", ""))
+    left.write_bytes((site.bank() / "esxforge.tgz").read_bytes())
+    os.link(left, tmp_path / "sectors")
+    first_boot(site)
+    assert not left.exists()
+    assert not any((tmp_path / "sectors").read_bytes())
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.11", "3.13"])
