@@ -31,7 +31,7 @@ def load_yaml(data: bytes, what: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _Budget(yaml, what).spend(node, 0)
+        check_growth(node, what)
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         raise CloudDataError("{} is not YAML that can be read: {}.".format(what, _place(error)))
@@ -42,6 +42,11 @@ def load_yaml(data: bytes, what: str) -> Any:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def check_growth(node: Any, what: str) -> None:
+    """Raise CloudDataError for a composed document that would grow beyond all measure when it is constructed."""
+    _Budget(_parser(), what).spend(node, 0)
 
 
 def _parser() -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 from esxforge_target.errors import ForgeError, FormatError
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
 from esxforge_target.hook import media_size
-from esxforge_target.hook.credentials import password_refusal
+from esxforge_target.hook.credentials import only_by_vcenter, password_refusal
 from esxforge_target.hook.disks import BlockDisk, Disks, boot_disk, foreign_boot_volumes
 from esxforge_target.hook.machine import Machine
 from esxforge_target.hook.release import Release
@@ -116,7 +116,7 @@ def check_machine(environment: Environment, image: Image, machine: Machine, disk
         data = _data_disks(disks, wanted, boot, reasons)
     if reasons or wanted is None or token is None or boot is None:
         raise Refusals(reasons, "Mend what is named, then deploy again. Nothing was changed besides the image itself.")
-    for notice in wanted.notices:
+    for notice in wanted.notices + only_by_vcenter(image.settings):
         report.warn(notice)
     for other in foreign_boot_volumes(disks, machine, [boot.name] + [disk.name for _, disk in data]):
         report.warn(

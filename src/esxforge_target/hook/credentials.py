@@ -1,7 +1,7 @@
 """Root's password for this host, and the one file that holds what nobody may read."""
 
 import json
-from typing import Optional
+from typing import Optional, Tuple
 
 from esxforge_target.errors import ForgeError
 from esxforge_target.formats.stored_gzip import ALIGNMENT
@@ -31,12 +31,26 @@ def password_refusal(settings: Settings, has_maas_keys: bool = False) -> "Option
     """Why nobody could log in to the host, if so: no password that anyone could use, and no SSH key."""
     if settings.root_password_mode == HASH and not settings.root_password_hash.startswith("$"):
         return "root password: the image carries no usable hash; build it again with one."
-    if settings.root_password_mode == RANDOM and not (settings.password_key or settings.ssh_keys or has_maas_keys):
+    if settings.root_password_mode == RANDOM and not (
+        settings.password_key or settings.ssh_keys or settings.vcenter or has_maas_keys
+    ):
         return (
             "root password: it is drawn at random and shown to nobody, and there is no SSH key: nobody could log in. "
-            "Build the image with root_password.public_key or with ssh_keys, or add an SSH key to your user in MAAS."
+            "Build the image with root_password.public_key, with ssh_keys or with a vCenter to join, or add an SSH "
+            "key to your user in MAAS."
         )
     return None
+
+
+def only_by_vcenter(settings: Settings) -> "Tuple[str, ...]":
+    """A warning where the image itself gives no way to log in besides vCenter."""
+    if settings.root_password_mode != RANDOM or settings.password_key or settings.ssh_keys or not settings.vcenter:
+        return ()
+    warning = (
+        "root's password is drawn at random and shown to nobody, and the image has no SSH key: without a key in MAAS "
+        "this host is reached through vCenter only, once it has joined"
+    )
+    return (warning,)
 
 
 def root_password(settings: Settings, from_kickstart: str) -> RootPassword:

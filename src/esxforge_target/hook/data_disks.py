@@ -3,7 +3,7 @@
 import uuid
 from typing import Callable, List, Tuple
 
-from esxforge_target.blocks import Blocks
+from esxforge_target.blocks import Blocks, DiskError
 from esxforge_target.errors import ForgeError
 from esxforge_target.formats.gpt import VMFS, Partition, Table
 from esxforge_target.formats.gpt_disk import read_table, write_table
@@ -64,7 +64,17 @@ def write_data_disk(disk: Blocks, table: Table) -> None:
         _zero(disk, offset, WIPED_AT_START)
         _zero(disk, offset + length - WIPED_AT_END, WIPED_AT_END)
     disk.flush()
+    stamp(disk, table)
+
+
+def stamp(disk: Blocks, table: Table) -> None:
+    """Write a table and read it back from the disk. Raises DiskError where the disk keeps another than was written."""
     write_table(disk, table)
+    found = read_table(disk, table.sector_size)
+    if found.problems or found.table != table:
+        raise DiskError(
+            "The partition table reads back otherwise than it was written.", "The disk is failing: replace it."
+        )
 
 
 def stamped_boot_table(disk: Blocks, sector_size: int, disk_guid: uuid.UUID) -> Table:

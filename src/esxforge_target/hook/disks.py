@@ -154,6 +154,8 @@ class Disks:
             real = os.path.isdir(os.path.join(node, "device"))
             if not (real or multipath) or _read(os.path.join(node, "device", "type")) == _CD:
                 continue
+            if _read(os.path.join(node, "hidden")) == "1":
+                continue  # one path of an NVMe disk with several (nvme0c0n1), with the names of the disk (nvme0n1)
             if any(self._is_multipath(holder) for holder in self._linked(node, "holders")):
                 continue  # one path of a disk that is listed as a whole
             size = int(_read(os.path.join(node, "size")) or 0) * _SYS_SECTOR

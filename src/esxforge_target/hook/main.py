@@ -10,11 +10,10 @@ from esxforge_target.blocks import Blocks
 from esxforge_target.errors import ForgeError
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.gpt import Table
-from esxforge_target.formats.gpt_disk import write_table
 from esxforge_target.hook import media_size
 from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
 from esxforge_target.hook.credentials import root_password, secrets_file
-from esxforge_target.hook.data_disks import partition_lines, stamped_boot_table, vmfs_table, write_data_disk
+from esxforge_target.hook.data_disks import partition_lines, stamp, stamped_boot_table, vmfs_table, write_data_disk
 from esxforge_target.hook.disks import BlockDisk, Disks
 from esxforge_target.hook.host_module import host_module, library
 from esxforge_target.hook.image_check import check_image
@@ -165,7 +164,7 @@ def apply(machine: Machine, target: str, boot: BlockDisk, prepared: Prepared, re
     disk = machine.open_disk(boot.name, writable=True)
     try:
         # Linux is not asked to read the table again: the partition is mounted, and stays where it is.
-        write_table(disk, prepared.boot_table)
+        stamp(disk, prepared.boot_table)
         report.say("{}: stamped {}".format(boot.label, prepared.boot_table.disk_guid))
         for line in personalise(disk, machine.open_volume(target, disk), prepared.edits):
             report.say(line)

@@ -213,7 +213,7 @@ def _read_static(subnet: Item, alias: int) -> Optional[Address]:
             return None
         text = "{}/{}".format(text, netmask)
     try:
-        interface = ip_interface(text)
+        interface = ip_interface(_without_scope(text))
     except ValueError:
         subnet.refuse("{} is no address with a prefix length.".format(shown(text)))
         return None
@@ -239,7 +239,7 @@ def _read_gateway(subnet: Item, text: str, version: int) -> str:
     if not text:
         return ""
     try:
-        gateway = ip_address(text)
+        gateway = ip_address(_without_scope(text))
     except ValueError:
         subnet.refuse("gateway {} is no address.".format(shown(text)))
         return ""
@@ -249,10 +249,17 @@ def _read_gateway(subnet: Item, text: str, version: int) -> str:
     return str(gateway)
 
 
+def _without_scope(text: str) -> str:
+    """The text of an address. ValueError where it names a scope: from 3.9 on Python takes fe80::1%eth0, ESXi not."""
+    if "%" in text:
+        raise ValueError("{} names an interface of Linux".format(shown(text)))
+    return text
+
+
 def _read_name_servers(item: Item, servers: str, domains: str, network: NetworkSection) -> None:
     for text in item.texts(servers):
         try:
-            server = str(ip_address(text))
+            server = str(ip_address(_without_scope(text)))
         except ValueError:
             item.refuse("DNS server {} is no address.".format(shown(text)))
             continue
@@ -279,7 +286,7 @@ def _read_route(route: Item, network: NetworkSection) -> None:
         destination = "{}/{}".format(destination, netmask)
     try:
         net = ip_network(destination)
-        via = ip_address(gateway)
+        via = ip_address(_without_scope(gateway))
     except ValueError as error:
         route.refuse("this is no route: {}.".format(error))
         return

@@ -123,6 +123,8 @@ def _check_names(network: NetworkSection, reasons: Reasons) -> None:
                 reasons.refuse(
                     where, "ESXi takes printable names of at most {} characters.".format(LONGEST_PORT_GROUP_NAME)
                 )
+            if name.startswith("-"):
+                reasons.refuse(where, "esxcli would take its name for an option; rename the interface.")
             if any(character in name for character in FORBIDDEN_IN_NAMES):
                 reasons.refuse(where, "ESXi takes no “/”, “\\” or “%” in the name of a port group.")
             if name in ("Management Network", "VM Network"):

@@ -1,5 +1,6 @@
 """Everything that stands in the way, told at once."""
 
+from reprlib import Repr
 from typing import Any, List
 
 from esxforge_target.errors import ForgeError
@@ -13,6 +14,16 @@ class Refusals(ForgeError):  # noqa: N818  # several at once, and named for what
     ) -> None:
         self.reasons = list(reasons)
         super().__init__("\n".join(self.reasons), hint)
+
+
+def _short() -> Repr:
+    short = Repr()
+    short.maxlevel = 2
+    short.maxstring = short.maxother = 200
+    return short
+
+
+_SHORT = _short()
 
 
 class Reasons:
@@ -43,6 +54,7 @@ class Reasons:
 
 def shown(value: Any) -> str:
     """A value from a configuration as it is quoted in a sentence: short, on one line."""
-    text = "“{}”".format(value) if isinstance(value, str) else repr(value)
+    # Of lists and mappings only the outermost is written out: YAML's aliases make them endless or exponential.
+    text = "“{}”".format(value[:200]) if isinstance(value, str) else _SHORT.repr(value)
     text = " ".join(text.split())
     return text if len(text) <= 80 else text[:77] + "…"

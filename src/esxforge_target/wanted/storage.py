@@ -17,7 +17,6 @@ LINUX_TYPES = (
     "zpool",
     "zfs",
     "dasd",
-    "nvme_controller",
     "nvme_namespace",
     "device",
     "image",
@@ -58,6 +57,8 @@ class StorageSection:
         self.places = {}  # type: Dict[str, str]
         self.linux = []  # type: List[str]
         self.linux_volumes = []  # type: List[str]
+        self.preserved = set()  # type: Set[str]
+        self.ids = {}  # type: Dict[str, str]
 
 
 def read_storage(section: Item) -> StorageSection:
@@ -88,6 +89,8 @@ def read_storage(section: Item) -> StorageSection:
 
 def _read_entry(item: Item, key: str, storage: StorageSection, vmfs_formats: Set[str]) -> None:
     kind = item.text("type")
+    if item.values.get("preserve") is not None and item.truth("preserve"):
+        storage.preserved.add(key)
     if kind == "disk":
         _read_disk(item, key, storage)
     elif kind == "partition":
@@ -100,6 +103,7 @@ def _read_entry(item: Item, key: str, storage: StorageSection, vmfs_formats: Set
             name = None
         storage.datastores.append(Datastore(name or key, tuple(names)))
         storage.places["datastore " + (name or key)] = item.where
+        storage.ids[name or key] = key
         item.name_unknown(("preserve", "wipe", "size"))
     elif kind == "format":
         if item.text("fstype").lower() in ("vmfs", "vmfs6", "vmfs5"):
@@ -113,6 +117,8 @@ def _read_entry(item: Item, key: str, storage: StorageSection, vmfs_formats: Set
         if item.text("device") not in vmfs_formats:
             storage.linux_volumes.append("{} (mounted)".format(item.text("path") or key))
         item.name_unknown(("path", "options", "spec", "fstype", "freq", "passno"))
+    elif kind == "nvme_controller":
+        pass  # says how a disk is attached, and asks for nothing
     elif kind in LINUX_TYPES:
         storage.linux.append("{} ({})".format(key, kind))
     elif not kind:

@@ -23,6 +23,7 @@ def check_storage(storage: StorageSection, reasons: Reasons) -> None:
     for datastore in storage.datastores:
         _check_extents(datastore, storage, owner, reasons)
     _check_boot_disk(storage, reasons)
+    _tell_unused_partitions(storage, reasons)
     _check_linux(storage, reasons)
 
 
@@ -75,6 +76,8 @@ def _check_names(storage: StorageSection, reasons: Reasons) -> None:
             reasons.refuse(where, "the datastore's name is longer than {} characters.".format(LONGEST_DATASTORE_NAME))
         if not name.isprintable() or name != name.strip() or name in ("", ".", ".."):
             reasons.refuse(where, "ESXi takes no datastore with the name {}.".format(shown(name)))
+        if name.startswith("-"):
+            reasons.refuse(where, "ESXi's tools would take its name for an option; rename the datastore.")
         if any(character in name for character in FORBIDDEN_IN_NAMES):
             reasons.refuse(where, "ESXi takes no “/”, “\\” or “%” in a datastore's name.")
         if name in RESERVED_NAMES or name.startswith(("OSDATA-", "LOCKER-")):
@@ -99,6 +102,12 @@ def _check_extents(datastore: Datastore, storage: StorageSection, owner: Dict[st
         disk = disks.get(partition.disk)
         if disk is None:
             reasons.refuse(where, "it lies on the unknown disk {}.".format(shown(partition.disk)))
+        elif not disk.boot and storage.preserved & {key, disk.id, storage.ids.get(datastore.name, "")}:
+            reasons.refuse(
+                where,
+                "{} is marked preserve, but datastores are made anew and what the disk holds is lost; take the mark "
+                "away, or leave this disk out.".format(shown(key)),
+            )
         elif disk.boot and index > 0:
             reasons.refuse(
                 where,
@@ -124,6 +133,19 @@ def _check_boot_disk(storage: StorageSection, reasons: Reasons) -> None:
             "the boot disk carries the datastore {} already: ESXi leaves one stretch of it, which is one "
             "datastore.".format(shown(on_boot[0])),
         )
+
+
+def _tell_unused_partitions(storage: StorageSection, reasons: Reasons) -> None:
+    """On a disk with datastores the other partitions are not made: say so. Those of the boot disk are ESXi's own."""
+    used = {key for datastore in storage.datastores for key in datastore.partitions}
+    boot = [disk.id for disk in storage.disks if disk.boot]
+    carriers = {one.disk for one in storage.partitions if one.id in used and one.disk not in boot}
+    for partition in storage.partitions:
+        if partition.disk in carriers and partition.id not in used:
+            reasons.notice(
+                storage.places.get(partition.id, "storage"),
+                "no datastore uses it, so it is not made; {} gets a new partition table.".format(shown(partition.disk)),
+            )
 
 
 def _check_linux(storage: StorageSection, reasons: Reasons) -> None:

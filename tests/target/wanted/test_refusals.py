@@ -67,6 +67,22 @@ BAD_NETWORKS = {
         [nic(1, static("10.0.0.5/24")), vlan("eno1", 5), {**vlan("eno1", 5), "name": "other", "id": "other"}],
         "network other: VLAN 5 on “eno1” is “eno1.5” already.",
     ),
+    "a name that is an option": (
+        [nic(1, static("10.0.0.5/24"), name="-v", id="-v")],
+        "network -v: esxcli would take its name for an option; rename the interface.",
+    ),
+    "an address with Linux' interface in it": (
+        [nic(1, static("fe80::5%eno1/64"))],
+        "network eno1 subnet 1: “fe80::5%eno1/64” is no address with a prefix length.",
+    ),
+    "a gateway with Linux' interface in it": (
+        [nic(1, static("2001:db8::5/64", gateway="fe80::1%eno1"))],
+        "network eno1 subnet 1: gateway “fe80::1%eno1” is no address.",
+    ),
+    "a DNS server with Linux' interface in it": (
+        [nic(1, static("10.0.0.5/24")), {"type": "nameserver", "address": "fe80::1%e"}],
+        "network config[1]: DNS server “fe80::1%e” is no address.",
+    ),
     "address twice": (
         [nic(1, static("10.0.0.5/24")), nic(2, static("10.0.0.5/24"))],
         "network eno2: “eno1” has the address 10.0.0.5 already.",
@@ -179,6 +195,10 @@ def store(name: str, *partitions: str) -> dict[str, Any]:
     return {"type": "vmfs6", "id": name, "name": name, "devices": list(partitions)}
 
 
+PRESERVED = (
+    "storage d: “{}” is marked preserve, but datastores are made anew and what the disk holds is lost; take the mark "
+    "away, or leave this disk out."
+)
 BAD_STORAGES = {
     "datastore on an unknown disk": (
         [{**part("sdz", 1)}, store("d", "sdz1")],
@@ -235,6 +255,18 @@ BAD_STORAGES = {
         [part("sdb", 1, "1G"), store("d", "sdb1")],
         ["storage d: “sdb1” has 1073741824 bytes; VMFS needs at least 1395864371."],
     ),
+    "a name that is an option": (
+        [part("sdb", 1), store("-S", "sdb1")],
+        ["storage -S: ESXi's tools would take its name for an option; rename the datastore."],
+    ),
+    "a partition to be preserved": (
+        [{**part("sdb", 1), "preserve": True}, store("d", "sdb1")],
+        [PRESERVED.format("sdb1")],
+    ),
+    "a datastore to be preserved": (
+        [part("sdb", 1), {**store("d", "sdb1"), "preserve": "true"}],
+        [PRESERVED.format("sdb1")],
+    ),
     "RAID beside datastores": (
         [part("sdb", 1), store("d", "sdb1"), {"type": "raid", "id": "md0"}],
         ["storage: ESXi cannot make md0 (raid); remove it in MAAS, or use the VMFS layout."],
@@ -252,6 +284,52 @@ BAD_STORAGES = {
 def test_storage_that_esxi_cannot_have_is_refused(name: str) -> None:
     entries, expected = BAD_STORAGES[name]
     assert reasons(storage(*entries)) == expected
+
+
+def test_a_disk_to_be_preserved_carries_no_datastore_but_may_be_left_alone() -> None:
+    config = storage(part("sdb", 1), store("d", "sdb1"))
+    config["storage"]["config"][1]["preserve"] = True
+    assert reasons(config) == [PRESERVED.format("sdb1")]
+    del config["storage"]["config"][2:]
+    assert wanted_from_config(config).datastore_disks() == ()
+    for mark in (False, None):
+        config = storage({**part("sdb", 1), "preserve": mark, "wipe": "superblock"}, store("d", "sdb1"))
+        assert [disk.id for disk in wanted_from_config(config).datastore_disks()] == ["sdb"]
+
+
+def test_a_partition_that_is_not_made_is_named() -> None:
+    config = storage(part("sda", 1), part("sdb", 1), part("sdb", 2), store("d", "sdb2"))
+    assert wanted_from_config(config).notices == (
+        "storage sdb1: no datastore uses it, so it is not made; “sdb” gets a new partition table.",
+    )
+
+
+def test_how_an_nvme_disk_is_attached_stands_in_no_ones_way() -> None:
+    config = storage(
+        {"type": "nvme_controller", "id": "nvme0", "transport": "pcie"}, part("sdb", 1), store("d", "sdb1")
+    )
+    assert wanted_from_config(config).notices == ()
+
+
+@pytest.mark.parametrize("kind", ["lvm_partition", "raid", "bcache", "dm_crypt", "zpool"])
+def test_layouts_of_linux_are_named_or_refused_but_never_made(kind: str) -> None:
+    alone = wanted_from_config(storage(part("sda", 1), {"type": kind, "id": "x"}))
+    assert alone.datastores == ()
+    assert f"x ({kind})" in alone.notices[0]
+    beside = storage(part("sdb", 1), store("d", "sdb1"), {"type": kind, "id": "x"})
+    assert reasons(beside) == [f"storage: ESXi cannot make x ({kind}); remove it in MAAS, or use the VMFS layout."]
+
+
+def test_values_that_grow_without_end_are_quoted_briefly() -> None:
+    bomb: list[Any] = ["x"]
+    for _ in range(40):
+        bomb = [bomb] * 10
+    endless: list[Any] = []
+    endless.append(endless)
+    for value in (bomb, endless, {"a": bomb}, "x" * 10**7):
+        config = simple()
+        config["network"]["version"] = value
+        assert max(map(len, reasons(config))) < 200
 
 
 def test_the_boot_disk_must_be_known() -> None:

@@ -25,6 +25,12 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["plan", *map(str, arguments)])
 
 
+def bomb(line: str) -> bytes:
+    """A document of some hundred bytes that grows tenfold with each line."""
+    lines = [line.format(n=n, inner=", ".join([f"*a{n - 1}"] * 10)) for n in range(1, 12)]
+    return "\n".join(["a: &a0 {x: 1}", *lines]).encode()
+
+
 def test_tables_and_commands_go_to_stdout() -> None:
     done = run("--curtin-config", BOND)
     assert done.exit_code == 0
@@ -90,6 +96,12 @@ def test_json_is_taken_as_yaml_is(tmp_path: Path) -> None:
         (b"\xff\xfe", "byte 0 is not UTF-8"),
         (b'{"network": ', "line 1"),
         (b"a: !!python/object/apply:os.system ['true']", "line 1, column 4"),
+        (b"a: 1\n" * 300_000, "more than 1048576 bytes"),
+        (b"[" * 5000, "nested too deeply"),
+        (b"network: &a [*a]", "nested more than 40 levels"),
+        (b"\0", "no valid YAML: ReaderError"),
+        (bomb("a: &a{n} [{inner}]"), "grows to more than 50000 values"),
+        (bomb("a: &a{n} {{<<: [{inner}]}}"), "grows to more than 50000 values"),
     ],
 )
 def test_broken_files_are_told_with_their_line(content: bytes, words: str, tmp_path: Path) -> None:
