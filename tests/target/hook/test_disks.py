@@ -31,13 +31,13 @@ def disks(bench: Bench) -> Disks:
     return Disks(Machine(str(bench.root)))
 
 
-def found(bench: Bench, **names: str) -> str:
-    return disks(bench).matching(Disk("sda", **names)).name
+def found(bench: Bench, serial: str = "", wwn: str = "") -> str:
+    return disks(bench).matching(Disk("sda", serial=serial, wwn=wwn)).name
 
 
-def why_not(bench: Bench, **names: str) -> str:
+def why_not(bench: Bench, serial: str = "", wwn: str = "") -> str:
     with pytest.raises(ForgeError) as caught:
-        disks(bench).matching(Disk("sda", **names))
+        disks(bench).matching(Disk("sda", serial=serial, wwn=wwn))
     assert caught.value.hint
     return caught.value.message
 
@@ -66,7 +66,7 @@ def device_mapper(bench: Bench, name: str, uuid: str, *slaves: str) -> Path:
     ["ID_SERIAL", "ID_SERIAL_SHORT", "ID_SCSI_SERIAL", "SCSI_IDENT_SERIAL"],
 )
 def test_the_long_and_the_short_serial_are_known(name: str, bench: Bench) -> None:
-    bench.disk("sda", 140 * GB, **{name: "SAMSUNG_MZ7_S5Y1"})
+    bench.disk("sda", 140 * GB, image=None, **{name: "SAMSUNG_MZ7_S5Y1"})
     bench.disk("sdb", 140 * GB, "S5Y1")
     assert found(bench, serial="SAMSUNG_MZ7_S5Y1") == "sda"
     assert found(bench, serial="S5Y1") == "sdb"

@@ -12,7 +12,7 @@ import pytest
 from esxforge_target.blocks import FileBlocks
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
-from target.hook.bench import Bench, FileMachine
+from target.hook.bench import Bench, FileMachine, Recorded
 from target.hook.conftest import Deployed
 
 Change = Callable[[Bench, dict[str, Any]], None]
@@ -139,6 +139,32 @@ def test_a_random_password_without_any_key_is_refused_unless_maas_has_one(deploy
     assert bench.writes == []
     bench.maas_has_keys = True
     assert bench.run(config) == 0, bench.output
+
+
+def test_a_random_password_with_a_vcenter_to_join_is_taken_with_a_warning(deployed: Deployed) -> None:
+    vcenter = {"server": "vc.example", "datacenter": "DC1", "thumbprint": "ab" * 32}
+    bench, config = deployed(root_password={"random": True}, vcenter=vcenter)
+    assert bench.run(config) == 0, bench.output
+    assert "this host is reached through vCenter only" in bench.said
+
+
+@pytest.mark.parametrize("loses", ["the primary header", "the backup"])
+def test_a_disk_that_keeps_another_table_than_was_written_is_failing(
+    loses: str, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk (or its controller) that acknowledges writes to its end or start, and loses them."""
+    bench, config = deployed()
+    write = Recorded.write_at
+
+    def losing(self: Recorded, offset: int, data: bytes) -> None:
+        lost = offset == 512 if loses == "the primary header" else offset > self.size // 2
+        if not lost:
+            write(self, offset, data)
+
+    monkeypatch.setattr(Recorded, "write_at", losing)
+    assert bench.run(config) == 1
+    assert "The partition table reads back otherwise than it was written." in bench.said
+    assert "what to do: The disk is failing: replace it." in bench.said
 
 
 def test_without_serials_the_path_decides_and_a_wrong_one_is_refused(deployed: Deployed) -> None:
