@@ -73,6 +73,8 @@ def read_environment(variables: "Mapping[str, str]") -> Environment:
     except (OSError, ValueError) as error:
         # The text of a JSON error quotes nothing of the document.
         raise ForgeError("curtin's configuration {} cannot be read: {}.".format(path, error), "Deploy again.")
+    except RecursionError:
+        raise ForgeError("curtin's configuration {} is nested too deeply.".format(path), "Deploy again.")
     if not isinstance(config, dict):
         raise ForgeError("curtin's configuration {} is no mapping.".format(path), "Deploy again.")
     return Environment(config, target)

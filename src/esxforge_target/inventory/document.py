@@ -4,6 +4,7 @@ import json
 
 from esxforge_target.documents import NUMBER, TEXT, TEXTS, TRUTH, Builder, Schema, Shape, plain
 from esxforge_target.errors import FormatError
+from esxforge_target.inventory.addresses import odd_addresses
 from esxforge_target.inventory.model import (
     Device,
     Extent,
@@ -105,6 +106,8 @@ def from_json(text: str) -> Inventory:
         document = json.loads(text)
     except ValueError as error:
         raise FormatError("The inventory is no JSON: {}.".format(error), _HINT)
+    except RecursionError:
+        raise FormatError("The inventory is nested too deeply.", _HINT)
     if not isinstance(document, dict):
         raise FormatError("The inventory must be a JSON object.", _HINT)
     if document.get("version") != VERSION:
@@ -116,8 +119,9 @@ def from_json(text: str) -> Inventory:
         )
     builder = Builder(_SCHEMA)
     inventory = builder.build(Inventory, document.get("inventory"), "inventory")
-    if builder.problems:
-        raise FormatError("The inventory cannot be used:\n{}".format("\n".join(builder.problems)), _HINT)
+    problems = builder.problems or odd_addresses(inventory)
+    if problems:
+        raise FormatError("The inventory cannot be used:\n{}".format("\n".join(problems)), _HINT)
     assert isinstance(inventory, Inventory)  # noqa: S101  # for the type checker
     if inventory.release.major < 6:
         raise FormatError(

@@ -4,6 +4,7 @@ from ipaddress import ip_address, ip_network
 from typing import Dict, List, Tuple
 
 from esxforge_target.esxcli import Esxcli, Record
+from esxforge_target.inventory.addresses import is_address, is_network
 from esxforge_target.inventory.model import (
     DEFAULT_NETSTACK,
     Ipv6Address,
@@ -106,7 +107,7 @@ def read_vmks(esxcli: Esxcli) -> Tuple[Vmk, ...]:
                 six.truth("ipv6enabled", "enableipv6") if six.has("ipv6enabled") or six.has("enableipv6") else True,
                 six.truth("dhcpv6enabled", "dhcpv6"),
                 six.truth("routeradvenabled", "routeradv", "routeradvertisementenabled"),
-                tuple(_ipv6_address(one) for one in addresses if one.text("interface", "name") == name),
+                tuple(_ipv6_addresses([one for one in addresses if one.text("interface", "name") == name])),
                 tuple(tags),
             )
         )
@@ -120,17 +121,24 @@ def _by_name(records: List[Record]) -> Dict[str, Record]:
 def _ipv4(record: Record) -> Tuple[str, str, int]:
     kind = record.text("addresstype", "type").lower()
     address = record.text("ipv4address")
-    if kind not in ("static", "dhcp") or (kind == "static" and address in _NOWHERE):
+    nowhere = address in _NOWHERE or not is_address(address)
+    if kind not in ("static", "dhcp") or (kind == "static" and nowhere):
         return "none", "", 0
-    if kind == "dhcp" and address in _NOWHERE:
+    if kind == "dhcp" and nowhere:
         return "dhcp", "", 0
     return kind, address, prefix_length_of(record.text("ipv4netmask"))
 
 
-def _ipv6_address(record: Record) -> Ipv6Address:
-    address, _, prefix = record.text("address", "ipv6address").partition("/")
-    length = int(prefix) if prefix.isdigit() else record.number("netmask", "prefixlength", "prefix")
-    return Ipv6Address(_canonical(address), length, record.text("type", "origin").lower())
+def _ipv6_addresses(records: List[Record]) -> List[Ipv6Address]:
+    """The addresses of an interface; what is none (a tentative one without prefix, say) is not ours, and left out."""
+    found = []
+    for record in records:
+        address, _, prefix = record.text("address", "ipv6address").partition("/")
+        address = address.split("%")[0]
+        length = int(prefix) if prefix.isdigit() else record.number("netmask", "prefixlength", "prefix")
+        if is_address(address, length):
+            found.append(Ipv6Address(_canonical(address), length, record.text("type", "origin").lower()))
+    return found
 
 
 def _canonical(address: str) -> str:
@@ -153,12 +161,12 @@ def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
     routes = []
     for version, everything in (("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")):
         for record in esxcli.records("network ip route {} list".format(version)):
-            gateway = record.text("gateway").split("%")[0]
-            if gateway in _NOWHERE:
+            gateway, network = record.text("gateway").split("%")[0], _network(record, everything)
+            if gateway in _NOWHERE or not is_address(gateway) or not is_network(network):
                 continue
             routes.append(
                 RouteEntry(
-                    _network(record, everything),
+                    network,
                     _canonical(gateway),
                     record.text("interface"),
                     record.text("source").upper(),
@@ -169,7 +177,7 @@ def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
 
 def _network(record: Record, everything: str) -> str:
     network = record.text("network")
-    if network.lower() in ("default",) + _NOWHERE:
+    if network and network.lower() in ("default",) + _NOWHERE:
         return everything
     if "/" not in network:
         network = "{}/{}".format(network, record.text("netmask", "prefixlength", "prefix"))

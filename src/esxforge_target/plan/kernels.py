@@ -165,8 +165,12 @@ class KernelPlanner:
                     (esxcli(*INTERFACE + ("set", "-i", name, "-m", vmk.mtu)),),
                     (Expectation("vmk", name, (("mtu", "is", kernel.mtu),)),),
                 )
-            self._ipv4(phase, kernel, name, vmk)
+            if kernel.ipv4 != "none":
+                self._ipv4(phase, kernel, name, vmk)
             self._listening.extend(plan_ipv6(self._draft, phase, kernel, name, vmk))
+            if kernel.ipv4 == "none":
+                # IPv4 goes when IPv6 stands: until then it may be the way to MAAS.
+                self._ipv4(phase, kernel, name, vmk)
             if kernel.management and (vmk is None or "Management" not in vmk.tags):
                 self._draft.add(
                     phase,

@@ -82,6 +82,8 @@ def from_json(text: str) -> WantedHost:
         document = json.loads(text)
     except ValueError as error:
         raise FormatError("The wanted host is no JSON: {}.".format(error), _HINT)
+    except RecursionError:
+        raise FormatError("The wanted host is nested too deeply.", _HINT)
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise FormatError("The wanted host is not a document of version {}.".format(VERSION), _HINT)
     builder = Builder(_SCHEMA)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from esxforge.plan.assumed import assumed_inventory, stamped
 from esxforge_target import inventory, wanted
 from esxforge_target.errors import FormatError
 from esxforge_target.inventory import Inventory
+from esxforge_target.plan import differences, make_plan
 from esxforge_target.wanted import WantedHost
 from target.plan.configs import configs, found_hosts, sample
 
@@ -67,6 +69,59 @@ def test_missing_and_wrong_fields_are_all_named() -> None:
         assert sentence in caught.value.message
 
 
+def test_addresses_that_are_none_are_named() -> None:
+    def change(document: dict[str, Any]) -> None:
+        found = document["inventory"]
+        found["vmks"][0].update(address="10.0.0.999", ipv4="manual")
+        found["vmks"][0]["ipv6_addresses"] = [{"address": "2001:db8::5", "prefix_length": 129, "origin": "static"}]
+        found["routes"] = [{"network": "10.0.0.1/8", "gateway": "fe80::1%vmk0", "interface": "vmk0", "source": "DHCP"}]
+
+    with pytest.raises(FormatError) as caught:
+        inventory.from_json(damaged(change))
+    assert caught.value.message.splitlines()[1:] == [
+        "inventory.vmks[0].ipv4 must be static, dhcp or none, not 'manual'.",
+        "inventory.vmks[0].address: 10.0.0.999/24 is no IPv4 address.",
+        "inventory.vmks[0].ipv6_addresses[0]: 2001:db8::5/129 is no IPv6 address.",
+        "inventory.routes[0].network: '10.0.0.1/8' is no network.",
+        "inventory.routes[0].gateway: 'fe80::1%vmk0' is no address.",
+    ]
+
+
+_OTHERS: dict[type, Any] = {
+    str: st.sampled_from(["", "x", "10.0.0.10", "::1", "fe80::1%vmk0", "vmk0", "0.0.0.0/0", "dhcp", "8.0.3"]),
+    int: st.sampled_from([0, 1, -1, 64, 129, 512, 10**15]),
+    bool: st.booleans(),
+    list: st.just([]),
+}
+
+
+def _holders(document: Any) -> list[tuple[Any, Any]]:
+    """Every place in a document that holds a value of a plain type or a list."""
+    found = []
+    if isinstance(document, dict | list):
+        for key in document if isinstance(document, dict) else range(len(document)):
+            found += [(document, key)] if type(document[key]) in _OTHERS else []
+            found += _holders(document[key])
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_an_inventory_with_any_other_values_is_refused_or_planned(data: st.DataObject) -> None:
+    wanted_host = stamped(wanted.wanted_from_config(sample(data.draw(st.sampled_from(["vmfs7-bond", "dhcp-only"])))))
+    document = json.loads(inventory.to_json(assumed_inventory(wanted_host, "8.0.3")))
+    for _ in range(data.draw(st.integers(1, 4))):
+        holder, key = data.draw(st.sampled_from(_holders(document["inventory"])))
+        holder[key] = data.draw(_OTHERS[type(holder[key])])
+    try:
+        found = inventory.from_json(json.dumps(document))
+    except FormatError:
+        return
+    plan = make_plan(wanted_host, found)
+    assert all(isinstance(word, str) for step in plan.steps for word in step.command)
+    differences(wanted_host, found)
+
+
 def test_another_version_and_another_release_are_refused() -> None:
     with pytest.raises(FormatError, match="version 2; this esxforge reads version 1"):
         inventory.from_json(damaged(lambda document: document.update(version=2)))
@@ -74,7 +129,9 @@ def test_another_version_and_another_release_are_refused() -> None:
         inventory.from_json(damaged(lambda document: document["inventory"]["release"].update(version="5.5.0")))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"version": 1}', '{"version": 1, "inventory": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", "[" * 100_000, '{"version": 1}', '{"version": 1, "inventory": []}']
+)
 def test_what_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(FormatError):
         inventory.from_json(text)
