@@ -39,20 +39,22 @@ def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     stream, partial = _open(path)
     written = 0
     try:
-        with stream:
-            try:
-                yield stream
-                written = stream.tell()
-                stream.flush()
-                os.fsync(stream.fileno())
-                _name(stream, partial, path, overwrite=overwrite)
-            except OSError as error:
-                raise _output_error(path, error, written or _position(stream)) from error
-    except BaseException:
+        yield stream
+        written = stream.tell()
+        stream.flush()
+        os.fsync(stream.fileno())
+        _name(stream, partial, path, overwrite=overwrite)
+    except BaseException as error:
+        reached = written or _position(stream)
+        with suppress(OSError):  # a full disk takes no more of what is still buffered when it is closed
+            stream.close()
         if partial is not None:
             with suppress(OSError):
                 partial.unlink()
+        if isinstance(error, OSError):
+            raise _output_error(path, error, reached) from error
         raise
+    stream.close()
 
 
 def _open(path: Path) -> tuple[BinaryIO, Path | None]:

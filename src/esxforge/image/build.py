@@ -7,6 +7,7 @@ so that it can hold the hashes of all before it.
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -90,12 +91,15 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     disk = disk_of(media, recipe, boot_volume_files(media, recipe, settings, listener))
     listener(Decision(f"disk of {disk.manifest.raw_size} bytes, GUID {disk.manifest.disk_guid}"))
     with ExitStack() as outputs:
-        # Left in the opposite order: the image takes its name last, when its companions have theirs.
         image = outputs.enter_context(whole_file(output, overwrite=options.overwrite))
-        beside = outputs.enter_context(whole_file(manifest_file, overwrite=True))
         write = write_raw if recipe.image.format == "raw" else write_gzip
         written = write(image, disk.pieces, source=iso, watched=disk.watched, listener=listener)
+        # All of it is on the disk before anything gets a name; the image takes its own last, as the opposite order of
+        # entering says, when its companions have theirs.
+        image.flush()
+        os.fsync(image.fileno())
         document = _companion(disk.made[0], output, written, recipe)
+        beside = outputs.enter_context(whole_file(manifest_file, overwrite=True))
         beside.write((json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
         if sbom_file is not None:
             outputs.enter_context(whole_file(sbom_file, overwrite=True)).write(sbom_json(media, written.sha256))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
     release = media.release
     return {
         "tool": {"name": "esxforge", "version": __version__},
-        "iso": {"name": _ascii(media.path.name), "size": media.size, "sha256": NO_HASH},
+        "iso": {"name": _file_name(media.path), "size": media.size, "sha256": NO_HASH},
         "release": {
             "version": release.version,
             "build": release.build,
@@ -75,7 +76,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def _file(path: Path | None) -> dict[str, Any] | None:
-    return None if path is None else {"name": _ascii(path.name), **_known(path)}
+    return None if path is None else {"name": _file_name(path), **_known(path)}
 
 
 def _known(path: Path) -> dict[str, Any]:
@@ -85,6 +86,11 @@ def _known(path: Path) -> dict[str, Any]:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _file_name(path: Path) -> str:
+    """The file's name, the same whatever the locale's encoding: bytes that are no UTF-8 as ``\\xff``."""
+    return _ascii(os.fsencode(path.name).decode("utf-8", "backslashreplace"))
 
 
 def _ascii(text: str) -> str:

@@ -23,9 +23,9 @@ _EULA_COMMANDS = ("vmaccepteula", "accepteula")
 def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settings:
     """Check what the recipe says about the host against the release. Raises :class:`RecipeError` with every problem."""
     problems: list[str] = []
-    data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else b""
+    data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else None
     eula = recipe.install.accept_eula
-    if recipe.install.kickstart and data:
+    if data is not None:
         place = str(recipe.install.kickstart)
         use = Use(release=parse_release(release.version), eula_accepted=eula, password_given=recipe.root_password.given)
         for finding in check_kickstart(data, use):
@@ -36,7 +36,7 @@ def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settin
                     Notice(f"{place}: {_at(finding.line)}{finding.message} {finding.remedy}".rstrip(), warning=True)
                 )
         eula = eula or any(command.name in _EULA_COMMANDS for command in Kickstart.parse(data).commands)
-    elif not recipe.install.kickstart:
+    elif recipe.install.kickstart is None:
         problems += _without_kickstart(recipe)
     mode, hashed = _password(recipe, problems, listener)
     if problems:
@@ -45,7 +45,7 @@ def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settin
         kind=recipe.image.kind,
         release=release.version,
         accept_eula=eula,
-        kickstart=data.decode("ascii"),
+        kickstart=(data or b"").decode("ascii"),
         root_password_mode=mode,
         root_password_hash=hashed,
         password_key=_password_key(recipe.root_password.public_key),
@@ -61,15 +61,16 @@ def _at(line: int) -> str:
     return f"line {line}: " if line else ""
 
 
-def _read(path: Path, problems: list[str]) -> bytes:
+def _read(path: Path, problems: list[str]) -> bytes | None:
+    """The file's bytes; None where it cannot be read, which is a problem then."""
     try:
         if path.stat().st_size > _LARGEST_TEXT_BYTES:
-            problems.append(f"{path}: larger than 1 MiB; that is no kickstart.")
-            return b""
+            problems.append(f"{path}: larger than 1 MiB; name a plain text file.")
+            return None
         return path.read_bytes()
     except OSError as error:
         problems.append(f"{path}: cannot be read: {error.strerror}.")
-        return b""
+        return None
 
 
 def _without_kickstart(recipe: Recipe) -> list[str]:
@@ -114,9 +115,10 @@ def _password(recipe: Recipe, problems: list[str], listener: Listener) -> tuple[
 
 
 def _first_line(path: Path, problems: list[str]) -> str:
-    data = _read(path, problems)
+    data = _read(path, problems) or b""
     try:
-        return data.decode("utf-8").split("\n", 1)[0].rstrip("\r")
+        # Editors of Windows put a mark before the text; it is no part of the password.
+        return data.decode("utf-8-sig").split("\n", 1)[0].rstrip("\r")
     except UnicodeDecodeError:
         problems.append(f"{path}: the password is not UTF-8 text.")
         return ""

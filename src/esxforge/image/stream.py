@@ -94,9 +94,15 @@ class SourceHash:
 
 
 def read_exactly(stream: BinaryIO, offset: int, length: int) -> bytes:
-    """``length`` bytes at ``offset``. Raises :class:`ImageError` when the file has become shorter."""
-    stream.seek(offset)
-    data = stream.read(length)
+    """``length`` bytes at ``offset``. Raises :class:`ImageError` when the file is shorter now, or its disk fails."""
+    try:
+        stream.seek(offset)
+        data = stream.read(length)
+    except OSError as error:
+        raise ImageError(
+            f"Cannot read {stream.name} at byte {offset}: {error.strerror or error}.",
+            "Check the disk it is on; copy the file elsewhere and run the command again.",
+        ) from error
     if len(data) != length:
         raise ImageError(
             f"{stream.name} ended at byte {offset + len(data)} while it was read: it changed, or its disk is failing.",

@@ -45,7 +45,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST_RECIPE_BYTES:
             raise RecipeError([f"{path}: larger than 1 MiB; that is no recipe."], _HINT)
-        document = tomllib.loads(path.read_bytes().decode())
+        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise RecipeError([f"{path}: cannot be read: {error.strerror}."], "Name the recipe with --config.") from error
     except UnicodeDecodeError as error:

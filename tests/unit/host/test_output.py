@@ -90,6 +90,26 @@ def test_no_space_left_is_said_with_the_amount_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("written", [100, 5 << 20])
+def test_a_full_disk_is_said_even_where_the_rest_is_still_buffered(tmp_path: Path, written: int) -> None:
+    script = (
+        "import errno, resource, sys; from pathlib import Path; from esxforge.host.output import whole_file\n"
+        "from esxforge.errors import OutputError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))\n"
+        "try:\n"
+        "    with whole_file(Path(sys.argv[1])) as stream:\n"
+        "        stream.write(bytes(int(sys.argv[2])))\n"
+        "        stream.seek(10)\n"
+        "except OutputError as error:\n"
+        "    print(error.message)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "image", str(written)], capture_output=True, text=True, check=True
+    )
+    assert f"Could not write {tmp_path / 'image'}: File too large; nothing of it was kept." in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_folder_and_a_folder_as_output_are_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="does not exist"), whole_file(tmp_path / "no" / "image"):
         pass

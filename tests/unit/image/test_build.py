@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -12,7 +13,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -20,9 +21,11 @@ from esxforge.errors import ForgeError, ImageError, MediaError, OutputError, Rec
 from esxforge.events import ignore
 from esxforge.formats.boot_cfg import BootCfg
 from esxforge.formats.segments import FileRange
+from esxforge.image import stream
 from esxforge.image.build import BuildResult
 from esxforge.image.stream import write_gzip
 from esxforge.image.verify import verify_image
+from esxforge.media.installer import open_installer
 from esxforge.standin.iso import Variant, make_standin_iso
 
 from .conftest import HASH, Builder
@@ -174,6 +177,18 @@ def test_without_eula_and_password_both_are_asked_for_at_once(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kickstart", ["", "\n", "# nothing but this\n"])
+def test_a_kickstart_that_says_nothing_accepts_no_eula_and_gives_no_password(
+    kickstart: str, tmp_path: Path, iso_of: Callable[[str], Path], build: Builder
+) -> None:
+    (tmp_path / "KS.CFG").write_text(kickstart)
+    with pytest.raises(RecipeError) as caught:
+        build(iso_of("8.0"), tmp_path / "i.dd.gz", install={"kickstart": tmp_path / "KS.CFG"}, root_password={})
+    assert "licence agreement is not accepted" in caught.value.message
+    assert "there is no rootpw" in caught.value.message
+    assert not (tmp_path / "i.dd.gz").exists()
+
+
 @pytest.mark.parametrize(
     ("kickstart", "sentence"),
     [
@@ -236,6 +251,30 @@ def test_a_source_that_shrinks_while_it_is_read_ends_the_build(tmp_path: Path) -
         write_gzip(out, [FileRange(source, 0, 2000)], source=source, watched=[], listener=ignore)
 
 
+def test_a_source_whose_disk_fails_is_named_and_not_the_output(
+    tmp_path: Path, iso_of: Callable[[str], Path], build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = open_installer(iso_of("8.0"))
+    kernel = media.find(media.loaded[0])
+    assert kernel is not None
+    real = stream.read_exactly
+
+    class Failing(io.FileIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def read(source: BinaryIO, offset: int, length: int) -> bytes:
+        if offset != kernel.extent.offset:
+            return real(source, offset, length)
+        with Failing(iso_of("8.0")) as failing:
+            return real(failing, offset, length)
+
+    monkeypatch.setattr(stream, "read_exactly", read)
+    with pytest.raises(ImageError, match=r"Cannot read .*esxi-8\.0\.iso at byte \d+: Input/output error"):
+        build(iso_of("8.0"), tmp_path / "image.dd.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_space_left_is_said_and_nothing_stays(tmp_path: Path, iso_of: Callable[[str], Path]) -> None:
     small = tmp_path / "small"
     small.mkdir()
@@ -249,6 +288,7 @@ def test_no_space_left_is_said_and_nothing_stays(tmp_path: Path, iso_of: Callabl
         pytest.skip(f"this machine lets nobody mount in a namespace of their own: {done.stderr.strip()}")
     assert done.returncode == 1
     assert "No space left for" in done.stderr
+    assert "image.dd.gz after " in done.stderr  # the image, not what stands beside it
     assert "-o" in done.stderr
     assert done.stderr.rstrip().splitlines()[-1].startswith("  ")  # the hint; ls found no file to add a line for
 
@@ -300,6 +340,24 @@ def test_the_command_prints_one_json_document_and_people_read_stderr(
     assert json.loads(shown.stdout)["maas"]["name"] == "esxi/6.7.0"
     assert json.loads(_esxforge("inspect", iso_of("6.7"), "--json").stdout)["type"] == "iso"
     assert _esxforge("verify", tmp_path / "i.dd.gz").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["bücher.iso", "bad\udcff.iso"])
+def test_the_name_of_the_iso_gives_the_same_bytes_in_every_locale(
+    name: str, tmp_path: Path, iso_of: Callable[[str], Path]
+) -> None:
+    iso = shutil.copy(iso_of("8.0"), tmp_path / name)
+    images = []
+    for encoding in ("1", "0"):
+        images.append(tmp_path / f"{encoding}.dd.gz")
+        done = subprocess.run(
+            [sys.executable, "-m", "esxforge", "build", os.fsencode(iso), "-o", images[-1], "--accept-eula",
+             "--root-password-hash", HASH],
+            capture_output=True, check=False,
+            env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": encoding, "PYTHONCOERCECLOCALE": "0"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert images[0].read_bytes() == images[1].read_bytes()
 
 
 def test_a_mistake_has_a_sentence_a_hint_and_exit_status_1_or_2(tmp_path: Path) -> None:
