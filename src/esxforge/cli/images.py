@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from esxforge.cli import maas_options as options
+from esxforge.cli.help import App
 from esxforge.cli.render import listener, print_json
 from esxforge.errors import MaasError
 
 if TYPE_CHECKING:
     from esxforge.maas.boot_resources import BootResource, BootResources
 
-app = typer.Typer(help="The images that MAAS holds: list, show, delete.", no_args_is_help=True)
+app = App(help="The images that MAAS holds: list, show, delete.")
 
 ImageArgument = Annotated[str, typer.Argument(help="Number or name, like 46 or esxi/8.0.3.", show_default=False)]
 

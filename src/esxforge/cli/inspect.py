@@ -28,27 +28,39 @@ def inspect(
 
 
 def _show(document: dict[str, Any]) -> None:
-    """A table a person reads: one line a fact; VIBs last, as there are many."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, soft_wrap=True)
-    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    facts.add_column()
-    facts.add_column(overflow="fold")
+    """One line a fact, never folded, so that grep finds a hash; VIBs last, as there are many."""
     for name, value in document.items():
         if name != "vibs" and value not in ("", [], None):
-            facts.add_row(name.replace("_", " "), _text(value))
-    console.print(facts)
-    vibs = Table("VIB", "version", "vendor", box=None, padding=(0, 2, 0, 0))
-    for vib in document["vibs"]:
-        vibs.add_row(vib["name"], vib["version"], vib["vendor"])
-    console.print(vibs)
+            for number, line in enumerate(_lines(name, value)):
+                typer.echo(f"{'' if number else name.replace('_', ' ') + ':':<19}{line}")
+    vibs = [("VIB", "VERSION", "VENDOR"), *((vib["name"], vib["version"], vib["vendor"]) for vib in document["vibs"])]
+    if len(vibs) > 1:
+        typer.echo("")
+        widths = [max(len(row[column]) for row in vibs) for column in range(2)]
+        for name, version, vendor in vibs:
+            typer.echo(f"{name:<{widths[0]}}  {version:<{widths[1]}}  {vendor}")
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    if name in ("size", "raw_size"):
+        return [f"{value} bytes ({value / 2**20:.1f} MiB)"]
+    if isinstance(value, list):
+        return [_text(inner) for inner in value]
+    if isinstance(value, dict):
+        return [f"{key.replace('_', ' ')} {_text(inner)}" for key, inner in value.items() if not _nothing(inner)]
+    return [_text(value)]
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items() if inner not in ("", [], None, {}))
+        told = (f"{key.replace('_', ' ')} {_text(inner)}" for key, inner in value.items() if not _nothing(inner))
+        return ", ".join(told)
     if isinstance(value, list):
-        return "\n".join(_text(inner) for inner in value)
-    return str(value)
+        return ", ".join(_text(inner) for inner in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
+
+
+def _nothing(value: Any) -> bool:
+    return value in ("", [], None, {})

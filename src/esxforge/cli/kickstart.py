@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from esxforge.cli.help import App
+
 if TYPE_CHECKING:
     from esxforge.formats.kickstart_rules import Finding
 
-app = typer.Typer(help="Kickstarts: check one of your own.", no_args_is_help=True)
+app = App(help="Kickstarts: check one of your own.")
 
 # A kickstart is a page of text; whatever is larger is another file.
 LARGEST_FILE = 4 * 1024 * 1024

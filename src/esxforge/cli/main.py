@@ -10,6 +10,7 @@ import typer
 from esxforge import __version__
 from esxforge.cli.build import build
 from esxforge.cli.doctor import doctor
+from esxforge.cli.help import App
 from esxforge.cli.images import app as images_app
 from esxforge.cli.inspect import inspect
 from esxforge.cli.kickstart import app as kickstart_app
@@ -23,10 +24,9 @@ from esxforge.cli.upload import upload
 from esxforge.cli.verify import verify
 from esxforge.errors import ForgeError
 
-app = typer.Typer(
+app = App(
     name="esxforge",
     help="Make VMware ESXi images that MAAS deploys, from the installer ISO.",
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )

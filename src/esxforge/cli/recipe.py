@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The recipe: its schema, an example, a check.", no_args_is_help=True)
+from esxforge.cli.help import App
+
+app = App(help="The recipe: its schema, an example, a check.")
 
 
 @app.command()

@@ -1,0 +1,88 @@
+"""What ``--help`` and completion show, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def _esxforge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "esxforge", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "80", **environment},
+    )
+
+
+def test_each_verb_has_its_whole_sentence_in_80_columns_of_plain_text() -> None:
+    shown = _esxforge("--help", FORCE_COLOR="1", TERM="xterm-256color").stdout
+    assert "\x1b" not in shown
+    assert "..." not in shown.replace("[ARGS]...", "")
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "Show release, firmware, boot files, VIBs, partitions, sizes, and what esxforge added." in " ".join(
+        shown.split()
+    )
+    assert shown.index("  build ") < shown.index("Development:") < shown.index("  standin-iso ")
+
+
+def test_options_for_maas_stand_in_a_section_of_their_own() -> None:
+    shown = _esxforge("build", "--help").stdout
+    plain, maas = shown.split("\nMAAS:\n")
+    assert "--accept-eula  " in plain
+    assert "--api-key-file <path>" in maas
+    assert "--verbose" not in maas
+
+
+@pytest.mark.parametrize("arguments", [(), ("images",), ("recipe",), ("kickstart",)])
+def test_without_a_verb_the_verbs_are_shown(arguments: tuple[str, ...]) -> None:
+    assert "Commands:" in _esxforge(*arguments).stderr + _esxforge(*arguments).stdout
+
+
+def test_a_mistyped_verb_is_guessed() -> None:
+    done = _esxforge("biuld")
+    assert done.returncode == 2
+    assert "Did you mean 'build'?" in done.stderr
+
+
+def test_help_loads_nothing_that_is_slow_to_import() -> None:
+    script = (
+        "import sys; sys.argv = ['esxforge', '--help']\n"
+        "from esxforge.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "slow = {'rich', 'pydantic', 'httpx2', 'cryptography', 'pycdlib', 'passlib', 'yaml', 'cyclonedx', 'asyncio'}\n"
+        "print(sorted(slow & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "position", "expected"),
+    [
+        ("esxforge bu", 1, "build"),
+        ("esxforge images ", 2, "delete"),
+        ("esxforge build --root-password-r", 2, "--root-password-random"),
+    ],
+)
+def test_bash_completes_verbs_and_options(words: str, position: int, expected: str) -> None:
+    asked = {"_ESXFORGE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+    # The installed command, since completion goes by its name.
+    done = subprocess.run(
+        [Path(sys.executable).with_name("esxforge")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **asked},
+    )
+    assert expected in done.stdout.splitlines()
+
+
+def test_the_script_for_completion_is_shown() -> None:
+    done = _esxforge("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "complete -o default -F" in done.stdout
