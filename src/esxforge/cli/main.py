@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -63,6 +64,8 @@ app.command()(libvirt_xml)
 
 def main() -> None:
     """Run the command line. Exit status 0, 1 (it failed, and said why and what to do) or 2 (usage)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
     try:
         app()
     except ForgeError as error:

@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar with bytes, rate and time left. Elsewhere only notices, so that logs stay short."""
+"""Progress on a terminal: a bar with bytes, rate and time left."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rich.progress import (
 )
 
 from esxforge import events
+from esxforge.cli.lines import LineDisplay
 
 
-class ProgressDisplay:
-    """Shows events on stderr while used as a context manager. rich honours ``NO_COLOR`` and dumb terminals."""
+class ProgressDisplay(LineDisplay):
+    """Also shows bars, while used as a context manager. rich honours ``NO_COLOR`` and dumb terminals."""
 
     def __init__(self, *, verbose: bool, quiet: bool) -> None:
-        self._verbose = verbose
-        self._quiet = quiet
+        super().__init__(verbose=verbose, quiet=quiet)
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
@@ -58,14 +58,7 @@ class ProgressDisplay:
                 task = self._tasks.pop(step, None)
                 if task is not None:
                     self._progress.remove_task(task)
-                if self._verbose:
-                    self._say(f"{step}: done")
-            case events.Notice(text, warning):
-                self._say(f"{'warning' if warning else 'note'}: {text}")
-            case events.Decision(text):
-                if self._verbose:
-                    self._say(text)
+        super().on_event(event)
 
-    def _say(self, text: str) -> None:
-        if not self._quiet:
-            self._console.print(text, markup=False)
+    def _write(self, text: str) -> None:
+        self._console.print(text, markup=False)

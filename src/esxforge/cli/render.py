@@ -12,13 +12,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from esxforge import events
+from esxforge.cli.lines import LineDisplay
 from esxforge.errors import ForgeError
 
 
 def print_json(document: Any) -> None:
     """Write one JSON document to stdout, keys in order, so that the same result is the same text."""
-    json.dump(document, sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
-    sys.stdout.write("\n")
+    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # a locale without these characters, or a file's name that is no UTF-8
+        text = json.dumps(document, indent=2, sort_keys=True)
+    sys.stdout.write(text + "\n")
 
 
 def print_error(error: ForgeError) -> None:
@@ -34,8 +39,10 @@ def listener(*, verbose: bool = False, quiet: bool = False) -> Iterator[events.L
 
     Notices are always shown unless ``quiet``; decisions with ``verbose`` only.
     """
-    from esxforge.cli.progress import ProgressDisplay  # rich is slow to import, and not needed for --help
+    display = LineDisplay(verbose=verbose, quiet=quiet)
+    if sys.stderr.isatty():
+        from esxforge.cli.progress import ProgressDisplay  # rich is slow to import
 
-    display = ProgressDisplay(verbose=verbose, quiet=quiet)
+        display = ProgressDisplay(verbose=verbose, quiet=quiet)
     with display:
         yield display.on_event

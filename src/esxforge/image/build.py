@@ -26,7 +26,6 @@ from esxforge.host.output import check_free, whole_file
 from esxforge.image.boot_volume import VolumeFile, boot_volume_files
 from esxforge.image.details import details_of, identity_of
 from esxforge.image.host_settings import settings_for
-from esxforge.image.sbom import sbom_json
 from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, Written, write_gzip, write_raw
 from esxforge.media.installer import InstallerMedia, open_installer
 from esxforge.recipe.model import Recipe
@@ -102,6 +101,8 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
         beside = outputs.enter_context(whole_file(manifest_file, overwrite=True))
         beside.write((json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
         if sbom_file is not None:
+            from esxforge.image.sbom import sbom_json  # noqa: PLC0415 - slow to import, and seldom asked for
+
             outputs.enter_context(whole_file(sbom_file, overwrite=True)).write(sbom_json(media, written.sha256))
     return BuildResult(output, manifest_file, sbom_file, written.size, written.raw_size, written.sha256, document)
 

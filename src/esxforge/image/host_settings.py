@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from passlib.hash import sha512_crypt
-
 from esxforge.errors import RecipeError
 from esxforge.events import Listener, Notice
 from esxforge.formats.kickstart import Kickstart
@@ -13,7 +11,6 @@ from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_
 from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
 from esxforge.media.release import Release
 from esxforge.recipe.model import Recipe
-from esxforge.recipe.public_key import read_public_key
 from esxforge_target.settings import Settings
 
 _LARGEST_TEXT_BYTES = 1 << 20
@@ -105,6 +102,8 @@ def _password(recipe: Recipe, problems: list[str], listener: Listener) -> tuple[
         listener(Notice(f"root_password.file: {warning}", warning=True))
     if found:
         return "hash", ""
+    from passlib.hash import sha512_crypt  # noqa: PLC0415 - slow to import, and not needed for a hash
+
     listener(
         Notice(
             "The root password was given in clear, so its hash has a random salt: this build is not reproducible byte "
@@ -127,6 +126,8 @@ def _first_line(path: Path, problems: list[str]) -> str:
 def _password_key(path: Path | None) -> dict[str, object] | None:
     if path is None:
         return None
+    from esxforge.recipe.public_key import read_public_key  # noqa: PLC0415 - slow to import, and seldom needed
+
     key = read_public_key(path.read_bytes(), str(path))
     return {"n": f"{key.modulus:x}", "e": key.exponent}
 
