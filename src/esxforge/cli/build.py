@@ -12,20 +12,22 @@ from esxforge.cli.render import listener, print_json
 
 
 def build(
-    iso: Annotated[Path, typer.Argument(help="VMware's installer ISO.", show_default=False)],
+    iso: Annotated[Path, typer.Argument(help="VMware's installer ISO.", show_default=False, readable=False)],
     *,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Else vmware-esxi-<version>-<build>.dd.gz here.", show_default=False),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A recipe, esxforge.toml.", show_default=False)] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A recipe, esxforge.toml.", show_default=False, readable=False)
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="installer (default) or golden.", show_default=False)] = None,
-    kickstart: Annotated[Path | None, typer.Option(help="Your own KS.CFG.", show_default=False)] = None,
+    kickstart: Annotated[Path | None, typer.Option(help="Your own KS.CFG.", show_default=False, readable=False)] = None,
     accept_eula: Annotated[
         bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it.")
     ] = False,
     root_password_file: Annotated[
-        Path | None, typer.Option(help="File whose first line is root's password.", show_default=False)
+        Path | None, typer.Option(help="File whose first line is root's password.", show_default=False, readable=False)
     ] = None,
     root_password_hash: Annotated[
         str | None, typer.Option(help="Its crypt hash, $6$….", show_default=False, metavar="HASH")

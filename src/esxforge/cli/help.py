@@ -47,7 +47,11 @@ class Verbs(TyperGroup):
 
 
 class App(typer.Typer):
-    """A Typer whose help reads so."""
+    """A Typer whose help reads so.
+
+    Give paths ``readable=False``: a file that cannot be read is then an error of ours, which says what to do, and not
+    a mistake in the command line.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(cls=Verbs, rich_markup_mode=None, no_args_is_help=True, **options)

@@ -12,7 +12,9 @@ from esxforge.cli.render import listener, print_json
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="An installer ISO, or a built image.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="An installer ISO, or a built image.", show_default=False, readable=False)
+    ],
     *,
     as_json: JsonOption = False,
 ) -> None:

@@ -26,7 +26,7 @@ def _kickstart() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A kickstart (KS.CFG).", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A kickstart (KS.CFG).", show_default=False, readable=False)],
     release: Annotated[str, typer.Option(help="The ESXi release to check for: 6.5, 6.7, 7.0, 8.0 or 9.0.")] = "8.0",
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Check it for use as it stands, without what esxforge adds.")

@@ -11,7 +11,7 @@ from esxforge.cli.machine_options import is_uefi, network_card
 
 
 def libvirt_xml(
-    image: Annotated[Path, typer.Argument(help="A raw disk image.", show_default=False)],
+    image: Annotated[Path, typer.Argument(help="A raw disk image.", show_default=False, readable=False)],
     *,
     release: Annotated[str, typer.Option("--release", help="ESXi release; sets the hardware.")] = "8.0",
     firmware: Annotated[str, typer.Option("--firmware", help="uefi or bios.")] = "uefi",

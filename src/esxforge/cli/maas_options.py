@@ -29,13 +29,16 @@ KeyFileOption = Annotated[
     Path | None,
     typer.Option(
         "--api-key-file",
+        readable=False,
         help="File that holds the API key. Else MAAS_API_KEY. A key is never taken as an argument.",
         rich_help_panel=_PANEL,
     ),
 ]
 CaFileOption = Annotated[
     Path | None,
-    typer.Option("--ca-file", help="Authority that signed MAAS's certificate, as PEM.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--ca-file", help="Authority that signed MAAS's certificate, as PEM.", readable=False, rich_help_panel=_PANEL
+    ),
 ]
 InsecureOption = Annotated[
     bool, typer.Option("--insecure", help="Do not check MAAS's certificate. Unsafe.", rich_help_panel=_PANEL)

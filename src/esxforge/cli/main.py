@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -67,10 +70,20 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except ForgeError as error:
         print_error(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("esxforge: interrupted; nothing was left behind.\n")
         sys.exit(130)
+    except OSError as error:
+        # Files have errors of their own: what is left is stdout, on a full disk or with nobody reading any more.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries once more at its end
+        if error.errno != errno.EPIPE:
+            sys.stderr.write(f"esxforge: Could not write: {error.strerror or error}.\n")
+        sys.exit(1)

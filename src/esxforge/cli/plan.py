@@ -11,10 +11,13 @@ import typer
 
 def plan(  # noqa: PLR0917  # typer makes an option of each
     curtin_config: Annotated[
-        Path, typer.Option("--curtin-config", help="MAAS's curtin configuration of the machine, YAML or JSON.")
+        Path,
+        typer.Option(
+            "--curtin-config", help="MAAS's curtin configuration of the machine, YAML or JSON.", readable=False
+        ),
     ],
     inventory: Annotated[
-        Path | None, typer.Option("--inventory", help="The inventory of a host, from its agent's log.")
+        Path | None, typer.Option("--inventory", help="The inventory of a host, from its agent's log.", readable=False)
     ] = None,
     release: Annotated[
         str, typer.Option("--release", help="The release that is assumed where there is no inventory.")

@@ -31,7 +31,7 @@ def example() -> None:
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="An esxforge.toml.", show_default=False)]) -> None:
+def check(file: Annotated[Path, typer.Argument(help="An esxforge.toml.", show_default=False, readable=False)]) -> None:
     """Check a recipe; every error is named at once."""
     from esxforge.recipe.load import load_recipe
 

@@ -16,7 +16,7 @@ from esxforge.cli.render import listener
 
 
 def run(
-    image: Annotated[Path, typer.Argument(help="A .dd.gz or raw image.", show_default=False)],
+    image: Annotated[Path, typer.Argument(help="A .dd.gz or raw image.", show_default=False, readable=False)],
     *,
     release: Annotated[str, typer.Option("--release", help="ESXi release; sets the hardware.")] = "8.0",
     firmware: Annotated[str, typer.Option("--firmware", help="uefi or bios.")] = "uefi",

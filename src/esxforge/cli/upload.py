@@ -40,7 +40,9 @@ def verified_image(
 
 
 def upload(
-    image: Annotated[Path, typer.Argument(help="The image, a .dd.gz file made by esxforge.", show_default=False)],
+    image: Annotated[
+        Path, typer.Argument(help="The image, a .dd.gz file made by esxforge.", show_default=False, readable=False)
+    ],
     *,
     name: Annotated[str | None, typer.Option(help="Name in MAAS. Else from the image, like esxi/8.0.3.")] = None,
     title: Annotated[str | None, typer.Option(help="Title in MAAS. Else from the image.")] = None,

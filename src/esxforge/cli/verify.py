@@ -12,7 +12,7 @@ from esxforge.cli.render import listener, print_json
 
 
 def verify(
-    image: Annotated[Path, typer.Argument(help="A built image, .dd.gz or raw.", show_default=False)],
+    image: Annotated[Path, typer.Argument(help="A built image, .dd.gz or raw.", show_default=False, readable=False)],
     *,
     as_json: JsonOption = False,
 ) -> None:
