@@ -15,6 +15,7 @@ from esxforge_target.vcenter.wanted import Wanted
 
 _CERTIFICATE = "/etc/vmware/ssl/rui.crt"
 _ADDING_SECONDS = 240.0
+_MOST_SECONDS = 600.0
 _WAITS = 6
 _WAIT_SECONDS = 10.0
 
@@ -29,14 +30,16 @@ class Joined(Value):
         self.already = already
 
 
-def join(wanted: Wanted, trust: Trust, address: str, host: Host) -> Joined:
-    """Make this host, known to vCenter as ``address`` (full name, or an IP address), a standalone host of vCenter.
+def join(wanted: Wanted, trust: Trust, address: str, host: Host, seconds: float = _MOST_SECONDS) -> Joined:
+    """Make this host, known to vCenter as ``address`` (full name, or an IP address), a standalone host of vCenter,
+    within about ``seconds``.
 
     A host that is there already, connected and managed from there, is left alone. The temporary account is gone
     afterwards, whatever the outcome. Raises VcenterError in plain words.
     """
     remove_account(host)
-    with Session(wanted, trust) as session:
+    end = host.clock.monotonic() + seconds
+    with Session(wanted, trust, clock=host.clock, end=end) as session:
         there = _record(session, address)
         if there is not None:
             return _already(there, address, host)

@@ -14,6 +14,7 @@ import socket
 from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import urlencode
 
+from esxforge_target.clock import Clock
 from esxforge_target.http_limits import Alarm, AnswerTooLongError, read_body
 from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.reasons import explain
@@ -26,13 +27,22 @@ _NO_SUCH_DIALECT = (400, 404, 405, 406, 415, 500, 501)
 
 
 class Session:
-    """``with Session(wanted, trust) as session:`` logs in, and out whatever happens."""
+    """``with Session(wanted, trust) as session:`` logs in, and out whatever happens. ``end``, on ``clock``, ends it."""
 
-    def __init__(self, wanted: Wanted, trust: Trust, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        trust: Trust,
+        timeout: float = 30.0,
+        clock: Optional[Clock] = None,
+        end: Optional[float] = None,
+    ) -> None:
         self.dialect = ""
         self._wanted = wanted
         self._trust = trust
         self._timeout = timeout
+        self._clock = clock or Clock()
+        self._end = end
         self._token = ""
 
     def __repr__(self) -> str:
@@ -97,6 +107,7 @@ class Session:
         return "vCenter {}:{}".format(self._wanted.server, self._wanted.port)
 
     def _ask(self, method: str, path: str, headers: "Dict[str, str]", body: Any, timeout: float) -> "Tuple[int, bytes]":
+        timeout = self._bounded(timeout)
         sent = dict(headers, Accept="application/json", Connection="close")
         data = None  # type: Optional[bytes]
         if body is not None:
@@ -122,6 +133,15 @@ class Session:
             )
         finally:
             connection.close()
+
+    def _bounded(self, timeout: float) -> float:
+        """What may be left of ``timeout``. Raises VcenterError once the time for all of it is over."""
+        if self._end is None:
+            return timeout
+        left = self._end - self._clock.monotonic()
+        if left <= 0:
+            raise VcenterError("{} was too slow: there is no time left for joining it.".format(self._where()))
+        return min(timeout, left)
 
     def _result(self, answer: "Tuple[int, bytes]", doing: str) -> Any:
         status, body = answer

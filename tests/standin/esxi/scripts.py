@@ -6,13 +6,19 @@ import os
 import tarfile
 from typing import Callable, Dict, List
 
-from standin.esxi import nics, routes, system, vimcmd
+from standin.esxi import nics, reach, routes, system, vimcmd
 from standin.esxi.disks import FOLDER, disks
 from standin.esxi.errors import CommandError, PowerLost
 from standin.esxi.host import Host
 from standin.esxi.output import as_text
 from standin.esxi.volumes import volumes
 
+BOOT_ORDER_HELP = """usage: bootorder [options]
+  -h          show this help
+  -l          list the boot options
+  -n NUMBER   set the option for the next boot only
+  -o LIST     set the boot order, as 0001,0000
+"""
 Program = Callable[[Host, List[str]], str]
 
 
@@ -49,14 +55,18 @@ def _certificates(host: Host, arguments: List[str]) -> str:
 
 
 def _boot_order(host: Host, arguments: List[str]) -> str:
-    """Its real options are not public: it shows the order, or takes another one (``0001,0000``)."""
+    """``-l`` and ``-h`` are documented; how the order is set is not public, and invented here (``-o 0001,0000``)."""
     entries = host.hardware["boot_entries"]
-    if arguments:
-        wanted = arguments[0].split(",")
-        if len(arguments) > 1 or sorted(wanted) != sorted(entry["id"] for entry in entries):
+    if arguments in (["-h"], ["--help"]):
+        return BOOT_ORDER_HELP
+    if len(arguments) == 2 and arguments[0] == "-o":
+        wanted = arguments[1].split(",")
+        if sorted(wanted) != sorted(entry["id"] for entry in entries):
             raise CommandError("bootorder: invalid order {}".format(" ".join(arguments)), 1)
         entries.sort(key=lambda entry: wanted.index(entry["id"]))
         return ""
+    if arguments != ["-l"]:
+        raise CommandError(BOOT_ORDER_HELP, 1)
     return "".join("Boot{}* {}\n".format(entry["id"], entry["name"]) for entry in entries)
 
 
@@ -179,6 +189,24 @@ def _ssh(host: Host, arguments: List[str]) -> str:
     return ""
 
 
+def _vmkping(host: Host, arguments: List[str]) -> str:
+    words = [word for word in arguments if word not in ("-4", "-6")]
+    for option in ("-c", "-W", "-I"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
+    if len(words) != 1:
+        raise CommandError("vmkping: usage: vmkping [-c count] [-W seconds] host", 1)
+    received = 0 if reach.why_not(host, words[0]) else 1
+    text = (
+        f"PING {words[0]} ({words[0]}): 56 data bytes\n\n--- {words[0]} ping statistics ---\n"
+        f"1 packets transmitted, {received} packets received, {100 - 100 * received}% packet loss\n"
+    )
+    if not received:
+        raise CommandError(text, 2)
+    return text
+
+
 def _power(kind: str) -> Program:
     def end(host: Host, arguments: List[str]) -> str:
         host.store.save_configuration()
@@ -200,6 +228,7 @@ PROGRAMS: Dict[str, Program] = {
     "backup.sh": _backup,
     "generate-certificates": _certificates,
     "bootorder": _boot_order,
+    "vmkping": _vmkping,
     "vsish": _vsish,
     "vim-cmd": vimcmd.run,
     "esxcfg-nics": _esxcfg_nics,

@@ -1,0 +1,82 @@
+"""The last two phases: what MAAS itself asks for (vendor-data, vCenter), and what the owner asks for (user-data)."""
+
+from typing import Callable, List, Optional, Tuple
+
+from esxforge_target.agent import deadlines
+from esxforge_target.agent.deployment import Deployment
+from esxforge_target.agent.firewall import Firewall, addresses_of
+from esxforge_target.agent.log import Log, mask
+from esxforge_target.agent.system import System
+from esxforge_target.cloud_data import Outcome, apply_plan, plan_user_data, plan_vendor_data
+from esxforge_target.inventory import Release
+from esxforge_target.metadata import MetadataClient, MetadataError, RefusedError, TooLargeError
+from esxforge_target.vcenter import Trust, VcenterError, join, parse_document
+
+_PAUSE = 5.0
+
+
+def version(release: Release) -> "Tuple[int, ...]":
+    """(8, 0) of 8.0.3."""
+    return tuple(int(part) for part in release.version.split(".")[:2] if part.isdigit())
+
+
+def vendor_data(
+    system: System, client: MetadataClient, release: Release, log: Log, left: "Callable[[], float]"
+) -> "Tuple[List[str], bytes]":
+    """Do what vendor-data asks for: problems, and the vCenter document that was among it."""
+    try:
+        data = client.vendor_data()
+    except MetadataError as error:
+        return ["vendor-data could not be read: {}".format(error.message)], b""
+    plan = plan_vendor_data(data, version(release))
+    outcome = apply_plan(plan, system.host(log.say), max(left(), 1.0))
+    return list(outcome.problems), plan.vcenter
+
+
+def join_vcenter(  # noqa: PLR0917  # one for each part that it uses
+    system: System,
+    deployment: Deployment,
+    document: bytes,
+    name: str,
+    firewall: Firewall,
+    log: Log,
+    left: "Callable[[], float]",
+) -> str:
+    """Join vCenter as ``name`` where it was asked for; a sentence where that failed."""
+    recipe = deployment.host.get("vcenter") or {}
+    if not document:
+        if recipe:
+            log.warn("the recipe names a vCenter, but MAAS sent no credentials for it: registration is a choice there")
+        return ""
+    try:
+        wanted = parse_document(document, str(recipe.get("server") or ""), str(recipe.get("datacenter") or ""))
+        log.hide(mask(wanted.password.reveal()))
+        trust = Trust(str(recipe.get("ca") or ""), str(recipe.get("thumbprint") or ""))
+        firewall.open(wanted.port, addresses_of(wanted.server, wanted.port))
+        joined = join(wanted, trust, name, system.host(log.say), max(left(), 30.0))
+    except VcenterError as error:
+        return "vCenter was not joined: {} {}".format(error.message, error.hint).strip()
+    log.say("vCenter {} {} this host".format(wanted.server, "already has" if joined.already else "has taken"))
+    return ""
+
+
+def fetch_user_data(system: System, client: MetadataClient, end: float) -> "Tuple[Optional[bytes], str]":
+    """user-data, which marks the machine Deployed, and a sentence where its content could not be had all the same.
+
+    Raises MetadataError where MAAS did not answer: the machine is then not known to be Deployed.
+    """
+    while True:
+        try:
+            return client.user_data(), ""
+        except TooLargeError as error:  # noqa: PERF203  one request a turn
+            return None, error.message  # MAAS marks the machine before it sends anything
+        except MetadataError as error:
+            final = isinstance(error, RefusedError) and error.status < 500
+            if final or system.clock.monotonic() + _PAUSE >= end:
+                raise
+            system.clock.sleep(_PAUSE)
+
+
+def do_user_data(system: System, data: bytes, release: Release, log: Log) -> Outcome:
+    """Do what the owner asks for, within its time limit."""
+    return apply_plan(plan_user_data(data, version(release)), system.host(log.say), deadlines.USER_DATA)

@@ -1,0 +1,190 @@
+"""ESXi lets nothing out to MAAS's port by itself: it is opened to MAAS's addresses only, while the agent runs.
+
+Facts: ``httpClient`` opens ports 80 and 443 only. A rule file in /etc/vmware/firewall makes a rule set of one's own
+(Broadcom KB 2008226); files there do not outlive a boot, so a power cut closes it, too. Where ESXi does not take the
+file, the rule set ``remoteSerialPort`` (or ``vSPC``), which lets all TCP out, is limited to the addresses and opened.
+"""
+
+import socket
+from ipaddress import ip_address
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.system import System, said
+from esxforge_target.agent.undo import FIREWALL, Undo
+from esxforge_target.errors import ForgeError
+from esxforge_target.esxcli import CommandError, Record
+
+RULE_FILE = "/etc/vmware/firewall/esxforge.xml"
+RULESET = "esxforge"
+_STAND_INS = ("remoteSerialPort", "vSPC")
+_COMMAND = ("esxcli", "network", "firewall")
+_RULES = """\
+<ConfigRoot>
+  <service id="9990">
+    <id>{name}</id>
+{rules}    <enabled>false</enabled>
+    <required>false</required>
+  </service>
+</ConfigRoot>
+"""
+_RULE = """\
+    <rule id="{number:04d}">
+      <direction>outbound</direction>
+      <protocol>tcp</protocol>
+      <porttype>dst</porttype>
+      <port>{port}</port>
+    </rule>
+"""
+
+
+class Firewall:
+    """Opens ways out, and closes them again through the undo list."""
+
+    def __init__(self, system: System, undo: Undo, log: Log) -> None:
+        self._system = system
+        self._undo = undo
+        self._log = log
+        self._ways = {}  # type: Dict[int, List[str]]
+        self._ruleset = ""
+
+    def open(self, port: int, addresses: "Iterable[str]") -> None:
+        """Let TCP out to ``port`` of ``addresses``. Failures are noted only: the way may be open all the same."""
+        self._ways.setdefault(port, [])
+        self._ways[port] += [one for one in addresses if one not in self._ways[port]]
+        try:
+            if self._closed():
+                self._open()
+        except ForgeError as error:
+            self._log.warn("the firewall was not opened: {}".format(error.message))
+
+    def close(self) -> "List[str]":
+        """As it was. A sentence for each command that failed."""
+        problems = self._undo.take_back(FIREWALL)
+        self._ruleset = ""
+        self._ways = {}
+        return problems
+
+    def _closed(self) -> bool:
+        record = self._records("get")[0]
+        action = record.text("defaultaction").upper()
+        if record.truth("enabled") and action != "PASS":
+            return True
+        self._log.say("the firewall lets everything out by itself")
+        return False
+
+    def _open(self) -> None:
+        if self._ruleset == RULESET:
+            self._fill_own()
+            return
+        if not self._ruleset:
+            self._undo.before(
+                FIREWALL,
+                (_COMMAND + ("refresh",),),
+                ((RULE_FILE, None),),
+            )
+            try:
+                self._fill_own()
+            except ForgeError as error:
+                self._log.warn("ESXi does not take a rule file: {}".format(error.message))
+                self._undo.take_back(FIREWALL, quiet=True)
+            else:
+                self._ruleset = RULESET
+                return
+        self._borrow()
+
+    def _fill_own(self) -> None:
+        rules = "".join(_RULE.format(number=number, port=port) for number, port in enumerate(sorted(self._ways)))
+        try:
+            self._system.files.write(RULE_FILE, _RULES.format(name=RULESET, rules=rules).encode("ascii"), 0o644)
+        except OSError as error:
+            raise ForgeError("{} cannot be written: {}.".format(RULE_FILE, error.strerror))
+        self._do("refresh")
+        self._limit(RULESET)
+        self._do("ruleset", "set", "-r", RULESET, "-e", "true")
+        self._log.say("the firewall lets TCP out to {}".format(self._told()))
+
+    def _borrow(self) -> None:
+        there = {record.text("name"): record for record in self._records("ruleset", "list")}
+        name = next((one for one in _STAND_INS if one in there), "")
+        if not name:
+            raise CommandError("ESXi has none of the rule sets {}.".format(", ".join(_STAND_INS)))
+        if not self._ruleset:
+            before = self._allowed(name)
+            enabled = "true" if there[name].truth("enabled") else "false"
+            base = _COMMAND + ("ruleset",)
+            back = []  # type: List[Tuple[str, ...]]
+            back += [
+                base + ("allowedip", "remove", "-r", name, "-i", one)
+                for one in self._addresses()
+                if before is None or one not in before
+            ]
+            back.append(base + ("set", "-r", name, "-e", enabled))
+            if before is None:
+                back.append(base + ("set", "-r", name, "-a", "true"))
+            self._undo.before(FIREWALL, back)
+            self._ruleset = name
+        self._limit(name)
+        self._do("ruleset", "set", "-r", name, "-e", "true")
+        self._log.say("the firewall's rule set {} lets TCP out to {}".format(name, self._told()))
+
+    def _limit(self, name: str) -> None:
+        """Only our addresses; where none is known, the ports must do."""
+        addresses = self._addresses()
+        if not addresses:
+            return
+        allowed = self._allowed(name)
+        if allowed is None:
+            self._do("ruleset", "set", "-r", name, "-a", "false")
+            allowed = []
+        for address in addresses:
+            if address not in allowed:
+                self._do("ruleset", "allowedip", "add", "-r", name, "-i", address)
+
+    def _addresses(self) -> "List[str]":
+        if any(not addresses for addresses in self._ways.values()):
+            return []
+        found = []  # type: List[str]
+        for port in sorted(self._ways):
+            found += [one for one in self._ways[port] if one not in found]
+        return found
+
+    def _allowed(self, name: str) -> "Optional[List[str]]":
+        """The addresses that a rule set is limited to; None: it is not."""
+        names = [one for record in self._records("ruleset", "allowedip", "list", "-r", name)
+                 for one in record.names("allowedipaddresses")]  # fmt: skip
+        return None if [one.lower() for one in names] == ["all"] else names
+
+    def _told(self) -> str:
+        return "port {} of {}".format(
+            ", ".join(str(port) for port in sorted(self._ways)), ", ".join(self._addresses()) or "any address"
+        )
+
+    def _records(self, *words: str) -> "List[Record]":
+        count = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
+        records = self._system.esxcli().records("network firewall " + " ".join(words[:count]), *words[count:])
+        if not records:
+            raise CommandError("esxcli network firewall {} says nothing.".format(" ".join(words)))
+        return records
+
+    def _do(self, *words: str) -> None:
+        result = self._system.run(_COMMAND + words)
+        if result.status != 0:
+            raise CommandError("{} ended with {}: {}.".format(" ".join(_COMMAND + words), result.status, said(result)))
+
+
+def addresses_of(name: str, port: int, known: "Sequence[str]" = ()) -> "Tuple[str, ...]":
+    """The addresses of a host: ``known`` ones, itself where it is one, else what its name resolves to here."""
+    if known:
+        return tuple(known)
+    try:
+        ip_address(name)
+    except ValueError:
+        pass
+    else:
+        return (name,)
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ()
+    return tuple(sorted({str(one[4][0]) for one in found}))

@@ -1,0 +1,62 @@
+"""What a host from a golden image needs besides: root's password, and a system UUID of its own.
+
+Both are done whatever the outcome: without the one nobody could log in, and two hosts with one UUID can damage a shared
+datastore (Broadcom KB 84280).
+"""
+
+import os
+import re
+import time
+import uuid
+from typing import Optional
+
+from esxforge_target.agent.deployment import Deployment
+from esxforge_target.agent.journal import Journal
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.system import System
+from esxforge_target.cloud_data.actions import Plan, SetPasswordHash
+from esxforge_target.cloud_data.execution import apply_plan
+
+CONFIGURATION = "/etc/vmware/esx.conf"
+_LINE = re.compile(r'^(/system/uuid\s*=\s*)"[^"\n]*"', re.MULTILINE)
+
+
+def own_identity(system: System, deployment: Deployment, journal: Journal, log: Log) -> None:
+    """Set root's password and renew the system UUID, each once in a deployment."""
+    if not deployment.golden:
+        return
+    if deployment.root_hash:
+        plan = Plan((SetPasswordHash("root", deployment.root_hash),))
+        apply_plan(plan, system.host(log.say))
+    if journal.last("uuid") is None:
+        _renew_uuid(system, log)
+        journal.add("uuid")
+
+
+def _renew_uuid(system: System, log: Log) -> None:
+    """Facts: the UUID stands in esx.conf under /system/uuid (6.x, 7.0); where it does not, ESXi makes one itself at
+    its first boot, as the image was captured before that.
+    """
+    text = _read(system)
+    if text is None or not _LINE.search(text):
+        log.say("the system UUID is not in {}: ESXi makes one of its own".format(CONFIGURATION))
+        return
+    renewed = _LINE.sub(lambda match: '{}"{}"'.format(match.group(1), new_uuid()), text)
+    try:
+        system.files.write(CONFIGURATION, renewed.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        log.warn("the system UUID was not renewed: {}".format(error.strerror))
+        return
+    log.say("the system UUID was renewed; ESXi shows it after its next boot")
+
+
+def _read(system: System) -> "Optional[str]":
+    data = system.files.read(CONFIGURATION)
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def new_uuid() -> str:
+    """As ESXi writes them: eight digits of the time, then random ones, in five groups."""
+    drawn = uuid.UUID(bytes=os.urandom(16)).hex
+    text = "{:08x}{}".format(int(time.time()) & 0xFFFFFFFF, drawn[8:])
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

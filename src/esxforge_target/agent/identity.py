@@ -1,0 +1,131 @@
+"""Who this host is: its name, root's SSH keys, its certificate. Each change is noted in the undo list before."""
+
+from typing import Callable, List, Sequence, Tuple
+
+from esxforge_target.agent.hostd import restart_hostd
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.system import System, said
+from esxforge_target.agent.undo import IDENTITY, Undo
+from esxforge_target.cloud_data.execution import AUTHORIZED_KEYS
+from esxforge_target.errors import ForgeError
+from esxforge_target.esxcli import Record
+from esxforge_target.metadata import MetadataClient, parse_public_keys
+
+_SSH = ("TSM-SSH", ("enable_ssh", "disable_ssh"), ("start_ssh", "stop_ssh"))
+_CERTIFICATE = ("/etc/vmware/ssl/rui.crt", "/etc/vmware/ssl/rui.key")
+
+
+class Identity:
+    """Makes this host who MAAS says it is. Raises ForgeError."""
+
+    def __init__(self, system: System, undo: Undo, log: Log) -> None:
+        self._system = system
+        self._undo = undo
+        self._log = log
+
+    def name(self, client: MetadataClient) -> str:
+        """The host's full name, as MAAS says it; what it is now."""
+        wanted = client.hostname()
+        before = self._names()
+        if wanted.lower() != self._full(before).lower():
+            names = ["--fqdn=" + self._full(before)]
+            if not before.text("domainname"):
+                names = ["--host=" + before.text("hostname"), "--domain="]
+            self._undo.before(IDENTITY, (("esxcli", "system", "hostname", "set") + tuple(names),))
+            self._do("esxcli", "system", "hostname", "set", _option(wanted))
+            self._log.say("the host's name is {}".format(wanted))
+        return wanted
+
+    def differences(self, wanted: str, keys: "Sequence[str]") -> "List[str]":
+        """What of name and keys is not as wanted."""
+        found = []
+        now = self._full(self._names())
+        if now.lower() != wanted.lower():
+            found.append("The host's name is {}, not {}.".format(now, wanted))
+        lines = self._key_lines()
+        missing = [key for key in keys if key not in lines]
+        if missing:
+            found.append("{} of {} SSH keys of root are missing.".format(len(missing), len(keys)))
+        return found
+
+    def keys(self, client: MetadataClient, own: "Sequence[str]") -> "Tuple[str, ...]":
+        """Root's SSH keys: those of MAAS and of the recipe, besides what is there. Only keys are ever written."""
+        given = client.public_keys()
+        recipe = parse_public_keys("\n".join(own))
+        for dropped in given.dropped + recipe.dropped:
+            self._log.warn("SSH keys: {}".format(dropped))
+        keys = []  # type: List[str]
+        for key in given.keys + recipe.keys:
+            if key not in keys:
+                keys.append(key)
+        there = self._key_lines()
+        new = [key for key in keys if key not in there]
+        if new:
+            before = self._system.files.read(AUTHORIZED_KEYS)
+            self._undo.before(IDENTITY, (), ((AUTHORIZED_KEYS, before),))
+            text = (before or b"").decode("utf-8", "surrogateescape")
+            text += "" if not text or text.endswith("\n") else "\n"
+            text += "".join(key + "\n" for key in new)
+            try:
+                self._system.files.write(AUTHORIZED_KEYS, text.encode("utf-8", "surrogateescape"))
+            except OSError as error:
+                raise ForgeError("{} cannot be written: {}.".format(AUTHORIZED_KEYS, error.strerror))
+            self._log.say("{} SSH keys for root".format(len(new)))
+        return tuple(keys)
+
+    def ssh(self) -> None:
+        """The SSH service starts now and on every boot. Only called where there is a key: who gives one wants in."""
+        self._undo.before(
+            IDENTITY,
+            (("vim-cmd", "hostsvc/stop_ssh"), ("vim-cmd", "hostsvc/disable_ssh")),
+        )
+        self._do("vim-cmd", "hostsvc/enable_ssh")
+        self._do("vim-cmd", "hostsvc/start_ssh")
+        self._log.say("the SSH service is on")
+
+    def certificate(self, left: "Callable[[], float]") -> str:
+        """A certificate for the new name; a sentence where that failed, which stops nothing.
+
+        hostd and its proxy read it when they start; vCenter compares it with the file, so they are restarted.
+        """
+        before = tuple((path, self._system.files.read(path)) for path in _CERTIFICATE)
+        result = self._system.run(("/sbin/generate-certificates",), min(60.0, left()))
+        if result.status != 0:
+            for path, data in before:
+                if data is not None:
+                    self._system.files.write(path, data)
+            return "the host keeps its certificate: generate-certificates ended with {}: {}".format(
+                result.status, said(result)
+            )
+        self._log.say("a certificate was made for the host's name")
+        if not restart_hostd(self._system, self._log, self._system.clock.monotonic() + max(left(), 30.0)):
+            raise ForgeError(
+                "ESXi's management service did not come back after its restart.",
+                "Look at /var/log/hostd.log on the host.",
+            )
+        return ""
+
+    def _names(self) -> Record:
+        records = self._system.esxcli().records("system hostname get")
+        return records[0] if records else Record({})
+
+    @staticmethod
+    def _full(names: Record) -> str:
+        return names.text("fullyqualifieddomainname", "hostname")
+
+    def _key_lines(self) -> "List[str]":
+        data = self._system.files.read(AUTHORIZED_KEYS) or b""
+        return [line.strip() for line in data.decode("utf-8", "surrogateescape").split("\n")]
+
+    def _do(self, *command: str) -> None:
+        for attempt in (1, 2):
+            result = self._system.run(command)
+            if result.status == 0:
+                return
+            if attempt == 1:
+                self._system.clock.sleep(3.0)
+        raise ForgeError("{} ended with {}: {}.".format(" ".join(command), result.status, said(result)))
+
+
+def _option(name: str) -> str:
+    return ("--fqdn=" if "." in name else "--host=") + name

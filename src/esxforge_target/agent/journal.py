@@ -1,0 +1,84 @@
+"""The journal: what was begun on this host and is not settled yet, in the boot bank, so that it survives power cuts.
+
+A line for each record: CRC-32 of the JSON text in eight hexadecimal digits, a blank, the JSON text. A record is on the
+disk before what it tells begins; a line that the power cut short is dropped. No secret is in it.
+"""
+
+import json
+import os
+import zlib
+from typing import Any, Dict, List, Optional
+
+from esxforge_target.agent.system import System
+from esxforge_target.blocks import DiskError
+
+NAME = "esxforge.jnl"  # 8.3, as all names in a bank
+
+Record = Dict[str, Any]
+
+
+class Journal:
+    """The records of earlier boots (``records``), and those to come."""
+
+    def __init__(self, system: System, bank: str) -> None:
+        self._system = system
+        self._path = "{}/{}".format(bank, NAME)
+        self.records = []  # type: List[Record]
+        self._read()
+
+    def last(self, kind: str) -> "Optional[Record]":
+        """The newest record of a kind."""
+        for record in reversed(self.records):
+            if record["kind"] == kind:
+                return record
+        return None
+
+    def add(self, kind: str, **values: Any) -> None:
+        """Write a record; it is on the disk when this returns. Raises DiskError."""
+        record = dict(values, kind=kind)
+        text = json.dumps(record, sort_keys=True).encode("ascii")
+        line = "{:08x} ".format(zlib.crc32(text) & 0xFFFFFFFF).encode("ascii") + text + b"\n"
+        try:
+            self._system.bank_files.append(self._path, line)
+        except OSError as error:
+            raise DiskError(
+                "The journal in the boot bank cannot be written: {}.".format(error.strerror),
+                "Is the boot bank full, or the boot disk failing?",
+            )
+        self.records.append(record)
+
+    def remove(self) -> None:
+        """Everything is settled. Raises DiskError."""
+        self._system.bank_files.remove(self._path)
+        self._system.bank_files.settle(os.path.dirname(self._path))
+        self.records = []
+
+    def _read(self) -> None:
+        data = self._system.bank_files.read(self._path)
+        if data is None:
+            return
+        good = 0
+        for line in data.split(b"\n")[:-1]:
+            record = _parse(line)
+            if record is None:
+                break
+            self.records.append(record)
+            good += len(line) + 1
+        if good < len(data):
+            os.truncate(self._system.bank_files.locate(self._path), good)
+
+
+def _parse(line: bytes) -> "Optional[Record]":
+    checksum, _, text = line.partition(b" ")
+    if checksum != "{:08x}".format(zlib.crc32(text) & 0xFFFFFFFF).encode("ascii"):
+        return None
+    try:
+        record = json.loads(text.decode("ascii"))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("kind"), str) else None
+
+
+def exists(system: System, bank: str) -> bool:
+    """Whether a bank has a journal."""
+    return os.path.exists(system.bank_files.locate("{}/{}".format(bank, NAME)))

@@ -1,0 +1,179 @@
+"""The agent's life: one boot of it, from the lock to leaving."""
+
+import os
+import sys
+import traceback
+from typing import Optional
+
+from esxforge_target.agent import deadlines, leave
+from esxforge_target.agent.deployment import Deployment, read_deployment
+from esxforge_target.agent.failure import settle_failure
+from esxforge_target.agent.firewall import Firewall, addresses_of
+from esxforge_target.agent.golden import own_identity
+from esxforge_target.agent.hostd import wait_for_hostd
+from esxforge_target.agent.journal import Journal, Record, exists
+from esxforge_target.agent.lock import Lock
+from esxforge_target.agent.log import Log, mask
+from esxforge_target.agent.system import BACKUP, BANKS, System, said
+from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, Undo
+from esxforge_target.agent.work import Parts, Work
+from esxforge_target.errors import ForgeError
+from esxforge_target.metadata import Patience
+from esxforge_target.vcenter import VcenterError, remove_account
+
+_BANK_SECONDS = 60.0
+_PAUSE = 5.0
+# A host on which the agent never comes to an end must not try for ever.
+MOST_STARTS = 6
+
+
+def run(system: System) -> int:
+    """One start. 0: finished, or nothing to do; 1: the next boot goes on."""
+    lock = Lock(system)
+    if not lock.take():
+        return 0
+    try:
+        return _start(system)
+    finally:
+        lock.release()
+
+
+def _start(system: System) -> int:
+    log = Log(system)
+    bank = _wait_for_bank(system)
+    if not bank:
+        log.announce("ESXi's boot bank is not there, so nothing can be done safely; the next boot tries again")
+        return 1
+    if not any(leave.is_listed(system, one) or exists(system, one) for one in BANKS):
+        return 0
+    log.open(bank)
+    try:
+        _Life(system, bank, log).run()
+    except ForgeError as error:
+        reason = error.message
+    except Exception as error:
+        reason = _describe(error)
+    else:
+        return 0
+    log.announce("the agent could not finish: {} The next boot goes on.".format(reason))
+    return 1
+
+
+def _wait_for_bank(system: System) -> str:
+    """The bank for journal and log: the one with a journal, else the one that runs; empty if none comes."""
+    end = system.clock.monotonic() + _BANK_SECONDS
+    while True:
+        banks = system.banks()
+        for bank in banks:
+            if exists(system, bank):
+                return bank
+        if banks:
+            return banks[0]
+        if system.clock.monotonic() + _PAUSE >= end:
+            return ""
+        system.clock.sleep(_PAUSE)
+
+
+class _Life:
+    def __init__(self, system: System, bank: str, log: Log) -> None:
+        self._system = system
+        self._bank = bank
+        self._log = log
+        self._journal = Journal(system, bank)
+        self._undo = Undo(system, self._journal, log)
+        self._firewall = Firewall(system, self._undo, log)
+
+    def run(self) -> None:
+        """To the end. Raises ForgeError where the next boot has to go on."""
+        starts = len([record for record in self._journal.records if record["kind"] == "boot"]) + 1
+        self._journal.add("boot", number=starts)
+        self._log.announce("the agent starts; start {} of this deployment".format(starts))
+        outcome = self._journal.last("outcome")
+        if outcome is None:
+            outcome = self._deploy(starts)
+        else:
+            self._log.say("an earlier start came to its end; what is left is leaving")
+        self._leave(outcome)
+        self._log.announce("the agent is done: {}".format(outcome["text"]))
+
+    def _deploy(self, starts: int) -> Record:
+        """Deploy, or fail in order. The outcome is in the journal when this returns."""
+        deployment = self._read_deployment()
+        ends = deadlines.Deadlines(self._system.clock)
+        wait_for_hostd(self._system, self._log, ends.end(deadlines.WAIT))
+        self._recover()
+        if deployment is None:
+            return self._outcome(False, False, "the host module is damaged; MAAS cannot be told")
+        maas = deployment.wanted.maas
+        self._firewall.open(maas.port, addresses_of(maas.host, maas.port, maas.addresses))
+        patience = Patience(request=15.0, total=45.0)
+        client = self._system.connect(deployment.endpoint, deployment.token, patience, self._system.clock)
+        parts = Parts(
+            self._system, self._bank, deployment, client, self._journal, self._undo, self._log, self._firewall, ends
+        )
+        work = Work(parts)
+        try:
+            own_identity(self._system, deployment, self._journal, self._log)
+            _check_starts(starts)
+            problems = work.run()
+        except ForgeError as error:
+            reason = " ".join(text for text in (error.message, error.hint) if text)
+        except Exception as error:
+            reason = _describe(error)
+        else:
+            return self._outcome(True, True, "; ".join(["this machine is deployed"] + problems))
+        return self._outcome(False, settle_failure(parts, work, reason), "the deployment failed: {}".format(reason))
+
+    def _read_deployment(self) -> "Optional[Deployment]":
+        try:
+            deployment = read_deployment(self._system)
+        except ForgeError as error:
+            self._log.announce("FAILED: {} {}".format(error.message, error.hint))
+            return None
+        self._log.hide(deployment.token.redact)
+        self._log.hide(mask(deployment.root_hash))
+        return deployment
+
+    def _recover(self) -> None:
+        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back."""
+        if self._journal.last("vcenter") is not None:
+            try:
+                remove_account(self._system.host(self._log.say))
+            except VcenterError as error:
+                self._log.warn(error.message)
+        about = (FIREWALL, IDENTITY, FALLBACK, NETWORK)
+        if [change for change in self._undo.changes if change.about in about]:
+            self._log.announce("an earlier start was cut off: what it changed is taken back first")
+            self._undo.take_back(*about, quiet=True)
+
+    def _outcome(self, deployed: bool, told: bool, text: str) -> Record:
+        self._journal.add("outcome", deployed=deployed, told=told, text=self._log.redact(text))
+        return self._journal.records[-1]
+
+    def _leave(self, outcome: Record) -> None:
+        for problem in self._firewall.close():
+            self._log.warn("the firewall: {}".format(problem))
+        if outcome["deployed"]:
+            result = self._system.run(BACKUP)
+            if result.status != 0:
+                self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(said(result)))
+        leave.take_out(self._system, self._log)
+        self._journal.remove()
+        leave.forget(self._system, self._log)
+
+
+def _check_starts(starts: int) -> None:
+    if starts > MOST_STARTS:
+        raise ForgeError(
+            "The agent was started {} times and never came to its end.".format(starts),
+            "Does the host lose its power, or stop with a purple screen, while it is set up?",
+        )
+
+
+def _describe(error: Exception) -> str:
+    """A defect of ours, as a sentence: what and where, without values."""
+    place = traceback.extract_tb(sys.exc_info()[2])[-1]
+    what = "{} at {}:{}".format(type(error).__name__, os.path.basename(place[0]), place[1])
+    if isinstance(error, OSError) and error.strerror:
+        what += ": " + error.strerror
+    return what + ". This is a defect of esxforge: report it with the log."

@@ -1,0 +1,129 @@
+"""The log that stays: in the boot bank, so that it survives reboots and power cuts. No secret is ever in it."""
+
+import os
+import sys
+import time
+from typing import Callable, List, TextIO
+
+from esxforge_target.agent.system import System
+from esxforge_target.installer.environment import CONSOLES
+
+NAME = "esxforge.log"  # 8.3, as all names in a bank
+# A bank is small and a log is read by people: of an older one the end is kept.
+_LONGEST = 512 * 1024
+_KEPT = 128 * 1024
+_LONGEST_LINE = 2000
+
+
+class Log:
+    """Lines with the time in UTC, each on the disk's way at once. A log that cannot be written stops nothing."""
+
+    def __init__(self, system: System, stream: "TextIO" = sys.stdout) -> None:
+        self._system = system
+        self._stream = stream
+        self._masks = []  # type: List[Callable[[str], str]]
+        self._lines = []  # type: List[str]
+        self._path = ""
+
+    def open(self, bank: str) -> None:
+        """From now on write to the log in this bank, too."""
+        self._path = self._system.locate("{}/{}".format(bank, NAME))
+        self._shorten()
+        self._append("".join(self._lines))
+
+    def hide(self, redact: "Callable[[str], str]") -> None:
+        """From now on every line goes through ``redact``, which masks secrets."""
+        self._masks.append(redact)
+
+    def redact(self, text: str) -> str:
+        """The text without secrets."""
+        for mask in self._masks:
+            text = mask(text)
+        return text
+
+    def say(self, line: str) -> None:
+        """What was found or done. Several lines become one each."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._system.clock.time()))
+        for part in self.redact(line).splitlines() or [""]:
+            clean = part.encode("ascii", "backslashreplace").decode("ascii")[:_LONGEST_LINE]
+            text = "{} {}\n".format(now, clean)
+            self._lines.append(text)
+            self._append(text)
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                continue
+
+    def warn(self, line: str) -> None:
+        """What a person should know, and what stops nothing."""
+        self.say("note: " + line)
+
+    def announce(self, line: str) -> None:
+        """A line that somebody at the machine should see, too: on its consoles, and on the disk before we go on."""
+        self.say(line)
+        self.sync()
+        data = "\r\nesxforge: {}\r\n".format(self.redact(line)).encode("ascii", "backslashreplace")
+        for console in CONSOLES:
+            try:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
+                descriptor = os.open(self._system.locate(console), flags)
+            except OSError:
+                continue  # not there, or not ours
+            try:
+                os.write(descriptor, data)
+            except OSError:
+                continue
+            finally:
+                os.close(descriptor)
+
+    def tail(self, length: int) -> str:
+        """The last lines, at most ``length`` characters."""
+        taken = []  # type: List[str]
+        for line in reversed(self._lines):
+            length -= len(line)
+            if length < 0:
+                break
+            taken.append(line)
+        return "".join(reversed(taken))
+
+    def sync(self) -> None:
+        """Bring what was said to the disk."""
+        if not self._path:
+            return
+        try:
+            descriptor = os.open(self._path, os.O_RDWR)
+        except OSError:
+            return
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            return
+        finally:
+            os.close(descriptor)
+
+    def _append(self, text: str) -> None:
+        if not self._path or not text:
+            return
+        try:
+            with open(self._path, "a", encoding="ascii", errors="backslashreplace") as stream:
+                stream.write(text)
+        except OSError:
+            return
+
+    def _shorten(self) -> None:
+        try:
+            if os.path.getsize(self._path) <= _LONGEST:
+                return
+            with open(self._path, "rb") as stream:
+                stream.seek(-_KEPT, os.SEEK_END)
+                end = stream.read()
+            with open(self._path, "wb") as stream:
+                stream.write(end[end.find(b"\n") + 1 :])
+        except OSError:
+            return
+
+
+def mask(secret: str) -> "Callable[[str], str]":
+    """Masks one text."""
+    return lambda text: text.replace(secret, "***") if len(secret) > 3 else text

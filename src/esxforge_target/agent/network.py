@@ -1,0 +1,183 @@
+"""The wanted network is put in place and proved; where it is silent, the ladder of fall-backs.
+
+Silence of MAAS and the gateway under the wanted network: back to the one that was found. Is MAAS silent there too,
+DHCP on the NIC that booted. Is it silent there too, the network was not the cause: the wanted one is put back, and
+tried on until the deadline. Where MAAS answers under a fall-back, the wanted one gets a second chance, as MAAS may have
+been away just then; if it stays silent, the host stays on the fall-back and MAAS is told why.
+"""
+
+from typing import Callable, List, Optional, Tuple
+
+from esxforge_target.agent import deadlines
+from esxforge_target.agent.deadlines import Deadlines
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.reach import Reach
+from esxforge_target.agent.steps import StepError, Steps
+from esxforge_target.agent.system import System
+from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
+from esxforge_target.errors import ForgeError
+from esxforge_target.inventory import Inventory, Vmk, read
+from esxforge_target.metadata import ANSWERED, RIGHT
+from esxforge_target.plan import COMPLETE, MANAGEMENT, PREPARE, Plan, make_plan
+from esxforge_target.wanted import Address, Interface, WantedHost
+from esxforge_target.wanted.model import DHCP4, NIC
+
+
+class NetworkError(ForgeError):
+    """The wanted network does not lead to MAAS, or MAAS did not answer in time."""
+
+
+class Network:
+    """Makes the wanted network and proves it."""
+
+    def __init__(  # noqa: PLR0917  # one for each part that it uses
+        self,
+        system: System,
+        wanted: WantedHost,
+        steps: Steps,
+        undo: Undo,
+        reach: Reach,
+        ends: Deadlines,
+        log: Log,
+    ) -> None:
+        self._system = system
+        self._wanted = wanted
+        self._steps = steps
+        self._undo = undo
+        self._reach = reach
+        self._ends = ends
+        self._log = log
+        self.fallback = False
+
+    def make(self, plan: Plan, inventory: Inventory, heard: "Callable[[], None]") -> None:
+        """Run the plan's steps of the network; MAAS answers rightly when this returns, and ``heard`` was called.
+
+        Raises StepError or NetworkError; it is then for the caller to take the network back.
+        """
+        self._apply(plan, inventory, (PREPARE, MANAGEMENT))
+        self._prove()
+        heard()
+        self._apply(plan, inventory, (COMPLETE,))
+
+    def inventory(self) -> Inventory:
+        """The host as it is now."""
+        stamps = [disk.stamp for disk in self._wanted.datastore_disks()]
+        return read(self._system.runner, self._system.devices, stamps, self._system.program)
+
+    def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> None:
+        steps = [step for step in plan.steps if step.phase in phases]
+        self._steps.run(steps, NETWORK, inventory, lambda: self._ends.left(deadlines.REACH))
+
+    # The ladder
+
+    def _prove(self) -> None:
+        end = self._ends.end(deadlines.REACH)
+        heard = self._reach.listen(end)
+        if heard == RIGHT:
+            return
+        if heard == ANSWERED:
+            raise self._too_late()
+        reason = self._reach.detail
+        self._log.announce("the wanted network is silent ({}): back to what was found".format(reason))
+        self._undo.take_back(NETWORK)
+        by_dhcp = False
+        if not self._reach.maas_answers(end):
+            self._log.announce("MAAS is silent there, too: DHCP on the NIC that booted")
+            by_dhcp = self._by_dhcp(end)
+            if not by_dhcp:
+                self._log.announce("MAAS is silent everywhere, so the network is not the cause: the wanted one again")
+                self._undo.take_back(FALLBACK)
+                self._again()
+                if self._reach.listen(end, deadlines.MOST) != RIGHT:
+                    raise self._too_late()
+                return
+        self._second_chance(reason, by_dhcp, end)
+
+    def _too_late(self) -> NetworkError:
+        return NetworkError(
+            "MAAS did not answer for this machine in time. Last: {}".format(self._reach.detail),
+            "See whether MAAS's services run, and whether the machine is still being deployed there.",
+        )
+
+    def _second_chance(self, reason: str, by_dhcp: bool, end: float) -> None:
+        """MAAS answers under a fall-back. Raises NetworkError unless the wanted network works now."""
+        where = "with DHCP on the NIC that booted" if by_dhcp else "with the network that was found"
+        self._log.announce("MAAS answers {}: the wanted network is tried once more".format(where))
+        self._undo.take_back(FALLBACK)
+        try:
+            self._again()
+            if self._reach.listen(end, deadlines.FALLBACK) == RIGHT:
+                return
+        except StepError as error:
+            self._log.warn(error.message)
+        self._undo.take_back(NETWORK)
+        if by_dhcp:
+            self.fallback = self._by_dhcp(end)
+        raise NetworkError(
+            "The wanted network does not lead to MAAS ({}); MAAS answers {}.".format(reason, where),
+            "Compare addresses, VLANs, bonds and gateways in MAAS with the switch ports; the log lists each step.",
+        )
+
+    def _again(self) -> None:
+        now = self.inventory()
+        plan = make_plan(self._wanted, now)
+        self._apply(plan, now, (PREPARE, MANAGEMENT))
+
+    def fall_back(self) -> bool:
+        """The last resort where MAAS must still be told: DHCP on the NIC that booted. Whether MAAS answers there."""
+        self.fallback = self._by_dhcp(self._system.clock.monotonic() + deadlines.CLOSING)
+        if not self.fallback:
+            self._undo.take_back(FALLBACK)
+        return self.fallback
+
+    def _by_dhcp(self, end: float) -> bool:
+        """DHCP on the NIC that booted; whether MAAS answers then."""
+        host = self._booted()
+        if host is None:
+            self._log.warn("which NIC booted is not known, so DHCP is not tried")
+            return False
+        now = self.inventory()
+        plan = make_plan(host, now)
+        for refusal in plan.refusals:
+            self._log.warn(refusal)
+        try:
+            self._steps.run(plan.steps, FALLBACK, now, lambda: deadlines.CLOSING)
+        except StepError as error:
+            self._log.warn(error.message)
+            return False
+        return self._reach.maas_answers(end)
+
+    def _booted(self) -> "Optional[WantedHost]":
+        if not self._wanted.boot_mac:
+            return None
+        nic = Interface("boot", NIC, self._wanted.boot_mac, addresses=(Address(DHCP4),))
+        return self._wanted.replace(
+            interfaces=(nic,), routes=(), name_servers=(), search_domains=(), datastores=(), notices=()
+        )
+
+
+# Parts of an inventory that the network's steps change, with what must be the same of each.
+def changed_parts(before: Inventory, after: Inventory) -> "List[str]":
+    """What of the network is not as before; leases may differ."""
+    return [part for part in _PARTS if _settled(before, part) != _settled(after, part)]
+
+
+_PARTS = ("vswitches", "port_groups", "vmks", "routes", "name_servers", "search_domains")
+
+
+def _settled(inventory: Inventory, part: str) -> object:
+    if part in ("name_servers", "search_domains"):
+        leased = any(vmk.dhcp_dns for vmk in inventory.vmks)
+        return () if leased else getattr(inventory, part)
+    if part == "routes":
+        return sorted((one.network, one.gateway) for one in inventory.routes if one.source in ("MANUAL", "STATIC"))
+    if part == "vmks":
+        return sorted(repr(_without_leases(vmk)) for vmk in inventory.vmks)
+    return sorted(repr(one) for one in getattr(inventory, part))
+
+
+def _without_leases(vmk: Vmk) -> Vmk:
+    static = tuple(one for one in vmk.ipv6_addresses if one.is_static)
+    if vmk.ipv4 == "dhcp":
+        return vmk.replace(address="", prefix_length=0, ipv6_addresses=static)
+    return vmk.replace(ipv6_addresses=static)

@@ -1,0 +1,70 @@
+"""Running the steps of a plan: each noted in the journal before, tried twice, and judged by what ESXi then shows."""
+
+from typing import Callable, Sequence
+
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.system import COMMAND_SECONDS, System, said
+from esxforge_target.agent.undo import Undo
+from esxforge_target.errors import ForgeError
+from esxforge_target.inventory import Inventory, reread_network, reread_storage
+from esxforge_target.plan import STORAGE, Step
+
+_PAUSE = 3.0
+
+
+class StepError(ForgeError):
+    """A step of the plan failed twice."""
+
+
+class Steps:
+    """Runs steps. What they change is noted as ``about`` in the undo list."""
+
+    def __init__(self, system: System, undo: Undo, log: Log) -> None:
+        self._system = system
+        self._undo = undo
+        self._log = log
+
+    def run(self, steps: "Sequence[Step]", about: str, before: Inventory, left: "Callable[[], float]") -> None:
+        """Run ``steps`` in order; ``before`` is an inventory from before them. Raises StepError, or when time is up."""
+        for step in steps:
+            if left() <= 0:
+                raise StepError("There was no time left for this: {}.".format(step.changes))
+            self._log.say("{}: {}".format(step.phase, step.changes))
+            if step.phase != STORAGE:
+                self._undo.before(about, step.undo)
+            self._try(step, before, left)
+            if step.phase == STORAGE:
+                # Noted after it only: taking back a partition that was never made could take another one.
+                self._undo.before(about, step.undo)
+
+    def _try(self, step: Step, before: Inventory, left: "Callable[[], float]") -> None:
+        for attempt in (1, 2):
+            result = self._system.run(step.command, min(COMMAND_SECONDS, left()), step.stdin)
+            if result.status == 0:
+                return
+            reason = "{} ended with {}: {}".format(" ".join(step.command), result.status, said(result))
+            self._log.warn(reason)
+            if step.may_fail:
+                return
+            if self._shows(step, before):
+                self._log.say("ESXi shows it as wanted all the same")
+                return
+            if attempt == 1:
+                self._system.clock.sleep(_PAUSE)
+        raise StepError(
+            "ESXi refused to {}: {}.".format(step.changes, reason),
+            "Run the command in the host's shell to see why; the host is put back as it was found.",
+        )
+
+    def _shows(self, step: Step, before: Inventory) -> bool:
+        """Whether the failed command did its work: one that hung may have."""
+        if not step.expects:
+            return False
+        try:
+            if step.phase == STORAGE:
+                now = reread_storage(self._system.runner, before, self._system.program)
+            else:
+                now = reread_network(self._system.runner, before, [step.command], self._system.program)
+        except ForgeError:
+            return False
+        return not [one for one in step.expects if one.unmet(now)]

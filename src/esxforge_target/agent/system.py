@@ -1,0 +1,75 @@
+"""The installed ESXi as the agent sees it: commands, files, disks, clock, and the way to MAAS; the seams for tests."""
+
+import os
+import posixpath
+import sys
+from typing import Callable, List, Optional, Sequence
+
+from esxforge_target.agent.bank_files import AgentFiles
+from esxforge_target.clock import Clock
+from esxforge_target.cloud_data.execution import Host
+from esxforge_target.cloud_data.files import FileSystem
+from esxforge_target.commands import ProcessRunner, Result, Runner
+from esxforge_target.esxcli import Esxcli
+from esxforge_target.inventory.stamps import DEVICES, DeviceFolder
+from esxforge_target.metadata import Endpoint, MetadataClient, Patience, Token
+
+# The bank that runs, and the other one. ESXi makes the links early in its boot.
+BANKS = ("/bootbank", "/altbootbank")
+COMMAND_SECONDS = 60.0
+# Makes the configuration in memory the one of the next boot. ESXi does it every hour, too.
+BACKUP = ("/sbin/auto-backup.sh",)
+
+Connect = Callable[[Endpoint, Token, Patience, Clock], MetadataClient]
+
+
+class System:
+    """``root`` is /. ``program`` becomes localcli where hostd does not come up."""
+
+    def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
+        self,
+        root: str = "/",
+        runner: "Optional[Runner]" = None,
+        clock: "Optional[Clock]" = None,
+        devices: "Optional[DeviceFolder]" = None,
+        connect: "Optional[Connect]" = None,
+        bank_files: "Optional[AgentFiles]" = None,
+    ) -> None:
+        self.root = root
+        self.runner = runner or ProcessRunner()
+        self.clock = clock or Clock()
+        self.devices = devices or DeviceFolder(self.locate(DEVICES))
+        self.connect = connect or MetadataClient  # type: Connect
+        self.bank_files = bank_files or AgentFiles(root)
+        self.files = FileSystem(root)
+        self.program = "esxcli"
+        self.process = os.getpid()
+
+    def locate(self, path: str) -> str:
+        """Where the host's ``path`` is for us."""
+        return posixpath.join(self.root, path.lstrip("/"))
+
+    def run(self, command: "Sequence[str]", timeout: float = COMMAND_SECONDS, stdin: str = "") -> Result:
+        """Run a command of the host; ``esxcli`` is replaced where hostd is not up."""
+        words = list(command)
+        if words[0] == "esxcli":
+            words[0] = self.program
+        return self.runner.run(words, max(timeout, 1.0), stdin)
+
+    def esxcli(self) -> Esxcli:
+        """Asks this host."""
+        return Esxcli(self.runner, self.program)
+
+    def host(self, log: "Callable[[str], None]") -> Host:
+        """The same host, as vendor-data, user-data and vCenter see it."""
+        return Host(self.files, self.runner, log, self.clock, sys.executable or "python")
+
+    def banks(self) -> "List[str]":
+        """The banks that are there."""
+        return [bank for bank in BANKS if os.path.isfile(self.locate(bank + "/boot.cfg"))]
+
+
+def said(result: Result) -> str:
+    """What a command said, in one line, for messages."""
+    text = " ".join((result.stderr.strip() or result.stdout.strip()).split())
+    return text[-300:] or "it said nothing"

@@ -1,0 +1,112 @@
+"""What was changed on this host and how to take it back; kept in the journal, so that the next boot can do it, too.
+
+ESXi saves its configuration every hour by itself, so a boot may start from any point of an earlier run. Taking back
+is therefore done in reverse to the very beginning, and a command that finds nothing to take back may fail.
+"""
+
+import base64
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from esxforge_target.agent.journal import Journal
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.system import System, said
+from esxforge_target.values import Value
+
+# What a change is about: the network, and so on. Storage lies on disks, so a boot does not bring it back.
+NETWORK = "network"
+FALLBACK = "fallback"
+STORAGE = "storage"
+IDENTITY = "identity"
+FIREWALL = "firewall"
+
+
+class Change(Value):
+    """``files`` (path, former content or None) and then ``commands`` take it back."""
+
+    __slots__ = ("number", "about", "commands", "files")
+
+    def __init__(
+        self,
+        number: int,
+        about: str,
+        commands: "Tuple[Tuple[str, ...], ...]",
+        files: "Tuple[Tuple[str, Optional[bytes]], ...]" = (),
+    ) -> None:
+        self.number = number
+        self.about = about
+        self.commands = tuple(commands)
+        self.files = tuple(files)
+
+
+class Undo:
+    """The changes that are not settled."""
+
+    def __init__(self, system: System, journal: Journal, log: Log) -> None:
+        self._system = system
+        self._journal = journal
+        self._log = log
+        self._next = 0
+        self.changes = []  # type: List[Change]
+        self._restore()
+
+    def before(
+        self,
+        about: str,
+        commands: "Sequence[Tuple[str, ...]]" = (),
+        files: "Sequence[Tuple[str, Optional[bytes]]]" = (),
+    ) -> None:
+        """Note, before a change, how it is taken back."""
+        number = self._next
+        self._next += 1
+        encoded = [[path, None if data is None else base64.b64encode(data).decode("ascii")] for path, data in files]
+        self._journal.add("change", number=number, about=about, commands=[list(one) for one in commands], files=encoded)
+        self.changes.append(Change(number, about, tuple(commands), tuple(files)))
+
+    def settle(self, *about: str) -> None:
+        """These stay: they need not be taken back any more."""
+        numbers = [change.number for change in self.changes if change.about in about]
+        if numbers:
+            self._journal.add("settled", numbers=numbers)
+            self.changes = [change for change in self.changes if change.number not in numbers]
+
+    def take_back(self, *about: str, quiet: bool = False) -> "List[str]":
+        """Take these back, the newest first; a sentence for each command that failed."""
+        problems = []  # type: List[str]
+        for change in [one for one in reversed(self.changes) if one.about in about]:
+            for path, data in change.files:
+                problems += self._put_back(path, data)
+            for command in change.commands:
+                self._log.say("taking back: {}".format(" ".join(command)))
+                result = self._system.run(command)
+                if result.status != 0:
+                    problem = "{} ended with {}: {}".format(" ".join(command), result.status, said(result))
+                    problems.append(problem)
+                    if not quiet:
+                        self._log.warn(problem)
+            self._journal.add("settled", numbers=[change.number])
+            self.changes.remove(change)
+        return problems
+
+    def _put_back(self, path: str, data: "Optional[bytes]") -> "List[str]":
+        self._log.say("taking back: {}".format(path))
+        try:
+            if data is None:
+                self._system.files.remove(path)
+            elif self._system.files.read(path) != data:
+                self._system.files.write(path, data)
+        except OSError as error:
+            return ["{} was not put back: {}".format(path, error.strerror)]
+        return []
+
+    def _restore(self) -> None:
+        found = {}  # type: Dict[int, Change]
+        for record in self._journal.records:
+            if record["kind"] == "change":
+                files = [(path, None if text is None else base64.b64decode(text)) for path, text in record["files"]]
+                commands = tuple(tuple(command) for command in record["commands"])
+                found[record["number"]] = Change(record["number"], record["about"], commands, tuple(files))
+                self._next = max(self._next, record["number"] + 1)
+            elif record["kind"] == "settled":
+                for number in record["numbers"]:
+                    found.pop(number, None)
+        self.changes = [found[number] for number in sorted(found)]

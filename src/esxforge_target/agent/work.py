@@ -1,0 +1,236 @@
+"""The deployment, phase by phase. failure.py says what happens where one of them fails."""
+
+from typing import List, Tuple
+
+from esxforge_target.agent import cloud, deadlines
+from esxforge_target.agent.boot_order import restore_boot_order
+from esxforge_target.agent.deadlines import Deadlines
+from esxforge_target.agent.deployment import Deployment
+from esxforge_target.agent.firewall import Firewall
+from esxforge_target.agent.identity import Identity
+from esxforge_target.agent.journal import Journal
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.network import Network
+from esxforge_target.agent.reach import Reach
+from esxforge_target.agent.steps import StepError, Steps
+from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
+from esxforge_target.agent.story import Story
+from esxforge_target.agent.system import BACKUP, System, said
+from esxforge_target.agent.undo import IDENTITY, NETWORK, STORAGE, Undo
+from esxforge_target.errors import ForgeError
+from esxforge_target.inventory import Inventory, to_json
+from esxforge_target.metadata import RIGHT, MetadataClient
+from esxforge_target.plan import STORAGE as STORAGE_PHASE
+from esxforge_target.plan import Plan, differences, make_plan
+
+# DHCP may answer otherwise than the plan expected: then what remains is planned again.
+_ROUNDS = 3
+_ROUND_PAUSE = 5.0
+# The whole inventory at the start, for people and for `esxforge plan --inventory`; it stays with the log.
+INVENTORY = "esxforge.inv"
+
+
+class RefusedPlanError(ForgeError):
+    """This host cannot be what MAAS asks for; nothing was touched."""
+
+
+class Parts:
+    """What the phases work with."""
+
+    def __init__(  # noqa: PLR0917  # one for each part
+        self,
+        system: System,
+        bank: str,
+        deployment: Deployment,
+        client: MetadataClient,
+        journal: Journal,
+        undo: Undo,
+        log: Log,
+        firewall: Firewall,
+        ends: Deadlines,
+    ) -> None:
+        self.system = system
+        self.bank = bank
+        self.deployment = deployment
+        self.wanted = deployment.wanted
+        self.client = client
+        self.journal = journal
+        self.undo = undo
+        self.log = log
+        self.firewall = firewall
+        self.ends = ends
+        self.story = Story(client, log)
+        self.reach = Reach(system, client, log)
+        self.steps = Steps(system, undo, log)
+        self.network = Network(system, self.wanted, self.steps, undo, self.reach, self.ends, log)
+
+
+class Work:
+    """Runs the phases. ``proved``: MAAS answered over the wanted network. ``saved``: that was made to stay."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._identity = Identity(parts.system, parts.undo, parts.log)
+        self._name = ""
+        self._keys = ()  # type: Tuple[str, ...]
+        self.proved = False
+        self.saved = False
+
+    def run(self) -> List[str]:
+        """All phases; MAAS has marked the machine Deployed when this returns. What failed after that, in sentences.
+
+        Raises ForgeError where the deployment failed.
+        """
+        inventory = self._take_inventory()
+        plan = self._plan(inventory)
+        self._set_up(plan, inventory)
+        self._make_identity()
+        now = self._verify()
+        self._save(now)
+        problems = self._vendor_data(now)
+        return problems + self._user_data(now)
+
+    def _take_inventory(self) -> Inventory:
+        parts = self._parts
+        parts.story.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
+        inventory = parts.network.inventory()
+        text = to_json(inventory)
+        if parts.journal.last("found") is None:
+            parts.journal.add("found", inventory=text)
+            try:
+                parts.system.bank_files.write("{}/{}".format(parts.bank, INVENTORY), text.encode("ascii"))
+            except ForgeError as error:
+                parts.log.warn("the inventory is not kept: {}".format(error.message))
+        parts.story.finish(
+            "inventory",
+            "ESXi {} build {}: {} NICs, {} disks".format(
+                inventory.release.version, inventory.release.build, len(inventory.nics), len(inventory.devices)
+            ),
+        )
+        return inventory
+
+    def _plan(self, inventory: Inventory) -> Plan:
+        """The plan. Raises RefusedPlanError before anything is touched."""
+        parts = self._parts
+        plan = make_plan(parts.wanted, inventory)
+        for notice in plan.notices:
+            parts.log.say("notice: " + notice)
+        refusals = list(plan.refusals)
+        doubts = boot_disk_doubts(parts.deployment, inventory)
+        if parts.wanted.datastores:
+            refusals += [doubt for doubt in doubts if doubt not in refusals]
+        elif doubts:
+            parts.log.warn(doubts[0])
+        if refusals:
+            raise RefusedPlanError(
+                "This host cannot be what MAAS asks for, and nothing was changed: {}".format(" ".join(refusals)),
+                "Correct the machine in MAAS, or the hardware, and deploy it again.",
+            )
+        return plan
+
+    def _set_up(self, plan: Plan, inventory: Inventory) -> None:
+        """Network and storage, in some rounds where DHCP needs them. Raises ForgeError."""
+        parts = self._parts
+        count = len(plan.steps)
+        parts.story.start("network", "Setting up the network: {} steps in all".format(count))
+        for number in range(_ROUNDS):
+            parts.network.make(plan, inventory, self._heard)
+            storage = [step for step in plan.steps if step.phase == STORAGE_PHASE]
+            if not number:
+                parts.story.finish("network", "MAAS answers over the wanted network")
+                parts.story.start("storage", "Setting up {}".format(self._datastores()))
+            parts.steps.run(storage, STORAGE, inventory, lambda: parts.ends.left(deadlines.STORAGE))
+            inventory = parts.network.inventory()
+            plan = make_plan(parts.wanted, inventory)
+            if not plan.steps:
+                break
+            parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
+            parts.system.clock.sleep(_ROUND_PAUSE)
+        parts.story.finish("storage", "; ".join(datastore_figures(parts.wanted, inventory)) or "done")
+
+    def _heard(self) -> None:
+        self.proved = True
+        self._parts.story.heard()
+
+    def _datastores(self) -> str:
+        names = [datastore.name for datastore in self._parts.wanted.datastores]
+        return "the datastores {}".format(", ".join(names)) if names else "storage: VMware's own layout stays"
+
+    def _make_identity(self) -> None:
+        parts, host = self._parts, self._parts.deployment.host
+        parts.story.start("identity", "Setting host name, SSH keys and certificate")
+        self._name = self._identity.name(parts.client)
+        self._keys = self._identity.keys(parts.client, [str(key) for key in host.get("ssh_keys") or []])
+        if self._keys:
+            self._identity.ssh()
+        problem = self._identity.certificate(lambda: parts.ends.left(deadlines.IDENTITY))
+        if not host.get("keep_boot_order"):
+            restore_boot_order(parts.system, [str(entry) for entry in host.get("boot_order") or []], parts.log)
+        parts.story.finish("identity", problem or "this host is {}".format(self._name), not problem)
+        if host.get("encrypted_password"):
+            text = "Root's password, encrypted to the key of the recipe: {}".format(host["encrypted_password"])
+            parts.story.start("password", text)
+
+    def _verify(self) -> Inventory:
+        """Everything read back, and MAAS asked who this is. Raises StepError."""
+        parts = self._parts
+        figures = "; ".join(datastore_figures(parts.wanted, parts.network.inventory()))
+        parts.story.start("verify", "Reading everything back{}".format("; " + figures if figures else ""))
+        inventory = parts.network.inventory()
+        found = differences(parts.wanted, inventory) + self._identity.differences(self._name, self._keys)
+        if found:
+            raise StepError("The host is not as MAAS asked: {}".format(" ".join(found)))
+        if parts.reach.listen(parts.ends.end(deadlines.VERIFY)) != RIGHT:
+            raise StepError("MAAS does not answer for this machine any more: {}".format(parts.reach.detail))
+        parts.story.finish("verify", "the host is as MAAS asked")
+        return inventory
+
+    def _save(self, inventory: Inventory) -> None:
+        parts = self._parts
+        parts.story.start("persist", "Saving ESXi's configuration")
+        for attempt in (1, 2):
+            result = parts.system.run(BACKUP)
+            if result.status == 0:
+                break
+            if attempt == 2:
+                raise StepError("ESXi did not save its configuration: {}.".format(said(result)))
+            parts.system.clock.sleep(_ROUND_PAUSE)
+        self.saved = True
+        parts.undo.settle(NETWORK, STORAGE, IDENTITY)
+        parts.journal.add("saved")
+        parts.story.finish("persist", "saved; from now on the host stays like this")
+
+    def _vendor_data(self, inventory: Inventory) -> List[str]:
+        parts = self._parts
+        parts.story.start("vendor-data", "Doing what MAAS itself asks for (time servers, vCenter)")
+
+        def left() -> float:
+            return parts.ends.left(deadlines.VENDOR_DATA)
+
+        problems, document = cloud.vendor_data(parts.system, parts.client, inventory.release, parts.log, left)
+        if document:
+            parts.journal.add("vcenter")
+        problem = cloud.join_vcenter(
+            parts.system, parts.deployment, document, self._name, parts.firewall, parts.log, left
+        )
+        problems += [problem] if problem else []
+        parts.story.finish("vendor-data", " ".join(problems) or "done", not problems)
+        return problems
+
+    def _user_data(self, inventory: Inventory) -> List[str]:
+        """Fetching it marks the machine Deployed. It is run once: not again after a power cut."""
+        parts = self._parts
+        earlier = parts.journal.last("user-data") is not None
+        parts.story.start("user-data", "The host is ready; fetching user-data")
+        parts.journal.add("user-data")
+        data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
+        parts.journal.add("deployed")
+        problems = [problem] if problem else []
+        if data is not None and earlier:
+            problems.append("An earlier start was cut off while it did user-data; it is not run a second time.")
+        elif data is not None:
+            outcome = cloud.do_user_data(parts.system, data, inventory.release, parts.log)
+            problems += list(outcome.problems)
+        text = "user-data: the machine stays Deployed. {}".format(" ".join(problems)) if problems else "done"
+        parts.story.finish("user-data", text, not problems)
+        return problems

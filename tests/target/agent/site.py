@@ -1,0 +1,380 @@
+"""A host that ESXi was just installed on, with the agent's module in its bank, and MAAS behind its own network.
+
+MAAS is reached only where the fake host's network leads there (standin.esxi.reach); the requests themselves go over
+real sockets. Time is virtual. ``boot`` does what the boot loader does: it unpacks the modules that boot.cfg lists.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from esxforge_target import agent_start
+from esxforge_target.agent.bank_files import AgentFiles
+from esxforge_target.agent.life import run
+from esxforge_target.agent.system import System
+from esxforge_target.blocks import DiskError
+from esxforge_target.clock import Clock
+from esxforge_target.commands import Result, Runner
+from esxforge_target.formats import tar_module
+from esxforge_target.formats.gpt_disk import stamps_in
+from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
+from esxforge_target.inventory import DeviceFolder, Inventory
+from esxforge_target.inventory import read as read_inventory
+from esxforge_target.metadata import SILENCE, Endpoint, MetadataClient, Patience, Token, UnreachableError
+from esxforge_target.metadata.exchange import Answer
+from esxforge_target.plan import differences
+from esxforge_target.wanted import to_json
+from standin.esxi import FakeEsxi, PowerLost
+from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from target.plan.configs import sample
+from target.plan.test_on_fake import Machine
+
+HASH = "$6$rootsalt$NotAnyPasswordsHashButAsLongAsOneWouldBe0123456789abcdefghijklmnopqrstuv"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl platform@example"
+RECIPE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q recipe@example"
+
+
+class DirectFolder(DeviceFolder):
+    """Reads the disks itself: no child, as none of these disks hangs."""
+
+    def stamps(self) -> dict[str, tuple[str, ...]]:
+        found = {}
+        for name in self.names():
+            with open(os.path.join(self.path, name), "rb") as stream:  # noqa: PTH118, PTH123
+                found[name] = tuple(sorted({str(one.disk_guid) for one in stamps_in(stream.read(8192))}))
+        return found
+
+
+class Moment:
+    """Counts what the agent does to the world, and lets something happen before or after one of these moments.
+
+    A moment is a command, a write to the bank, or a request to MAAS.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.log: list[str] = []
+        self.before: dict[int, Callable[[], None]] = {}
+        self.after: dict[int, Callable[[], None]] = {}
+        self.fail: dict[int, str] = {}
+
+    def begin(self, what: str) -> int:
+        self.count += 1
+        self.log.append(what)
+        self.before.pop(self.count, lambda: None)()
+        return self.count
+
+    def end(self, number: int) -> None:
+        self.after.pop(number, lambda: None)()
+
+
+class WatchedRunner(Runner):
+    """Every command is a moment."""
+
+    def __init__(self, fake: FakeEsxi, moment: Moment) -> None:
+        self._fake = fake
+        self._moment = moment
+
+    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        number = self._moment.begin(" ".join(arguments))
+        fault = self._moment.fail.get(number)
+        if fault == "fail":
+            result = Result(1, "", "Operation failed.")
+        elif fault == "hang":
+            result = Result(124, "", f"not finished after {timeout:g} seconds")
+        elif fault == "ignore":
+            result = Result(0)
+        else:
+            result = self._fake.run(arguments, timeout, stdin)
+            if fault == "late":  # it did its work, and was ended before it could say so
+                result = Result(124, "", f"not finished after {timeout:g} seconds")
+        self._moment.end(number)
+        return result
+
+
+class WatchedFiles(AgentFiles):
+    """Every write to the bank is a moment; ``keep`` remembers the sectors of whatever is removed or replaced."""
+
+    def __init__(self, root: str, moment: Moment, keep: Path) -> None:
+        super().__init__(root)
+        self._moment = moment
+        self._keep = keep
+        keep.mkdir(exist_ok=True)
+
+    def _sectors(self, path: str) -> None:
+        place = self.locate(path)
+        if os.path.isfile(place):  # noqa: PTH113
+            name = f"{len(list(self._keep.iterdir()))}-{os.path.basename(place)}"  # noqa: PTH119
+            os.link(os.path.realpath(place), self._keep / name)
+
+    def _do(self, what: str, path: str, action: Callable[[], None]) -> None:
+        number = self._moment.begin(f"{what} {path}")
+        if self._moment.fail.get(number):
+            raise OSError(28, "No space left on device")
+        action()
+        self._moment.end(number)
+
+    def fill(self, path: str, data: bytes) -> None:
+        self._do("fill", path, lambda: super(WatchedFiles, self).fill(path, data))
+
+    def move(self, before: str, after: str) -> None:
+        self._sectors(after)
+        self._do("move", after, lambda: super(WatchedFiles, self).move(before, after))
+
+    def append(self, path: str, data: bytes) -> None:
+        self._do("append", path, lambda: super(WatchedFiles, self).append(path, data))
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        number = self._moment.begin(f"overwrite {path}")
+        if self._moment.fail.get(number):
+            raise DiskError("the disk fails")
+        super().overwrite(path, data)
+        self._moment.end(number)
+
+    def remove(self, path: str) -> None:
+        if not os.path.exists(self.locate(path)):  # noqa: PTH110
+            return
+        self._sectors(path)
+        number = self._moment.begin(f"remove {path}")
+        super().remove(path)
+        self._moment.end(number)
+
+
+class BridgedClient(MetadataClient):
+    """Reaches MAAS where the host's network does."""
+
+    site: Site
+
+    def _once(self, method: str, path: str, body: bytes | None, limit: int, timeout: float) -> Answer:
+        site = self.site
+        number = site.moment.begin(f"{method} {path}")
+        self._check_way(timeout)
+        outside = self.endpoint
+        self.endpoint = Endpoint(False, "127.0.0.1", site.maas.port, outside.base, outside.system_id)
+        try:
+            answer = super()._once(method, path, body, limit, timeout)
+        finally:
+            self.endpoint = outside
+        site.moment.end(number)
+        return answer
+
+    def _check_way(self, timeout: float) -> None:
+        site = self.site
+        if not site.fake.is_on:
+            raise PowerLost("the machine is off")
+        why = "MAAS is away" if site.away() else site.fake.why_not(self.endpoint.host, self.endpoint.port)
+        if why:
+            site.clock.sleep(timeout)
+            raise UnreachableError(f"MAAS at {self.endpoint.where} did not answer: {why}.", SILENCE)
+
+
+class Site:
+    """``moment`` counts what the agent does; ``outages`` are spans of virtual time in which MAAS is silent."""
+
+    def __init__(
+        self,
+        folder: Path,
+        maas: FakeMetadataService,
+        clock: VirtualClock,
+        config: str | dict[str, Any] = "simple-static",
+        release: str = "8.0.3",
+        **host: Any,
+    ) -> None:
+        self.folder = folder
+        self.maas = maas
+        self.clock = clock
+        self.outages: list[tuple[float, float]] = []
+        self.quirks = host.pop("quirks", {})
+        chosen = sample(config) if isinstance(config, str) else config
+        self.machine = Machine(folder / "esxi", release, chosen, **self.quirks)
+        self.fake: FakeEsxi = self.machine.fake
+        self.root_hash = HASH
+        maas.machine.system_id = self.machine.wanted.maas.system_id
+        maas.machine.hostname = "esx01.maas"
+        maas.machine.public_keys = KEY + "\n"
+        self.wanted = self.machine.wanted.replace(boot_mac=self.machine.wanted.interfaces[0].mac)
+        self.moment = Moment()
+        self._install(host)
+        self.found = self.inventory()
+
+    # -- what the installer step leaves -------------------------------------------------------------------------
+
+    def _install(self, more: dict[str, Any]) -> None:
+        stamp = next(iter(DirectFolder(self.fake.devices).stamps()[self.boot_device]), "")
+        host = {
+            "version": 1, "release": "8.0.3", "stamps": {disk.id: disk.stamp for disk in self.wanted.disks},
+            "boot_disk": self.wanted.boot_disk.id, "boot_mac": self.wanted.boot_mac,
+            "endpoint": self.wanted.maas.endpoint, "addresses": list(self.wanted.maas.addresses),
+            "boot_order": ["0000", "0002"], "keep_boot_order": False, "install_options": [],
+            "ssh_keys": [RECIPE_KEY], "vcenter": None, "encrypted_password": "", "secrets": [], **more,
+        }  # fmt: skip
+        machine = self.maas.machine
+        token = {"consumer_key": machine.consumer_key, "token_key": machine.token_key,
+                 "token_secret": machine.token_secret}  # fmt: skip
+        secrets = json.dumps({"maas": token, "rootpw": "rootpw --iscrypted " + self.root_hash}).encode()
+        files = {
+            "secrets.json": secrets.ljust(4096), "host.json": json.dumps(host).encode(),
+            "wanted.json": to_json(self.wanted).encode(), "lib/esxforge_target/__init__.py": b"# stand-in\n" * 999,
+        }  # fmt: skip
+        if more.get("kind") == "golden":
+            host["stamps"][host["boot_disk"]] = stamp
+            files["host.json"] = json.dumps(host).encode()
+        else:
+            installed = {"version": 1, "device": self.boot_device, "disk_guid": stamp, "build": "8.0.3-0.0.1"}
+            files["installed.json"] = json.dumps(installed).encode()
+        entries = [tar_module.file("esxforge/" + name, files[name], 0o600) for name in sorted(files)]
+        tar = tar_module.build([*entries, agent_start.entry()])
+        module = stored_gzip(tar, stored_length(tar, "esxforge/secrets.json"), "esxforge/secrets.json")
+        (self.bank / "esxforge.tgz").write_bytes(module)
+        cfg = (self.bank / "boot.cfg").read_text()
+        (self.bank / "boot.cfg").write_text(cfg.replace("state.tgz\n", "state.tgz --- esxforge.tgz\n"))
+        keep = self.folder / "sectors"
+        keep.mkdir()
+        os.link(os.path.realpath(self.bank / "esxforge.tgz"), keep / "module")
+        for console in ("console", "tty1", "tty2"):
+            Path(self.fake.path("/dev/" + console)).touch()
+        self._load_modules()
+
+    @property
+    def boot_device(self) -> str:
+        return next(str(disk["name"]) for disk in self.fake.hardware["disks"] if disk["boot"])
+
+    @property
+    def bank(self) -> Path:
+        return Path(self.fake.path("/bootbank"))
+
+    # -- power ----------------------------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """The boot loader loads what boot.cfg lists; the host starts from what was saved."""
+        self.fake.boot()
+        for console in ("console", "tty1", "tty2"):
+            Path(self.fake.path("/dev/" + console)).touch()
+        self._load_modules()
+
+    def _load_modules(self) -> None:
+        # What a module brings is not saved by ESXi; the fake saves all of /etc.
+        shutil.rmtree(self.fake.path("/esxforge"), ignore_errors=True)
+        Path(self.fake.path("/etc/rc.local.d/999.esxforge.sh")).unlink(missing_ok=True)
+        for old in Path(self.fake.path("/tardisks")).iterdir():
+            old.unlink()
+        for name in self.listed():
+            path = self.bank / name
+            assert path.is_file(), f"boot.cfg lists {name}, which is not there: the boot loader stops"
+            data = path.read_bytes()
+            if data[:2] == b"\x1f\x8b" and name != "state.tgz":
+                content = gzip.decompress(data)  # raises where the CRC is wrong: the boot loader would stop
+                with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                    archive.extractall(self.fake.root, filter="tar")
+                Path(self.fake.path("/tardisks/" + name)).write_bytes(content)
+
+    def listed(self) -> list[str]:
+        """The modules of the bank's boot.cfg."""
+        (line,) = [one for one in (self.bank / "boot.cfg").read_text().splitlines() if one.startswith("modules=")]
+        return [name.strip() for name in line[len("modules=") :].split("---")]
+
+    def cut(self) -> None:
+        """The power goes, now."""
+        self.fake.power_cut()
+        raise PowerLost("cut")
+
+    # -- the agent --------------------------------------------------------------------------------------------------
+
+    def system(self, **seams: Any) -> System:
+        given: dict[str, Any] = {
+            "runner": WatchedRunner(self.fake, self.moment), "clock": self.clock,
+            "devices": DirectFolder(self.fake.devices), "connect": self.connect,
+            "bank_files": WatchedFiles(self.fake.root, self.moment, self.folder / "sectors"), **seams,
+        }  # fmt: skip
+        return System(self.fake.root, **given)
+
+    def connect(self, endpoint: Endpoint, token: Token, patience: Patience, clock: Clock) -> MetadataClient:
+        client = BridgedClient(endpoint, token, patience, clock)
+        client.site = self
+        return client
+
+    def start(self) -> int | None:
+        """rc.local.d starts the agent, where a module brought it. None: nothing was started."""
+        if not os.path.exists(self.fake.path("/etc/rc.local.d/999.esxforge.sh")):  # noqa: PTH110
+            return None
+        return run(self.system())
+
+    def live(self, boots: int = 8) -> int:
+        """Boot and start again until the agent is gone; how many starts that took. Power cuts come from ``moment``."""
+        for number in range(1, boots + 1):
+            try:
+                status = self.start()
+            except PowerLost:
+                status = 1
+            if status in (0, None):
+                return number
+            if self.fake.is_on:
+                self.fake.power_cut()
+            self.boot()
+        raise AssertionError("the agent never came to its end")
+
+    def away(self) -> bool:
+        now = self.clock.elapsed
+        return any(start <= now < end for start, end in self.outages)
+
+    # -- what came of it --------------------------------------------------------------------------------------------
+
+    def inventory(self) -> Inventory:
+        stamps = [one.stamp for one in self.wanted.datastore_disks()]
+        return read_inventory(self.fake, DirectFolder(self.fake.devices), stamps)
+
+    def differences(self) -> list[str]:
+        return differences(self.wanted, self.inventory())
+
+    @property
+    def status(self) -> MachineStatus:
+        return self.maas.machine.status
+
+    @property
+    def log(self) -> str:
+        return (self.bank / "esxforge.log").read_text()
+
+    def leaks(self) -> list[str]:
+        """Where a secret still stands: in any file, any raw disk, and the sectors of files that are gone."""
+        secrets = [*self.maas.secrets, self.root_hash]
+        found = []
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_symlink() or not path.is_file() or path.name == "shadow":
+                continue
+            for data in _data_of(path):
+                found += [f"{path}: {secret[:6]}" for secret in secrets if secret.encode() in data]
+        return found
+
+    def leftovers(self) -> list[str]:
+        """What of the agent is still in the banks or started, besides its log and inventory."""
+        names = [name for name in os.listdir(self.bank) if name.startswith("esxf")]  # noqa: PTH208
+        found = [name for name in names if name not in ("esxforge.log", "esxforge.inv")]
+        found += [name for name in self.listed() if name.startswith("esxf")]
+        if "esxforge" in self.fake.running["firewall"]["rulesets"]:
+            found.append("firewall")
+        return found
+
+
+def _data_of(path: Path) -> Iterator[bytes]:
+    """The file's data without its holes."""
+    with path.open("rb") as stream:
+        at, size = 0, path.stat().st_size
+        while at < size:
+            try:
+                start = os.lseek(stream.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return
+            at = os.lseek(stream.fileno(), start, os.SEEK_HOLE)
+            stream.seek(start)
+            yield stream.read(at - start)
+
+
+__all__ = ["HASH", "KEY", "RECIPE_KEY", "DirectFolder", "Moment", "Site"]
