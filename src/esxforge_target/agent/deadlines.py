@@ -25,22 +25,24 @@ LIMITS = (
     (WAIT, 300, "ESXi's management service comes up"),
     (INVENTORY, 45, "NICs, disks, what is set up now"),
     (NETWORK, 60, "commands of the network's plan"),
-    (REACH, 270, "MAAS answers, the ladder of fall-backs included"),
+    (REACH, 255, "MAAS answers, the ladder of fall-backs included"),
     (STORAGE, 45, "commands of the storage's plan"),
     (IDENTITY, 60, "name, keys, certificate, and hostd's restart"),
-    (VERIFY, 30, "everything read back"),
+    (VERIFY, 45, "everything read back"),
     (PERSIST, 20, "ESXi saves its configuration"),
     (VENDOR_DATA, 40, "time servers, vCenter"),
     (DEPLOYED, 30, "user-data is fetched, which marks the machine Deployed; or the failure is told"),
 )  # type: Tuple[Tuple[str, int, str], ...]
 MOST = 900
 
-# Within REACH.
+# Within REACH: how long silence lasts before the ladder begins, and how long each rung is given.
 SILENCE = 180.0
 FALLBACK = 30.0
-# MAAS has its answer by then; nothing of MAAS's waits for these.
+# MAAS has its answer by then, and waits for none of these.
 USER_DATA = 300.0
 CLOSING = 60.0
+TAKING_BACK = 240.0
+# What an event may take that only tells the story.
 EVENT = 5.0
 
 

@@ -14,6 +14,7 @@ _FIRST_TRY = 15.0
 def settle_failure(parts: Parts, work: "Work", reason: str) -> bool:
     """Tell MAAS, and take back what is not saved. Whether MAAS took the news."""
     parts.log.announce("FAILED: {}".format(reason))
+    parts.system.until(parts.system.clock.monotonic() + deadlines.TAKING_BACK)
     told = False
     if work.proved or parts.network.fallback:
         # MAAS is heard now; whether it is after the roll-back is not known.

@@ -16,7 +16,7 @@ from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.errors import ForgeError
-from esxforge_target.inventory import Inventory, Vmk, read
+from esxforge_target.inventory import Inventory, Vmk, read, reread_network, reread_storage
 from esxforge_target.metadata import ANSWERED, RIGHT
 from esxforge_target.plan import COMPLETE, MANAGEMENT, PREPARE, Plan, make_plan
 from esxforge_target.wanted import Address, Interface, WantedHost
@@ -64,9 +64,17 @@ class Network:
         stamps = [disk.stamp for disk in self._wanted.datastore_disks()]
         return read(self._system.runner, self._system.devices, stamps, self._system.program)
 
+    def reread(self, before: Inventory, plan: Plan) -> Inventory:
+        """``before`` with those parts read anew that the plan's steps may have changed: each command costs a second."""
+        commands = [step.command for step in plan.steps]
+        after = reread_network(self._system.runner, before, commands, self._system.program)
+        if any(command[:2] != ("esxcli", "network") for command in commands):
+            after = reread_storage(self._system.runner, after, self._system.program)
+        return after
+
     def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> None:
         steps = [step for step in plan.steps if step.phase in phases]
-        self._steps.run(steps, NETWORK, inventory, lambda: self._ends.left(deadlines.REACH))
+        self._steps.run(steps, NETWORK, inventory)
 
     # The ladder
 
@@ -141,7 +149,7 @@ class Network:
         for refusal in plan.refusals:
             self._log.warn(refusal)
         try:
-            self._steps.run(plan.steps, FALLBACK, now, lambda: deadlines.CLOSING)
+            self._steps.run(plan.steps, FALLBACK, now)
         except StepError as error:
             self._log.warn(error.message)
             return False

@@ -1,6 +1,6 @@
 """Running the steps of a plan: each noted in the journal before, tried twice, and judged by what ESXi then shows."""
 
-from typing import Callable, Sequence
+from typing import Sequence
 
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import COMMAND_SECONDS, System, said
@@ -24,22 +24,20 @@ class Steps:
         self._undo = undo
         self._log = log
 
-    def run(self, steps: "Sequence[Step]", about: str, before: Inventory, left: "Callable[[], float]") -> None:
-        """Run ``steps`` in order; ``before`` is an inventory from before them. Raises StepError, or when time is up."""
+    def run(self, steps: "Sequence[Step]", about: str, before: Inventory) -> None:
+        """Run ``steps`` in order; ``before`` is an inventory from before them. Raises StepError."""
         for step in steps:
-            if left() <= 0:
-                raise StepError("There was no time left for this: {}.".format(step.changes))
             self._log.say("{}: {}".format(step.phase, step.changes))
             if step.phase != STORAGE:
                 self._undo.before(about, step.undo)
-            self._try(step, before, left)
+            self._try(step, before)
             if step.phase == STORAGE:
                 # Noted after it only: taking back a partition that was never made could take another one.
                 self._undo.before(about, step.undo)
 
-    def _try(self, step: Step, before: Inventory, left: "Callable[[], float]") -> None:
+    def _try(self, step: Step, before: Inventory) -> None:
         for attempt in (1, 2):
-            result = self._system.run(step.command, min(COMMAND_SECONDS, left()), step.stdin)
+            result = self._system.run(step.command, COMMAND_SECONDS, step.stdin)
             if result.status == 0:
                 return
             reason = "{} ended with {}: {}".format(" ".join(step.command), result.status, said(result))

@@ -9,7 +9,7 @@ from esxforge_target.agent.bank_files import AgentFiles
 from esxforge_target.clock import Clock
 from esxforge_target.cloud_data.execution import Host
 from esxforge_target.cloud_data.files import FileSystem
-from esxforge_target.commands import ProcessRunner, Result, Runner
+from esxforge_target.commands import TIMED_OUT, ProcessRunner, Result, Runner
 from esxforge_target.esxcli import Esxcli
 from esxforge_target.inventory.stamps import DEVICES, DeviceFolder
 from esxforge_target.metadata import Endpoint, MetadataClient, Patience, Token
@@ -20,7 +20,26 @@ COMMAND_SECONDS = 60.0
 # Makes the configuration in memory the one of the next boot. ESXi does it every hour, too.
 BACKUP = ("/sbin/auto-backup.sh",)
 
+NO_TIME = "there was no time left for it"
+
 Connect = Callable[[Endpoint, Token, Patience, Clock], MetadataClient]
+
+
+class BoundedRunner(Runner):
+    """Runs commands no longer than until ``end`` on the host's clock; None: for as long as each may take."""
+
+    def __init__(self, runner: Runner, clock: Clock) -> None:
+        self._runner = runner
+        self._clock = clock
+        self.end = None  # type: Optional[float]
+
+    def run(self, arguments: "List[str]", timeout: float = COMMAND_SECONDS, stdin: str = "") -> Result:
+        if self.end is not None:
+            left = self.end - self._clock.monotonic()
+            if left <= 0:
+                return Result(TIMED_OUT, "", NO_TIME)
+            timeout = min(timeout, left)
+        return self._runner.run(arguments, timeout, stdin)
 
 
 class System:
@@ -36,8 +55,8 @@ class System:
         bank_files: "Optional[AgentFiles]" = None,
     ) -> None:
         self.root = root
-        self.runner = runner or ProcessRunner()
         self.clock = clock or Clock()
+        self.runner = BoundedRunner(runner or ProcessRunner(), self.clock)
         self.devices = devices or DeviceFolder(self.locate(DEVICES))
         self.connect = connect or MetadataClient  # type: Connect
         self.bank_files = bank_files or AgentFiles(root)
@@ -54,7 +73,11 @@ class System:
         words = list(command)
         if words[0] == "esxcli":
             words[0] = self.program
-        return self.runner.run(words, max(timeout, 1.0), stdin)
+        return self.runner.run(words, timeout, stdin)
+
+    def until(self, end: "Optional[float]") -> None:
+        """No command runs longer than until then, and none is started after it."""
+        self.runner.end = end
 
     def esxcli(self) -> Esxcli:
         """Asks this host."""

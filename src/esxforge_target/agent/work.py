@@ -64,6 +64,10 @@ class Parts:
         self.steps = Steps(system, undo, log)
         self.network = Network(system, self.wanted, self.steps, undo, self.reach, self.ends, log)
 
+    def until(self, phase: str) -> None:
+        """Commands end with this phase."""
+        self.system.until(self.ends.end(phase))
+
 
 class Work:
     """Runs the phases. ``proved``: MAAS answered over the wanted network. ``saved``: that was made to stay."""
@@ -73,6 +77,7 @@ class Work:
         self._identity = Identity(parts.system, parts.undo, parts.log)
         self._name = ""
         self._keys = ()  # type: Tuple[str, ...]
+        self._figures = ""
         self.proved = False
         self.saved = False
 
@@ -92,6 +97,7 @@ class Work:
 
     def _take_inventory(self) -> Inventory:
         parts = self._parts
+        parts.until(deadlines.INVENTORY)
         parts.story.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
         inventory = parts.network.inventory()
         text = to_json(inventory)
@@ -134,19 +140,22 @@ class Work:
         count = len(plan.steps)
         parts.story.start("network", "Setting up the network: {} steps in all".format(count))
         for number in range(_ROUNDS):
+            parts.until(deadlines.REACH)
             parts.network.make(plan, inventory, self._heard)
             storage = [step for step in plan.steps if step.phase == STORAGE_PHASE]
             if not number:
                 parts.story.finish("network", "MAAS answers over the wanted network")
                 parts.story.start("storage", "Setting up {}".format(self._datastores()))
-            parts.steps.run(storage, STORAGE, inventory, lambda: parts.ends.left(deadlines.STORAGE))
-            inventory = parts.network.inventory()
+            parts.until(deadlines.STORAGE)
+            parts.steps.run(storage, STORAGE, inventory)
+            inventory = parts.network.reread(inventory, plan)
             plan = make_plan(parts.wanted, inventory)
             if not plan.steps:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
             parts.system.clock.sleep(_ROUND_PAUSE)
-        parts.story.finish("storage", "; ".join(datastore_figures(parts.wanted, inventory)) or "done")
+        self._figures = "; ".join(datastore_figures(parts.wanted, inventory))
+        parts.story.finish("storage", self._figures or "done")
 
     def _heard(self) -> None:
         self.proved = True
@@ -158,6 +167,7 @@ class Work:
 
     def _make_identity(self) -> None:
         parts, host = self._parts, self._parts.deployment.host
+        parts.until(deadlines.IDENTITY)
         parts.story.start("identity", "Setting host name, SSH keys and certificate")
         self._name = self._identity.name(parts.client)
         self._keys = self._identity.keys(parts.client, [str(key) for key in host.get("ssh_keys") or []])
@@ -174,8 +184,8 @@ class Work:
     def _verify(self) -> Inventory:
         """Everything read back, and MAAS asked who this is. Raises StepError."""
         parts = self._parts
-        figures = "; ".join(datastore_figures(parts.wanted, parts.network.inventory()))
-        parts.story.start("verify", "Reading everything back{}".format("; " + figures if figures else ""))
+        parts.until(deadlines.VERIFY)
+        parts.story.start("verify", "Reading everything back{}".format("; " + self._figures if self._figures else ""))
         inventory = parts.network.inventory()
         found = differences(parts.wanted, inventory) + self._identity.differences(self._name, self._keys)
         if found:
@@ -187,6 +197,7 @@ class Work:
 
     def _save(self, inventory: Inventory) -> None:
         parts = self._parts
+        parts.until(deadlines.PERSIST)
         parts.story.start("persist", "Saving ESXi's configuration")
         for attempt in (1, 2):
             result = parts.system.run(BACKUP)
@@ -202,6 +213,7 @@ class Work:
 
     def _vendor_data(self, inventory: Inventory) -> List[str]:
         parts = self._parts
+        parts.until(deadlines.VENDOR_DATA)
         parts.story.start("vendor-data", "Doing what MAAS itself asks for (time servers, vCenter)")
 
         def left() -> float:
@@ -221,6 +233,7 @@ class Work:
         """Fetching it marks the machine Deployed. It is run once: not again after a power cut."""
         parts = self._parts
         earlier = parts.journal.last("user-data") is not None
+        parts.system.until(None)
         parts.story.start("user-data", "The host is ready; fetching user-data")
         parts.journal.add("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))

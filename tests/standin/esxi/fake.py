@@ -1,6 +1,7 @@
 """The fake itself: a machine in a folder that runs ESXi's commands."""
 
 import contextlib
+import copy
 import os
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
@@ -77,17 +78,17 @@ class FakeEsxi(Runner):
     @property
     def running(self) -> Document:
         """The configuration in memory, to look at."""
-        return self._host().running
+        return copy.deepcopy(self._host().running)
 
     @property
     def saved(self) -> Document:
         """The configuration that a boot starts from, to look at."""
-        return self._host().store["saved"]
+        return copy.deepcopy(self._host().store["saved"])
 
     @property
     def hardware(self) -> Document:
         """What is in the box, to look at."""
-        return self._host().hardware
+        return copy.deepcopy(self._host().hardware)
 
     @property
     def is_on(self) -> bool:

@@ -15,7 +15,7 @@ import copy
 import json
 import os
 import shutil
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 Document = Dict[str, Any]
 
@@ -44,6 +44,7 @@ class Store:
         self.folder = folder
         self._read: Dict[str, Document] = {}
         self._documents: Dict[str, Document] = {}
+        self._seen: Dict[str, Tuple[int, int, int]] = {}
 
     def path(self, *parts: str) -> str:
         return os.path.join(self.folder, *parts)
@@ -53,10 +54,19 @@ class Store:
         return os.path.join(self.folder, "root", path.lstrip("/")) if path != "/" else os.path.join(self.folder, "root")
 
     def load(self) -> None:
+        """The documents as their files are now; what was changed here and not written is forgotten."""
         for name in FILES:
-            document = read_json(self.path(name + ".json"))
-            self._read[name] = document
-            self._documents[name] = copy.deepcopy(document)
+            seen = self._signature(name)
+            if seen == self._seen.get(name) and self._documents[name] == self._read[name]:
+                continue
+            self._seen[name] = seen
+            self._read[name] = read_json(self.path(name + ".json"))
+            self.revert(name)
+
+    def _signature(self, name: str) -> Tuple[int, int, int]:
+        """A file is written beside and moved into place, so a changed one is another one."""
+        status = os.stat(self.path(name + ".json"))
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def __getitem__(self, name: str) -> Document:
         return self._documents[name]
@@ -73,6 +83,7 @@ class Store:
             document = self._documents[name]
             if document != self._read.get(name):
                 write_json(self.path(name + ".json"), document)
+                self._seen[name] = self._signature(name)
                 self._read[name] = copy.deepcopy(document)
 
     def log(self, entry: Document) -> None:
