@@ -7,7 +7,7 @@ PYTHON ?= python3
 ISO ?=
 ARGUMENTS ?=
 VENV := .venv/bin
-DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip \
+DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip kmod \
 	libvirt-clients libxml2-utils mtools openssl ovmf pigz qemu-system-x86 qemu-utils util-linux xorriso
 
 export PYTHON
@@ -43,6 +43,7 @@ ifneq ($(wildcard .stamps/dev),)
 .stamps/build: .stamps/dev ; touch $@
 endif
 
-.stamps/debian: Makefile tools/debian-packages
+.stamps/debian: Makefile tools/debian-packages tools/guest-linux
 	tools/debian-packages $(DEBIAN_TEST_PACKAGES)
+	tools/guest-linux build/guest-linux
 	mkdir -p .stamps && touch $@
