@@ -10,8 +10,26 @@ from standin.esxi.store import Document, Store
 DEFAULT_STACK = "defaultTcpipStack"
 
 
+class RealHardware:
+    """Real disks and NICs below the fake: the bootable stand-in has its own kind of it."""
+
+    def make_nodes(self, host: "Host") -> None:
+        """Make /vmfs/devices/disks anew."""
+        raise NotImplementedError
+
+    def mount(self, host: "Host") -> None:
+        """Mount what stands on the volumes in /vmfs/volumes."""
+        raise NotImplementedError
+
+    def lease(self, host: "Host", vmk: Document) -> Optional[Document]:
+        """As :func:`standin.esxi.world.lease`."""
+        raise NotImplementedError
+
+
 class Host:
     """Configuration, hardware and surroundings during one command."""
+
+    real: Optional[RealHardware] = None
 
     def __init__(self, store: Store) -> None:
         self.store = store

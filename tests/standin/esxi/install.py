@@ -108,9 +108,9 @@ def lay_out_esxi(host: Host, disk: Document, links: bool = False, datastore: boo
             os.symlink("vmfs/volumes/" + known, host.store.root(link))
     for number, partition in label.partitions.items():
         if partition.type == labels.VMFSL:
-            _make_volume(host, disk, partition, "VMFS-L", None)
+            make_volume(host, disk, partition, "VMFS-L", None)
         elif partition.type == labels.VMFS:
-            _make_volume(host, disk, partition, "VMFS-6", "datastore1")
+            make_volume(host, disk, partition, "VMFS-6", "datastore1")
         assert number
 
 
@@ -140,7 +140,8 @@ def _make_bank(host: Host, disk: Document, partition: labels.Partition, name: st
     return known
 
 
-def _make_volume(host: Host, disk: Document, partition: labels.Partition, kind: str, name: Optional[str]) -> None:
+def make_volume(host: Host, disk: Document, partition: labels.Partition, kind: str, name: Optional[str]) -> None:
+    """A VMFS or VMFS-L volume on a partition; ``name`` None: OSDATA's."""
     identity = new_uuid()
     size = (partition.last - partition.first + 1) * disk["sector_size"] // MEBIBYTE * MEBIBYTE
     record = {
@@ -160,4 +161,4 @@ def _lay_out_old_disk(host: Host, disk: Document) -> None:
     partition = labels.Partition(1, 2048, label.usable[1], labels.VMFS)
     label.add(partition)
     labels.write_label(disk_path(host, disk["name"]), label)
-    _make_volume(host, disk, partition, "VMFS-5", disk["old_volume"])
+    make_volume(host, disk, partition, "VMFS-5", disk["old_volume"])

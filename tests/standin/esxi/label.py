@@ -96,6 +96,13 @@ def read_label(path: str, sector_size: int = 512) -> Label:
 
 def repair(path: str, sector_size: int = 512) -> Label:
     """The primary label, put back whole at both ends (partedUtil fixGpt). Raises LabelError if there is none."""
+    label = read_primary(path, sector_size)
+    write_label(path, label)
+    return label
+
+
+def read_primary(path: str, sector_size: int = 512) -> Label:
+    """The label at the start of a disk, wherever its copy may be. Raises LabelError if there is none."""
     sectors = size_of(path) // sector_size
     with open(path, "rb") as stream:
         stream.seek(sector_size)
@@ -104,9 +111,7 @@ def repair(path: str, sector_size: int = 512) -> Label:
             raise LabelError("no GPT")
         stream.seek(header[10] * sector_size)
         entries = stream.read(header[11] * header[12])
-    label = _label(header, entries, sectors, sector_size)
-    write_label(path, label)
-    return label
+    return _label(header, entries, sectors, sector_size)
 
 
 def _header(data: bytes) -> Optional[Tuple[Any, ...]]:

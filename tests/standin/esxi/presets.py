@@ -76,7 +76,7 @@ def hardware_of(preset: str, release: str) -> Document:
     return {
         "release": release, "build": BUILDS.get(release, "24674464"), "update": release.split(".")[2], "patch": "0",
         "nics": nics, "disks": machine_disks, "banks": [], "system_partitions": [],
-        "hostd_delay": 0, "root": None,
+        "hostd_delay": 0,
         "boot_entries": [{"id": "0002", "name": "VMware ESXi"}, {"id": "0000", "name": "UEFI: PXE IPv4"}],
         "programs_missing": ["bootorder"] if major < 7 else [],
         "quirks": {"json_blanks": major >= 8, "json_strings": major < 7, "errors_on_stdout": True},
@@ -125,8 +125,13 @@ def _box(preset: str) -> Tuple[List[Document], List[Document]]:
     ]
 
 
-def boot_table(release: str, sectors: int) -> List[labels.Partition]:
-    """The installer's partitions on a disk of that many sectors of 512 bytes."""
+# systemMediaSize= of the boot command line: where OSDATA ends, in sectors of 512 bytes (32, 64 and 128 GiB).
+MEDIA_SIZES = {"min": 1 << 26, "small": 1 << 27, "default": 1 << 28, "max": 0}
+_ROOM_FOR_DATASTORE = 297795584 - (1 << 28)  # above about 142 GiB the default leaves some
+
+
+def boot_table(release: str, sectors: int, media: str = "default") -> List[labels.Partition]:
+    """The installer's partitions on a disk of that many sectors of 512 bytes. ``media``: a key of MEDIA_SIZES."""
     last = sectors - 34
     if int(release.split(".", maxsplit=1)[0]) < 7:
         table = [(1, 64, 8191, ESP, 128), (5, 8224, 520191, BASIC, 0), (6, 520224, 1032191, BASIC, 0),
@@ -138,14 +143,18 @@ def boot_table(release: str, sectors: int) -> List[labels.Partition]:
                 (3, 15472640, last, labels.VMFS, 0),
             ]
         return [labels.Partition(*row) for row in table]
-    large = sectors >= 32 * GIB // 512
-    banks = (208896, 8595455, 8597504, 16984063) if large else (208896, 2306047, 2308096, 4405247)
-    start = banks[3] + 2049 if large else 4407296
-    room = sectors > 297795584  # about 142 GiB: below it, the system takes the whole disk
+    if sectors >= 32 * GIB // 512:
+        banks, start = (208896, 8595455, 8597504, 16984063), 16986112
+    elif sectors >= 10 * GIB // 512:
+        banks, start = (208896, 2306047, 2308096, 4405247), 4407296
+    else:
+        banks, start = (208896, 1232895, 1234944, 2258943), 2260992
+    end = MEDIA_SIZES[media]
+    room = bool(end) and sectors > end + _ROOM_FOR_DATASTORE  # else the system takes the whole disk
     table = [(1, 64, 204863, ESP, 128), (5, banks[0], banks[1], BASIC, 0), (6, banks[2], banks[3], BASIC, 0),
-             (7, start, 268435455 if room else last, labels.VMFSL, 0)]  # fmt: skip
+             (7, start, end - 1 if room else last, labels.VMFSL, 0)]  # fmt: skip
     if room:
-        table.append((8, 268437504, last, labels.VMFS, 0))
+        table.append((8, end + 2048, last, labels.VMFS, 0))
     names = {1: "BOOT", 5: "BOOTBANK1", 6: "BOOTBANK2", 7: "OSDATA", 8: "datastore1"}
     return [labels.Partition(*row, name=names[row[0]]) for row in table]
 

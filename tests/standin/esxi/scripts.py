@@ -11,6 +11,7 @@ from standin.esxi.disks import FOLDER, disks
 from standin.esxi.errors import CommandError, PowerLost
 from standin.esxi.host import Host
 from standin.esxi.output import as_text
+from standin.esxi.store import Document
 from standin.esxi.volumes import volumes
 
 BOOT_ORDER_HELP = """usage: bootorder [options]
@@ -28,14 +29,21 @@ def save(host: Host, arguments: List[str]) -> str:
     if not os.path.isdir(bank) or not os.path.isfile(os.path.join(bank, "boot.cfg")):
         raise CommandError("Bootbank cannot be found at path '/bootbank'", 1)
     host.store.save_configuration()
-    path = os.path.join(bank, "state.tgz")
-    data = json.dumps(host.store["saved"], sort_keys=True).encode("utf-8")
-    with tarfile.open(path + ".new", "w:gz") as archive:
-        member = tarfile.TarInfo("esxforge-standin/saved.json")
-        member.size = len(data)
-        archive.addfile(member, io.BytesIO(data))
-    os.replace(path + ".new", path)
+    write_state(os.path.join(bank, "state.tgz"), host.store["saved"], host.store.path("saved-etc"))
     return "Saving current state in /bootbank\nClock updated.\n"
+
+
+def write_state(path: str, saved: Document, etc: str) -> None:
+    """state.tgz: the saved configuration and the files of /etc, so that they come back when a boot unpacks it."""
+    data = json.dumps(saved, sort_keys=True).encode("utf-8")
+    with open(path + ".new", "wb") as stream:
+        with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+            member = tarfile.TarInfo("var/lib/standin/saved.json")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+            archive.add(etc, "etc")
+        os.fsync(stream.fileno())
+    os.replace(path + ".new", path)
 
 
 def _backup(host: Host, arguments: List[str]) -> str:

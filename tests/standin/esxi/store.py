@@ -5,6 +5,7 @@ world.json      what it is cabled to (world.py)
 running.json    configuration in memory: what commands read and change
 saved.json      configuration that a boot starts from
 saved-etc/      the saved files of /etc
+from-modules.json  (bootable stand-in) files of /etc that came from modules
 power.json      on, off; boots; how often hostd still refuses
 faults.json     faults that were ordered
 commands.jsonl  every command that ran, one a line
@@ -12,6 +13,7 @@ root/           /vmfs/devices/disks, /vmfs/volumes, /bootbank, /altbootbank, /et
 """
 
 import copy
+import hashlib
 import json
 import os
 import shutil
@@ -100,6 +102,17 @@ class Store:
         """What auto-backup.sh and a clean shutdown do."""
         self["saved"] = copy.deepcopy(self["running"])
         replace_tree(self.root("/etc"), self.path("saved-etc"))
+        for path, digest in self._from_modules().items():
+            copied = self.path("saved-etc", os.path.relpath(path, "/etc"))
+            if os.path.isfile(copied) and file_digest(copied) == digest:
+                os.unlink(copied)
+
+    def _from_modules(self) -> Dict[str, str]:
+        """Files of /etc that the boot loader's modules brought, with their SHA-256: as long as nobody changes them they
+        are no part of the configuration, and go with their module.
+        """
+        path = self.path("from-modules.json")
+        return dict(read_json(path)) if os.path.exists(path) else {}
 
     def restore_configuration(self) -> None:
         """What a boot starts from; the RAM disk's other folders are empty again."""
@@ -112,6 +125,12 @@ class Store:
         for folder in ("/tmp", "/var/run", "/var/lock"):
             shutil.rmtree(self.root(folder), ignore_errors=True)
             os.makedirs(self.root(folder))
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
 
 
 def replace_tree(source: str, target: str) -> None:

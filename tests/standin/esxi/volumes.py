@@ -110,6 +110,8 @@ def make_folders(host: Host) -> None:
         os.makedirs(os.path.join(folder, uuid_text), exist_ok=True)
         if name and not os.path.lexists(os.path.join(folder, name)):
             os.symlink(uuid_text, os.path.join(folder, name))  # of two volumes with one label the first has it
+    if host.real is not None:
+        host.real.mount(host)
 
 
 def _mount_points(host: Host) -> List[Tuple[str, str]]:

@@ -82,6 +82,8 @@ def _carried(cable: Dict[str, Any], vlan: int) -> Optional[str]:
 
 def lease(host: Host, vmk: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     """What a DHCP server answers this interface: address, netmask, router, dns, domain; None: nobody answers."""
+    if host.real is not None:
+        return host.real.lease(host, vmk) if vmk["enabled"] else None
     network = host.world["networks"].get(network_of(host, vmk["portgroup"]) or "")
     server = network.get("dhcp") if network else None
     if not vmk["enabled"] or not server or not server["alive"]:

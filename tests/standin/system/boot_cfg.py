@@ -83,12 +83,7 @@ class Bank:
     @property
     def bootable(self) -> bool:
         """Whether it may be booted now. One that is upgrading may, since it is dirty by then."""
-        return (
-            self.updated > 0
-            and bool(self.build)
-            and not self.quickboot
-            and self.state in (VALID, UPGRADING)
-        )
+        return self.updated > 0 and bool(self.build) and not self.quickboot and self.state in (VALID, UPGRADING)
 
 
 VALID, UPGRADING, DIRTY, INVALID = 0, 1, 2, 3

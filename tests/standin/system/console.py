@@ -11,7 +11,7 @@ _PORTS = (Path("/dev/ttyS0"), Path("/dev/tty0"))
 
 def say(text: str) -> None:
     """Print ``text``, a line or several."""
-    data = "".join(f"{line}\r\n" for line in text.split("\n")).encode("utf-8", "replace")
+    data = f"{text}\n".encode("utf-8", "replace")
     for port in _PORTS:
         try:
             with port.open("wb", buffering=0) as stream:
@@ -20,7 +20,7 @@ def say(text: str) -> None:
             continue  # a machine without this port
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("ab") as stream:
-        stream.write(data.replace(b"\r\n", b"\n"))
+        stream.write(data)
 
 
 def log(text: str) -> None:

@@ -21,7 +21,7 @@ from standin.esxi import label as labels
 
 SYS = Path("/sys/block")
 NODES = Path("/vmfs/devices/disks")
-_BLKPG, _BLKRRPART = 0x1269, 0x125F
+_BLKPG = 0x1269
 _ADD, _DELETE = 1, 2
 _ADAPTERS = {"usb": ("vmhba32", "vmkusb"), "sata": ("vmhba0", "vmw_ahci"), "nvme": ("vmhba2", "nvme_pcie"),
              "scsi": ("vmhba1", "pvscsi")}  # fmt: skip
@@ -117,7 +117,7 @@ def _synchronise(disk: dict[str, Any]) -> dict[int, str]:
     try:
         wanted = {
             one.number: (one.first, one.last - one.first + 1)
-            for one in labels.read_label(disk["path"], disk["sector_size"]).in_order()
+            for one in labels.read_primary(disk["path"], disk["sector_size"]).in_order()
         }
     except labels.LabelError:
         wanted = {}
@@ -155,10 +155,10 @@ class _Request(ctypes.Structure):
 
 
 def _change(descriptor: int, operation: int, number: int, start: int, length: int) -> None:
-    # Not BLKRRPART: it refuses while any partition of the disk is mounted, and ESXi's boot banks are.
+    # Reading the label anew (BLKRRPART) is refused while any partition of the disk is mounted, and boot banks are.
     partition = _Partition(start, length, number)
     request = _Request(operation, 0, ctypes.sizeof(partition), ctypes.pointer(partition))
-    fcntl.ioctl(descriptor, _BLKPG, request)  # type: ignore[call-overload]
+    fcntl.ioctl(descriptor, _BLKPG, request)
 
 
 def _page_83(path: Path) -> str:

@@ -1,0 +1,21 @@
+#!/bin/sh
+# The first process of the stand-in: what Linux needs, then the program that plays ESXi.
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /run
+mount -t devpts pts /dev/pts
+while read -r path; do
+    insmod "$path" || echo "cannot load $path"
+    [ "$path" = /lib/modules/usb-storage.ko ] && echo 0 >/sys/module/usb_storage/parameters/delay_use
+done </lib/modules/order
+mount -t efivarfs efivars /sys/firmware/efi/efivars 2>/dev/null
+ip link set dev lo up
+hostname localhost
+/usr/lib/standin/boot || echo "The stand-in's own program failed; this is no behaviour of ESXi."
+# The first process never ends, and takes in what others leave.
+while :; do
+    sleep 3600 &
+    wait
+done
