@@ -88,7 +88,14 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     sbom_file = output.with_name(output.name + ".sbom.json") if options.sbom else None
     _check_outputs(iso, output, [manifest_file, *([sbom_file] if sbom_file else [])], options)
     disk = disk_of(media, recipe, boot_volume_files(media, recipe, settings, listener))
-    listener(Decision(f"disk of {disk.manifest.raw_size} bytes, GUID {disk.manifest.disk_guid}"))
+    listener(
+        Decision(
+            f"disk of {disk.manifest.raw_size} bytes in sectors of {disk.manifest.sector_size}, "
+            f"GUID {disk.manifest.disk_guid}; {len(disk.manifest.files)} files"
+        )
+    )
+    packed = f"compressed by {backend_name()}" if recipe.image.format == "ddgz" else "a sparse raw disk"
+    listener(Decision(f"output: {output}, {packed}"))
     with ExitStack() as outputs:
         image = outputs.enter_context(whole_file(output, overwrite=options.overwrite))
         write = write_raw if recipe.image.format == "raw" else write_gzip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from esxforge.errors import RecipeError
-from esxforge.events import Listener, Notice
+from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.kickstart import Kickstart
 from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_release
 from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
@@ -38,6 +38,8 @@ def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settin
     mode, hashed = _password(recipe, problems, listener)
     if problems:
         raise RecipeError(problems, "Mend these and build again; “esxforge recipe example” shows every key.")
+    for decision in _decisions(recipe, mode):
+        listener(Decision(decision))
     return Settings(
         kind=recipe.image.kind,
         release=release.version,
@@ -52,6 +54,23 @@ def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settin
         ssh_keys=list(recipe.install.ssh_keys),
         vcenter=_vcenter(recipe),
     )
+
+
+def _decisions(recipe: Recipe, mode: str) -> list[str]:
+    """What hosts are told, and who said so."""
+    by = "you (--accept-eula, or the recipe)" if recipe.install.accept_eula else f"{recipe.install.kickstart}"
+    password = {
+        "random": "a random one on each host",
+        "hash": "the one given, as its hash",
+        "kickstart": f"that of {recipe.install.kickstart}",
+    }
+    kickstart = recipe.install.kickstart
+    return [
+        f"VMware's EULA is accepted by {by}",
+        f"root's password: {password[mode]}",
+        f"kickstart: {kickstart}, merged on each host with what is added" if kickstart else "kickstart: esxforge's own",
+        f"space that ESXi keeps for itself: {recipe.install.system_media_size}",
+    ]
 
 
 def _at(line: int) -> str:

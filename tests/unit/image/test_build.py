@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from esxforge.errors import ForgeError, ImageError, MediaError, OutputError, RecipeError
-from esxforge.events import ignore
+from esxforge.events import Decision, ignore
 from esxforge.formats.boot_cfg import BootCfg
 from esxforge.formats.segments import FileRange
 from esxforge.image import stream
@@ -164,6 +164,7 @@ def test_a_kickstart_of_ones_own_may_accept_the_eula_and_give_the_password(
         root_password={},
     )
     assert image.document["details"]["recipe"]["root_password"]["given_as"] == "kickstart"
+    assert any("line 3: install is replaced: esxforge installs to the boot disk" in text for text in build.notices)
     assert b"--firstdisk --overwritevmfs" in image.image.read_bytes()
 
 
@@ -192,11 +193,20 @@ def test_a_kickstart_that_says_nothing_accepts_no_eula_and_gives_no_password(
 @pytest.mark.parametrize(
     ("kickstart", "sentence"),
     [
-        (GOOD_KICKSTART + "frobnicate\n", "line 5: "),
-        (GOOD_KICKSTART.replace("vmaccepteula\n", ""), "vmaccepteula"),
-        (GOOD_KICKSTART.replace(f"rootpw --iscrypted {HASH}\n", ""), "rootpw"),
-        (GOOD_KICKSTART.replace(f"--iscrypted {HASH}", "abc"), "line 2: "),
-        (GOOD_KICKSTART.replace("install --firstdisk --overwritevmfs", "upgrade --firstdisk"), "line 3: "),
+        (GOOD_KICKSTART + "frobnicate\n", "line 5: 'frobnicate' is no command of ESXi's installer"),
+        (
+            GOOD_KICKSTART.replace("vmaccepteula\n", ""),
+            "licence agreement is not accepted. Read it, then add vmaccepteula",
+        ),
+        (GOOD_KICKSTART.replace(f"rootpw --iscrypted {HASH}\n", ""), "there is no rootpw. Add rootpw --iscrypted"),
+        (
+            GOOD_KICKSTART.replace(f"--iscrypted {HASH}", "abc"),
+            "line 2: rootpw: ESXi refuses this password: it has 3",
+        ),
+        (
+            GOOD_KICKSTART.replace("install --firstdisk --overwritevmfs", "upgrade --firstdisk"),
+            "line 3: upgrade: a machine",
+        ),
     ],
 )
 def test_a_kickstart_with_errors_is_refused_with_the_line(
@@ -216,6 +226,22 @@ def test_a_weak_password_is_refused_with_its_reasons_and_without_itself(
     with pytest.raises(RecipeError, match=r"root_password\.file: ") as caught:
         build(iso_of("8.0"), tmp_path / "i.dd.gz", root_password={"file": tmp_path / "password"})
     assert "weakpw" not in caught.value.message
+
+
+def test_every_decision_is_told(tmp_path: Path, iso_of: Callable[[str], Path], build: Builder) -> None:
+    build(iso_of("8.0"), tmp_path / "i.dd.gz", install={"accept_eula": True, "kernel_options": ["a=b"]})
+    told = [event.text for event in build.told if isinstance(event, Decision)]
+    for words in (
+        "told by UPGRADE/METADATA.XML; names from ISO 9660",
+        "EULA is accepted by you",
+        "root's password: the one given, as its hash",
+        "kickstart: esxforge's own",
+        "EFI/BOOT/BOOT.CFG: kernel options added: a=b",
+        "EFI/BOOT/BOOT.CFG: loads /esxforge.tgz",
+        "in sectors of 512, GUID ",
+        "i.dd.gz, compressed by ",
+    ):
+        assert any(words in text for text in told), words
 
 
 def test_an_existing_output_is_kept_unless_forced(
