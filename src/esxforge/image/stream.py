@@ -7,6 +7,7 @@ constant whatever the image's size.
 from __future__ import annotations
 
 import hashlib
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from esxforge.formats.segments import Bytes, Segment, Zeros
 CHUNK_BYTES = 1 << 20
 _QUEUED_CHUNKS = 8
 _TOLD_EVERY_BYTES = 8 << 20
+_WRITTEN_BACK_EVERY_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,28 @@ class _Worker:
         self._thread.join()
 
 
+class _WriteBack:
+    """Has written data brought to the disk beside the work, so that the end is not one long wait for the disk."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._worker = _Worker()
+        self._given = 0
+
+    def reached(self, size: int) -> None:
+        """``size`` bytes are written. Raises OSError where the disk failed on an earlier part of them."""
+        if size - self._given >= _WRITTEN_BACK_EVERY_BYTES:
+            self._given = size
+            self._worker.give(lambda: os.fdatasync(self._output.fileno()))
+
+    def join(self) -> None:
+        """Raise what the disk said: the kernel says it once, so a later fsync would know nothing of it."""
+        self._worker.join()
+
+    def close(self) -> None:
+        self._worker.close()
+
+
 @dataclass(slots=True)
 class _Pass:
     """One run over the pieces: yields what compression or a raw file needs, and hashes on the way."""
@@ -241,6 +265,7 @@ def write_gzip(
     sha256 = hashlib.sha256()
     size = 0
     worker = _Worker()
+    write_back = _WriteBack(output)
 
     def write(packed: bytes) -> None:
         nonlocal size
@@ -248,6 +273,7 @@ def write_gzip(
             output.write(packed)
             worker.give(lambda: sha256.update(packed))
             size += len(packed)
+            write_back.reached(size)
 
     try:
         for chunk in _run(pieces, source, watched, listener, worker):
@@ -258,7 +284,9 @@ def write_gzip(
                 write(member.data(chunk))
         write(member.finish())
         worker.join()
+        write_back.join()
     finally:
+        write_back.close()
         worker.close()
     return Written(size, sha256.hexdigest(), member.raw_bytes)
 

@@ -301,6 +301,25 @@ def test_a_source_whose_disk_fails_is_named_and_not_the_output(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("failing_call", [1, 2])
+def test_a_disk_that_fails_while_it_takes_the_image_ends_the_build(
+    failing_call: int, tmp_path: Path, iso_of: Callable[[str], Path], build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def fail_once(descriptor: int) -> None:  # as the kernel does: the next one knows nothing of it
+        calls.append(descriptor)
+        if len(calls) == failing_call:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(stream, "_WRITTEN_BACK_EVERY_BYTES", 300_000)
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    with pytest.raises(OutputError, match=r"Could not write .*image\.dd\.gz: Input/output error"):
+        build(iso_of("8.0"), tmp_path / "image.dd.gz")
+    assert len(calls) >= failing_call
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_space_left_is_said_and_nothing_stays(tmp_path: Path, iso_of: Callable[[str], Path]) -> None:
     small = tmp_path / "small"
     small.mkdir()
