@@ -73,7 +73,7 @@ class SwitchPlanner:
         """Once its uplinks are the wanted ones: others may not carry it. It takes their links down for a moment."""
         found = self._inventory.vswitch(switch.name)
         before = found.mtu if found is not None else DEFAULT_MTU
-        if before < switch.mtu:
+        if before < switch.mtu or (found is None and before != switch.mtu):
             in_use = found is not None and switch.name in self.protected
             self._set_mtu(MANAGEMENT if in_use else PREPARE, switch, before)
 
@@ -156,8 +156,8 @@ class SwitchPlanner:
         found = self._inventory.vswitch(switch.name)
         if not switch.uplinks:
             return
-        if found is None and len(switch.uplinks) == 1:
-            return  # a new vSwitch uses its one uplink
+        if found is None and len(switch.uplinks) == 1 and switch.team.load_balancing == "portid":
+            return  # a new vSwitch uses its one uplink, and that way
         if found is not None and set(found.uplinks) == set(switch.uplinks) and same_team(found.team, switch.team):
             return
         before = self._still(found) if found is not None else None

@@ -229,6 +229,9 @@ def _is_no_host(subnet: Item, text: str) -> bool:
     if ip.is_multicast or ip.is_loopback or ip.is_unspecified or net.prefixlen == 0:
         subnet.refuse("{} is no address that a host can have.".format(text))
         return True
+    if ip.version == 6 and ip.is_link_local:
+        subnet.refuse("{} is a link-local address, which ESXi gives itself; give it a global one in MAAS.".format(text))
+        return True
     if ip.version == 4 and net.prefixlen < 31 and ip in (net.network_address, net.broadcast_address):
         subnet.refuse("{} is the network's own address or its broadcast address.".format(text))
         return True

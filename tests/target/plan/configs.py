@@ -93,14 +93,13 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     names: list[str] = [f"eno{number}" for number in range(1, NIC_COUNT + 1)]
     order = draw(st.permutations(names))
     bonded = list(order[: draw(st.integers(0, 4))])
-    bonded = bonded if len(bonded) > 1 else []
     split = len(bonded) == 4 and draw(st.integers(0, 1)) == 1
     bonds = [bonded[:2], bonded[2:]] if split else ([bonded] if bonded else [])
     mtu_of = {}
     counter = iter(range(1, 100))
     for number in range(1, NIC_COUNT + 1):
         name = f"eno{number}"
-        mtu = draw(st.sampled_from([1500, 1500, 9000]))
+        mtu = draw(st.sampled_from([1500, 1500, 9000, 1280]))
         mtu_of[name] = mtu
         subnets = [] if name in bonded else draw(_subnets(counter))
         entries.append(nic(number, *subnets, mtu=mtu))

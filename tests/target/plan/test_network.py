@@ -336,3 +336,23 @@ def test_addresses_are_swapped_between_interfaces_and_back() -> None:
     _, plan, done = planned(nic(1, static("10.0.0.5/24")), vlan("eno1", 5, static("10.1.0.5/24")), host=host)
     assert [(vmk.name, vmk.address) for vmk in done.vmks] == [("vmk0", "10.0.0.5"), ("vmk1", "10.1.0.5")]
     assert undo(done, plan.steps).vmks == host.vmks
+
+
+def test_ipv4_goes_only_when_ipv6_stands() -> None:
+    """The installer's DHCP may be the way to MAAS until then."""
+    _, plan, _ = planned(nic(1, static("2001:db8::5/64")))
+    told = commands(plan)
+    gone = told.index("esxcli network ip interface ipv4 set -i vmk0 -t none")
+    assert told.index("esxcli network ip interface ipv6 address add -i vmk0 -I 2001:db8::5/64") < gone
+
+
+@pytest.mark.parametrize("mtu", [1280, 1499, 9000])
+def test_a_new_vswitch_has_its_mtu_whether_larger_or_smaller(mtu: int) -> None:
+    _, _, done = planned(nic(1, static("10.0.0.5/24")), nic(2, static("10.9.0.5/24"), mtu=mtu))
+    assert switch(done, "vSwitch1").mtu == mtu
+
+
+@pytest.mark.parametrize(("mode", "policy"), [("active-backup", "explicit"), ("802.3ad", "iphash")])
+def test_a_bond_of_one_nic_has_its_policy_too(mode: str, policy: str) -> None:
+    _, _, done = planned(nic(1, static("10.0.0.5/24")), nic(2), bond("b", ["eno2"], static("10.9.0.5/24"), mode=mode))
+    assert switch(done, "vSwitch1").team == Team(policy, ("vmnic1",), ())

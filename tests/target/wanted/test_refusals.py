@@ -71,6 +71,13 @@ BAD_NETWORKS = {
         [nic(1, static("10.0.0.5/24"), name="-v", id="-v")],
         "network -v: esxcli would take its name for an option; rename the interface.",
     ),
+    "a link-local address": (
+        [nic(1, static("fe80::5/64"))],
+        (
+            "network eno1 subnet 1: fe80::5/64 is a link-local address, which ESXi gives itself; give it a global one "
+            "in MAAS."
+        ),
+    ),
     "an address with Linux' interface in it": (
         [nic(1, static("fe80::5%eno1/64"))],
         "network eno1 subnet 1: “fe80::5%eno1/64” is no address with a prefix length.",
