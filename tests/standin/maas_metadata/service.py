@@ -15,12 +15,11 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
 
-from standin.maas_metadata.state import PREFIX, Fault, MaasMachine, Reply
+from esxforge.standin.maas_machine import PREFIX, MaasMachine, Reply
+from esxforge.standin.metadata_server import MetadataHandler, MetadataHttpServer
+from standin.maas_metadata.faults import Fault
 
 
 class FakeMetadataService:
@@ -121,48 +120,25 @@ class FakeMetadataService:
         self._fillers.clear()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False
-    block_on_close = True
-
+class _Server(MetadataHttpServer):
     def __init__(self, service: FakeMetadataService) -> None:
         self.service = service
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are part of the play."""
+        super().__init__(service.machine, _Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 60
+class _Handler(MetadataHandler):
     server: _Server
 
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name in the standard library
-        """Nothing: what was heard stands in the machine's ``heard``."""
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        return formatdate(self.server.service.machine.clock() if timestamp is None else timestamp, usegmt=True)
-
-    def _answer(self) -> None:
+    def respond(self, authorization: str | None, body: bytes) -> None:
         service = self.server.service
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         fault = service.next_fault()
-        self.close_connection = True
-        authorization = self.headers.get("Authorization")
         if fault is Fault.UNSIGNED:
             authorization, fault = None, None
         if fault is None:
-            self._send(service.machine.answer(self.command, self.path, authorization, body))
+            super().respond(authorization, body)
         elif fault is Fault.TRUNCATED:
             reply = service.machine.answer(self.command, self.path, authorization, body)
-            self._send(reply, missing=max(1, len(reply.body) // 2))
+            self.send(reply, missing=max(1, len(reply.body) // 2))
         else:
             self._fail(fault)
 
@@ -178,11 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault is Fault.GARBAGE:
             self.wfile.write(b"\x00\xffSSH-2.0-not-a-web-server\r\n\r\n")
         elif fault is Fault.REDIRECT:
-            self._send(Reply(302), {"Location": "http://192.0.2.1/elsewhere"})
+            self.send(Reply(302), {"Location": "http://192.0.2.1/elsewhere"})
         elif fault is Fault.BAD_GATEWAY:
-            self._send(Reply(502, b"<html>Bad gateway</html>", "text/html"))
+            self.send(Reply(502, b"<html>Bad gateway</html>", "text/html"))
         else:
-            self._send(Reply(503), {"Retry-After": "10"} if fault is Fault.BUSY else {})
+            self.send(Reply(503), {"Retry-After": "10"} if fault is Fault.BUSY else {})
 
     def _drip(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
@@ -190,13 +166,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
             self.wfile.flush()
             time.sleep(0.02)
-
-    def _send(self, reply: Reply, extra: dict[str, str] | None = None, missing: int = 0) -> None:
-        self.send_response(reply.status)
-        self.send_header("Content-Type", reply.content_type)
-        if reply.status != 204:
-            self.send_header("Content-Length", str(len(reply.body) + (missing and 1)))
-        for name, value in (extra or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(reply.body[: len(reply.body) - missing] if missing else reply.body)

@@ -1,7 +1,8 @@
-"""What MAAS knows about one machine, and what it does when asked: no sockets here.
+"""What MAAS's metadata service knows about one machine, and what it does when asked: no sockets here.
 
-Behaviour from tests/data/maas-http/metadata-service-3.6.5.txt and from canonical/maas (src/metadataserver/api.py,
-api_twisted.py; piston3 for OAuth). Kept oddities: an unsigned request gets 200 with enlistment data; fetching
+The self-test deploys its virtual host against it, and the tests' stand-in wraps it in faults. Behaviour from
+tests/data/maas-http/metadata-service-3.6.5.txt and from canonical/maas (src/metadataserver/api.py, api_twisted.py;
+piston3 for OAuth). Kept oddities: an unsigned request gets 200 with enlistment data; fetching
 user-data marks the machine Deployed even with 404; the status endpoint looks only for a token's key, answers 204 at
 once and drops the event later when the key is unknown.
 """
@@ -31,30 +32,17 @@ class MachineStatus(enum.Enum):
     RELEASED = "Ready"
 
 
-class Fault(enum.Enum):
-    """What the service may do instead of answering."""
-
-    UNAVAILABLE = "503, without Retry-After"
-    BUSY = "503 with Retry-After: 10"
-    BAD_GATEWAY = "502, as a proxy in front of MAAS says it"
-    RESET = "the connection is reset before any answer"
-    HANG = "the connection is taken, then nothing is said"
-    TRUNCATED = "half of the promised body, then the end"
-    DRIP = "one byte now and then, without end"
-    GARBAGE = "bytes that are no HTTP"
-    REDIRECT = "302 to somewhere else"
-    UNSIGNED = "a proxy in front drops the Authorization header"
-
-
 @dataclass(frozen=True)
 class Heard:
-    """One request as MAAS heard it. ``accepted``: it was signed rightly, by this machine's token."""
+    """One request as MAAS heard it. ``accepted``: it was signed rightly, by this machine's token. ``at``: by MAAS's
+    clock, in seconds."""
 
     method: str
     path: str
     accepted: bool
     status: int
     event: Mapping[str, Any] | None = None
+    at: float = 0.0
 
 
 @dataclass
@@ -73,8 +61,8 @@ class MaasMachine:
     clock: Callable[[], float]
     system_id: str = "rsycnt"
     consumer_key: str = "consumer2g6TvpPTg4"
-    token_key: str = "tokenkeyvTttv484xr"
-    token_secret: str = "secretsYy1lnlRHvB2"
+    token_key: str = "tokenkeyvTttv484xr"  # noqa: S105  a stand-in's
+    token_secret: str = "secretsYy1lnlRHvB2"  # noqa: S105
     hostname: str = "esx01.maas"
     public_keys: str = ""
     vendor_data: bytes | None = b"{}\n"
@@ -99,7 +87,7 @@ class MaasMachine:
             else:
                 reply, accepted = self._document(method, path, authorization)
                 event = None
-            self.heard.append(Heard(method, path, accepted, reply.status, event))
+            self.heard.append(Heard(method, path, accepted, reply.status, event, self.clock()))
             return reply
 
     # Documents
@@ -151,7 +139,7 @@ class MaasMachine:
 
     # Events
 
-    def _status(
+    def _status(  # noqa: PLR0911  one for each way in which MAAS refuses
         self, method: str, path: str, authorization: str | None, body: bytes
     ) -> tuple[Reply, bool, Mapping[str, Any] | None]:
         key = _oauth_fields(authorization or "").get("oauth_token")
