@@ -1,0 +1,357 @@
+"""What esxforge believes of real ESXi, as data: each claim of docs/seen.md, and how the self-test looks at it.
+
+A claim's ``sentence`` and ``source`` stand in that page word for word; a test holds the two to each other, and every
+claim to a check of the same id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Area(str, Enum):
+    """The parts of the page, in their order."""
+
+    START = "The image starts"
+    INSTALL = "It installs unattended"
+    FIRST_BOOT = "The installed host starts the agent"
+    HOST = "The host becomes what MAAS asked for"
+    AFTERWARDS = "Nothing of us stays but the result"
+    GOLDEN = "Golden images"
+    MAAS = "A real MAAS"
+    BY_HAND = "What the self-test cannot see"
+
+
+class Part(str, Enum):
+    """When a claim is looked at. ``ALWAYS``; where a datastore fits on the boot disk; on releases; when asked for."""
+
+    ALWAYS = "always"
+    FROM_7 = "ESXi 7 and later"
+    ONLY_9 = "ESXi 9"
+    GOLDEN = "--golden"
+    MAAS = "--maas-url or --profile"
+    BY_HAND = "by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``sentence``: what is believed. ``source``: on what ground. ``how``: what the self-test looks at."""
+
+    id: str
+    area: Area
+    sentence: str
+    source: str
+    how: str
+    part: Part = Part.ALWAYS
+
+
+_DOCS, _TOOL, _LOADER, _INFERRED = (
+    "VMware's documents",
+    "other people's tools",
+    "VMware's loader, built from its source",
+    "a conclusion",
+)
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "boots",
+        Area.START,
+        "UEFI firmware starts VMware's boot loader from the image",
+        _LOADER,
+        "the loader speaks on the console, or the kernel does",
+    ),
+    Claim(
+        "boot-cfg",
+        Area.START,
+        "The boot loader takes our boot.cfg and hands every module, ours last, to the kernel",
+        _LOADER,
+        "the kernel starts, and the loader names no error",
+    ),
+    Claim(
+        "hardware",
+        Area.START,
+        "ESXi takes QEMU's hardware as `run` and `libvirt-xml` set it up",
+        _TOOL,
+        "installer and installed host run on it; the second NIC and both disks are found",
+    ),
+    Claim(
+        "interactive",
+        Area.START,
+        "An image that no hook has personalised starts the interactive installer, and writes nothing",
+        _DOCS,
+        "the installer's log or welcome on the console, a picture of the screen, and a boot disk that stays as it was",
+    ),
+    Claim(
+        "kickstart",
+        Area.INSTALL,
+        "The installer takes a kickstart that an extra module carries (`ks=file:///esxforge/ks.cfg`), asks nothing, "
+        "and restarts the machine",
+        _TOOL,
+        "with nobody at the keys the machine restarts by itself, with ESXi on a disk",
+    ),
+    Claim(
+        "pre-stamp",
+        Area.INSTALL,
+        "`%pre` runs our Python, reads the first sectors of every disk and finds the stamped one",
+        _TOOL,
+        "our log in the new boot bank names the disk; of two disks the right one has ESXi",
+    ),
+    Claim(
+        "include",
+        Area.INSTALL,
+        "Lines that `%pre` writes are included: which disk, and root's password",
+        _DOCS,
+        "the installer needs both; it installed to the disk that `%pre` named",
+    ),
+    Claim(
+        "own-disk",
+        Area.INSTALL,
+        "The installer, which runs from memory, installs onto the disk that it was started from",
+        _TOOL,
+        "that disk has ESXi's partitions and a boot bank of the ISO's build",
+    ),
+    Claim(
+        "new-label",
+        Area.INSTALL,
+        "It writes a new partition table there, with a GUID of its own",
+        _INFERRED,
+        "the boot disk's GUID before and after",
+    ),
+    Claim(
+        "other-disks",
+        Area.INSTALL,
+        "It leaves other disks, their tables and their GUIDs alone",
+        _INFERRED,
+        "the second disk's GUID and partition before and after",
+    ),
+    Claim(
+        "partitions",
+        Area.INSTALL,
+        "Partitions have the numbers, types and sizes of VMware's documents, with the `systemMediaSize` we ask for",
+        _DOCS,
+        "the table on the disk; from 7.0 on the end of the system's part",
+    ),
+    Claim(
+        "bank-format",
+        Area.INSTALL,
+        "A boot bank is a FAT volume with VMware's marker in its second sector, which our code reads",
+        _LOADER,
+        "both banks are read with esxforge's FAT code",
+    ),
+    Claim(
+        "post-module",
+        Area.INSTALL,
+        "`%post` finds the new boot bank on the disk, puts our module into it and lists it last in its boot.cfg",
+        _TOOL,
+        "the bank's boot.cfg and the module's content after the restart",
+    ),
+    Claim(
+        "secrets-installer",
+        Area.INSTALL,
+        "After the install no secret is on any disk but in that module",
+        _INFERRED,
+        "every sector of both disks is searched for MAAS's token",
+    ),
+    Claim(
+        "module-loaded",
+        Area.FIRST_BOOT,
+        "A module in the boot bank is loaded on the next boot, and its script in `/etc/rc.local.d` is run",
+        _TOOL,
+        "the agent speaks to MAAS",
+    ),
+    Claim(
+        "firewall",
+        Area.FIRST_BOOT,
+        "The agent gets through ESXi's firewall to MAAS's port",
+        _TOOL,
+        "the metadata service, on a port that is neither 80 nor 443, hears a signed request",
+    ),
+    Claim(
+        "power-cut",
+        Area.FIRST_BOOT,
+        "The module survives a power cut in the middle of the agent's work: the next boot starts the agent again",
+        _TOOL,
+        "the power is cut at the agent's first event; the bank is looked at, and the machine started again",
+    ),
+    Claim(
+        "python",
+        Area.FIRST_BOOT,
+        "ESXi's Python is 3.5 or newer, and its standard library is enough",
+        _DOCS,
+        "the agent runs, and the host tells its Python's version",
+    ),
+    Claim(
+        "esxcli",
+        Area.FIRST_BOOT,
+        "`esxcli --formatter=json`, `vmkfstools` and `partedUtil` answer as the fake in `tests/standin/esxi` does",
+        _TOOL,
+        "the agent's inventory, plan, changes and verification of them succeed; the outputs are in the report",
+    ),
+    Claim(
+        "network",
+        Area.HOST,
+        "NICs are told apart by MAC, and the address asked for is set on the right one",
+        _INFERRED,
+        "only the second NIC reaches MAAS; the host names its interfaces and uplinks",
+    ),
+    Claim(
+        "datastore-data",
+        Area.HOST,
+        "A datastore is made on the second disk, which is recognised by its stamp",
+        _TOOL,
+        "the host's list of file systems and their extents",
+    ),
+    Claim(
+        "datastore-boot",
+        Area.HOST,
+        "A datastore is made on what ESXi leaves of the boot disk",
+        _TOOL,
+        "the host's list of file systems and their extents",
+    ),
+    Claim(
+        "identity",
+        Area.HOST,
+        "The host name and the SSH key that MAAS gives are set",
+        _DOCS,
+        "the host tells its name, and whether the key is among root's",
+    ),
+    Claim(
+        "time",
+        Area.HOST,
+        "Time servers of MAAS's vendor-data are set",
+        _DOCS,
+        "the host tells its NTP servers",
+    ),
+    Claim(
+        "deployed",
+        Area.HOST,
+        "MAAS hears the story in order, and user-data is fetched last: the machine is Deployed only when all is done",
+        _TOOL,
+        "the calls that the metadata service heard, in their order",
+    ),
+    Claim(
+        "user-data",
+        Area.HOST,
+        "A Python script of user-data runs on the host, where ESXi 8 and later execute no files of others",
+        _TOOL,
+        "the script of this run tells us what it finds on the host",
+    ),
+    Claim(
+        "boot-order",
+        Area.AFTERWARDS,
+        "`/usr/lib/vmware/uefi/bin/bootorder` is there and puts the network first again",
+        _TOOL,
+        "the host tells whether it is there; the agent's log, what became of it",
+        Part.FROM_7,
+    ),
+    Claim(
+        "leaves",
+        Area.AFTERWARDS,
+        "The agent takes its module out of the boot bank, and no secret stays in any sector of any disk",
+        _INFERRED,
+        "the banks' boot.cfg and files, and a search of both disks, after power off",
+    ),
+    Claim(
+        "persists",
+        Area.AFTERWARDS,
+        "The set-up survives a restart: the host answers at its address, and the agent stays away",
+        _DOCS,
+        "one more start: the host answers, and the metadata service hears nothing",
+    ),
+    Claim(
+        "management",
+        Area.AFTERWARDS,
+        "ESXi's management service answers at that address with TLS",
+        _DOCS,
+        "a TLS handshake with port 443",
+    ),
+    Claim(
+        "timings",
+        Area.AFTERWARDS,
+        "From the installer's start to Deployed it takes less than 55 minutes, and the agent less than 15 of them",
+        _INFERRED,
+        "the times of each phase; they count with KVM only",
+    ),
+    Claim(
+        "release-9",
+        Area.AFTERWARDS,
+        "ESXi 9's ISO, kickstart and commands are as its documents say",
+        _DOCS,
+        "all of the above with an ISO of 9.x",
+        Part.ONLY_9,
+    ),
+    Claim(
+        "golden-build",
+        Area.GOLDEN,
+        "The installer runs unattended from USB storage in QEMU and powers the machine off; the disk can be captured",
+        _TOOL,
+        "a golden build from this ISO",
+        Part.GOLDEN,
+    ),
+    Claim(
+        "golden-boots",
+        Area.GOLDEN,
+        "A captured disk boots on another machine, and the agent makes it the host that MAAS asked for",
+        _INFERRED,
+        "a second virtual host from that image, up to Deployed",
+        Part.GOLDEN,
+    ),
+    Claim(
+        "maas-upload",
+        Area.MAAS,
+        "MAAS takes the image as a ddgz and holds it complete",
+        "MAAS's source, and recorded answers",
+        "an upload, and MAAS's own word on it",
+        Part.MAAS,
+    ),
+    Claim(
+        "maas-deploy",
+        Area.MAAS,
+        "MAAS and curtin deploy the image onto a machine",
+        "MAAS's and curtin's source",
+        "deploy a machine with it; MAAS's event log tells each step",
+        Part.BY_HAND,
+    ),
+    Claim(
+        "secure-boot",
+        Area.BY_HAND,
+        "With Secure Boot on, an unsigned module stops the start; the hook refuses such machines",
+        _INFERRED,
+        "switch Secure Boot on at a machine to spare, and deploy",
+        Part.BY_HAND,
+    ),
+    Claim(
+        "sectors-4096",
+        Area.BY_HAND,
+        "ESXi's installer starts from a FAT volume with sectors of 4096 bytes",
+        _DOCS,
+        "an image built with --sector-size 4096, on a machine whose boot disk is 4Kn",
+        Part.BY_HAND,
+    ),
+    Claim(
+        "kickstart-words",
+        Area.BY_HAND,
+        "An unknown word in a kickstart stops the installer, on every release",
+        "one report of 7.0",
+        "add such a line to a kickstart, and install with it",
+        Part.BY_HAND,
+    ),
+    Claim(
+        "vcenter",
+        Area.BY_HAND,
+        "Joining vCenter works as it does with govmomi's simulator and our stand-in",
+        _DOCS,
+        "a recipe with [vcenter], deployed by MAAS",
+        Part.BY_HAND,
+    ),
+    Claim(
+        "local-boot",
+        Area.BY_HAND,
+        "MAAS's boot loader starts the boot disk's own loader after the deployment, on real firmware",
+        "MAAS's source",
+        "deploy a machine, and watch its console",
+        Part.BY_HAND,
+    ),
+)  # fmt: skip
+BY_ID = {claim.id: claim for claim in CLAIMS}

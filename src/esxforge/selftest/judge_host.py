@@ -1,0 +1,304 @@
+"""Checks of what the host became, by what it told, what MAAS heard, and what its disks hold. Pure functions."""
+
+from __future__ import annotations
+
+import json
+
+from esxforge.selftest.evidence import Call, Evidence, Snapshot, Stage, Stop
+from esxforge.selftest.order import BOOT_DATASTORE, DATA_DATASTORE, HOST_NAME, SECOND
+from esxforge.selftest.verdicts import Verdict, contradicted, not_asked, not_reached, not_seen, seen
+from esxforge.vm.phases import Phase
+from esxforge_target.esxcli import Record
+
+_AGENT_STAGES = (Stage.FIRST_BOOT, Stage.SECOND_BOOT)
+_LONGEST_WAY, _LONGEST_AGENT = 55 * 60.0, 15 * 60.0
+# The agent's phases in the order in which MAAS is told of them (docs/on-the-host.md).
+PHASES = (
+    "wait",
+    "inventory",
+    "network",
+    "storage",
+    "identity",
+    "verify",
+    "persist",
+    "vendor-data",
+    "user-data",
+    "leave",
+)
+
+
+def records(evidence: Evidence, question: str) -> list[Record]:
+    """What esxcli answered to one of our questions; none where it did not, or not in JSON."""
+    answer = ((evidence.told or {}).get("commands") or {}).get(question) or {}
+    if answer.get("status") != 0:
+        return []
+    try:
+        document = json.loads(str(answer.get("output", "")))
+    except ValueError:
+        return []
+    found = document if isinstance(document, list) else [document]
+    return [Record(one) for one in found if isinstance(one, dict)]
+
+
+def python(evidence: Evidence) -> Verdict:
+    if evidence.told:
+        version = [int(number) for number in evidence.told.get("python", [])]
+        text = ".".join(map(str, version))
+        return seen(f"Python {text}.") if version >= [3, 5] else contradicted(f"Python {text}.")
+    if evidence.calls_in(*_AGENT_STAGES):
+        return seen("The agent runs; its Python's version was not told.")
+    return not_reached("The agent was not heard of.")
+
+
+def esxcli(evidence: Evidence) -> Verdict:
+    failure = _failure(evidence)
+    if failure is not None:
+        return contradicted(f"The agent failed at {failure.event}: {failure.description}")
+    done = [call.event for call in evidence.events(*_AGENT_STAGES)]
+    if not any("verify" in name for name in done):
+        return not_reached("The agent did not get to its verification.")
+    unread = [
+        name
+        for name in ("version", "nics", "ipv4", "filesystems")
+        if evidence.told is not None and not records(evidence, name)
+    ]
+    if unread:
+        return contradicted(f"No JSON that we can read came for: {', '.join(unread)}.")
+    return seen("The agent's inventory, plan, changes and verification succeeded.")
+
+
+def network(evidence: Evidence) -> Verdict:
+    if evidence.told is None:
+        return _untold(evidence)
+    nics = {one.text("macaddress").lower(): one.text("name") for one in records(evidence, "nics")}
+    nic = nics.get(SECOND.mac)
+    ours = [one for one in records(evidence, "ipv4") if one.text("ipv4address") == SECOND.address]
+    if nic is None or not ours:
+        return contradicted(f"NICs: {nics}; nobody has {SECOND.address}." if not ours else f"NICs: {nics}.")
+    vmk = ours[0].text("name")
+    group = next((one.text("portgroup") for one in records(evidence, "interfaces") if one.text("name") == vmk), "")
+    switch = next(
+        (one.text("virtualswitch") for one in records(evidence, "portgroups") if one.text("name") == group), ""
+    )
+    uplinks = next((one.names("uplinks") for one in records(evidence, "vswitches") if one.text("name") == switch), [])
+    text = f"{vmk} has {SECOND.address} on {switch} with {', '.join(uplinks)}; {nic} is {SECOND.mac}."
+    return seen(text) if nic in uplinks else contradicted(text)
+
+
+def datastore_data(evidence: Evidence) -> Verdict:
+    return _datastore(evidence, DATA_DATASTORE)
+
+
+def datastore_boot(evidence: Evidence) -> Verdict:
+    if not evidence.boot_datastore_wanted:
+        return not_asked("The boot disk is too small for a datastore: give --disk-size.")
+    return _datastore(evidence, BOOT_DATASTORE)
+
+
+def _datastore(evidence: Evidence, name: str) -> Verdict:
+    if evidence.told is None:
+        return _untold(evidence)
+    there = [one for one in records(evidence, "filesystems") if one.text("volumename") == name]
+    extents = [one for one in records(evidence, "extents") if one.text("volumename") == name]
+    if not there:
+        known = ", ".join(one.text("volumename") for one in records(evidence, "filesystems"))
+        return contradicted(f"There is no {name}; the host has: {known or 'none'}.")
+    where = ", ".join(f"{one.text('devicename')}:{one.text('partition')}" for one in extents) or "unknown extents"
+    on_boot = _boot_device(evidence)
+    wrong = [one for one in extents if (one.text("devicename") == on_boot) is (name == DATA_DATASTORE)]
+    if on_boot and wrong:
+        return contradicted(f"{name} is on {where}; the boot disk is {on_boot}.")
+    return seen(f"{name}: {there[0].text('type')}, {there[0].number('size')} bytes, on {where}.")
+
+
+def _boot_device(evidence: Evidence) -> str:
+    flagged = [one for one in records(evidence, "devices") if one.truth("isbootdevice")]
+    return flagged[0].text("device", "displayname") if len(flagged) == 1 and flagged[0].text("device") else ""
+
+
+def identity(evidence: Evidence) -> Verdict:
+    if evidence.told is None:
+        return _untold(evidence)
+    names = [one.text("fullyqualifieddomainname") or one.text("hostname") for one in records(evidence, "hostname")]
+    key = bool(evidence.told.get("has_our_key"))
+    text = f"The host calls itself {names[0] if names else 'nothing'}; the key is {'there' if key else 'missing'}."
+    return seen(text) if HOST_NAME in names and key else contradicted(text)
+
+
+def time(evidence: Evidence) -> Verdict:
+    if evidence.told is None:
+        return _untold(evidence)
+    told = [one.text("server", "servers") for one in records(evidence, "ntp")]
+    text = str((evidence.told.get("texts") or {}).get("/etc/ntp.conf") or "")
+    if any(SECOND.gateway in one for one in told) or f"server {SECOND.gateway}" in text:
+        return seen(f"{SECOND.gateway} is a time server of the host.")
+    return contradicted(f"Time servers: {told or 'none told'}.")
+
+
+def deployed(evidence: Evidence) -> Verdict:
+    calls = evidence.calls_in(*_AGENT_STAGES)
+    if not calls:
+        return not_reached("The agent was not heard of.")
+    failure = _failure(evidence)
+    if failure is not None:
+        return contradicted(f"The agent reported: {failure.description}")
+    last = evidence.calls_in(Stage.SECOND_BOOT) or calls
+    names = [call.name for call in last]
+    if "user-data" not in names:
+        return not_reached(f"user-data was not fetched. The last call: {last[-1].name} {last[-1].event}".rstrip() + ".")
+    wrong = _wrong_order(last) or _unsigned(calls)
+    if wrong:
+        return contradicted(wrong)
+    return seen(f"{', '.join(_phases_told(last))}; MAAS's status: {evidence.machine_status}.")
+
+
+def _phases_told(calls: list[Call]) -> list[str]:
+    starts = [call.event.rpartition("/")[2] for call in calls if call.event_type == "start"]
+    return [name for name in starts if name in PHASES]
+
+
+def _wrong_order(calls: list[Call]) -> str:
+    """What is wrong with the story that MAAS heard of one boot that ends with user-data; or nothing."""
+    told = _phases_told(calls)
+    if told != sorted(told, key=PHASES.index):
+        return f"The phases came as: {', '.join(told)}."
+    fetched = [call.name for call in calls].index("user-data")
+    late = [call.event for call in calls[fetched + 1 :] if call.event.rpartition("/")[2] in PHASES[:7]]
+    return f"After user-data there still came: {', '.join(late)}." if late else ""
+
+
+def _unsigned(calls: list[Call]) -> str:
+    wrong = [call for call in calls if not call.accepted]
+    return f"{len(wrong)} requests were not signed rightly." if wrong else ""
+
+
+def user_data(evidence: Evidence) -> Verdict:
+    if evidence.told is not None:
+        answered = [one for one in evidence.told.get("commands", {}).values() if one.get("status") == 0]
+        return seen(f"It ran and told {len(answered)} commands' answers.")
+    fetched = [call for call in evidence.calls_in(*_AGENT_STAGES) if call.name == "user-data"]
+    if not fetched:
+        return not_reached("user-data was not fetched.")
+    failed = [call for call in evidence.events(*_AGENT_STAGES) if call.result.startswith("FAIL")]
+    return contradicted(failed[-1].description) if failed else not_seen("It was fetched, and told us nothing.")
+
+
+def boot_order(evidence: Evidence) -> Verdict:
+    if evidence.told is None:
+        return _untold(evidence)
+    said = [
+        line
+        for line in _log(evidence, Stage.SECOND_BOOT).splitlines()
+        if "boot order" in line.lower() or "bootorder" in line
+    ]
+    words = f" The agent's log: {said[-1].strip()}" if said else " The agent's log says nothing of it."
+    if evidence.told.get("boot_order_tool"):
+        return seen(f"It is there.{words}")
+    return contradicted(f"It is not there.{words}")
+
+
+def leaves(evidence: Evidence) -> Verdict:
+    snapshot = evidence.snapshots.get(Stage.SECOND_BOOT)
+    if snapshot is None or evidence.machine_status != "Deployed":
+        return not_reached("The agent did not get to its end.")
+    for bank in snapshot.boot.banks:
+        if bank.lists_module or bank.module is not None:
+            return contradicted(f"The bank in partition {bank.partition} still has the module.")
+    if snapshot.secrets:
+        return contradicted(f"MAAS's token stands in clear at: {'; '.join(snapshot.secrets[:5])}.")
+    kept = ", ".join(name for name, _ in snapshot.logs)
+    return seen(f"No bank has the module, no sector the token. What stays: {kept or 'no log'}.")
+
+
+def persists(evidence: Evidence) -> Verdict:
+    boot = evidence.boot(Stage.LATER_BOOT)
+    if boot is None:
+        return not_reached("The finished host was not started again.")
+    heard = evidence.calls_in(Stage.LATER_BOOT)
+    if heard:
+        return contradicted(f"The metadata service heard {heard[0].method} {heard[0].name} from the finished host.")
+    if evidence.answer is None or evidence.answer.kind == "silent":
+        return contradicted(f"{SECOND.address} did not answer in {boot.seconds:.0f} seconds.")
+    return seen(f"{SECOND.address} answered {evidence.answer.seconds:.0f} seconds after the start; MAAS heard nothing.")
+
+
+def management(evidence: Evidence) -> Verdict:
+    if evidence.answer is None or evidence.answer.kind == "silent":
+        return not_reached("The host did not answer after its restart.")
+    if evidence.answer.kind == "closed":
+        return not_seen("The host answers; nothing listens on port 443.")
+    return seen(f"TLS with a certificate for “{evidence.answer.subject}”.")
+
+
+def timings(evidence: Evidence) -> Verdict:
+    install, second = evidence.boot(Stage.INSTALL), evidence.boot(Stage.SECOND_BOOT)
+    fetched = [call for call in evidence.calls_in(Stage.SECOND_BOOT) if call.name == "user-data"]
+    if install is None or second is None or not fetched:
+        return not_reached("The run did not get to Deployed.")
+    agent = fetched[0].seconds - evidence.calls_in(Stage.SECOND_BOOT)[0].seconds
+    whole = install.seconds + fetched[0].seconds
+    text = (
+        f"Install {install.seconds:.0f} s, boot to the agent {evidence.calls_in(Stage.SECOND_BOOT)[0].seconds:.0f} s, "
+        f"agent {agent:.0f} s; without the firmware and the download of a real machine."
+    )
+    if evidence.subject.accelerator != "kvm":
+        return not_asked(f"{text} Without KVM they mean nothing.")
+    return seen(text) if whole < _LONGEST_WAY and agent < _LONGEST_AGENT else contradicted(text)
+
+
+def golden_build(evidence: Evidence) -> Verdict:
+    boot = evidence.boot(Stage.GOLDEN_BUILD)
+    if evidence.golden_problem:
+        return contradicted(evidence.golden_problem)
+    if boot is None:
+        return not_reached("The golden build was not begun.")
+    return seen(f"Built and captured in {boot.seconds:.0f} seconds.")
+
+
+def golden_boots(evidence: Evidence) -> Verdict:
+    boot = evidence.boot(Stage.GOLDEN_BOOT)
+    if boot is None:
+        return not_reached("No captured disk was started.")
+    calls = evidence.calls_in(Stage.GOLDEN_BOOT)
+    failed = [call for call in calls if call.result.startswith("FAIL")]
+    if failed:
+        return contradicted(f"The agent reported: {failed[-1].description}")
+    if any(call.name == "user-data" for call in calls):
+        return seen(f"Deployed {boot.seconds:.0f} seconds after its start.")
+    if boot.stop is Stop.STUCK or not boot.reached(Phase.BOOT_LOADER):
+        return contradicted(f"{boot.stop.value}. {boot.diagnosis}")
+    return not_seen(f"{boot.stop.value}. {boot.diagnosis}".strip())
+
+
+def maas_upload(evidence: Evidence) -> Verdict:
+    upload = evidence.upload
+    if upload is None:
+        return not_reached("No upload was tried.")
+    if upload.problem:
+        return contradicted(upload.problem)
+    return seen(f"MAAS {upload.version} holds {upload.name} complete ({upload.action}).")
+
+
+def _failure(evidence: Evidence) -> Call | None:
+    """The agent's first report of a failure before user-data."""
+    for call in evidence.calls_in(*_AGENT_STAGES):
+        if call.name == "user-data":
+            return None
+        if call.event and call.result.startswith("FAIL"):
+            return call
+    return None
+
+
+def _untold(evidence: Evidence) -> Verdict:
+    calls = evidence.calls_in(*_AGENT_STAGES)
+    if not calls:
+        return not_reached("The agent was not heard of.")
+    failure = _failure(evidence)
+    return not_reached(
+        f"The agent failed before: {failure.description}" if failure else "The host did not tell what it is."
+    )
+
+
+def _log(evidence: Evidence, stage: Stage) -> str:
+    snapshot: Snapshot | None = evidence.snapshots.get(stage)
+    return "\n".join(text for _, text in snapshot.logs) if snapshot else ""

@@ -1,0 +1,50 @@
+"""What a check says of its claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Status(str, Enum):
+    """``NOT_SEEN``: the moment came, and nothing showed it either way. ``NOT_REACHED``: the moment did not come."""
+
+    SEEN = "seen"
+    NOT_SEEN = "not seen"
+    CONTRADICTED = "contradicted"
+    NOT_REACHED = "not reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``evidence`` is a sentence. ``asked``: whether the run was to look at this at all; where not, no exit status
+    comes of it."""
+
+    status: Status
+    evidence: str
+    asked: bool = True
+
+
+def seen(evidence: str) -> Verdict:
+    """It is so."""
+    return Verdict(Status.SEEN, evidence)
+
+
+def not_seen(evidence: str) -> Verdict:
+    """It was to be seen here, and was not; that does not yet prove the contrary."""
+    return Verdict(Status.NOT_SEEN, evidence)
+
+
+def contradicted(evidence: str) -> Verdict:
+    """It is otherwise."""
+    return Verdict(Status.CONTRADICTED, evidence)
+
+
+def not_reached(evidence: str) -> Verdict:
+    """The run did not get there."""
+    return Verdict(Status.NOT_REACHED, evidence)
+
+
+def not_asked(evidence: str) -> Verdict:
+    """Not a part of this run."""
+    return Verdict(Status.NOT_REACHED, evidence, asked=False)
