@@ -212,7 +212,7 @@ class Evidence:
     """All of it. What was not reached is not there. ``told`` is what the host answered to our questions."""
 
     subject: Subject
-    asked: Asked = Asked()
+    asked: Asked = field(default_factory=Asked)
     image_bytes: int = 0
     build_seconds: float = 0.0
     boots: tuple[Boot, ...] = ()

@@ -11,6 +11,8 @@ _BASE = frozenset((
     "b", "tboot", "jumpstrt", "useropts", "features", "k", "chardevs", "user", "procfs", "uc_intel", "uc_amd",
     "uc_hygon", "vim", "sb", "s",
 ))  # fmt: skip
+# By this a report can say that it was not VMware's ISO.
+MARK = "Stand-in made by esxforge"
 _NO_VIB = frozenset(("imgdb", "imgpayld", "basemisc", "resvibs", "esxiodpt"))
 
 
@@ -78,7 +80,7 @@ def profile_xml(release: ReleaseProfile, *, name: str, vendor: str, modules: tup
         '<?xml version="1.0" encoding="UTF-8"?>',
         f"<imageprofile><name>{escape(name)}</name><creator>{escape(vendor)}</creator>",
         "<creationtime>2020-01-01T00:00:00</creationtime><acceptancelevel>partner</acceptancelevel>",
-        "<description>Stand-in made by esxforge; it installs nothing.</description><viblist>",
+        f"<description>{MARK}; it installs nothing.</description><viblist>",
     ]
     for vib_id, files in vibs.items():
         payloads = "".join(

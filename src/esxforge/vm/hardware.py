@@ -72,12 +72,27 @@ class UsbDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """A TCP port of 127.0.0.1 on this computer that leads to a port of the guest."""
+
+    port: int
+    guest_address: str
+    guest_port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Nic:
-    """A network card on QEMU's user network, which answers DHCP. ``connected``: packets get out through the host."""
+    """A network card on QEMU's user network, which answers DHCP. ``connected``: packets get out through the host.
+
+    ``subnet`` is the network's, like 10.0.3.0/24, where the guest finds this computer as .2 and a name server as .3;
+    empty for QEMU's own, 10.0.2.0/24.
+    """
 
     card: NetworkCard
     mac: str = "52:54:00:65:73:78"
     connected: bool = True
+    subnet: str = ""
+    forwards: tuple[Forward, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +265,10 @@ def _usb_disk(number: int, disk: UsbDisk) -> list[str]:
 
 def _nic(number: int, nic: Nic) -> list[str]:
     backend = f"user,id=net{number}" + ("" if nic.connected else ",restrict=on")
+    backend += f",net={nic.subnet}" if nic.subnet else ""
+    backend += "".join(
+        f",hostfwd=tcp:127.0.0.1:{one.port}-{one.guest_address}:{one.guest_port}" for one in nic.forwards
+    )
     # No option ROM: nothing here boots from the network, and waiting for it costs minutes.
     return ["-netdev", backend, "-device", f"{nic.card.value},netdev=net{number},mac={nic.mac},romfile="]
 

@@ -1,0 +1,249 @@
+"""The whole run: build, start as built, personalise, install, cut the power, deploy, start once more; look each time.
+
+A stage that goes wrong ends the run, not the report: what was seen up to then is evidence too.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from passlib.hash import sha512_crypt
+
+from esxforge.errors import ForgeError
+from esxforge.events import Listener, Notice, step
+from esxforge.image.build import BuildOptions, build_installer_image
+from esxforge.media.installer import open_installer
+from esxforge.recipe.load import load_recipe
+from esxforge.selftest.boots import BootPlan, Finish, Progress, run_boot
+from esxforge.selftest.evidence import Asked, Boot, Evidence, Snapshot, Stage
+from esxforge.selftest.order import Order, Token, smallest_disks
+from esxforge.selftest.reach import Reach
+from esxforge.selftest.service import Service
+from esxforge.selftest.snapshots import take_snapshot
+from esxforge.selftest.subject import subject_of
+from esxforge.selftest.virtual_host import VirtualHost
+from esxforge.vm.deployed import Changes
+from esxforge.vm.disks import create_overlay
+from esxforge.vm.hardware import Accelerator
+from esxforge.vm.phases import Phase
+from esxforge.vm.watch import WatchPage
+
+# The installer's and the kernel's logs go to the first serial port (VMware's documents on installer logs); the others
+# keep ESXi from refusing processors that QEMU shows.
+KERNEL_OPTIONS = ("logPort=com1", "debugLogToSerial=1", "allowLegacyCPU=true", "cpuUniformityHardCheckPanic=FALSE")
+_GIB = 1 << 30
+# Silence after the agent's last word, in seconds: it cleans up when MAAS has its answer.
+_QUIET = 45.0
+# The host answers pings long before its management service is up.
+_MANAGEMENT_WAIT = {Accelerator.KVM: 180.0, Accelerator.TCG: 30.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the person asked for. ``limit``: the longest that one start may take, in seconds.
+
+    ``boot_gib`` 0 is for the smallest disk that leaves a datastore. ``patience`` stretches short waits: 1 with KVM.
+    """
+
+    iso: Path
+    accelerator: Accelerator
+    limit: float
+    changes: Changes = field(default_factory=Changes)
+    boot_gib: int = 0
+    kernel_options: tuple[str, ...] = ()
+    patience: float = 1.0
+    asked: Asked = field(default_factory=Asked)
+
+
+class _Stopped(Exception):  # noqa: N818  no error: the run ends here, and what was seen is judged
+    """The run cannot go on."""
+
+
+def run_selftest(settings: Settings, folder: Path, listener: Listener, page: WatchPage | None = None) -> Evidence:
+    """The run in ``folder``, an empty work folder. Raises a ForgeError only for what ends it before the first start."""
+    media = open_installer(settings.iso)
+    boot_bytes, data_bytes = smallest_disks(media.release.version)
+    boot_bytes = settings.boot_gib * _GIB or boot_bytes
+    order = Order(media.release.version, boot_bytes, data_bytes)
+    host = VirtualHost(folder / "host-1", order, settings.accelerator, settings.changes)
+    options = (*KERNEL_OPTIONS, *settings.kernel_options)
+    recipe = load_recipe(
+        None,
+        {
+            "image": {"format": "raw"},
+            "install": {"accept_eula": True, "kernel_options": options},
+            # Nobody needs to know it: the host answers by itself.
+            "root_password": {"hash": str(sha512_crypt.using(rounds=5000).hash(secrets.token_urlsafe(18)))},
+        },
+    )
+    began = time.monotonic()
+    result = build_installer_image(settings.iso, recipe, BuildOptions(host.boot_disk), listener)
+    iso_sha256 = str(result.document["details"]["iso"]["sha256"])
+    subject = subject_of(media, iso_sha256, result.sha256, settings.accelerator, settings.changes)
+    evidence = Evidence(
+        subject,
+        settings.asked,
+        image_bytes=result.size,
+        build_seconds=time.monotonic() - began,
+        boot_datastore_wanted=bool(order.boot_datastore_bytes),
+    )
+    host.attach_disks()
+    with Service(Token()) as service:
+        run = _Run(settings, folder, host, service, listener, page, evidence)
+        try:
+            run.everything(options)
+        except _Stopped as stopped:
+            listener(Notice(f"The run ends here: {stopped}", warning=True))
+        except ForgeError as error:
+            listener(Notice(error.message, warning=True))
+            run.note(f"The run ended early: {error.message}")
+        return run.finished()
+
+
+@dataclass(slots=True)
+class _Run:
+    """The stages, and what they have shown up to now."""
+
+    settings: Settings
+    folder: Path
+    host: VirtualHost
+    service: Service
+    listener: Listener
+    page: WatchPage | None
+    evidence: Evidence
+    snapshots: dict[Stage, Snapshot] = field(default_factory=dict)
+
+    def everything(self, options: tuple[str, ...]) -> None:
+        """All stages, in order. Raises _Stopped where the next makes no sense."""
+        self._interactive()
+        self._personalise()
+        self._install(options)
+        self._first_boot()
+        self._second_boot()
+        self._later_boot()
+
+    def finished(self) -> Evidence:
+        """The evidence, complete."""
+        return replace(
+            self.evidence,
+            snapshots=dict(self.snapshots),
+            machine_status=self.service.status,
+            told=self.service.told,
+        )
+
+    def note(self, text: str) -> None:
+        """Something for the report."""
+        self.evidence = replace(self.evidence, notes=(*self.evidence.notes, text))
+
+    # -- stages -------------------------------------------------------------------------------------------------
+
+    def _interactive(self) -> None:
+        overlay = self.folder / "interactive.qcow2"
+        create_overlay(self.host.boot_disk, overlay, self.host.order.boot_bytes)
+        plan = BootPlan(
+            Stage.INTERACTIVE,
+            self.host.machine_on_overlay(self.host.firmware("firmware-interactive"), overlay),
+            self.folder,
+            min(self.settings.limit, 900.0 * self.settings.patience),
+            enough=lambda progress: progress.phase >= Phase.INSTALLER,
+            settle=20.0 * self.settings.patience,
+        )
+        boot = self._run(plan)
+        if self.host.differs(self.host.boot_disk, overlay):
+            self._replace_last(replace(boot, written=max(1, overlay.stat().st_blocks * 512)))
+        overlay.unlink()
+
+    def _personalise(self) -> None:
+        with step(self.listener, "run the hook, as curtin would"):
+            hook = self.host.run_hook(self.service.endpoint, self.service.token)
+        self.evidence = replace(self.evidence, hook=hook)
+        if not hook.succeeded:
+            raise _Stopped("the hook refused; its words are in the report.")
+
+    def _install(self, options: tuple[str, ...]) -> None:
+        machine = self.host.machine(self.host.firmware("firmware"))
+        self._run(BootPlan(Stage.INSTALL, machine, self.folder, self.settings.limit))
+        snapshot = self._look(Stage.INSTALL)
+        bank = snapshot.boot.current_bank
+        if bank is None:
+            raise _Stopped("ESXi was not installed.")
+        if bank.module is None:
+            raise _Stopped("the boot bank has no module of ours.")
+        self.host.add_kernel_options(bank.partition, options)
+        self.note(
+            f"After the bank was looked at, its boot.cfg got the kernel options {' '.join(options)}: the host's console "
+            "can then be read, and its processor is taken."
+        )
+
+    def _first_boot(self) -> None:
+        heard = self.service.heard_count
+        machine = self.host.machine(self.host.firmware("firmware"))
+        self._run(
+            BootPlan(
+                Stage.FIRST_BOOT,
+                machine,
+                self.folder,
+                self.settings.limit,
+                enough=lambda _: self.service.heard_count > heard,
+            )
+        )
+        self._look(Stage.FIRST_BOOT)
+        if self.service.heard_count == heard:
+            raise _Stopped("the agent was not heard of.")
+
+    def _second_boot(self) -> None:
+        heard = self.service.heard_count
+        machine = self.host.machine(self.host.firmware("firmware"))
+
+        def done(_progress: Progress) -> bool:
+            spoke = self.service.heard_count > heard
+            return (
+                spoke
+                and self.service.is_settled
+                and self.service.seconds_of_silence() > _QUIET * self.settings.patience
+            )
+
+        self._run(
+            BootPlan(Stage.SECOND_BOOT, machine, self.folder, self.settings.limit, enough=done, finish=Finish.BUTTON)
+        )
+        self._look(Stage.SECOND_BOOT)
+        if self.service.status != "Deployed":
+            raise _Stopped(f"the machine is not Deployed: {self.service.status}.")
+
+    def _later_boot(self) -> None:
+        reach = Reach(self.host.management_port, _MANAGEMENT_WAIT[self.settings.accelerator])
+        machine = self.host.machine(self.host.firmware("firmware"))
+        self._run(
+            BootPlan(
+                Stage.LATER_BOOT,
+                machine,
+                self.folder,
+                self.settings.limit,
+                enough=lambda progress: reach.ask(progress.seconds),
+                finish=Finish.BUTTON,
+            )
+        )
+        self.evidence = replace(self.evidence, answer=reach.answer)
+
+    # -- what each stage leaves ---------------------------------------------------------------------------------
+
+    def _run(self, plan: BootPlan) -> Boot:
+        first, began = self.service.heard_count, time.time()
+        boot = run_boot(plan, self.listener, self.page)
+        calls = self.service.calls_since(first, plan.stage, began)
+        evidence = self.evidence
+        self.evidence = replace(evidence, boots=(*evidence.boots, boot), calls=(*evidence.calls, *calls))
+        return boot
+
+    def _replace_last(self, boot: Boot) -> None:
+        evidence = self.evidence
+        self.evidence = replace(evidence, boots=(*evidence.boots[:-1], boot))
+
+    def _look(self, stage: Stage) -> Snapshot:
+        with step(self.listener, "look at the disks"):
+            snapshot = take_snapshot(self.host.boot_disk, self.host.data_disk, self.service.token.secrets)
+        self.snapshots[stage] = snapshot
+        return snapshot

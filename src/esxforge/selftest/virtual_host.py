@@ -1,0 +1,150 @@
+"""The virtual host: its folder with disks, its two NICs, its firmware, and the hook run on it as curtin would."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+from esxforge.host import processes
+from esxforge.selftest import order as orders
+from esxforge.selftest.evidence import HookRun
+from esxforge.selftest.file_machine import FileMachine, MachineFolder, volume_of
+from esxforge.selftest.order import FIRST, SECOND, Order, Token
+from esxforge.selftest.snapshots import find_secrets
+from esxforge.vm.deployed import Changes, deployed_host
+from esxforge.vm.firmware import find_ovmf, private_copy
+from esxforge.vm.hardware import Accelerator, Disk, Forward, Machine, Nic, Ovmf, hardware_for
+from esxforge_target.blocks import FileBlocks, Window
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.fat_editor import FatEditor
+from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.tar_module import read
+from esxforge_target.hook.main import main
+from esxforge_target.hook.report import Report
+
+BOOT_DISK, DATA_DISK = "sda", "sdb"
+HTTPS = 443
+
+
+class VirtualHost:
+    """A host in ``folder``, which must be empty. The image is written to ``boot_disk`` first, as MAAS would."""
+
+    def __init__(self, folder: Path, order: Order, accelerator: Accelerator, changes: Changes) -> None:
+        self.folder = folder
+        self.order = order
+        self._accelerator = accelerator
+        self._changes = changes
+        self._files = MachineFolder(folder / "host", boot_mac=SECOND.mac)
+        self.management_port = free_port()
+
+    @property
+    def boot_disk(self) -> Path:
+        """The first disk's file."""
+        return self._files.device(BOOT_DISK)
+
+    @property
+    def data_disk(self) -> Path:
+        """The second disk's file."""
+        return self._files.device(DATA_DISK)
+
+    def attach_disks(self) -> None:
+        """Give both disks their sizes, once the image stands on the first."""
+        self._files.attach(BOOT_DISK, self.order.boot_bytes, orders.BOOT_SERIAL)
+        self._files.attach(DATA_DISK, self.order.data_bytes, orders.DATA_SERIAL)
+        self._files.partition(BOOT_DISK, BOOT_DISK + "1")
+
+    def run_hook(self, endpoint: str, token: Token) -> HookRun:
+        """What curtin does once the image is on the disk: leave its configuration there, and start the hook."""
+        config = orders.curtin_config(self.order, endpoint, token)
+        self._files.credentials(BOOT_DISK, config)
+        said = io.StringIO()
+        status = main(FileMachine(self._files, has_keys=True), self._files.variables(config), Report(said))
+        lines = tuple(said.getvalue().splitlines())
+        if status != 0:
+            return HookRun(False, lines)
+        return HookRun(True, lines, self._stamps(), self._secrets_outside(token))
+
+    def _stamps(self) -> dict[str, str]:
+        found = {}
+        for name in (BOOT_DISK, DATA_DISK):
+            with FileBlocks(str(self._files.device(name))) as disk:
+                found[name] = str(read_table(disk).table.disk_guid)
+        return found
+
+    def _secrets_outside(self, token: Token) -> tuple[str, ...]:
+        """Where the token stands besides secrets.json in the host module."""
+        with FileBlocks(str(self.boot_disk)) as disk:
+            offset, _ = read_table(disk).table.byte_range(1)
+            volume = volume_of(disk)
+            entries = {entry.name: entry.data for entry in read(volume.read_file("ESXFORGE.TGZ"))}
+            extents = [(offset + start, length) for start, length in volume.extents("ESXFORGE.TGZ")]
+        inside = entries["esxforge/secrets.json"]
+        assert json.loads(inside)["maas"]["token_secret"] == token.token_secret  # noqa: S101  the hook wrote it
+        places = find_secrets(self.boot_disk, token.secrets)
+        return tuple(
+            f"{BOOT_DISK}, byte {place}"
+            for place in places
+            if not any(start <= place < start + length for start, length in extents)
+        )
+
+    # -- as a machine -------------------------------------------------------------------------------------------
+
+    def machine(self, firmware: Ovmf) -> Machine:
+        """The release's hardware with both disks and both NICs; only the second leads to this computer."""
+        return self._machine(firmware, (Disk(self.boot_disk, boot_index=0), Disk(self.data_disk)))
+
+    def machine_on_overlay(self, firmware: Ovmf, overlay: Path) -> Machine:
+        """The same, with one disk that is an overlay."""
+        return self._machine(firmware, (Disk(overlay, "qcow2", boot_index=0),))
+
+    def _machine(self, firmware: Ovmf, disks: tuple[Disk, ...]) -> Machine:
+        card = self._changes.card or hardware_for(self.order.release).card
+        base = deployed_host(self.order.release, disks[0], firmware, self._accelerator, changes=self._changes)
+        forward = Forward(self.management_port, SECOND.address, HTTPS)
+        nics = (
+            Nic(card, FIRST.mac, connected=FIRST.reaches_us, subnet=FIRST.subnet),
+            Nic(card, SECOND.mac, connected=SECOND.reaches_us, subnet=SECOND.subnet, forwards=(forward,)),
+        )
+        return replace(base, name="esxforge-selftest", disks=disks, nics=nics)
+
+    def firmware(self, name: str) -> Ovmf:
+        """UEFI with variables of its own, in a folder of that name; they stay from start to start."""
+        place = self.folder / name
+        template = find_ovmf(hardware_for(self.order.release).chipset)
+        if place.is_dir():
+            return replace(template, variables=place / f"firmware-variables.{template.variables_format}")
+        place.mkdir()
+        return private_copy(template, place)
+
+    # -- while it is off ----------------------------------------------------------------------------------------
+
+    def add_kernel_options(self, partition: int, options: tuple[str, ...]) -> None:
+        """Add kernel options to the boot.cfg of a bank: the installer does not hand its own on."""
+        with FileBlocks(str(self.boot_disk), True) as disk:
+            volume = FatEditor(Window(disk, *read_table(disk).table.byte_range(partition)))
+            cfg = BootCfg.parse(volume.read_file("boot.cfg"))
+            new = [word for word in options if word not in cfg.kernelopt]
+            volume.write_file("boot.cfg", cfg.with_kernelopt([*cfg.kernelopt, *new]).to_bytes())
+
+    def differs(self, image: Path, overlay: Path) -> bool:
+        """Whether the guest has changed anything on the overlay over ``image``."""
+        program = processes.find_program("qemu-img", hint="Install it: “qemu-utils” on Debian and Ubuntu.")
+        compared = processes.run(
+            [program, "compare", "-q", "-f", "raw", "-F", "qcow2", str(image), str(overlay)], timeout=600, check=False
+        )
+        return compared.status != 0
+
+    def remove(self) -> None:
+        """Remove the disks: they are large."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
