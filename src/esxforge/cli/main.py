@@ -23,6 +23,7 @@ from esxforge.cli.plan import plan
 from esxforge.cli.recipe import app as recipe_app
 from esxforge.cli.render import print_error
 from esxforge.cli.run import run
+from esxforge.cli.selftest import selftest
 from esxforge.cli.standin_iso import standin_iso
 from esxforge.cli.upload import upload
 from esxforge.cli.verify import verify
@@ -63,6 +64,7 @@ app.add_typer(images_app, name="images")
 app.command()(doctor)
 app.command()(run)
 app.command()(libvirt_xml)
+app.command()(selftest)
 
 
 def main() -> None:

@@ -35,6 +35,8 @@ from esxforge.vm.watch import WatchPage
 # keep ESXi from refusing processors that QEMU shows.
 KERNEL_OPTIONS = ("logPort=com1", "debugLogToSerial=1", "allowLegacyCPU=true", "cpuUniformityHardCheckPanic=FALSE")
 _GIB = 1 << 30
+# Half an hour for an install on slow disks, and some.
+_LIMIT = 2400.0
 # Silence after the agent's last word, in seconds: it cleans up when MAAS has its answer.
 _QUIET = 45.0
 # The host answers pings long before its management service is up.
@@ -58,11 +60,23 @@ class Settings:
     asked: Asked = field(default_factory=Asked)
 
 
+def default_limit(accelerator: Accelerator) -> float:
+    """Seconds that one start may take."""
+    return _LIMIT * default_patience(accelerator)
+
+
+def default_patience(accelerator: Accelerator) -> float:
+    """How much longer everything may take than with KVM."""
+    return 1.0 if accelerator is Accelerator.KVM else 4.0
+
+
 class _Stopped(Exception):  # noqa: N818  no error: the run ends here, and what was seen is judged
     """The run cannot go on."""
 
 
-def run_selftest(settings: Settings, folder: Path, listener: Listener, page: WatchPage | None = None) -> Evidence:
+def run_selftest(
+    settings: Settings, folder: Path, token: Token, listener: Listener, page: WatchPage | None = None
+) -> Evidence:
     """The run in ``folder``, an empty work folder. Raises a ForgeError only for what ends it before the first start."""
     media = open_installer(settings.iso)
     boot_bytes, data_bytes = smallest_disks(media.release.version)
@@ -91,12 +105,13 @@ def run_selftest(settings: Settings, folder: Path, listener: Listener, page: Wat
         boot_datastore_wanted=bool(order.boot_datastore_bytes),
     )
     host.attach_disks()
-    with Service(Token()) as service:
+    with Service(token) as service:
         run = _Run(settings, folder, host, service, listener, page, evidence)
         try:
             run.everything(options)
         except _Stopped as stopped:
             listener(Notice(f"The run ends here: {stopped}", warning=True))
+            run.note(f"The run ended early: {stopped}")
         except ForgeError as error:
             listener(Notice(error.message, warning=True))
             run.note(f"The run ended early: {error.message}")
@@ -174,8 +189,8 @@ class _Run:
             raise _Stopped("the boot bank has no module of ours.")
         self.host.add_kernel_options(bank.partition, options)
         self.note(
-            f"After the bank was looked at, its boot.cfg got the kernel options {' '.join(options)}: the host's console "
-            "can then be read, and its processor is taken."
+            "After the bank was looked at, its boot.cfg got kernel options, so that the host's console can be read and "
+            f"its processor is taken: {' '.join(options)}."
         )
 
     def _first_boot(self) -> None:

@@ -1,0 +1,134 @@
+"""``esxforge selftest``: with a real ISO and KVM, see what a stand-in cannot show, and report it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from esxforge.cli import maas_options as options
+from esxforge.cli.render import listener, print_json
+
+
+def selftest(
+    *,
+    iso: Annotated[Path, typer.Option("--iso", help="VMware's installer ISO.", show_default=False)],
+    accept_eula: Annotated[
+        bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it: ESXi will be installed.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write the report here: FILE.md and FILE.json.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an older report.")] = False,
+    accel: Annotated[str, typer.Option("--accel", help="auto (KVM), kvm, or tcg (slow, without KVM).")] = "auto",
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", min=10, help="Longest run of one start in seconds; else 2400, by TCG 9600."),
+    ] = None,
+    memory: Annotated[int | None, typer.Option("--memory", min=64, help="The host's memory in MiB.")] = None,
+    cpus: Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="The host's cores.")] = None,
+    nic: Annotated[str | None, typer.Option("--nic", help="e1000, e1000e or vmxnet3.")] = None,
+    disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Its boot disk in GiB (sparse).")] = None,
+    kernel_option: Annotated[
+        list[str] | None, typer.Option("--kernel-option", help="A further kernel option; may be repeated.")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Keep disks, consoles and pictures in this new folder.", show_default=False),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    as_json: options.JsonOption = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every decision.")] = False,
+) -> None:
+    """Build, install and deploy in a virtual machine, and check each claim about ESXi on the way.
+
+    Exit status 0 only if nothing was contradicted, and everything was reached. With --profile or --maas-url the image
+    is uploaded to that MAAS too.
+    """
+    from esxforge.cli.machine_options import accelerator, network_card
+    from esxforge.errors import RecipeError
+    from esxforge.host.interrupts import termination_as_interrupt
+    from esxforge.selftest.evidence import Asked
+    from esxforge.selftest.scenario import Settings, default_limit, default_patience
+    from esxforge.selftest.session import check_computer, run_session
+    from esxforge.selftest.written import check_place, write_report
+    from esxforge.vm import accelerator as accelerators
+    from esxforge.vm.deployed import Changes
+
+    if not accept_eula:
+        raise RecipeError(
+            ["ESXi will be installed in a virtual machine, and VMware's licence agreement is not accepted."],
+            "Read it; if you accept it, say --accept-eula.",
+        )
+    changes, wanted = Changes(memory, cpus, network_card(nic)), accelerator(accel)
+    if report is not None:
+        check_place(report, overwrite=force)
+    chosen = accelerators.choose(wanted)
+    settings = Settings(
+        iso,
+        chosen,
+        timeout or default_limit(chosen),
+        changes,
+        disk_size or 0,
+        tuple(kernel_option or ()),
+        default_patience(chosen),
+        Asked(maas=profile is not None or maas_url is not None),
+    )
+    with listener(verbose=verbose) as listen, termination_as_interrupt(), _folder(keep) as folder:
+        check_computer(settings)
+        where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, 300.0)
+        connection = options.connect(where, listen) if settings.asked.maas else None
+        document = run_session(settings, folder, connection, listen, watch=watch)
+        written = write_report(report, document, folder, overwrite=force) if report is not None else []
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+    for path in written:
+        typer.echo(f"written: {path}", err=True)
+    if not document["ok"]:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """The work folder: one that goes, or the one that the person wants to keep."""
+    from esxforge.errors import OutputError
+    from esxforge.host.workspace import work_folder
+
+    if keep is None:
+        with work_folder() as folder:
+            yield folder
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        used = any(keep.iterdir())
+    except OSError as error:
+        raise OutputError(f"{keep} cannot be used: {error.strerror}.", "Name a new folder with --keep.") from error
+    if used:
+        raise OutputError(f"{keep} is not empty.", "Name a new folder with --keep.")
+    yield keep
+
+
+def _print(document: dict[str, Any]) -> None:
+    """Each claim that was looked at, in a line of its own; then the sum."""
+    from esxforge.selftest.report import STANDIN_NOTICE
+
+    claims = [claim for claim in document["claims"] if claim["asked"]]
+    width = max(len(claim["id"]) for claim in claims)
+    for claim in claims:
+        typer.echo(f"{claim['status']:12}  {claim['id']:{width}}  {claim['evidence']}")
+    told = ", ".join(f"{count} {status}" for status, count in document["summary"].items())
+    typer.echo(f"{told}; {document['not_part_of_this_run']} not part of this run.")
+    if document["standin"]:
+        typer.echo(STANDIN_NOTICE)
+    for note in document["notes"]:
+        typer.echo(f"note: {note}")

@@ -1,0 +1,72 @@
+"""From what the person asked for to the finished document: the run, MAAS, the judgement, and nothing personal in it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from esxforge.checks import report as checks
+from esxforge.checks import requirements
+from esxforge.checks.computer import Computer, ThisComputer
+from esxforge.errors import ProcessError
+from esxforge.events import Listener, Notice
+from esxforge.maas.connection import Connection
+from esxforge.media.installer import open_installer
+from esxforge.selftest.judgement import judge
+from esxforge.selftest.order import Token
+from esxforge.selftest.real_maas import upload_for_selftest
+from esxforge.selftest.redaction import redactor_here
+from esxforge.selftest.report import document
+from esxforge.selftest.scenario import Settings, run_selftest
+from esxforge.vm.hardware import Accelerator
+from esxforge.vm.watch import WatchPage, watch_page
+
+
+def check_computer(settings: Settings, computer: Computer | None = None) -> None:
+    """What doctor checks for golden builds, which need the same. Raises ProcessError with all that is missing."""
+    wish = requirements.Wish(
+        requirements.Kind.GOLDEN,
+        open_installer(settings.iso).release.version,
+        Path(tempfile.gettempdir()),
+        without_kvm=settings.accelerator is Accelerator.TCG,
+    )
+    lines = requirements.check_computer(computer or ThisComputer(), wish)
+    missing = checks.missing(lines)
+    if settings.changes.memory_mib is not None:
+        missing = [line for line in missing if line.name != "Memory"]
+    if missing:
+        raise ProcessError(
+            "\n".join(f"{line.name}: found {line.found}, needed {line.needed}." for line in missing),
+            "\n  ".join(line.fix for line in missing),
+        )
+
+
+def run_session(
+    settings: Settings, folder: Path, connection: Connection | None, listener: Listener, *, watch: bool = False
+) -> dict[str, Any]:
+    """Run everything that was asked for; the report's document. Pictures and consoles stay in ``folder``."""
+    token = Token()
+    with _page(listener, wanted=watch) as page:
+        evidence = run_selftest(settings, folder, token, listener, page)
+    if connection is not None:
+        uploaded = upload_for_selftest(settings.iso, folder, connection, listener)
+        notes = (*evidence.notes, uploaded.next_steps) if uploaded.next_steps else evidence.notes
+        evidence = replace(evidence, upload=uploaded.upload, notes=notes)
+    paths = {folder: "[work]", settings.iso: "[iso]", settings.iso.absolute().parent: "[folder]", Path.cwd(): "[here]"}
+    redacted = redactor_here(paths, token.secrets).document(document(evidence, judge(evidence)))
+    assert isinstance(redacted, dict)  # noqa: S101  a document stays one
+    return redacted
+
+
+@contextmanager
+def _page(listener: Listener, *, wanted: bool) -> Iterator[WatchPage | None]:
+    if not wanted:
+        yield None
+        return
+    with watch_page("esxforge selftest") as page:
+        listener(Notice(f"Watch the screen at {page.address}"))
+        yield page

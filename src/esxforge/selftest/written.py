@@ -1,0 +1,40 @@
+"""The report's files: Markdown, the same as JSON beside it, and the pictures that both name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from esxforge.host.output import check_free, whole_file
+from esxforge.selftest.report import markdown
+
+
+def companions(report: Path) -> tuple[Path, Path]:
+    """The JSON file and the folder of pictures for a report at ``report``."""
+    stem = report.with_suffix("") if report.suffix in (".md", ".json") else report
+    return stem.with_name(stem.name + ".json"), stem.with_name(stem.name + "-screens")
+
+
+def check_place(report: Path, *, overwrite: bool) -> None:
+    """Raise OutputError now, not after an hour, where the files may not be written."""
+    document, _ = companions(report)
+    for path in {report.with_suffix(".md"), document}:
+        check_free(path, overwrite=overwrite)
+
+
+def write_report(report: Path, document: Mapping[str, Any], pictures: Path, *, overwrite: bool) -> list[Path]:
+    """Write all of it; ``pictures`` is the folder in which they are now. The paths, most useful first."""
+    beside, screens = companions(report)
+    text = report.with_suffix(".md")
+    with whole_file(text, overwrite=overwrite) as people, whole_file(beside, overwrite=overwrite) as programs:
+        people.write(markdown(document).encode())
+        programs.write((json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    names = [name for boot in document["boots"] for name in boot["screens"] if (pictures / name).is_file()]
+    if names:
+        screens.mkdir(exist_ok=True)
+        for name in names:
+            shutil.copyfile(pictures / name, screens / name)
+    return [text, beside, *([screens] if names else [])]

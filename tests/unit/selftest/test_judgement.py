@@ -1,0 +1,243 @@
+"""Each check says seen, not seen, contradicted or not reached, each for its reason; from made-up evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from esxforge.selftest.claims import CLAIMS, Part
+from esxforge.selftest.evidence import Answer, Asked, Evidence, MaasUpload, Stage, Stop
+from esxforge.selftest.judgement import is_good, judge
+from esxforge.selftest.order import DATA_DATASTORE, SECOND
+from esxforge.selftest.verdicts import Status, Verdict
+from esxforge.vm.phases import Phase
+from unit.selftest import made_up
+from unit.selftest.made_up import answer, event, get, good, told, until, with_bank, with_boot, with_disk
+
+LOADER = ((Phase.BOOT_LOADER, 4.0),)
+FAIL = event(Stage.SECOND_BOOT, 65.0, "network", "finish", result="FAIL", text="vmk0 could not be made")
+
+
+def told_otherwise(**changes: object) -> Callable[[Evidence], Evidence]:
+    return lambda run: replace(run, told={**(run.told or {}), **changes})
+
+
+def answered(name: str, *structures: dict[str, object]) -> Callable[[Evidence], Evidence]:
+    return lambda run: replace(run, told=told(**{name: answer(*structures)}))
+
+
+def stopped(stage: Stage, stop: Stop, **changes: object) -> Callable[[Evidence], Evidence]:
+    return lambda run: with_boot(run, stage, stop=stop, **changes)
+
+
+def only_interactive(**changes: object) -> Callable[[Evidence], Evidence]:
+    return lambda run: until(with_boot(run, Stage.INTERACTIVE, **changes), Stage.INSTALL)
+
+
+def without_calls(*stages: Stage) -> Callable[[Evidence], Evidence]:
+    return lambda run: replace(run, calls=tuple(call for call in run.calls if call.stage not in stages))
+
+
+def failed(run: Evidence) -> Evidence:
+    calls = [event(Stage.FIRST_BOOT, 60.0, "wait"), event(Stage.SECOND_BOOT, 60.0, "wait"), FAIL]
+    return replace(until(run, Stage.LATER_BOOT), calls=tuple(calls), told=None, machine_status="Failed deployment")
+
+
+def bank_after(stage: Stage, **changes: object) -> Callable[[Evidence], Evidence]:
+    return lambda run: with_disk(run, stage, with_bank(run.snapshots[stage], **changes))
+
+
+def other_kind(run: Evidence) -> Evidence:
+    snapshot = run.snapshots[Stage.INSTALL]
+    return with_disk(run, Stage.INSTALL, replace(snapshot, data=replace(snapshot.data, guid="other")))
+
+
+def kept_label(run: Evidence) -> Evidence:
+    snapshot = run.snapshots[Stage.INSTALL]
+    boot = replace(snapshot.boot, guid=made_up.STAMPS["sda"])
+    return with_disk(run, Stage.INSTALL, replace(snapshot, boot=boot))
+
+
+def wrong_disk(run: Evidence) -> Evidence:
+    snapshot = run.snapshots[Stage.INSTALL]
+    swapped = replace(snapshot, boot=replace(snapshot.boot, banks=()), data=snapshot.boot)
+    return with_disk(run, Stage.INSTALL, swapped)
+
+
+def large_system(run: Evidence) -> Evidence:
+    snapshot = run.snapshots[Stage.INSTALL]
+    *rest, last = snapshot.boot.partitions
+    table = (*rest, replace(last, length=130 << 30))
+    return with_disk(run, Stage.INSTALL, replace(snapshot, boot=replace(snapshot.boot, partitions=table)))
+
+
+def unknown_type(run: Evidence) -> Evidence:
+    snapshot = run.snapshots[Stage.INSTALL]
+    first, *rest = snapshot.boot.partitions
+    table = (replace(first, type_guid="0"), *rest)
+    return with_disk(run, Stage.INSTALL, replace(snapshot, boot=replace(snapshot.boot, partitions=table)))
+
+
+def secret_left(stage: Stage) -> Callable[[Evidence], Evidence]:
+    return lambda run: with_disk(run, stage, replace(run.snapshots[stage], secrets=("sda, byte 7",)))
+
+
+def late_phase(run: Evidence) -> Evidence:
+    return replace(run, calls=(*run.calls, event(Stage.SECOND_BOOT, 99.0, "network")))
+
+
+def heard_later(run: Evidence) -> Evidence:
+    return replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "wait")))
+
+
+def shuffled(run: Evidence) -> Evidence:
+    calls = [event(Stage.SECOND_BOOT, 1.0, "verify"), event(Stage.SECOND_BOOT, 2.0, "network")]
+    return replace(run, calls=(*calls, get(Stage.SECOND_BOOT, 3.0, "user-data")))
+
+
+def unsigned(run: Evidence) -> Evidence:
+    return replace(run, calls=(replace(run.calls[0], accepted=False), *run.calls[1:]))
+
+
+TABLE: list[tuple[str, Callable[[Evidence], Evidence], Status]] = [
+    ("boots", lambda run: until(run, Stage.INTERACTIVE), Status.NOT_REACHED),
+    ("boots", only_interactive(marks=(), console="BdsDxe: No bootable option"), Status.CONTRADICTED),
+    ("boot-cfg", only_interactive(marks=LOADER, console="Fatal error: 15 (Not found)"), Status.CONTRADICTED),
+    ("boot-cfg", only_interactive(marks=LOADER), Status.NOT_SEEN),
+    ("boot-cfg", only_interactive(marks=()), Status.NOT_REACHED),
+    ("hardware", without_calls(Stage.FIRST_BOOT, Stage.SECOND_BOOT), Status.NOT_SEEN),
+    ("hardware", lambda run: until(run, Stage.INSTALL), Status.NOT_REACHED),
+    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, written=4096), Status.CONTRADICTED),
+    ("interactive", stopped(Stage.INTERACTIVE, Stop.RESTARTED), Status.CONTRADICTED),
+    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, marks=((Phase.KERNEL, 9.0),)), Status.NOT_SEEN),
+    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, marks=()), Status.NOT_REACHED),
+    ("kickstart", lambda run: until(stopped(Stage.INSTALL, Stop.STUCK)(run), Stage.FIRST_BOOT), Status.CONTRADICTED),
+    ("kickstart", stopped(Stage.INSTALL, Stop.TIMED_OUT), Status.NOT_SEEN),
+    ("pre-stamp", lambda run: until(run, Stage.INSTALL), Status.NOT_REACHED),
+    ("pre-stamp", bank_after(Stage.INSTALL, installed=None), Status.NOT_SEEN),
+    ("include", bank_after(Stage.INSTALL, module=None), Status.NOT_REACHED),
+    ("own-disk", wrong_disk, Status.CONTRADICTED),
+    ("own-disk", bank_after(Stage.INSTALL, build="7.0.3-0.55.20328353"), Status.CONTRADICTED),
+    ("new-label", kept_label, Status.CONTRADICTED),
+    ("other-disks", other_kind, Status.CONTRADICTED),
+    ("partitions", large_system, Status.CONTRADICTED),
+    ("partitions", unknown_type, Status.CONTRADICTED),
+    ("bank-format", bank_after(Stage.INSTALL, marker=False), Status.CONTRADICTED),
+    ("post-module", bank_after(Stage.INSTALL, module=None, modules=()), Status.CONTRADICTED),
+    ("post-module", bank_after(Stage.INSTALL, modules=("k.b00",)), Status.CONTRADICTED),
+    ("post-module", bank_after(Stage.INSTALL, module={"esxforge/installed.json": 0o644}), Status.CONTRADICTED),
+    ("secrets-installer", secret_left(Stage.INSTALL), Status.CONTRADICTED),
+    ("module-loaded", without_calls(Stage.FIRST_BOOT), Status.SEEN),  # the log in the bank is proof enough
+    ("module-loaded", lambda run: until(run, Stage.FIRST_BOOT), Status.NOT_REACHED),
+    ("firewall", without_calls(Stage.FIRST_BOOT, Stage.SECOND_BOOT), Status.NOT_SEEN),
+    ("power-cut", without_calls(Stage.SECOND_BOOT), Status.CONTRADICTED),
+    ("power-cut", bank_after(Stage.FIRST_BOOT, modules=()), Status.CONTRADICTED),
+    ("power-cut", without_calls(Stage.FIRST_BOOT), Status.NOT_REACHED),
+    ("python", told_otherwise(python=[3, 4, 1]), Status.CONTRADICTED),
+    ("esxcli", failed, Status.CONTRADICTED),
+    (
+        "esxcli",
+        lambda run: replace(run, told=told(ipv4={"status": 1, "output": "", "command": ""})),
+        Status.CONTRADICTED,
+    ),
+    ("network", failed, Status.NOT_REACHED),
+    ("network", answered("ipv4", {"Name": "vmk0", "IPv4Address": "10.0.2.15"}), Status.CONTRADICTED),
+    ("network", answered("vswitches", {"Name": "vSwitch0", "Uplinks": "vmnic0"}), Status.CONTRADICTED),
+    ("network", answered("vswitches", {"Name": "vSwitch0", "Uplinks": "vmnic0, vmnic1"}), Status.SEEN),
+    ("datastore-data", answered("filesystems", {"VolumeName": "datastore1"}), Status.CONTRADICTED),
+    (
+        "datastore-data",
+        answered("extents", {"VolumeName": DATA_DATASTORE, "DeviceName": made_up.BOOT_DEVICE, "Partition": 8}),
+        Status.CONTRADICTED,
+    ),
+    ("datastore-boot", lambda run: replace(run, boot_datastore_wanted=False), Status.NOT_REACHED),
+    ("identity", told_otherwise(has_our_key=False), Status.CONTRADICTED),
+    ("identity", answered("hostname", {"HostName": "localhost"}), Status.CONTRADICTED),
+    ("time", answered("ntp", {"Servers": []}), Status.CONTRADICTED),
+    (
+        "time",
+        lambda run: replace(
+            run, told={**told(ntp={"status": 1}), "texts": {"/etc/ntp.conf": f"server {SECOND.gateway}\n"}}
+        ),
+        Status.SEEN,
+    ),
+    ("deployed", failed, Status.CONTRADICTED),
+    ("deployed", late_phase, Status.CONTRADICTED),
+    ("deployed", shuffled, Status.CONTRADICTED),
+    ("deployed", unsigned, Status.CONTRADICTED),
+    ("user-data", lambda run: replace(run, told=None), Status.NOT_SEEN),
+    ("user-data", failed, Status.NOT_REACHED),
+    ("boot-order", told_otherwise(boot_order_tool=False), Status.CONTRADICTED),
+    ("leaves", secret_left(Stage.SECOND_BOOT), Status.CONTRADICTED),
+    ("leaves", bank_after(Stage.SECOND_BOOT, modules=("esxforge.tgz",)), Status.CONTRADICTED),
+    ("leaves", failed, Status.NOT_REACHED),
+    ("persists", lambda run: replace(run, answer=Answer("silent")), Status.CONTRADICTED),
+    (
+        "persists",
+        lambda run: replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "wait"))),
+        Status.CONTRADICTED,
+    ),
+    ("persists", lambda run: replace(run, answer=Answer("closed", 30.0)), Status.SEEN),
+    ("management", lambda run: replace(run, answer=Answer("closed", 30.0)), Status.NOT_SEEN),
+    ("management", lambda run: replace(run, answer=None), Status.NOT_REACHED),
+    ("timings", lambda run: with_boot(run, Stage.INSTALL, seconds=4000.0), Status.CONTRADICTED),
+    ("timings", lambda run: replace(run, subject=replace(run.subject, accelerator="tcg")), Status.NOT_REACHED),
+    ("release-9", lambda run: replace(run, subject=replace(run.subject, release="9.0.0")), Status.SEEN),
+    (
+        "release-9",
+        lambda run: failed(replace(run, subject=replace(run.subject, release="9.0.0"))),
+        Status.CONTRADICTED,
+    ),
+    ("golden-build", lambda run: replace(run, golden_problem="It asked something."), Status.CONTRADICTED),
+    ("golden-boots", stopped(Stage.GOLDEN_BOOT, Stop.STUCK), Status.SEEN),  # it was Deployed before
+    (
+        "golden-boots",
+        lambda run: without_calls(Stage.GOLDEN_BOOT)(stopped(Stage.GOLDEN_BOOT, Stop.STUCK)(run)),
+        Status.CONTRADICTED,
+    ),
+    ("maas-upload", lambda run: replace(run, upload=MaasUpload(problem="401")), Status.CONTRADICTED),
+    ("maas-upload", lambda run: replace(run, upload=None), Status.NOT_REACHED),
+]
+
+
+def test_a_run_in_which_all_went_well_is_seen_as_such() -> None:
+    verdicts = judge(good())
+    apart = {"release-9", *(claim.id for claim in CLAIMS if claim.part is Part.BY_HAND)}
+    assert {name: verdict for name, verdict in verdicts.items() if verdict.status is not Status.SEEN} == {
+        name: verdicts[name] for name in verdicts if name in apart
+    }
+    assert is_good(verdicts)
+
+
+@pytest.mark.parametrize(("claim", "change", "status"), TABLE, ids=[f"{row[0]}-{at}" for at, row in enumerate(TABLE)])
+def test_each_check_tells_what_is_otherwise(claim: str, change: Callable[[Evidence], Evidence], status: Status) -> None:
+    verdict = judge(change(good()))[claim]
+    assert verdict.status is status, verdict
+    assert verdict.evidence
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_run_that_ends_early_contradicts_nothing(stage: Stage) -> None:
+    verdicts = judge(until(good(), stage))
+    wrong = {name: verdict for name, verdict in verdicts.items() if verdict.status is Status.CONTRADICTED}
+    assert not wrong
+    assert not is_good(verdicts)
+
+
+def test_what_was_not_asked_for_spoils_nothing() -> None:
+    run = replace(until(good(), Stage.GOLDEN_BUILD), asked=Asked(), upload=None)
+    assert is_good(judge(run))
+
+
+@pytest.mark.parametrize("status", Status)
+def test_the_exit_status_heeds_what_was_contradicted_or_not_reached(status: Status) -> None:
+    assert is_good({"a": Verdict(status, "x")}) is (status in (Status.SEEN, Status.NOT_SEEN))
+    assert is_good({"a": Verdict(status, "x", asked=False)})
+
+
+def test_every_check_is_seen_to_say_something_else_than_seen() -> None:
+    bad = {claim for claim, _, status in TABLE if status is not Status.SEEN}
+    by_hand = {claim.id for claim in CLAIMS if claim.part is Part.BY_HAND}
+    assert {claim.id for claim in CLAIMS} - bad - by_hand == set()
