@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,7 +28,7 @@ _LOG_LINES = 60
 def document(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
     """The whole run as a JSON document."""
     counted = Counter(verdict.status.value for verdict in verdicts.values() if verdict.asked)
-    return {
+    whole = {
         "esxforge_selftest": VERSION,
         "ok": is_good(verdicts),
         "standin": evidence.subject.is_standin,
@@ -64,6 +65,9 @@ def document(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> dict[str, A
         "told": dict(evidence.told or {}),
         "notes": list(evidence.notes),
     }
+    # As a program will read it: tuples are lists.
+    plain: dict[str, Any] = json.loads(json.dumps(whole))
+    return plain
 
 
 def _boot(boot: Boot) -> dict[str, Any]:
