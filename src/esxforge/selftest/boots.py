@@ -161,8 +161,9 @@ class _Observer:
         with suppress(ForgeError):
             running.qmp.execute("system_powerdown")
             deadline = time.monotonic() + _POWER_OFF_PATIENCE
-            while running.follow(self._plan.tick).ending is None and time.monotonic() < deadline:
-                continue
+            while running.follow(self._plan.tick).ending is None:
+                if time.monotonic() > deadline:
+                    return
             running.wait_for_exit(30)
 
     def _keep_picture(self, name: str) -> None:

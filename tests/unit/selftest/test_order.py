@@ -74,7 +74,7 @@ def test_the_hook_prepares_the_virtual_host_in_process(
     token = Token()
     config = curtin_config(order, ENDPOINT, token)
     folder.credentials("sda", config)
-    status = main(FileMachine(folder), folder.variables(config), None, lambda: None)
+    status = main(FileMachine(folder), folder.variables(config))
     said = capsys.readouterr().out
     assert status == 0, said
     assert not any(secret in said for secret in token.secrets)
