@@ -19,7 +19,7 @@ from esxforge.selftest.evidence import Stage
 from esxforge.selftest.order import HOST_NAME, SECOND, Token
 from esxforge.selftest.service import SYSTEM_ID, Service
 from esxforge_target.cloud_data import plan_user_data
-from esxforge_target.inventory import Release
+from esxforge_target.cloud_data.actions import RunScript
 from esxforge_target.metadata import MetadataClient, parse_endpoint
 from standin.pythons import find_python
 
@@ -79,8 +79,9 @@ def test_calls_are_told_with_their_stage_and_time() -> None:
 
 
 def test_the_questionnaire_runs_by_its_first_line_as_user_data_does() -> None:
-    plan = plan_user_data(SOURCE.encode(), Release("8.0.3", ""))
+    plan = plan_user_data(SOURCE.encode(), (8, 0, 3))
     (action,) = plan.actions
+    assert isinstance(action, RunScript)
     assert action.interpreter == "python"
     assert not plan.notices
 
