@@ -9,6 +9,9 @@ from typing import Any
 
 from esxforge.vm.phases import Phase
 
+# What a boot bank holds of us until the agent has finished: the module, its last form, and the journal.
+OURS = ("esxforge.tgz", "esxfend.tgz", "esxforge.jnl")
+
 
 class Stage(str, Enum):
     """The moments at which the virtual host runs, in their order. The value names screenshots and logs."""
@@ -91,7 +94,7 @@ class BankFacts:
     @property
     def lists_module(self) -> bool:
         """Whether its boot.cfg loads the host module."""
-        return any(name.strip("/").lower() == "esxforge.tgz" for name in self.modules)
+        return any(name.strip("/").lower() in OURS for name in self.modules)
 
 
 @dataclass(frozen=True, slots=True)

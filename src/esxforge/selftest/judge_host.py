@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 
-from esxforge.selftest.evidence import Call, Evidence, Snapshot, Stage, Stop
+from esxforge.selftest.evidence import OURS, Call, Evidence, Snapshot, Stage, Stop
 from esxforge.selftest.order import BOOT_DATASTORE, DATA_DATASTORE, HOST_NAME, SECOND
 from esxforge.selftest.verdicts import Verdict, contradicted, not_asked, not_reached, not_seen, seen
 from esxforge.vm.phases import Phase
 from esxforge_target.esxcli import Record
+from esxforge_target.metadata.client import TOP_LEVEL
 
 _AGENT_STAGES = (Stage.FIRST_BOOT, Stage.SECOND_BOOT)
 _LONGEST_WAY, _LONGEST_AGENT = 55 * 60.0, 15 * 60.0
 # The agent's phases in the order in which MAAS is told of them (docs/on-the-host.md).
 PHASES = (
-    "wait",
     "inventory",
     "network",
     "storage",
@@ -23,7 +23,6 @@ PHASES = (
     "persist",
     "vendor-data",
     "user-data",
-    "leave",
 )
 
 
@@ -53,7 +52,7 @@ def python(evidence: Evidence) -> Verdict:
 def esxcli(evidence: Evidence) -> Verdict:
     failure = _failure(evidence)
     if failure is not None:
-        return contradicted(f"The agent failed at {failure.event}: {failure.description}")
+        return contradicted(f"The agent gave up: {failure.description}")
     done = [call.event for call in evidence.events(*_AGENT_STAGES)]
     if not any("verify" in name for name in done):
         return not_reached("The agent did not get to its verification.")
@@ -163,7 +162,7 @@ def _wrong_order(calls: list[Call]) -> str:
     if told != sorted(told, key=PHASES.index):
         return f"The phases came as: {', '.join(told)}."
     fetched = [call.name for call in calls].index("user-data")
-    late = [call.event for call in calls[fetched + 1 :] if call.event.rpartition("/")[2] in PHASES[:7]]
+    late = [call.event for call in calls[fetched + 1 :] if call.event.rpartition("/")[2] in PHASES[:-1]]
     return f"After user-data there still came: {', '.join(late)}." if late else ""
 
 
@@ -186,15 +185,14 @@ def user_data(evidence: Evidence) -> Verdict:
 def boot_order(evidence: Evidence) -> Verdict:
     if evidence.told is None:
         return _untold(evidence)
-    said = [
-        line
-        for line in _log(evidence, Stage.SECOND_BOOT).splitlines()
-        if "boot order" in line.lower() or "bootorder" in line
-    ]
+    lines = _log(evidence, Stage.SECOND_BOOT).splitlines()
+    said = [line for line in lines if "boot order" in line or "bootorder" in line]
     words = f" The agent's log: {said[-1].strip()}" if said else " The agent's log says nothing of it."
-    if evidence.told.get("boot_order_tool"):
+    if not evidence.told.get("boot_order_tool"):
+        return contradicted(f"It is not there.{words}")
+    if said and "boot order is as before" in said[-1]:
         return seen(f"It is there.{words}")
-    return contradicted(f"It is not there.{words}")
+    return contradicted(f"It is there.{words}") if said else not_seen(f"It is there.{words}")
 
 
 def leaves(evidence: Evidence) -> Verdict:
@@ -202,8 +200,9 @@ def leaves(evidence: Evidence) -> Verdict:
     if snapshot is None or evidence.machine_status != "Deployed":
         return not_reached("The agent did not get to its end.")
     for bank in snapshot.boot.banks:
-        if bank.lists_module or bank.module is not None:
-            return contradicted(f"The bank in partition {bank.partition} still has the module.")
+        left = [name for name, _ in bank.files if name in OURS]
+        if bank.lists_module or left:
+            return contradicted(f"The bank in partition {bank.partition} still has {', '.join(left) or 'it listed'}.")
     if snapshot.secrets:
         return contradicted(f"MAAS's token stands in clear at: {'; '.join(snapshot.secrets[:5])}.")
     kept = ", ".join(name for name, _ in snapshot.logs)
@@ -280,13 +279,9 @@ def maas_upload(evidence: Evidence) -> Verdict:
 
 
 def _failure(evidence: Evidence) -> Call | None:
-    """The agent's first report of a failure before user-data."""
-    for call in evidence.calls_in(*_AGENT_STAGES):
-        if call.name == "user-data":
-            return None
-        if call.event and call.result.startswith("FAIL"):
-            return call
-    return None
+    """The report by which the agent made MAAS call the deployment failed: that of the whole, not of one phase."""
+    calls = evidence.calls_in(*_AGENT_STAGES)
+    return next((call for call in calls if call.event == TOP_LEVEL and call.result == "FAIL"), None)
 
 
 def _untold(evidence: Evidence) -> Verdict:

@@ -35,6 +35,7 @@ from esxforge.vm.watch import WatchPage
 # keep ESXi from refusing processors that QEMU shows.
 KERNEL_OPTIONS = ("logPort=com1", "debugLogToSerial=1", "allowLegacyCPU=true", "cpuUniformityHardCheckPanic=FALSE")
 _GIB = 1 << 30
+AGENT_IS_DONE = "esxforge: the agent is done: "
 # Half an hour for an install on slow disks, and some.
 _LIMIT = 2400.0
 # Silence after the agent's last word, in seconds: it cleans up when MAAS has its answer.

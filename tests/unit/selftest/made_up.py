@@ -66,7 +66,7 @@ FINISHED = Snapshot(
     ),
     DATA,
     (),
-    (("esxforge.log", "the boot order is as before: the network first\n"),),
+    (("esxforge.log", "the firmware's boot order is as before: 0003, 0001\n"),),
 )
 
 
@@ -109,7 +109,9 @@ def told(**changes: Any) -> dict[str, Any]:
 
 
 def event(stage: Stage, seconds: float, name: str, kind: str = "start", *, result: str = "", text: str = "") -> Call:
-    return Call(stage, seconds, "POST", "status", True, 204, kind, f"esxforge/{name}", result, text)
+    return Call(
+        stage, seconds, "POST", "status", True, 204, kind, f"esxforge/{name}" if name else "esxforge", result, text
+    )
 
 
 def get(stage: Stage, seconds: float, name: str) -> Call:

@@ -17,7 +17,7 @@ from unit.selftest import made_up
 from unit.selftest.made_up import answer, event, get, good, told, until, with_bank, with_boot, with_disk
 
 LOADER = ((Phase.BOOT_LOADER, 4.0),)
-FAIL = event(Stage.SECOND_BOOT, 65.0, "network", "finish", result="FAIL", text="vmk0 could not be made")
+FAIL = event(Stage.SECOND_BOOT, 65.0, "", "finish", result="FAIL", text="vmk0 could not be made")
 
 
 def told_otherwise(**changes: object) -> Callable[[Evidence], Evidence]:
@@ -41,7 +41,7 @@ def without_calls(*stages: Stage) -> Callable[[Evidence], Evidence]:
 
 
 def failed(run: Evidence) -> Evidence:
-    calls = [event(Stage.FIRST_BOOT, 60.0, "wait"), event(Stage.SECOND_BOOT, 60.0, "wait"), FAIL]
+    calls = [event(Stage.FIRST_BOOT, 60.0, "inventory"), event(Stage.SECOND_BOOT, 60.0, "inventory"), FAIL]
     return replace(until(run, Stage.LATER_BOOT), calls=tuple(calls), told=None, machine_status="Failed deployment")
 
 
@@ -84,12 +84,22 @@ def secret_left(stage: Stage) -> Callable[[Evidence], Evidence]:
     return lambda run: with_disk(run, stage, replace(run.snapshots[stage], secrets=("sda, byte 7",)))
 
 
+def log_says(text: str) -> Callable[[Evidence], Evidence]:
+    stage = Stage.SECOND_BOOT
+    return lambda run: with_disk(run, stage, replace(run.snapshots[stage], logs=(("esxforge.log", text),)))
+
+
+def a_phase_failed(run: Evidence) -> Evidence:
+    call = event(Stage.SECOND_BOOT, 66.0, "vendor-data", "finish", result="FAIL", text="no time server")
+    return replace(run, calls=(*run.calls[:8], call, *run.calls[8:]))
+
+
 def late_phase(run: Evidence) -> Evidence:
     return replace(run, calls=(*run.calls, event(Stage.SECOND_BOOT, 99.0, "network")))
 
 
 def heard_later(run: Evidence) -> Evidence:
-    return replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "wait")))
+    return replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "inventory")))
 
 
 def shuffled(run: Evidence) -> Evidence:
@@ -164,19 +174,24 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], Status]] = [
         Status.SEEN,
     ),
     ("deployed", failed, Status.CONTRADICTED),
+    ("deployed", a_phase_failed, Status.SEEN),  # MAAS's status does not change with it
     ("deployed", late_phase, Status.CONTRADICTED),
     ("deployed", shuffled, Status.CONTRADICTED),
     ("deployed", unsigned, Status.CONTRADICTED),
     ("user-data", lambda run: replace(run, told=None), Status.NOT_SEEN),
     ("user-data", failed, Status.NOT_REACHED),
     ("boot-order", told_otherwise(boot_order_tool=False), Status.CONTRADICTED),
+    ("boot-order", log_says("note: bootorder names no option that sets the order: …"), Status.CONTRADICTED),
+    ("boot-order", log_says("nothing of it"), Status.NOT_SEEN),
     ("leaves", secret_left(Stage.SECOND_BOOT), Status.CONTRADICTED),
     ("leaves", bank_after(Stage.SECOND_BOOT, modules=("esxforge.tgz",)), Status.CONTRADICTED),
+    ("leaves", bank_after(Stage.SECOND_BOOT, modules=("esxfend.tgz",)), Status.CONTRADICTED),
+    ("leaves", bank_after(Stage.SECOND_BOOT, files=(("esxforge.jnl", 9),)), Status.CONTRADICTED),
     ("leaves", failed, Status.NOT_REACHED),
     ("persists", lambda run: replace(run, answer=Answer("silent")), Status.CONTRADICTED),
     (
         "persists",
-        lambda run: replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "wait"))),
+        lambda run: replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "inventory"))),
         Status.CONTRADICTED,
     ),
     ("persists", lambda run: replace(run, answer=Answer("closed", 30.0)), Status.SEEN),
