@@ -241,3 +241,8 @@ class Evidence:
     def events(self, *stages: Stage) -> list[Call]:
         """The events among them that MAAS kept."""
         return [call for call in self.calls_in(*stages) if call.event and call.accepted]
+
+    def log(self, stage: Stage) -> str:
+        """What esxforge's logs in the boot banks said after this stage."""
+        snapshot = self.snapshots.get(stage)
+        return "\n".join(text for _, text in snapshot.logs) if snapshot else ""

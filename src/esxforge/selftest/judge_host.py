@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from esxforge.selftest.evidence import OURS, Call, Evidence, Snapshot, Stage, Stop
+from esxforge.selftest.evidence import OURS, Call, Evidence, Stage, Stop
 from esxforge.selftest.order import BOOT_DATASTORE, DATA_DATASTORE, HOST_NAME, SECOND
 from esxforge.selftest.verdicts import Verdict, contradicted, not_asked, not_reached, not_seen, seen
 from esxforge.vm.phases import Phase
@@ -185,7 +185,7 @@ def user_data(evidence: Evidence) -> Verdict:
 def boot_order(evidence: Evidence) -> Verdict:
     if evidence.told is None:
         return _untold(evidence)
-    lines = _log(evidence, Stage.SECOND_BOOT).splitlines()
+    lines = evidence.log(Stage.SECOND_BOOT).splitlines()
     said = [line for line in lines if "boot order" in line or "bootorder" in line]
     words = f" The agent's log: {said[-1].strip()}" if said else " The agent's log says nothing of it."
     if not evidence.told.get("boot_order_tool"):
@@ -292,8 +292,3 @@ def _untold(evidence: Evidence) -> Verdict:
     return not_reached(
         f"The agent failed before: {failure.description}" if failure else "The host did not tell what it is."
     )
-
-
-def _log(evidence: Evidence, stage: Stage) -> str:
-    snapshot: Snapshot | None = evidence.snapshots.get(stage)
-    return "\n".join(text for _, text in snapshot.logs) if snapshot else ""

@@ -99,7 +99,7 @@ def pre_stamp(evidence: Evidence) -> Verdict:
     if bank is None:
         return _not_installed(evidence)
     device = str((bank.installed or {}).get("device", ""))
-    log = _log(evidence, Stage.INSTALL)
+    log = evidence.log(Stage.INSTALL)
     if not device:
         return not_seen("The module in the bank does not name the disk that was found.")
     told = [line for line in log.splitlines() if device in line and " is " in line]
@@ -110,7 +110,7 @@ def include(evidence: Evidence) -> Verdict:
     bank = _bank_with_module(evidence)
     if bank is None:
         return _not_installed(evidence)
-    line = next((one for one in _log(evidence, Stage.INSTALL).splitlines() if "the installer gets:" in one), "")
+    line = next((one for one in evidence.log(Stage.INSTALL).splitlines() if "the installer gets:" in one), "")
     said = f" `%pre` wrote: {line.partition('gets:')[2].strip()}" if line else ""
     return seen(f"The installer took its disk and root's password from there, asked nothing, and finished.{said}")
 
@@ -223,7 +223,7 @@ def module_loaded(evidence: Evidence) -> Verdict:
     calls = evidence.calls_in(Stage.FIRST_BOOT)
     if calls:
         return seen(f"The agent's first request came {calls[0].seconds:.0f} seconds after the start.")
-    log = _log(evidence, Stage.FIRST_BOOT)
+    log = evidence.log(Stage.FIRST_BOOT)
     if log:
         return seen(f"The agent's log is in the bank; MAAS heard nothing. Its end: {last_lines(log, 3)}")
     return not_seen(f"MAAS heard nothing of the agent: {_why(boot)}")
@@ -281,11 +281,6 @@ def _bank_with_module(evidence: Evidence) -> BankFacts | None:
 
 def _stamp(evidence: Evidence, disk: str) -> str:
     return evidence.hook.stamps.get(disk, "") if evidence.hook else ""
-
-
-def _log(evidence: Evidence, stage: Stage) -> str:
-    snapshot = evidence.snapshots.get(stage)
-    return "\n".join(text for _, text in snapshot.logs) if snapshot else ""
 
 
 def _asked_size(evidence: Evidence) -> str:
