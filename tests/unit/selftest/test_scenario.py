@@ -1,0 +1,90 @@
+"""The run from the ISO to the document, with the machine played: what follows what, and where it ends when."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esxforge.events import Event, Notice
+from esxforge.selftest import scenario
+from esxforge.selftest.evidence import Stage
+from esxforge.selftest.scenario import Settings
+from esxforge.selftest.service import Service
+from esxforge.selftest.session import run_session
+from esxforge.standin.iso import make_standin_iso
+from esxforge.vm.hardware import Accelerator
+from unit.selftest.play import Play
+
+STAGES = [Stage.INTERACTIVE, Stage.INSTALL, Stage.FIRST_BOOT, Stage.SECOND_BOOT, Stage.LATER_BOOT]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    iso = tmp_path / "s.iso"
+    make_standin_iso(iso, release="8.0")
+    return Settings(iso, Accelerator.TCG, 60.0)
+
+
+def session(
+    settings: Settings, play: Play, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[dict[str, Any], str]:
+    """The document, and what the person was told."""
+    told: list[Event] = []
+    monkeypatch.setattr(scenario, "run_boot", play)
+    folder.mkdir()
+    document = run_session(settings, folder, None, told.append)
+    return document, " ".join(event.text for event in told if isinstance(event, Notice))
+
+
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    return {claim["id"]: claim["status"] for claim in document["claims"] if claim["asked"]}
+
+
+def test_a_run_that_goes_well_is_good(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play = Play()
+    document, _ = session(settings, play, tmp_path / "work", monkeypatch)
+    assert play.stages == STAGES
+    otherwise = {name: status for name, status in statuses(document).items() if status != "seen"}
+    assert otherwise == {"management": "not seen"}, json.dumps(document["claims"], indent=1)
+    assert document["ok"] is True
+    assert document["standin"] is True
+    assert {call["stage"] for call in document["calls"]} == {"3-first-boot", "4-second-boot"}
+    assert document["disks"]["2-install"]["secrets"]
+    assert not document["disks"]["4-second-boot"]["secrets"]
+
+
+@pytest.mark.parametrize("fails", STAGES)
+def test_a_stage_that_fails_ends_the_run_and_not_the_report(
+    fails: Stage, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = Play(fails)
+    document, told = session(settings, play, tmp_path / "work", monkeypatch)
+    # Without the interactive start all others can be looked at.
+    last = STAGES if fails is Stage.INTERACTIVE else STAGES[: STAGES.index(fails) + 1]
+    assert play.stages == last
+    assert document["ok"] is False
+    assert "contradicted" not in statuses(document).values() or fails in (Stage.SECOND_BOOT, Stage.LATER_BOOT)
+    if fails not in (Stage.INTERACTIVE, Stage.LATER_BOOT):
+        assert "The run ends here" in told
+        assert any("The run ended early" in note for note in document["notes"])
+
+
+def test_no_secret_and_no_path_is_in_the_document(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens: list[str] = []
+    real = Service
+
+    def remembering(token: Any) -> Any:
+        tokens.extend(token.secrets)
+        return real(token)
+
+    monkeypatch.setattr(scenario, "Service", remembering)
+    document, _ = session(settings, Play(), tmp_path / "work", monkeypatch)
+    text = json.dumps(document)
+    assert len(tokens) == 3
+    assert not [token for token in tokens if token in text]
+    assert str(tmp_path) not in text
