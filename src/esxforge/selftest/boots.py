@@ -102,7 +102,7 @@ class _Observer:
         self._disk = plan.machine.disks[0].path
         self._before = allocated_bytes(self._disk)
         self._started = time.monotonic()
-        self._grew = 0.0
+        self._grew = 0
         self._spoke = 0.0
         self._progress = Progress()
         self._picture = b""
@@ -186,6 +186,8 @@ class _Observer:
             tuple(progress.marks),
             progress.console,
             tuple(self._screens),
+            # An overlay grows by its own tables too; whether anything was written to it, others find out.
+            written=0 if self._plan.stage is Stage.INTERACTIVE else self._grew,
             diagnosis=sentence,
         )
 

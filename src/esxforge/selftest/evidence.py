@@ -132,12 +132,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class HookRun:
-    """The hook in process. ``stamps``: disk GUIDs by MAAS's disk id; ``secrets``: as in Snapshot, afterwards."""
+    """The hook in process. ``stamps``: disk GUIDs by MAAS's disk id."""
 
     succeeded: bool
     lines: tuple[str, ...] = ()
     stamps: Mapping[str, str] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +10,8 @@ from pathlib import Path
 from esxforge.host import processes
 from esxforge.selftest import order as orders
 from esxforge.selftest.evidence import HookRun
-from esxforge.selftest.file_machine import FileMachine, MachineFolder, volume_of
+from esxforge.selftest.file_machine import FileMachine, MachineFolder
 from esxforge.selftest.order import FIRST, SECOND, Order, Token
-from esxforge.selftest.snapshots import find_secrets
 from esxforge.vm.deployed import Changes, deployed_host
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Forward, Machine, Nic, Ovmf, hardware_for
@@ -22,7 +19,6 @@ from esxforge_target.blocks import FileBlocks, Window
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.gpt_disk import read_table
-from esxforge_target.formats.tar_module import read
 from esxforge_target.hook.main import main
 from esxforge_target.hook.report import Report
 
@@ -66,7 +62,7 @@ class VirtualHost:
         lines = tuple(said.getvalue().splitlines())
         if status != 0:
             return HookRun(False, lines)
-        return HookRun(True, lines, self._stamps(), self._secrets_outside(token))
+        return HookRun(True, lines, self._stamps())
 
     def _stamps(self) -> dict[str, str]:
         found = {}
@@ -74,22 +70,6 @@ class VirtualHost:
             with FileBlocks(str(self._files.device(name))) as disk:
                 found[name] = str(read_table(disk).table.disk_guid)
         return found
-
-    def _secrets_outside(self, token: Token) -> tuple[str, ...]:
-        """Where the token stands besides secrets.json in the host module."""
-        with FileBlocks(str(self.boot_disk)) as disk:
-            offset, _ = read_table(disk).table.byte_range(1)
-            volume = volume_of(disk)
-            entries = {entry.name: entry.data for entry in read(volume.read_file("ESXFORGE.TGZ"))}
-            extents = [(offset + start, length) for start, length in volume.extents("ESXFORGE.TGZ")]
-        inside = entries["esxforge/secrets.json"]
-        assert json.loads(inside)["maas"]["token_secret"] == token.token_secret  # noqa: S101  the hook wrote it
-        places = find_secrets(self.boot_disk, token.secrets)
-        return tuple(
-            f"{BOOT_DISK}, byte {place}"
-            for place in places
-            if not any(start <= place < start + length for start, length in extents)
-        )
 
     # -- as a machine -------------------------------------------------------------------------------------------
 
@@ -137,10 +117,6 @@ class VirtualHost:
             [program, "compare", "-q", "-f", "raw", "-F", "qcow2", str(image), str(overlay)], timeout=600, check=False
         )
         return compared.status != 0
-
-    def remove(self) -> None:
-        """Remove the disks: they are large."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def free_port() -> int:
