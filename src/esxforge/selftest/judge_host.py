@@ -112,7 +112,9 @@ def _datastore(evidence: Evidence, name: str) -> Verdict:
 
 def _boot_device(evidence: Evidence) -> str:
     flagged = [one for one in records(evidence, "devices") if one.truth("isbootdevice")]
-    return flagged[0].text("device", "displayname") if len(flagged) == 1 and flagged[0].text("device") else ""
+    if len(flagged) != 1:
+        return ""
+    return flagged[0].text("device", "name") or flagged[0].text("devfspath").rpartition("/")[2]
 
 
 def identity(evidence: Evidence) -> Verdict:

@@ -86,7 +86,8 @@ def told(**changes: Any) -> dict[str, Any]:
         "interfaces": answer({"Name": "vmk0", "Portgroup": "Management Network"}),
         "ipv4": answer({"Name": "vmk0", "IPv4Address": SECOND.address}),
         "devices": answer(
-            {"Device": BOOT_DEVICE, "IsBootDevice": True}, {"Device": DATA_DEVICE, "IsBootDevice": False}
+            {"DevfsPath": f"/vmfs/devices/disks/{BOOT_DEVICE}", "IsBootDevice": True},
+            {"DevfsPath": f"/vmfs/devices/disks/{DATA_DEVICE}", "IsBootDevice": False},
         ),
         "filesystems": answer(
             {"VolumeName": BOOT_DATASTORE, "Type": "VMFS-6", "Size": 15 << 30},
