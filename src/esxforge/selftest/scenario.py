@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,8 +35,9 @@ from esxforge.vm.watch import WatchPage
 # The installer's and the kernel's logs go to the first serial port (VMware's documents on installer logs); the others
 # keep ESXi from refusing processors that QEMU shows.
 KERNEL_OPTIONS = ("logPort=com1", "debugLogToSerial=1", "allowLegacyCPU=true", "cpuUniformityHardCheckPanic=FALSE")
-_GIB = 1 << 30
+# It says so on the host's consoles, of which the serial port may be one.
 AGENT_IS_DONE = "esxforge: the agent is done: "
+_GIB = 1 << 30
 # Half an hour for an install on slow disks, and some.
 _LIMIT = 2400.0
 # Silence after the agent's last word, in seconds: it cleans up when MAAS has its answer.
@@ -180,8 +182,7 @@ class _Run:
             raise _Stopped("the hook refused; its words are in the report.")
 
     def _install(self, options: tuple[str, ...]) -> None:
-        machine = self.host.machine(self.host.firmware("firmware"))
-        self._run(BootPlan(Stage.INSTALL, machine, self.folder, self.settings.limit))
+        self._run(self._plan(Stage.INSTALL))
         snapshot = self._look(Stage.INSTALL)
         bank = snapshot.boot.current_bank
         if bank is None:
@@ -196,53 +197,41 @@ class _Run:
 
     def _first_boot(self) -> None:
         heard = self.service.heard_count
-        machine = self.host.machine(self.host.firmware("firmware"))
-        self._run(
-            BootPlan(
-                Stage.FIRST_BOOT,
-                machine,
-                self.folder,
-                self.settings.limit,
-                enough=lambda _: self.service.heard_count > heard,
-            )
-        )
+        self._run(self._plan(Stage.FIRST_BOOT, lambda _: self.service.heard_count > heard))
         self._look(Stage.FIRST_BOOT)
         if self.service.heard_count == heard:
             raise _Stopped("the agent was not heard of.")
 
     def _second_boot(self) -> None:
         heard = self.service.heard_count
-        machine = self.host.machine(self.host.firmware("firmware"))
 
-        def done(_progress: Progress) -> bool:
-            spoke = self.service.heard_count > heard
-            return (
-                spoke
-                and self.service.is_settled
-                and self.service.seconds_of_silence() > _QUIET * self.settings.patience
-            )
+        def done(progress: Progress) -> bool:
+            if self.service.heard_count == heard or not self.service.is_settled:
+                return False
+            quiet = self.service.seconds_of_silence() > _QUIET * self.settings.patience
+            return quiet or AGENT_IS_DONE in progress.console
 
-        self._run(
-            BootPlan(Stage.SECOND_BOOT, machine, self.folder, self.settings.limit, enough=done, finish=Finish.BUTTON)
-        )
+        self._run(self._plan(Stage.SECOND_BOOT, done, settle=5.0, finish=Finish.BUTTON))
         self._look(Stage.SECOND_BOOT)
         if self.service.status != "Deployed":
             raise _Stopped(f"the machine is not Deployed: {self.service.status}.")
 
     def _later_boot(self) -> None:
         reach = Reach(self.host.management_port, _MANAGEMENT_WAIT[self.settings.accelerator])
-        machine = self.host.machine(self.host.firmware("firmware"))
-        self._run(
-            BootPlan(
-                Stage.LATER_BOOT,
-                machine,
-                self.folder,
-                self.settings.limit,
-                enough=lambda progress: reach.ask(progress.seconds),
-                finish=Finish.BUTTON,
-            )
-        )
+        self._run(self._plan(Stage.LATER_BOOT, lambda progress: reach.ask(progress.seconds), finish=Finish.BUTTON))
         self.evidence = replace(self.evidence, answer=reach.answer)
+
+    def _plan(
+        self,
+        stage: Stage,
+        enough: Callable[[Progress], bool] = lambda _progress: False,
+        *,
+        settle: float = 0.0,
+        finish: Finish = Finish.CUT,
+    ) -> BootPlan:
+        """A start of the host as it now is."""
+        machine = self.host.machine(self.host.firmware("firmware"))
+        return BootPlan(stage, machine, self.folder, self.settings.limit, enough, settle, finish)
 
     # -- what each stage leaves ---------------------------------------------------------------------------------
 
