@@ -83,9 +83,10 @@ def main() -> None:
         sys.stderr.write("esxforge: interrupted; nothing was left behind.\n")
         sys.exit(130)
     except OSError as error:
-        # Files have errors of their own: what is left is stdout, on a full disk or with nobody reading any more.
+        # Mostly stdout, on a full disk or with nobody reading any more: files and networks have errors of their own.
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries once more at its end
         if error.errno != errno.EPIPE:
-            sys.stderr.write(f"esxforge: Could not write: {error.strerror or error}.\n")
+            place = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"esxforge: {place}{error.strerror or error}.\n")
         sys.exit(1)

@@ -54,7 +54,7 @@ def test_an_output_that_takes_nothing_is_said_without_a_traceback() -> None:
             [sys.executable, "-m", "esxforge", "recipe", "example"], stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert done.returncode == 1
-    assert done.stderr == b"esxforge: Could not write: No space left on device.\n"
+    assert done.stderr == b"esxforge: No space left on device.\n"
 
 
 def test_a_reader_that_went_away_ends_it_silently() -> None:
