@@ -52,6 +52,10 @@ class Firewall:
         """Let TCP out to ``port`` of ``addresses``. Failures are noted only: the way may be open all the same."""
         self._ways.setdefault(port, [])
         self._ways[port] += [one for one in addresses if one not in self._ways[port]]
+        self.mend()
+
+    def mend(self) -> None:
+        """Open the same ways again: where MAAS is silent, the firewall may be why."""
         try:
             if self._closed():
                 self._open()
@@ -61,12 +65,24 @@ class Firewall:
     def close(self) -> "List[str]":
         """As it was. A sentence for each command that failed."""
         problems = self._undo.take_back(FIREWALL)
+        if self._ruleset == RULESET and self._is_there(RULESET):
+            self._system.run(_COMMAND + ("refresh",))
         self._ruleset = ""
         self._ways = {}
         return problems
 
+    def _is_there(self, name: str) -> bool:
+        try:
+            return name in [record.text("name") for record in self._records("ruleset", "list")]
+        except CommandError:
+            return False
+
     def _closed(self) -> bool:
-        record = self._records("get")[0]
+        try:
+            record = self._records("get")[0]
+        except CommandError as error:
+            self._log.warn(error.message)
+            return True
         action = record.text("defaultaction").upper()
         if record.truth("enabled") and action != "PASS":
             return True

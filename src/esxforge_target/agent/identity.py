@@ -11,7 +11,7 @@ from esxforge_target.errors import ForgeError
 from esxforge_target.esxcli import Record
 from esxforge_target.metadata import MetadataClient, parse_public_keys
 
-_SSH = ("TSM-SSH", ("enable_ssh", "disable_ssh"), ("start_ssh", "stop_ssh"))
+_SET_NAME = ("esxcli", "system", "hostname", "set")
 _CERTIFICATE = ("/etc/vmware/ssl/rui.crt", "/etc/vmware/ssl/rui.key")
 
 
@@ -28,18 +28,16 @@ class Identity:
         wanted = client.hostname()
         before = self._names()
         if wanted.lower() != self._full(before).lower():
-            names = ["--fqdn=" + self._full(before)]
-            if not before.text("domainname"):
-                names = ["--host=" + before.text("hostname"), "--domain="]
-            self._undo.before(IDENTITY, (("esxcli", "system", "hostname", "set") + tuple(names),))
-            self._do("esxcli", "system", "hostname", "set", _option(wanted))
+            self._undo.before(IDENTITY, (_SET_NAME + ("--fqdn=" + self._full(before),),))
+            self._do(*(_SET_NAME + ("--fqdn=" + wanted,)))
             self._log.say("the host's name is {}".format(wanted))
         return wanted
 
     def differences(self, wanted: str, keys: "Sequence[str]") -> "List[str]":
         """What of name and keys is not as wanted."""
         found = []
-        now = self._full(self._names())
+        names = self._names()
+        now = self._full(names) if "." in wanted else names.text("hostname")
         if now.lower() != wanted.lower():
             found.append("The host's name is {}, not {}.".format(now, wanted))
         lines = self._key_lines()
@@ -81,6 +79,9 @@ class Identity:
         )
         self._do("vim-cmd", "hostsvc/enable_ssh")
         self._do("vim-cmd", "hostsvc/start_ssh")
+        status = self._system.run(("/etc/init.d/SSH", "status"))
+        if "not running" in status.stdout + status.stderr:
+            raise ForgeError("ESXi says that its SSH service was started, but it does not run.")
         self._log.say("the SSH service is on")
 
     def certificate(self, left: "Callable[[], float]") -> str:
@@ -125,7 +126,3 @@ class Identity:
             if attempt == 1:
                 self._system.clock.sleep(3.0)
         raise ForgeError("{} ended with {}: {}.".format(" ".join(command), result.status, said(result)))
-
-
-def _option(name: str) -> str:
-    return ("--fqdn=" if "." in name else "--host=") + name

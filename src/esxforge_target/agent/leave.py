@@ -8,7 +8,7 @@ under its name at any moment. A boot in between starts the agent from the second
 
 import os
 import posixpath
-from typing import List
+from typing import List, Sequence
 
 from esxforge_target.agent.deployment import FOLDER, SECRETS
 from esxforge_target.agent.log import Log
@@ -25,18 +25,23 @@ LAST_MODULE = "esxfend.tgz"
 _MODULES = (MODULE, LAST_MODULE)
 
 
-def is_listed(system: System, bank: str) -> bool:
+def is_listed(system: System, bank: str, names: "Sequence[str]" = _MODULES) -> bool:
     """Whether a bank's boot.cfg loads one of our modules. A boot.cfg that cannot be read lists none."""
     try:
         cfg = _boot_cfg(system, bank)
     except ForgeError:
         return False
-    names = [posixpath.basename(module.name).lower() for module in cfg.modules]
-    return any(name in names for name in _MODULES)
+    listed = [posixpath.basename(module.name).lower() for module in cfg.modules]
+    return any(name in listed for name in names)
 
 
-def take_out(system: System, log: Log) -> None:
-    """Out of every bank, the secrets first. Raises ForgeError; the next boot then goes on."""
+def is_last(system: System) -> bool:
+    """Whether only the module without secrets is left: an earlier start was about to end."""
+    return not any(is_listed(system, bank, (MODULE,)) for bank in system.banks())
+
+
+def take_secrets_out(system: System, log: Log) -> None:
+    """The module with the secrets goes. Raises ForgeError; the next boot then goes on."""
     for bank in system.banks():
         path = "{}/{}".format(bank, MODULE)
         data = system.bank_files.read(path)
@@ -44,8 +49,10 @@ def take_out(system: System, log: Log) -> None:
             _change_over(system, bank, data, log)
             _destroy(system, path, len(data))
             log.say("{}: overwritten and removed".format(path))
-        elif is_listed(system, bank):
-            _list(system, bank, "")
+
+
+def take_out(system: System, log: Log) -> None:
+    """No bank starts the agent any more. A power cut before the very last step leaves a file that nothing loads."""
     for bank in system.banks():
         if is_listed(system, bank):
             _list(system, bank, "")

@@ -89,7 +89,9 @@ class _Life:
         self._journal.add("boot", number=starts)
         self._log.announce("the agent starts; start {} of this deployment".format(starts))
         outcome = self._journal.last("outcome")
-        if outcome is None:
+        if outcome is None and leave.is_last(self._system):
+            outcome = {"deployed": False, "text": "what was left of it is gone"}
+        elif outcome is None:
             outcome = self._deploy(starts)
         else:
             self._log.say("an earlier start came to its end; what is left is leaving")
@@ -151,14 +153,16 @@ class _Life:
         return self._journal.records[-1]
 
     def _leave(self, outcome: Record) -> None:
+        self._system.until(None)
         for problem in self._firewall.close():
             self._log.warn("the firewall: {}".format(problem))
         if outcome["deployed"]:
             result = self._system.run(BACKUP)
             if result.status != 0:
                 self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(said(result)))
-        leave.take_out(self._system, self._log)
+        leave.take_secrets_out(self._system, self._log)
         self._journal.remove()
+        leave.take_out(self._system, self._log)
         leave.forget(self._system, self._log)
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from typing import Callable, List, TextIO
+from typing import Callable, List
 
 from esxforge_target.agent.system import System
 from esxforge_target.installer.environment import CONSOLES
@@ -18,9 +18,9 @@ _LONGEST_LINE = 2000
 class Log:
     """Lines with the time in UTC, each on the disk's way at once. A log that cannot be written stops nothing."""
 
-    def __init__(self, system: System, stream: "TextIO" = sys.stdout) -> None:
+    def __init__(self, system: System) -> None:
         self._system = system
-        self._stream = stream
+        self._stream = sys.stdout  # the start script's output, for whoever looks before the bank is there
         self._masks = []  # type: List[Callable[[str], str]]
         self._lines = []  # type: List[str]
         self._path = ""

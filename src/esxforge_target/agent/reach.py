@@ -5,6 +5,7 @@ Any answer at all, even an error or a reset, proves the network, and so does the
 """
 
 import re
+from typing import Callable
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.log import Log
@@ -15,24 +16,29 @@ from esxforge_target.metadata import ANSWERED, RIGHT, SILENCE, MetadataClient
 
 _PROBE_SECONDS = 10.0
 _PAUSE = 5.0
+_MEND_SECONDS = 30.0
 
 
 class Reach:
     """Asks MAAS and the gateways."""
 
-    def __init__(self, system: System, client: MetadataClient, log: Log) -> None:
+    def __init__(self, system: System, client: MetadataClient, log: Log, mend: "Callable[[], None]") -> None:
         self._system = system
         self._client = client
         self._log = log
+        self._mend = mend
         self.detail = ""
 
     def listen(self, end: float, silence: float = deadlines.SILENCE) -> str:
         """Ask until MAAS answers rightly, until ``end``, or until there was only silence for ``silence`` seconds.
 
+        ``mend`` is called now and then while MAAS is silent: it opens the firewall again.
+
         RIGHT, ANSWERED (MAAS or a gateway was heard, and no more) or SILENCE.
         """
         clock = self._system.clock
         quiet_since = clock.monotonic()
+        mended = quiet_since
         heard = SILENCE
         told = ""
         while True:
@@ -52,6 +58,9 @@ class Reach:
                 return SILENCE
             if now + _PAUSE >= end:
                 return heard
+            if probe.reach == SILENCE and now - mended >= _MEND_SECONDS:
+                mended = now
+                self._mend()
             clock.sleep(_PAUSE)
 
     def maas_answers(self, end: float) -> bool:

@@ -20,13 +20,19 @@ COMMAND_SECONDS = 60.0
 # Makes the configuration in memory the one of the next boot. ESXi does it every hour, too.
 BACKUP = ("/sbin/auto-backup.sh",)
 
+_QUESTIONS = (["partedUtil", "getptbl"], ["partedUtil", "getUsableSectors"], ["vmkfstools", "-P"])
+_QUESTION_PAUSE = 2.0
 NO_TIME = "there was no time left for it"
 
 Connect = Callable[[Endpoint, Token, Patience, Clock], MetadataClient]
 
 
-class BoundedRunner(Runner):
-    """Runs commands no longer than until ``end`` on the host's clock; None: for as long as each may take."""
+class PatientRunner(Runner):
+    """Runs commands no longer than until ``end`` on the host's clock (None: as long as each may take).
+
+    A question that fails is asked once more: hostd is restarted now and then, and one lost answer is no reason to end a
+    deployment.
+    """
 
     def __init__(self, runner: Runner, clock: Clock) -> None:
         self._runner = runner
@@ -39,7 +45,15 @@ class BoundedRunner(Runner):
             if left <= 0:
                 return Result(TIMED_OUT, "", NO_TIME)
             timeout = min(timeout, left)
+        result = self._runner.run(arguments, timeout, stdin)
+        if result.status == 0 or not _is_question(arguments):
+            return result
+        self._clock.sleep(_QUESTION_PAUSE)
         return self._runner.run(arguments, timeout, stdin)
+
+
+def _is_question(arguments: "List[str]") -> bool:
+    return arguments[1].startswith("--formatter=") or arguments[:2] in _QUESTIONS if len(arguments) > 1 else False
 
 
 class System:
@@ -56,7 +70,7 @@ class System:
     ) -> None:
         self.root = root
         self.clock = clock or Clock()
-        self.runner = BoundedRunner(runner or ProcessRunner(), self.clock)
+        self.runner = PatientRunner(runner or ProcessRunner(), self.clock)
         self.devices = devices or DeviceFolder(self.locate(DEVICES))
         self.connect = connect or MetadataClient  # type: Connect
         self.bank_files = bank_files or AgentFiles(root)

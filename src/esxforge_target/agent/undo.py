@@ -18,6 +18,7 @@ FALLBACK = "fallback"
 STORAGE = "storage"
 IDENTITY = "identity"
 FIREWALL = "firewall"
+_PAUSE = 2.0
 
 
 class Change(Value):
@@ -70,7 +71,7 @@ class Undo:
             self.changes = [change for change in self.changes if change.number not in numbers]
 
     def take_back(self, *about: str, quiet: bool = False) -> "List[str]":
-        """Take these back, the newest first; a sentence for each command that failed."""
+        """Take these back, the newest first; a sentence for each command that failed (twice, unless ``quiet``)."""
         problems = []  # type: List[str]
         for change in [one for one in reversed(self.changes) if one.about in about]:
             for path, data in change.files:
@@ -78,6 +79,9 @@ class Undo:
             for command in change.commands:
                 self._log.say("taking back: {}".format(" ".join(command)))
                 result = self._system.run(command)
+                if result.status != 0 and not quiet:
+                    self._system.clock.sleep(_PAUSE)
+                    result = self._system.run(command)
                 if result.status != 0:
                     problem = "{} ended with {}: {}".format(" ".join(command), result.status, said(result))
                     problems.append(problem)

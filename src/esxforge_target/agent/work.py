@@ -60,7 +60,7 @@ class Parts:
         self.firewall = firewall
         self.ends = ends
         self.story = Story(client, log)
-        self.reach = Reach(system, client, log)
+        self.reach = Reach(system, client, log, firewall.mend)
         self.steps = Steps(system, undo, log)
         self.network = Network(system, self.wanted, self.steps, undo, self.reach, self.ends, log)
 

@@ -1,4 +1,4 @@
-"""The folder that is the machine: readable JSON, the files of its root file system, its disks.
+"""The folder that is the machine: JSON documents, the files of its root file system, its disks.
 
 hardware.json   what is in the box: release, NICs, disks, quirks of this release's tools
 world.json      what it is cabled to (world.py)
@@ -34,7 +34,7 @@ def read_json(path: str) -> Any:
 def write_json(path: str, document: Any) -> None:
     """Replace ``path`` whole, so that a reader beside us never sees half of it."""
     with open(path + ".new", "w", encoding="utf-8") as stream:
-        json.dump(document, stream, indent=1, sort_keys=True)
+        stream.write(json.dumps(document, sort_keys=True))
         stream.write("\n")
     os.replace(path + ".new", path)
 

@@ -6,6 +6,7 @@ real sockets. Time is virtual. ``boot`` does what the boot loader does: it unpac
 
 from __future__ import annotations
 
+import enum
 import gzip
 import io
 import json
@@ -13,8 +14,9 @@ import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from esxforge_target import agent_start
 from esxforge_target.agent.bank_files import AgentFiles
@@ -33,13 +35,34 @@ from esxforge_target.metadata.exchange import Answer
 from esxforge_target.plan import differences
 from esxforge_target.wanted import to_json
 from standin.esxi import FakeEsxi, PowerLost
-from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from standin.maas_metadata import FakeMetadataService, Fault, MachineStatus, VirtualClock
 from target.plan.configs import sample
 from target.plan.test_on_fake import Machine
 
 HASH = "$6$rootsalt$NotAnyPasswordsHashButAsLongAsOneWouldBe0123456789abcdefghijklmnopqrstuv"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl platform@example"
 RECIPE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDHpSQEIQczXkVx9q recipe@example"
+
+
+MAAS = "10.0.0.2"
+T = TypeVar("T")
+
+
+class Away(enum.Enum):
+    """What may be silent for a while."""
+
+    MAAS = "MAAS"
+    GATEWAY = "the gateways"
+    DHCP = "the DHCP server"
+
+
+@dataclass(frozen=True)
+class Outage:
+    """``what`` is out of order from ``start`` to ``end``, in seconds of virtual time."""
+
+    what: Away | Fault
+    start: float
+    end: float
 
 
 class DirectFolder(DeviceFolder):
@@ -64,11 +87,18 @@ class Moment:
         self.log: list[str] = []
         self.before: dict[int, Callable[[], None]] = {}
         self.after: dict[int, Callable[[], None]] = {}
+        self.at: dict[str, Callable[[], None]] = {}
         self.fail: dict[int, str] = {}
+        self.fail_always: dict[str, str] = {}
+        self.pass_time: Callable[[], None] = lambda: None
 
     def begin(self, what: str) -> int:
+        self.pass_time()
         self.count += 1
         self.log.append(what)
+        for start in [one for one in self.at if what.startswith(one)]:
+            self.at.pop(start)()
+            self.pass_time()
         self.before.pop(self.count, lambda: None)()
         return self.count
 
@@ -85,7 +115,7 @@ class WatchedRunner(Runner):
 
     def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
         number = self._moment.begin(" ".join(arguments))
-        fault = self._moment.fail.get(number)
+        fault = self._moment.fail.get(number) or self._moment.fail_always.get(" ".join(arguments))
         if fault == "fail":
             result = Result(1, "", "Operation failed.")
         elif fault == "hang":
@@ -156,6 +186,7 @@ class BridgedClient(MetadataClient):
     def _once(self, method: str, path: str, body: bytes | None, limit: int, timeout: float) -> Answer:
         site = self.site
         number = site.moment.begin(f"{method} {path}")
+        site.maas.fault = site.now(Fault)
         self._check_way(timeout)
         outside = self.endpoint
         self.endpoint = Endpoint(False, "127.0.0.1", site.maas.port, outside.base, outside.system_id)
@@ -170,7 +201,7 @@ class BridgedClient(MetadataClient):
         site = self.site
         if not site.fake.is_on:
             raise PowerLost("the machine is off")
-        why = "MAAS is away" if site.away() else site.fake.why_not(self.endpoint.host, self.endpoint.port)
+        why = site.fake.why_not(self.endpoint.host, self.endpoint.port)
         if why:
             site.clock.sleep(timeout)
             raise UnreachableError(f"MAAS at {self.endpoint.where} did not answer: {why}.", SILENCE)
@@ -191,7 +222,8 @@ class Site:
         self.folder = folder
         self.maas = maas
         self.clock = clock
-        self.outages: list[tuple[float, float]] = []
+        self.outages: list[Outage] = []
+        self.expects_fallback = False
         self.quirks = host.pop("quirks", {})
         chosen = sample(config) if isinstance(config, str) else config
         self.machine = Machine(folder / "esxi", release, chosen, **self.quirks)
@@ -202,6 +234,8 @@ class Site:
         maas.machine.public_keys = KEY + "\n"
         self.wanted = self.machine.wanted.replace(boot_mac=self.machine.wanted.interfaces[0].mac)
         self.moment = Moment()
+        self.moment.pass_time = self.pass_time
+        self._away: set[Away | Fault] = set()
         self._install(host)
         self.found = self.inventory()
 
@@ -321,15 +355,37 @@ class Site:
             self.boot()
         raise AssertionError("the agent never came to its end")
 
-    def away(self) -> bool:
+    def now(self, kind: type[T]) -> T | None:
+        """What of a kind is out of order at this moment."""
         now = self.clock.elapsed
-        return any(start <= now < end for start, end in self.outages)
+        return next(
+            (one.what for one in self.outages if isinstance(one.what, kind) and one.start <= now < one.end), None
+        )
+
+    def pass_time(self) -> None:
+        """Let the world be as the outages say."""
+        away = {one.what for one in self.outages if one.start <= self.clock.elapsed < one.end}
+        if away == self._away or not self.fake.is_on:
+            return
+        self._away = away
+        with self.fake.surroundings() as world:
+            for network in world["networks"].values():
+                for address, host in network["hosts"].items():
+                    host["alive"] = not (address == MAAS and Away.MAAS in away)
+                for gateway in network["gateways"].values():
+                    gateway["alive"] = Away.GATEWAY not in away
+                if network["dhcp"]:
+                    network["dhcp"]["alive"] = Away.DHCP not in away
 
     # -- what came of it --------------------------------------------------------------------------------------------
 
     def inventory(self) -> Inventory:
         stamps = [one.stamp for one in self.wanted.datastore_disks()]
         return read_inventory(self.fake, DirectFolder(self.fake.devices), stamps)
+
+    def reaches_maas(self) -> bool:
+        """Whether the way to MAAS leads there (the firewall aside, which is closed again)."""
+        return not self.fake.why_not(MAAS)
 
     def differences(self) -> list[str]:
         return differences(self.wanted, self.inventory())
@@ -356,7 +412,9 @@ class Site:
     def leftovers(self) -> list[str]:
         """What of the agent is still in the banks or started, besides its log and inventory."""
         names = [name for name in os.listdir(self.bank) if name.startswith("esxf")]  # noqa: PTH208
-        found = [name for name in names if name not in ("esxforge.log", "esxforge.inv")]
+        # Cut off before its very last step, the agent leaves its module without secrets; nothing loads it.
+        harmless = ("esxforge.log", "esxforge.inv", "esxfend.tgz")
+        found = [name for name in names if name not in harmless]
         found += [name for name in self.listed() if name.startswith("esxf")]
         if "esxforge" in self.fake.running["firewall"]["rulesets"]:
             found.append("firewall")
