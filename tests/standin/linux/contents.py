@@ -43,13 +43,17 @@ def modules_in_order(linux: GuestLinux, names: Iterable[str]) -> list[Path]:
     A module that is built into the kernel has no file. Raises :class:`ProcessError` for one that does not exist.
     """
     files, needs = _dependencies(linux.modules)
+    before = _soft_dependencies(linux.modules)
     built_in = {_module_name(line) for line in (linux.modules / "modules.builtin").read_text().splitlines()}
     ordered: dict[str, None] = {}
     for name in names:
         wanted = name.replace("-", "_")
         if wanted in files:
             # modules.dep names everything that a module needs, the deepest last.
-            ordered.update(dict.fromkeys([*reversed(needs[wanted]), files[wanted]]))
+            for file in [*reversed(needs[wanted]), files[wanted]]:
+                for soft in before.get(_module_name(file), ()):
+                    ordered.update(dict.fromkeys([*reversed(needs[soft]), files[soft]]))
+                ordered[file] = None
         elif wanted not in built_in:
             raise ProcessError(f"Linux {linux.version} has no module “{name}” in {linux.modules}.")
     return [linux.modules / file for file in ordered]
@@ -130,6 +134,30 @@ def _dependencies(modules: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
         files[_module_name(file)] = file
         needs[_module_name(file)] = others.split()
     return files, needs
+
+
+@cache
+def _soft_dependencies(modules: Path) -> dict[str, list[str]]:
+    """What a module asks for by a name that it only uses at run time, such as a checksum: module → modules.
+
+    Of several that serve the generic one is taken, since the others need instructions that not every CPU has.
+    """
+    files, _ = _dependencies(modules)
+    serving: dict[str, list[str]] = {}
+    for line in (modules / "modules.alias").read_text().splitlines():
+        words = line.split()
+        if words[:1] == ["alias"] and words[2] in files:
+            serving.setdefault(words[1], []).append(words[2])
+    found: dict[str, list[str]] = {}
+    for line in (modules / "modules.softdep").read_text().splitlines():
+        words = line.split()
+        if words[:1] == ["softdep"] and "pre:" in words:
+            asked = words[words.index("pre:") + 1 : words.index("post:") if "post:" in words else None]
+            for name in asked:
+                known = [name.replace("-", "_")] if name.replace("-", "_") in files else serving.get(name, [])
+                generic = [one for one in known if one.endswith("_generic")] or known
+                found.setdefault(words[1], []).extend(generic[:1])
+    return found
 
 
 def _module_name(path: str) -> str:

@@ -13,7 +13,11 @@ done </lib/modules/order
 mount -t efivarfs efivars /sys/firmware/efi/efivars 2>/dev/null
 ip link set dev lo up
 hostname localhost
-/usr/lib/standin/boot || echo "The stand-in's own program failed; this is no behaviour of ESXi."
+if ! /usr/lib/standin/boot; then
+    echo "The stand-in's own program failed; this is no behaviour of ESXi. The machine powers off."
+    sleep 1
+    exec /bin/busybox poweroff -f
+fi
 # The first process never ends, and takes in what others leave.
 while :; do
     sleep 3600 &

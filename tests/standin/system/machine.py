@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from standin.esxi.host import Host, RealHardware
 from standin.esxi.presets import fresh_configuration
 from standin.esxi.store import FILES, Store, write_json
 from standin.esxi.volumes import make_folders
-from standin.system import fat16, linux_disks, network
+from standin.system import fat16, linux_disks, network, volumes
 from standin.system.console import say, wait_for_ever
 
 FOLDER = "/var/lib/standin"
@@ -39,13 +37,7 @@ class RealMachine(RealHardware):
 
     def mount(self, host: Host) -> None:
         """Boot banks are real FAT volumes; they are mounted where ESXi has them."""
-        nodes = {disk["name"]: disk["node"] for disk in host.hardware["disks"]}
-        for bank in host.hardware["banks"]:
-            where = f"/vmfs/volumes/{bank['uuid']}"
-            if not os.path.ismount(where):
-                partition = linux_disks.kernel_partitions(nodes[bank["device"]])[bank["partition"]][0]
-                options = "codepage=437,iocharset=iso8859-1,shortname=mixed"
-                subprocess.run(["mount", "-t", "vfat", "-o", options, f"/dev/{partition}", where], check=True)
+        volumes.mount_all(host)
 
     def lease(self, host: Host, vmk: dict[str, Any]) -> dict[str, Any] | None:
         """The real network's answer."""
@@ -138,11 +130,7 @@ def _hardware(boot: str | None) -> dict[str, Any]:
 
 def forget_volumes(fake: FakeEsxi, node: str) -> None:
     """Before a disk is partitioned anew: nothing of it stays mounted, and its banks are forgotten."""
+    volumes.unmount_disk(node)
     with fake.edit() as host:
         name = next(disk["name"] for disk in host.hardware["disks"] if disk["node"] == node)
-        for bank in [one for one in host.hardware["banks"] if one["device"] == name]:
-            where = f"/vmfs/volumes/{bank['uuid']}"
-            if os.path.ismount(where):
-                subprocess.run(["umount", where], check=True)
-            shutil.rmtree(where, ignore_errors=True)
-            host.hardware["banks"].remove(bank)
+        host.hardware["banks"] = [bank for bank in host.hardware["banks"] if bank["device"] != name]

@@ -51,7 +51,7 @@ def make(out: Path, release: str, python: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         contents.add_busybox(archive, leave_out=_NOT_FROM_BUSYBOX)
-        modules = (*contents.DISKS, *contents.FILE_SYSTEMS, *contents.NETWORK, "macvlan")
+        modules = (*contents.DISKS, *contents.FILE_SYSTEMS, *contents.NETWORK, "macvlan", "loop", "ext4")
         contents.add_modules(archive, linux, modules)
         own = contents.add_python(archive, system_python(), work / "own", prefix=f"{LIBRARY}/python")
         esxi = own
