@@ -83,6 +83,7 @@ def test_an_error_and_then_silence_is_not_waited_for(
         boot = run_boot(plan(tmp_path, text, HANG), ignore)
     assert boot.stop is Stop.STUCK
     assert said in boot.diagnosis
+    assert "esxforge:" not in boot.diagnosis
 
 
 def test_an_installation_is_seen_by_its_writes_too(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ SENTENCES = {
 }
 # A machine that says one of these and then nothing more goes no further by itself.
 _FINAL = {Cause.CPU_NOT_SUPPORTED, Cause.KICKSTART_REFUSED, Cause.MEDIA_DAMAGED, Cause.CRASHED}
-_OURS = re.compile(r"ESXi was NOT installed:|would NOT be set up for MAAS:")
+# What our steps in the installer say when they stop it, with the lines that follow.
+_OURS = re.compile(r"^.*(?:ESXi was NOT installed:|would NOT be set up for MAAS:)(?:\n.*\S.*)*", re.MULTILINE)
 _SILENCE_AFTER_AN_ERROR = 60.0
 _POWER_OFF_PATIENCE = 180.0
 # OVMF may restart the machine once when its variables are new.
@@ -194,8 +195,7 @@ class _Observer:
     def _diagnosis(self, running: RunningMachine, ending: Ending) -> str:
         ours = _OURS.search(self._progress.console)
         if ours:
-            said = self._progress.console[ours.start() :].splitlines()[:6]
-            return " ".join(" ".join(said).split())
+            return " ".join(ours[0].replace("esxforge:", " ").split())
         found = diagnose(
             MachineEvidence(
                 ending,

@@ -95,24 +95,19 @@ def kickstart(evidence: Evidence) -> Verdict:
 
 
 def pre_stamp(evidence: Evidence) -> Verdict:
-    bank = _bank_with_module(evidence)
-    if bank is None:
+    if not _installed(evidence):
         return _not_installed(evidence)
-    device = str((bank.installed or {}).get("device", ""))
-    log = evidence.log(Stage.INSTALL)
-    if not device:
-        return not_seen("The module in the bank does not name the disk that was found.")
-    told = [line for line in log.splitlines() if device in line and " is " in line]
-    return seen(f"`%pre` found {device}.{' Its log: “' + told[0].strip() + '”.' if told else ''}")
+    told = [line.strip() for line in evidence.log(Stage.INSTALL).splitlines() if " is sda" in line]
+    said = f" Its log: “{told[0]}”." if told else ""
+    return seen(f"Of two disks the stamped one was named to the installer, and has ESXi now.{said}")
 
 
 def include(evidence: Evidence) -> Verdict:
-    bank = _bank_with_module(evidence)
-    if bank is None:
+    if not _installed(evidence):
         return _not_installed(evidence)
     line = next((one for one in evidence.log(Stage.INSTALL).splitlines() if "the installer gets:" in one), "")
     said = f" `%pre` wrote: {line.partition('gets:')[2].strip()}" if line else ""
-    return seen(f"The installer took its disk and root's password from there, asked nothing, and finished.{said}")
+    return seen(f"The installer took its disk and root's password from there, and installed.{said}")
 
 
 def own_disk(evidence: Evidence) -> Verdict:
@@ -208,8 +203,10 @@ def post_module(evidence: Evidence) -> Verdict:
 
 def secrets_installer(evidence: Evidence) -> Verdict:
     snapshot, bank = evidence.snapshots.get(Stage.INSTALL), _bank_with_module(evidence)
-    if snapshot is None or bank is None:
+    if snapshot is None or not _installed(evidence):
         return _not_installed(evidence)
+    if bank is None:
+        return not_reached("No boot bank has our module.")
     outside = [place for place in snapshot.secrets if "in the host module" not in place]
     if outside:
         return contradicted(f"MAAS's token stands in clear at: {'; '.join(outside[:5])}.")

@@ -126,8 +126,8 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], Status]] = [
     ("kickstart", lambda run: until(stopped(Stage.INSTALL, Stop.STUCK)(run), Stage.FIRST_BOOT), Status.CONTRADICTED),
     ("kickstart", stopped(Stage.INSTALL, Stop.TIMED_OUT), Status.NOT_SEEN),
     ("pre-stamp", lambda run: until(run, Stage.INSTALL), Status.NOT_REACHED),
-    ("pre-stamp", bank_after(Stage.INSTALL, installed=None), Status.NOT_SEEN),
-    ("include", bank_after(Stage.INSTALL, module=None), Status.NOT_REACHED),
+    ("pre-stamp", bank_after(Stage.INSTALL, module=None), Status.SEEN),
+    ("include", lambda run: until(run, Stage.INSTALL), Status.NOT_REACHED),
     ("own-disk", wrong_disk, Status.CONTRADICTED),
     ("own-disk", bank_after(Stage.INSTALL, build="7.0.3-0.55.20328353"), Status.CONTRADICTED),
     ("new-label", kept_label, Status.CONTRADICTED),
@@ -138,6 +138,7 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], Status]] = [
     ("post-module", bank_after(Stage.INSTALL, module=None, modules=()), Status.CONTRADICTED),
     ("post-module", bank_after(Stage.INSTALL, modules=("k.b00",)), Status.CONTRADICTED),
     ("post-module", bank_after(Stage.INSTALL, module={"esxforge/installed.json": 0o644}), Status.CONTRADICTED),
+    ("secrets-installer", bank_after(Stage.INSTALL, module=None), Status.NOT_REACHED),
     ("secrets-installer", secret_left(Stage.INSTALL), Status.CONTRADICTED),
     ("module-loaded", without_calls(Stage.FIRST_BOOT), Status.SEEN),  # the log in the bank is proof enough
     ("module-loaded", lambda run: until(run, Stage.FIRST_BOOT), Status.NOT_REACHED),
