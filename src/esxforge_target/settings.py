@@ -10,7 +10,8 @@ SETTINGS_PATH = "curtin/settings.json"
 
 
 class Settings(Value):
-    """``root_password_mode``: "kickstart" (the user's has ``rootpw``), "hash", or "random" (one for each host).
+    """``root_password_mode``: "kickstart" (the user's has ``rootpw``), "hash", "random" (one for each host), or "kept"
+    (of a captured disk: as it was installed).
 
     ``kickstart`` is the user's own text, or "". ``password_key`` is the public key to which a random password is
     encrypted: {"n": hexadecimal, "e": number, …}. ``system_media_size``: "auto", "min", "small", "default" or "max".

@@ -27,12 +27,12 @@ def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
             "version": release.version,
             "build": release.build,
             "update": release.update,
-            "profile": _ascii(release.profile),
-            "vendor": _ascii(release.vendor),
+            "profile": ascii_text(release.profile),
+            "vendor": ascii_text(release.vendor),
             "source": release.source,
         },
         "vibs": [{"name": vib.name, "version": vib.version, "vendor": vib.vendor} for vib in media.vibs],
-        "recipe": _recipe(recipe),
+        "recipe": recipe_details(recipe),
         "maas": {
             "name": recipe.maas.name or f"esxi/{release.version}",
             "title": recipe.maas.title or f"VMware ESXi {release.update or release.version}",
@@ -55,7 +55,7 @@ def identity_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFil
     return _digest(json.dumps(told, sort_keys=True).encode())
 
 
-def _recipe(recipe: Recipe) -> dict[str, Any]:
+def recipe_details(recipe: Recipe) -> dict[str, Any]:
     """The recipe as it was used: of files their name and hash, since paths differ between machines; no secret."""
     password = recipe.root_password
     given = next((name for name in ("hash", "file", "random") if getattr(password, name)), "kickstart")
@@ -90,8 +90,9 @@ def _digest(data: bytes) -> str:
 
 def _file_name(path: Path) -> str:
     """The file's name, the same whatever the locale's encoding: bytes that are no UTF-8 as ``\\xff``."""
-    return _ascii(os.fsencode(path.name).decode("utf-8", "backslashreplace"))
+    return ascii_text(os.fsencode(path.name).decode("utf-8", "backslashreplace"))
 
 
-def _ascii(text: str) -> str:
+def ascii_text(text: str) -> str:
+    """Plain ASCII, as a manifest has it."""
     return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -73,6 +73,42 @@ def _decisions(recipe: Recipe, mode: str) -> list[str]:
     ]
 
 
+def golden_settings(settings: Settings) -> Settings:
+    """What a host needs of them once the kickstart has run at build time: of it, no more than root's password."""
+    if settings.root_password_mode != "kickstart":  # noqa: S105  a mode, no password
+        return settings.replace(kind="golden", kickstart="")
+    words = Kickstart.parse(settings.kickstart.encode("ascii")).named("rootpw")[-1].words
+    clear = next(word for word in words if not word.startswith("--"))
+    hashed = clear if "--iscrypted" in words else str(sha512_crypt.using(rounds=5000).hash(clear))
+    mode = "hash"
+    return settings.replace(kind="golden", kickstart="", root_password_mode=mode, root_password_hash=hashed)
+
+
+def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Settings:
+    """For a disk that somebody installed: root keeps the password given then, unless the recipe has one.
+
+    Raises :class:`RecipeError` with every problem.
+    """
+    problems: list[str] = []
+    if recipe.install.kickstart or recipe.files or recipe.install.kernel_options:
+        problems.append(
+            "install.kickstart, install.kernel_options and files do nothing here: ESXi is installed already."
+        )
+    mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
+    if problems:
+        raise RecipeError(problems, "Mend these; “esxforge recipe example” shows every key.")
+    return Settings(
+        kind="golden",
+        release=release,
+        root_password_mode=mode,
+        root_password_hash=hashed,
+        password_key=_password_key(recipe.root_password.public_key),
+        keep_boot_order=recipe.install.keep_boot_order,
+        ssh_keys=list(recipe.install.ssh_keys),
+        vcenter=_vcenter(recipe),
+    )
+
+
 def _at(line: int) -> str:
     return f"line {line}: " if line else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from esxforge.media.installer import InstallerMedia, open_installer
 
 _ISO_MARK_OFFSET = 32769
 _ISO_MARK = b"CD001"
+# In a golden image the number of a partition stands before each path.
+_OURS = re.compile(r"(\d+/)?(curtin/|esxforge\.|esxfiles\.)", re.IGNORECASE)
 
 
 def describe(path: Path, listener: Listener) -> dict[str, Any]:
@@ -58,6 +61,8 @@ def _iso(media: InstallerMedia) -> dict[str, Any]:
 
 def _image(image: VerifiedImage) -> dict[str, Any]:
     manifest = image.manifest
+    details = dict(manifest.details)
+    golden = {name: value for name, value in details.pop("golden", {}).items() if name != "structures"}
     return {
         "type": "image",
         "path": str(image.path),
@@ -68,7 +73,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
         "raw_size": manifest.raw_size,
         "sector_size": manifest.sector_size,
         "disk_guid": manifest.disk_guid,
-        "firmware": ["UEFI"],
+        "firmware": golden.get("firmware", ["UEFI"]),
         "partitions": [
             {
                 "number": number,
@@ -81,8 +86,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
         ],
         "files": len(manifest.files),
         "changed_at_deploy": [record.path for record in manifest.files if record.at_deploy],
-        "added": [
-            record.path for record in manifest.files if record.path.startswith(("curtin/", "ESXFORGE.", "ESXFILES."))
-        ],
-        **manifest.details,
+        "added": [record.path for record in manifest.files if _OURS.match(record.path)],
+        **({"golden": golden} if golden else {}),
+        **details,
     }

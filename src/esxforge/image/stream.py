@@ -45,7 +45,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Hashes:
-    """SHA-256, hexadecimal, of each watched file that has passed, and of the source file as a whole."""
+    """SHA-256, hexadecimal, of each watched file that has passed, and of the whole source (empty: there is none)."""
 
     files: dict[str, str]
     source: str
@@ -199,7 +199,7 @@ class _Pass:
     """One run over the pieces: yields what compression or a raw file needs, and hashes on the way."""
 
     pieces: Sequence[Piece]
-    source: Path
+    source: Path | None
     hashes: FileHashes
     worker: _Worker
     listener: Listener
@@ -208,18 +208,23 @@ class _Pass:
     told: int = 0
 
     def chunks(self) -> Iterator[bytes | Zeros]:
+        if self.source is None:
+            yield from self._with(None, None)
+            return
         # Two ways of opening it, as the hash reads what lies between on the worker's thread.
         with self.source.open("rb") as stream, self.source.open("rb") as between:
-            source_hash = SourceHash(between, stream.seek(0, 2))
-            for piece in self.pieces:
-                for chunk, origin in self._chunks_of(piece, stream, source_hash):
-                    self._hash(chunk, origin, source_hash)
-                    yield chunk
-                    self.done += chunk.length if isinstance(chunk, Zeros) else len(chunk)
-                    self._tell()
+            yield from self._with(stream, SourceHash(between, stream.seek(0, 2)))
+
+    def _with(self, source: BinaryIO | None, source_hash: SourceHash | None) -> Iterator[bytes | Zeros]:
+        for piece in self.pieces:
+            for chunk, origin in self._chunks_of(piece, source, source_hash):
+                self._hash(chunk, origin, source_hash)
+                yield chunk
+                self.done += chunk.length if isinstance(chunk, Zeros) else len(chunk)
+                self._tell()
 
     def _chunks_of(
-        self, piece: Piece, source: BinaryIO, source_hash: SourceHash
+        self, piece: Piece, source: BinaryIO | None, source_hash: SourceHash | None
     ) -> Iterator[tuple[bytes | Zeros, int | None]]:
         if isinstance(piece, Zeros):
             if piece.length:
@@ -229,11 +234,11 @@ class _Pass:
         elif isinstance(piece, Late):
             self.worker.join()
             # Only now nothing else reads or hashes: the rest of the source is read here.
-            data = piece.make(Hashes(dict(self.hashes.done), source_hash.finish()))
+            data = piece.make(Hashes(dict(self.hashes.done), source_hash.finish() if source_hash else ""))
             if len(data) != piece.length:
                 raise AssertionError(f"late bytes: {len(data)} for a place of {piece.length}")
             yield data, None
-        elif piece.path == self.source:
+        elif source is not None and piece.path == self.source:
             for offset in range(piece.offset, piece.offset + piece.length, CHUNK_BYTES):
                 length = min(CHUNK_BYTES, piece.offset + piece.length - offset)
                 yield read_exactly(source, offset, length), offset
@@ -243,12 +248,12 @@ class _Pass:
                     length = min(CHUNK_BYTES, piece.offset + piece.length - offset)
                     yield read_exactly(stream, offset, length), None
 
-    def _hash(self, chunk: bytes | Zeros, origin: int | None, source_hash: SourceHash) -> None:
+    def _hash(self, chunk: bytes | Zeros, origin: int | None, source_hash: SourceHash | None) -> None:
         if isinstance(chunk, Zeros):
             return  # no watched file is a run of zeros: files of zeros come as bytes or ranges
         at = self.done
         self.worker.give(lambda: self.hashes.feed(at, chunk))
-        if origin is not None:
+        if origin is not None and source_hash is not None:
             self.worker.give(lambda: source_hash.feed(origin, chunk))
 
     def _tell(self) -> None:
@@ -258,9 +263,14 @@ class _Pass:
 
 
 def write_gzip(
-    output: BinaryIO, pieces: Sequence[Piece], *, source: Path, watched: Sequence[WatchedFile], listener: Listener
+    output: BinaryIO,
+    pieces: Sequence[Piece],
+    *,
+    source: Path | None,
+    watched: Sequence[WatchedFile],
+    listener: Listener,
 ) -> Written:
-    """Write the disk as one gzip member to ``output``. ``source`` is the file whose own SHA-256 is wanted, too."""
+    """Write the disk as one gzip member to ``output``. ``source``: a file whose own SHA-256 is wanted too."""
     member = GzipMember()
     sha256 = hashlib.sha256()
     size = 0
@@ -292,7 +302,12 @@ def write_gzip(
 
 
 def write_raw(
-    output: BinaryIO, pieces: Sequence[Piece], *, source: Path, watched: Sequence[WatchedFile], listener: Listener
+    output: BinaryIO,
+    pieces: Sequence[Piece],
+    *,
+    source: Path | None,
+    watched: Sequence[WatchedFile],
+    listener: Listener,
 ) -> Written:
     """Write the disk as a sparse file to ``output``: zeros become holes."""
     sha256 = hashlib.sha256()
@@ -322,7 +337,7 @@ def write_raw(
 
 
 def _run(
-    pieces: Sequence[Piece], source: Path, watched: Sequence[WatchedFile], listener: Listener, worker: _Worker
+    pieces: Sequence[Piece], source: Path | None, watched: Sequence[WatchedFile], listener: Listener, worker: _Worker
 ) -> Iterator[bytes | Zeros]:
     name = "writing the image"
     total = sum(piece.length for piece in pieces)

@@ -1,7 +1,8 @@
 """Check a built image from its first byte to its last, in one pass: gzip, GPT and its backup, FAT, every file's hash.
 
-The manifest stands last, so every file is hashed as it passes, where the FAT says that it is; what the manifest says is
-held against that at the end.
+The manifest of an installer image stands last, so every file is hashed as it passes, where the FAT says that it is;
+what the manifest says is held against that at the end. That of a golden image stands near the start, on the volume with
+the hook, and says what to hash.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from pathlib import Path
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import Listener, Notice, StepFinished, StepStarted
 from esxforge.formats.fat import FatVolume
-from esxforge.formats.gpt import Table, sector_size_of, stamps_in
+from esxforge.formats.gpt import BASIC_DATA, EFI_SYSTEM, Table, sector_size_of, stamps_in
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.stream import FileHashes, WatchedFile
 from esxforge_target.blocks import Blocks, DiskError, Window
 from esxforge_target.formats.gpt_disk import read_table
-from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, Manifest
+from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, FileRecord, Manifest
 
 # GPT, FATs and folders of our own images stand within this; content follows.
 _HEAD_BYTES = 32 << 20
+# The hook of a golden image may stand behind the files of its boot bank (250 MB on 6.x).
+_LONGEST_HEAD_BYTES = 512 << 20
 # The backup GPT stands within this from the end.
 _TAIL_BYTES = 1 << 20
 _STEP = "verifying the image"
@@ -123,7 +126,9 @@ class _Seen:
         self._size = 0
         self._hashes: FileHashes | None = None
         self._files: dict[str, WatchedFile] = {}
+        self._place = WatchedFile(MANIFEST_PATH, 0, 0)
         self._manifest = bytearray()
+        self._enough = _HEAD_BYTES
 
     def feed(self, chunk: bytes) -> None:
         at = self._size
@@ -131,51 +136,78 @@ class _Seen:
         self._tail = (self._tail + chunk)[-_TAIL_BYTES:] if len(chunk) < _TAIL_BYTES else chunk[-_TAIL_BYTES:]
         if self._hashes is None:
             self._head += chunk
-            if len(self._head) >= _HEAD_BYTES:
-                self._open_volume()
+            if len(self._head) >= self._enough:
+                self._open_disk(last=False)
         else:
             self._pass(at, chunk)
 
     def judge(self) -> tuple[Manifest, Table]:
         """The manifest and the table, when everything agrees. Raises FormatError or ImageError otherwise."""
         if self._hashes is None:
-            self._open_volume()
+            self._open_disk(last=True)
         manifest = Manifest.parse(bytes(self._manifest))
         if self._size != manifest.raw_size:
             raise ImageError(f"{self._path}: {self._size} bytes of disk, {manifest.raw_size} were built.", _AGAIN)
         table = self._table(manifest)
-        self._check_files(manifest)
+        problems = self._golden_problems(manifest) if manifest.kind == "golden" else self._file_problems(manifest)
+        if problems:
+            shown = "; ".join(problems[:20]) + (f"; and {len(problems) - 20} more" if len(problems) > 20 else "")
+            raise ImageError(f"{self._path}: {shown}.", _AGAIN)
         return manifest, table
 
-    def _open_volume(self) -> None:
-        """Find the files by the FAT, then hash what has passed already."""
+    def _open_disk(self, *, last: bool) -> None:
+        """Find out what to hash, and hash what has passed already; unless this is the ``last`` try, wait for more."""
         disk = _Ends(self._head, b"", 1 << 62)
         if not stamps_in(bytes(self._head[:8192])):
             raise ImageError(f"{self._path}: there is no partition table (GPT) at its start.", _NOT_OURS)
         try:
-            offset, length = read_table(disk, sector_size_of(disk)).table.byte_range(1)
-            window = Window(disk, offset, length)
-            volume = FatVolume(window)
-            self._compare_fats(window, volume)
-            for entry_path, entry in volume.walk():
-                runs = volume.extents(entry_path) if not entry.is_directory else []
-                if entry.is_directory:
-                    continue
-                if len(runs) > 1:
-                    raise ImageError(f"{self._path}: the file {entry_path} lies in {len(runs)} pieces.", _NOT_OURS)
-                start = offset + runs[0][0] if runs else 0
-                self._files[entry_path.upper()] = WatchedFile(entry_path.upper(), start, entry.size)
+            table = read_table(disk, sector_size_of(disk)).table
+            watched = self._golden(disk, table) if len(table.partitions) > 1 else self._installer(disk, table)
         except DiskError as error:
+            if not last and len(self._head) < _LONGEST_HEAD_BYTES:
+                self._enough = 2 * len(self._head)
+                return
             raise ImageError(
                 f"{self._path}: not an image of esxforge, or cut off: {error.message}.", _NOT_OURS
             ) from error
         except FormatError as error:
             raise ImageError(f"{self._path}: {error.message}", _NOT_OURS) from error
-        manifest = self._files.get(MANIFEST_PATH.upper())
-        if manifest is None or manifest.length > LARGEST_MANIFEST_BYTES:
+        if not 0 < self._place.length <= LARGEST_MANIFEST_BYTES:
             raise ImageError(f"{self._path}: there is no manifest of esxforge in it.", _NOT_OURS)
-        self._hashes = FileHashes(list(self._files.values()))
+        self._hashes = FileHashes(watched)
         self._pass(0, bytes(self._head))
+
+    def _installer(self, disk: Blocks, table: Table) -> list[WatchedFile]:
+        """Every file of the one volume, found by its FAT."""
+        offset, length = table.byte_range(1)
+        window = Window(disk, offset, length)
+        volume = FatVolume(window)
+        self._compare_fats(window, volume)
+        self._files = {}
+        for entry_path, entry in volume.walk():
+            runs = volume.extents(entry_path) if not entry.is_directory else []
+            if entry.is_directory:
+                continue
+            if len(runs) > 1:
+                raise ImageError(f"{self._path}: the file {entry_path} lies in {len(runs)} pieces.", _NOT_OURS)
+            start = offset + runs[0][0] if runs else 0
+            self._files[entry_path.upper()] = WatchedFile(entry_path.upper(), start, entry.size)
+        self._place = self._files.get(MANIFEST_PATH.upper(), self._place)
+        return list(self._files.values())
+
+    def _golden(self, disk: Blocks, table: Table) -> list[WatchedFile]:
+        """What the manifest says, which stands on one of the FAT volumes, the EFI system partition before all."""
+        for number, partition in table.partitions:
+            if partition.type_guid not in (EFI_SYSTEM, BASIC_DATA):
+                continue
+            offset, length = table.byte_range(number)
+            volume = FatVolume(Window(disk, offset, length))
+            if volume.find(MANIFEST_PATH) is not None:
+                ((start, size),) = volume.extents(MANIFEST_PATH) or [(0, 0)]
+                self._place = WatchedFile(MANIFEST_PATH, offset + start, size)
+                manifest = Manifest.parse(volume.read_file(MANIFEST_PATH, LARGEST_MANIFEST_BYTES))
+                return [WatchedFile(one.path, one.offset, one.length) for one in _golden_records(manifest)]
+        return []
 
     def _compare_fats(self, window: Blocks, volume: FatVolume) -> None:
         geometry = volume.geometry
@@ -187,7 +219,7 @@ class _Seen:
     def _pass(self, at: int, chunk: bytes) -> None:
         if self._hashes is not None:
             self._hashes.feed(at, chunk)
-        place = self._files[MANIFEST_PATH.upper()]
+        place = self._place
         first, last = max(place.offset, at), min(place.offset + place.length, at + len(chunk))
         if first < last:
             self._manifest += chunk[first - at : last - at]
@@ -201,14 +233,21 @@ class _Seen:
             raise ImageError(f"{self._path}: {' '.join(reading.problems)}", _AGAIN)
         if disk.read_at(table.backup_offset, self._size - table.backup_offset) != table.backup_bytes():
             raise ImageError(f"{self._path}: the backup GPT at the disk's end is damaged.", _AGAIN)
-        if disk.read_at(0, len(table.primary_bytes())) != table.primary_bytes():
+        # An installed disk keeps its boot code; of an installer image that sector is known to the last byte.
+        primary = table.primary_bytes(disk.read_at(0, table.sector_size) if manifest.kind == "golden" else b"")
+        if disk.read_at(0, len(primary)) != primary:
             raise ImageError(f"{self._path}: the GPT at the disk's start is damaged.", _AGAIN)
         told = (manifest.partition_offset, manifest.partition_length)
-        if table.byte_range(1) != told or str(table.disk_guid) != manifest.disk_guid:
+        ranges = [table.byte_range(number) for number, _ in table.partitions]
+        if told not in ranges or str(table.disk_guid) != manifest.disk_guid:
             raise ImageError(f"{self._path}: the GPT is not the one that its manifest describes.", _AGAIN)
         return table
 
-    def _check_files(self, manifest: Manifest) -> None:
+    def _golden_problems(self, manifest: Manifest) -> list[str]:
+        hashes = self._hashes.done if self._hashes else {}
+        return [f"{one.path} is damaged" for one in _golden_records(manifest) if hashes.get(one.path) != one.sha256]
+
+    def _file_problems(self, manifest: Manifest) -> list[str]:
         hashes = self._hashes.done if self._hashes else {}
         problems = []
         told = {record.path.upper(): record for record in manifest.files}
@@ -224,9 +263,13 @@ class _Seen:
             elif hashes.get(path) != record.sha256:
                 problems.append(f"{record.path} is damaged")
         problems += [f"{path} was added" for path in self._files if path not in told and path != MANIFEST_PATH.upper()]
-        if problems:
-            shown = "; ".join(problems[:20]) + (f"; and {len(problems) - 20} more" if len(problems) > 20 else "")
-            raise ImageError(f"{self._path}: {shown}.", _AGAIN)
+        return problems
+
+
+def _golden_records(manifest: Manifest) -> list[FileRecord]:
+    """All that the manifest of a golden image says of the disk: what hosts check, and tables and folders of volumes."""
+    structures = manifest.details["golden"]["structures"]
+    return [*manifest.files, *(FileRecord(**one) for one in structures)]
 
 
 def _check_companion(image: VerifiedImage, listener: Listener) -> None:

@@ -1,0 +1,213 @@
+"""Is there an installed ESXi on a disk? Its partitions, its boot banks, its release, and whether it ever ran.
+
+Facts: the partition tables that VMware's installers leave (6.x; 7.0 and later), the choice of the boot bank
+(vmware/esx-boot, safeboot), and what ESXi saves in ``state.tgz`` of a bank: host keys among it, made at the first boot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from uuid import UUID
+
+from esxforge.errors import FormatError, ImageError
+from esxforge.formats.fat import FatVolume
+from esxforge.formats.gpt import (
+    BASIC_DATA,
+    EFI_SYSTEM,
+    VMFS,
+    VMFS_L,
+    VMK_DIAGNOSTIC,
+    Partition,
+    Table,
+    read_table,
+    sector_size_of,
+)
+from esxforge.formats.tar_module import read as read_tar
+from esxforge_target.banks import BOOT_CFG, Bank, bank_to_boot, judged
+from esxforge_target.blocks import Blocks, DiskError, Window
+from esxforge_target.hook.release import Release
+
+_TYPE_NAMES = {
+    EFI_SYSTEM: "EFI system partition",
+    BASIC_DATA: "basic data",
+    VMFS: "VMFS",
+    VMFS_L: "VMFS-L",
+    VMK_DIAGNOSTIC: "VMkernel diagnostic",
+}
+# What each release's installer makes on every disk: number and type. 6.x has its locker on 8, later ones OSDATA on 7.
+_COMMON: dict[int, UUID] = {1: EFI_SYSTEM, 5: BASIC_DATA, 6: BASIC_DATA}
+_SIX = {**_COMMON, 8: BASIC_DATA}
+_SEVEN = {**_COMMON, 7: VMFS_L}
+_BOOT_CODE_BYTES = 440
+_STATE = "state.tgz"
+_LOCAL = "local.tgz"
+_MOST_STATE_BYTES = 64 << 20
+_MADE_AT_FIRST_BOOT = ("etc/ssh/ssh_host_", "etc/vmware/ssl/rui.")
+_INSTALL_HINT = (
+    "Give the raw disk (both ends of it) of a machine on which VMware's installer has finished, or build a golden "
+    "image: esxforge build ISO --kind golden."
+)
+
+
+class Life(str, Enum):
+    """Whether the installed system ever ran; the value is a stable word for programs."""
+
+    FRESH = "never-started"
+    STARTED = "started"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A FAT volume: its partition's number, place and length in bytes, and VMware's UUID in it (empty: none)."""
+
+    number: int
+    offset: int
+    length: int
+    uuid: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledDisk:
+    """What was found. ``mbr`` is the first sector, ``problems`` what is wrong with the table but can be mended."""
+
+    table: Table
+    mbr: bytes
+    volumes: tuple[Volume, ...]
+    banks: tuple[Bank, ...]
+    boot_bank: int
+    build: str
+    life: Life
+    problems: tuple[str, ...] = ()
+
+    @property
+    def release(self) -> Release:
+        """The release in the bank that boots."""
+        return Release.parse(self.build, self.build)
+
+    @property
+    def starts_by_bios(self) -> bool:
+        """Whether the first sector holds code for a legacy BIOS."""
+        return any(self.mbr[:_BOOT_CODE_BYTES])
+
+    def volume(self, number: int) -> Volume:
+        """The FAT volume on a partition. Raises :class:`ImageError` when it holds none."""
+        for volume in self.volumes:
+            if volume.number == number:
+                return volume
+        raise ImageError(f"Partition {number} holds no FAT volume.", _INSTALL_HINT)
+
+
+def window(disk: Blocks, volume: Volume) -> Window:
+    """The partition of a volume."""
+    return Window(disk, volume.offset, volume.length)
+
+
+def examine(disk: Blocks, name: str) -> InstalledDisk:
+    """Look at ``disk``, called ``name`` in messages. Raises :class:`ImageError` unless ESXi is installed on it."""
+    try:
+        sector_size = sector_size_of(disk)
+        reading = read_table(disk, sector_size)
+        mbr = disk.read_at(0, sector_size)
+    except (FormatError, DiskError) as error:
+        raise ImageError(
+            f"{name} is no disk with an installed ESXi: {error.message}", error.hint or _INSTALL_HINT
+        ) from error
+    table = reading.table
+    _check_types(table, name)
+    try:
+        volumes = tuple(filter(None, (_volume(disk, table, number) for number, _ in table.partitions)))
+        banks = tuple(filter(None, (_bank(disk, volume) for volume in volumes)))
+        chosen = bank_to_boot(banks)
+        if chosen is None or chosen.cfg is None:
+            raise ImageError(f"{name}: no boot bank that ESXi's boot loader would take: {_why(banks)}.", _INSTALL_HINT)
+        found = InstalledDisk(
+            table, mbr, volumes, banks, chosen.partition, chosen.cfg.build, Life.FRESH, reading.problems
+        )
+        _check_layout(found, name)
+        return replace(found, life=_life(FatVolume(window(disk, found.volume(found.boot_bank)))))
+    except (FormatError, DiskError) as error:
+        raise ImageError(f"{name}: {error.message}", error.hint or _INSTALL_HINT) from error
+
+
+def _check_types(table: Table, name: str) -> None:
+    foreign = [
+        f"partition {number} ({partition.type_guid})"
+        for number, partition in table.partitions
+        if partition.type_guid not in _TYPE_NAMES
+    ]
+    if foreign:
+        raise ImageError(
+            f"{name} holds what ESXi's installer does not make: {', '.join(foreign)}.",
+            "Give a disk that holds ESXi and nothing else.",
+        )
+    if len(table.partitions) == 1 and table.partitions[0][1].type_guid == EFI_SYSTEM:
+        raise ImageError(
+            f"{name} holds one EFI system partition: an installer's disk, not an installed one.", _INSTALL_HINT
+        )
+
+
+def _volume(disk: Blocks, table: Table, number: int) -> Volume | None:
+    if table.partition(number).type_guid not in (EFI_SYSTEM, BASIC_DATA):
+        return None
+    offset, length = table.byte_range(number)
+    try:
+        fat = FatVolume(Window(disk, offset, length))
+    except FormatError:
+        return None  # such a partition may be empty; where one is needed, that is told later
+    return Volume(number, offset, length, fat.vmware_uuid())
+
+
+def _bank(disk: Blocks, volume: Volume) -> Bank | None:
+    if not volume.uuid:
+        return None
+    fat = FatVolume(window(disk, volume))
+    if fat.find(BOOT_CFG) is None:
+        return None
+    return judged(Bank("", volume.number, "", fat.free_bytes(), None), fat.read_file(BOOT_CFG))
+
+
+def _why(banks: tuple[Bank, ...]) -> str:
+    return "; ".join(f"partition {bank.partition}: {bank.problem}" for bank in banks) or "there is none"
+
+
+def _check_layout(found: InstalledDisk, name: str) -> None:
+    """The partitions that the installer of this release makes are there."""
+    release = found.release
+    if not 6 <= release.major <= 9:
+        raise ImageError(f"{name} holds ESXi {release}; releases 6.5 to 9 are known.", "Use an ESXi of one of these.")
+    by_number: dict[int, Partition] = found.table.by_number()
+    wrong = [
+        f"partition {number} is {_name(by_number.get(number))} instead of {_TYPE_NAMES[kind]}"
+        for number, kind in (_SIX if release.major == 6 else _SEVEN).items()
+        if number not in by_number or by_number[number].type_guid != kind
+    ]
+    if wrong:
+        raise ImageError(
+            f"{name} has not the partitions of ESXi {release}: {'; '.join(wrong)}.",
+            "A disk upgraded from an older release keeps its old partitions: install ESXi anew.",
+        )
+    for number in (1, 5, 6):
+        found.volume(number)
+
+
+def _name(partition: Partition | None) -> str:
+    return "missing" if partition is None else _TYPE_NAMES[partition.type_guid]
+
+
+def _life(bank: FatVolume) -> Life:
+    """From the configuration that ESXi saves in its bank; host keys are made at the first boot."""
+    entry = bank.find(_STATE)
+    if entry is None or not entry.size:
+        return Life.FRESH
+    try:
+        names = {member.name: member.data for member in read_tar(bank.read_file(_STATE, _MOST_STATE_BYTES))}
+        if _LOCAL in names:
+            names = {member.name: member.data for member in read_tar(names[_LOCAL])}
+        elif any(name.startswith(_LOCAL) for name in names):
+            return Life.UNKNOWN  # local.tgz.ve: encrypted, since 7.0 U2
+    except FormatError:
+        return Life.UNKNOWN
+    started = any(name.lstrip("./").startswith(_MADE_AT_FIRST_BOOT) for name in names)
+    return Life.STARTED if started else Life.FRESH
