@@ -60,7 +60,7 @@ def make(path: Path, wish: Wish = Wish()) -> labels.Label:
 
 def _fill(path: Path, disk: int, number: int, partition: labels.Partition, wish: Wish, *, six: bool) -> None:
     start, size = partition.first * SECTOR, (partition.last - partition.first + 1) * SECTOR
-    noise = random.Random(number)
+    noise = random.Random(number)  # noqa: S311  the same filler every time
     if partition.type == ESP:
         _format(path, start, size, 12 if six else 16)
         put(path, start, "EFI/BOOT/BOOTX64.EFI", b"MZ safeboot" * 9000)
@@ -99,7 +99,7 @@ def _fill_bank(path: Path, start: int, number: int, wish: Wish) -> None:
     if not active:
         return
     for name in ("b.b00", *MODULES):
-        put(path, start, name, random.Random(name).randbytes(wish.module_bytes))
+        put(path, start, name, random.Random(name).randbytes(wish.module_bytes))  # noqa: S311  likewise
     if wish.state is not None:
         put(path, start, "state.tgz", state_of(wish.state))
 
@@ -108,7 +108,7 @@ def state_of(names: tuple[str, ...] | str) -> bytes:
     """state.tgz: a tar with local.tgz in it, or with one that is encrypted."""
     if isinstance(names, str):
         return _tar({"local.tgz.ve": b"\x8f" * 512, "encryption.info": b"{}"})
-    return _tar({"local.tgz": _tar({name: b"secret of the disk that was captured\n" for name in names})})
+    return _tar({"local.tgz": _tar(dict.fromkeys(names, b"secret of the disk that was captured\n"))})
 
 
 def _tar(files: dict[str, bytes]) -> bytes:

@@ -161,7 +161,8 @@ def _put_hook(
             refusals.append(f"partition {number} has {editor.free_bytes()} bytes free, {needed} are needed")
             continue
         try:
-            editor.make_folder("curtin")
+            for folder_name in ("curtin", "root"):  # curtin itself writes to the second
+                editor.make_folder(folder_name)
             for path, data in files:
                 editor.write_file(path, data)
                 _check_in_one_piece(editor, path, volume)

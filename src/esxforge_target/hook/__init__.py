@@ -2,7 +2,7 @@
 
 The contract with the installer step and the agent, which find it all in the RAM disk:
 
-``/esxforge/ks.cfg``       this host's kickstart (``ks=file:///esxforge/ks.cfg``); no secret in it
+``/esxforge/ks.cfg``       this host's kickstart (``ks=file:///esxforge/ks.cfg``); no secret in it; not on golden images
 ``/esxforge/wanted.json``  the wanted host (``esxforge_target.wanted.from_json``), each disk with its stamp, MAAS with
                            the addresses that its name had here
 ``/esxforge/host.json``    see ``host_module.HOST_FIELDS``

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from esxforge_target.errors import ForgeError, FormatError
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
-from esxforge_target.hook import media_size
+from esxforge_target.hook import golden, media_size
 from esxforge_target.hook.credentials import only_by_vcenter, password_refusal
 from esxforge_target.hook.disks import BlockDisk, Disks, boot_disk, foreign_boot_volumes
 from esxforge_target.hook.machine import Machine
@@ -19,6 +19,7 @@ from esxforge_target.wanted import Disk, Refusals, WantedHost, token_from_config
 from esxforge_target.wanted.maas import MaasToken
 
 TARGET_ZIP = "curtin/target.zip"
+KINDS = ("installer", golden.KIND)
 
 
 class Environment(Value):
@@ -43,6 +44,16 @@ class Image(Value):
         self.manifest = manifest
         self.settings = settings
         self.code = code
+
+    @property
+    def kind(self) -> str:
+        """What the image is, see KINDS."""
+        return str(self.manifest.kind)
+
+    @property
+    def is_golden(self) -> bool:
+        """Whether it is a captured disk."""
+        return self.kind == golden.KIND
 
 
 class Situation(Value):
@@ -98,7 +109,7 @@ def read_image(volume: Volume) -> Image:
 
 def check_machine(environment: Environment, image: Image, machine: Machine, disks: Disks, report: Report) -> Situation:
     """All that can be judged without reading the whole image. Raises Refusals with every reason at once."""
-    reasons = _firmware_reasons(machine, image.settings, report)
+    reasons = _firmware_reasons(machine, image, report)
     wanted, token = None, None
     try:
         wanted = wanted_from_config(environment.config, machine.boot_mac())
@@ -114,7 +125,7 @@ def check_machine(environment: Environment, image: Image, machine: Machine, disk
     boot, data = None, []  # type: Any, List[Tuple[Disk, BlockDisk]]
     if wanted is not None:
         boot, reason = boot_disk(disks, wanted.boot_disk, environment.target)
-        reasons += [reason] if reason else _size_reasons(boot, Release.parse(image.manifest.release), report)
+        reasons += [reason] if reason else _boot_disk_reasons(boot, image, machine, report)
         data = _data_disks(disks, wanted, boot, reasons)
     if reasons or wanted is None or token is None or boot is None:
         raise Refusals(reasons, "Mend what is named, then deploy again. Nothing was changed besides the image itself.")
@@ -128,11 +139,16 @@ def check_machine(environment: Environment, image: Image, machine: Machine, disk
     return Situation(wanted, token, boot, tuple(data))
 
 
-def _firmware_reasons(machine: Machine, settings: Settings, report: Report) -> "List[str]":
+def _firmware_reasons(machine: Machine, image: Image, report: Report) -> "List[str]":
     reasons = []
-    if settings.kind != "installer":
-        reasons.append("image: this version deploys installer images only, not {}.".format(settings.kind))
-    if not machine.is_uefi():
+    if image.kind not in KINDS:
+        reasons.append("image: this version deploys {} images, not {}.".format(" and ".join(KINDS), image.kind))
+    if not machine.is_uefi() and image.is_golden and golden.starts_by_bios(image.manifest):
+        report.warn(
+            "this machine started in legacy BIOS mode: the captured disk has boot code for that, but a golden image "
+            "that starts so was never seen yet; UEFI is the known way"
+        )
+    elif not machine.is_uefi():
         reasons.append("firmware: this machine started in legacy BIOS mode, the image needs UEFI; set it in its setup.")
     elif machine.secure_boot():
         reasons.append(
@@ -142,6 +158,12 @@ def _firmware_reasons(machine: Machine, settings: Settings, report: Report) -> "
     elif machine.secure_boot() is None:
         report.warn("the firmware does not say whether Secure Boot is on; if it is, ESXi's installer will not start")
     return reasons
+
+
+def _boot_disk_reasons(boot: "Any", image: Image, machine: Machine, report: Report) -> "List[str]":
+    if image.is_golden:
+        return golden.disk_reasons(boot, image.manifest, machine)
+    return _size_reasons(boot, Release.parse(image.manifest.release), report)
 
 
 def _size_reasons(boot: BlockDisk, release: Release, report: Report) -> "List[str]":

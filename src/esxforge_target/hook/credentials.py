@@ -11,11 +11,13 @@ from esxforge_target.values import Value
 from esxforge_target.wanted import MaasToken
 
 # Settings.root_password_mode
-IN_KICKSTART, HASH, RANDOM = "kickstart", "hash", "random"
+IN_KICKSTART, HASH, RANDOM, KEPT = "kickstart", "hash", "random", "kept"
 
 
 class RootPassword(Value):
-    """``line`` is the kickstart's rootpw command; ``encrypted`` the drawn password for the key's owner, or empty."""
+    """``line`` is the kickstart's rootpw command, empty where the password of a captured disk stays as it is;
+    ``encrypted`` the drawn password for the key's owner, or empty.
+    """
 
     __slots__ = ("line", "encrypted")
 
@@ -57,6 +59,8 @@ def root_password(settings: Settings, from_kickstart: str) -> RootPassword:
     """The password of this host, drawn anew where the recipe says so."""
     if settings.root_password_mode == IN_KICKSTART:
         return RootPassword(from_kickstart)
+    if settings.root_password_mode == KEPT:
+        return RootPassword("")
     if settings.root_password_mode == HASH:
         return RootPassword("rootpw --iscrypted " + settings.root_password_hash)
     if settings.root_password_mode != RANDOM:

@@ -26,6 +26,7 @@ HOST_FIELDS = (
     "ssh_keys",  # the recipe's
     "vcenter",  # the recipe's {"server", "datacenter", …} or null
     "encrypted_password",  # root's, drawn here, encrypted to the recipe's public key; or ""
+    "kind",  # of image: "installer" or "golden"
     "secrets",  # [{"stamp", "offset", "length"}]: where secrets.json stands on the disk, in bytes
 )
 SECRET_FIELDS = ("maas", "rootpw")

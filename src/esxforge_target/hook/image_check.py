@@ -29,8 +29,9 @@ def check_image(disk: Blocks, manifest: Manifest, disk_sector_size: int) -> "Lis
             "The boot disk has {} bytes, the image {}.".format(disk.size, manifest.raw_size), "Choose a larger disk."
         )
     table = read_table(disk, manifest.sector_size).table
-    if table.byte_range(1) != (manifest.partition_offset, manifest.partition_length):
-        raise ForgeError("Partition 1 of the boot disk is not where the image has it.", _HINT)
+    ranges = [table.byte_range(number) for number, _ in table.partitions]
+    if (manifest.partition_offset, manifest.partition_length) not in ranges:
+        raise ForgeError("The boot volume is not where the image has it.", _HINT)
     for record in manifest.files:
         _check_file(disk, record)
     total = sum(record.length for record in manifest.files)

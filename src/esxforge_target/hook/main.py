@@ -6,11 +6,13 @@ import traceback
 import uuid
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from esxforge_target import agent_start
 from esxforge_target.blocks import Blocks
 from esxforge_target.errors import ForgeError
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.gpt import Table
-from esxforge_target.hook import media_size
+from esxforge_target.formats.manifest import FileRecord
+from esxforge_target.hook import golden, media_size
 from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
 from esxforge_target.hook.credentials import root_password, secrets_file
 from esxforge_target.hook.data_disks import partition_lines, stamp, stamped_boot_table, vmfs_table, write_data_disk
@@ -59,7 +61,7 @@ def main(
         where = "{}:{}".format(os.path.basename(place[0]), place[1])
         report.fail(ForgeError("{} at {}.".format(type(error).__name__, where), "Report this as a defect of esxforge."))
         return 1
-    report.say("this host is prepared: it starts its installation at the next boot")
+    report.say("this host is prepared: it is set up at the next boot")
     return 0
 
 
@@ -83,27 +85,47 @@ def run(machine: Machine, variables: "Mapping[str, str]", report: Report) -> Non
 
 def prepare(disk: Blocks, image: Image, situation: Situation, machine: Machine, report: Report) -> Prepared:
     """Make all that will be written. Writes nothing; raises ForgeError for what does not fit."""
-    settings, manifest, wanted = image.settings, image.manifest, situation.wanted
-    cfg = slot_of(manifest, UEFI_BOOT_CFG)
-    release = Release.parse(manifest.release, BootCfg.parse(disk.read_at(cfg.offset, cfg.length)).build)
-    size = media_size.choose(settings.system_media_size, release, situation.boot.size, _boot_datastore_size(wanted))
-    report.say("ESXi keeps “{}” of the boot disk: {}".format(size.name, size.reason))
+    manifest, wanted = image.manifest, situation.wanted
+    options = [] if image.is_golden else _kernel_options(disk, image, situation, report)
+    if image.is_golden:
+        report.say(golden.check_datastore(situation.boot, manifest, _boot_datastore_size(wanted)))
     data = [
         (found, vmfs_table(found.label, wanted.vmfs_partitions(one.id), found.sector_size, found.size, uuid.uuid4))
         for one, found in situation.data
     ]
-    boot_table = stamped_boot_table(disk, manifest.sector_size, uuid.uuid4())
+    if image.is_golden:
+        boot_table = golden.renewed_table(disk, manifest.sector_size)
+    else:
+        boot_table = stamped_boot_table(disk, manifest.sector_size, uuid.uuid4())
     stamps = [(one.id, str(table.disk_guid)) for (one, _), (_, table) in zip(situation.data, data)]
     stamps.append((wanted.boot_disk.id, str(boot_table.disk_guid)))
     wanted = _with_addresses(wanted.with_stamps(stamps), machine, report)
-    module = _module(image, wanted, situation, dict(stamps), machine, report)
-    words = ["ks=" + KICKSTART] + size.options
-    edits = [boot_cfg_edit(disk, slot_of(manifest, path), words) for path in (BOOT_CFG, UEFI_BOOT_CFG)]
-    return Prepared(data, boot_table, Edits((slot_of(manifest, HOST_MODULE), module), edits))
+    slot = golden.slot_in_bank(manifest) if image.is_golden else slot_of(manifest, HOST_MODULE)
+    module = _module(image, slot, wanted, situation, dict(stamps), machine, report)
+    if image.is_golden:
+        edits = Edits((slot, module), [], golden.renewed_volumes(boot_table, manifest))
+    else:
+        words = ["ks=" + KICKSTART] + options
+        edits = Edits(
+            (slot, module),
+            [boot_cfg_edit(disk, slot_of(manifest, path), words) for path in (BOOT_CFG, UEFI_BOOT_CFG)],
+        )
+    return Prepared(data, boot_table, edits)
+
+
+def _kernel_options(disk: Blocks, image: Image, situation: Situation, report: Report) -> "List[str]":
+    """The options by which ESXi's installer leaves room for the datastore."""
+    cfg = slot_of(image.manifest, UEFI_BOOT_CFG)
+    release = Release.parse(image.manifest.release, BootCfg.parse(disk.read_at(cfg.offset, cfg.length)).build)
+    datastore = _boot_datastore_size(situation.wanted)
+    size = media_size.choose(image.settings.system_media_size, release, situation.boot.size, datastore)
+    report.say("ESXi keeps “{}” of the boot disk: {}".format(size.name, size.reason))
+    return size.options
 
 
 def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
     image: Image,
+    slot: FileRecord,
     wanted: WantedHost,
     situation: Situation,
     stamps: "Dict[str, str]",
@@ -111,10 +133,10 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
     report: Report,
 ) -> bytes:
     settings = image.settings
-    kickstart = host_kickstart(settings, wanted)
-    for notice in kickstart.notices:
+    kickstart = None if image.is_golden else host_kickstart(settings, wanted)
+    for notice in kickstart.notices if kickstart else []:
         report.warn(notice)
-    password = root_password(settings, kickstart.root_password)
+    password = root_password(settings, kickstart.root_password if kickstart else "")
     if password.encrypted:
         report.say("root's password, encrypted to the key in the recipe: {}".format(password.encrypted))
     host = {
@@ -127,14 +149,18 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
         "addresses": list(wanted.maas.addresses),
         "boot_order": machine.boot_order(),
         "keep_boot_order": settings.keep_boot_order,
-        "install_options": kickstart.install_options,
+        "install_options": kickstart.install_options if kickstart else [],
         "ssh_keys": list(settings.ssh_keys),
         "vcenter": settings.vcenter,
         "encrypted_password": password.encrypted,
+        "kind": image.kind,
     }  # type: Dict[str, Any]
-    files = {"ks.cfg": kickstart.data, "wanted.json": to_json(wanted).encode("ascii")}
-    secrets = secrets_file(situation.token, password)
-    return host_module(slot_of(image.manifest, HOST_MODULE), host, files, secrets, library(image.code))
+    files = {"wanted.json": to_json(wanted).encode("ascii")}
+    if kickstart:
+        files["ks.cfg"] = kickstart.data
+    # A golden host has its agent from here; on an installed one the installer step puts it into the bank.
+    code = library(image.code) + ([agent_start.entry()] if image.is_golden else [])
+    return host_module(slot, host, files, secrets_file(situation.token, password), code)
 
 
 def _boot_datastore_size(wanted: WantedHost) -> "Optional[int]":

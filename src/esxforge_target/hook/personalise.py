@@ -4,16 +4,20 @@ The order, each with a flush: the module; then the hook and curtin's credentials
 boot.cfg and, last, into the one that UEFI reads. So a disk at which the power went is either complete, or starts the
 interactive installer, which does nothing by itself.
 
+A golden image has no boot.cfg to edit: UUIDs of its FAT volumes come first, and the module's first sector is the very
+last write. So a disk at which the power went is either complete, or starts plain ESXi.
+
 The bytes go to their places on the whole disk, past the page cache (see ``direct``), not through the mounted file
 system: it could give a file other clusters, and it writes when it likes. curtin's mount stays correct, as the sectors
 of these files are written by nobody else, and folders and FATs are left alone.
 """
 
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
-from esxforge_target.blocks import Blocks, DiskError
+from esxforge_target.blocks import Blocks, DiskError, Window
 from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import SECTOR_SIZE, BootCfg
+from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.manifest import FileRecord, Manifest
 from esxforge_target.hook.volume import Volume
 
@@ -26,11 +30,21 @@ LEFTOVERS = ("root/curtin-install-cfg.yaml", "curtin")
 
 
 class Edits:
-    """What will be written: made, and so found possible, before the first write."""
+    """What will be written: made, and so found possible, before the first write.
 
-    def __init__(self, module: "Tuple[FileRecord, bytes]", boot_cfgs: "List[Tuple[FileRecord, bytes, bytes]]") -> None:
+    ``volumes``: (partition, offset, length, UUID) of FAT volumes that get another UUID, on golden images, which have
+    no ``boot_cfgs``.
+    """
+
+    def __init__(
+        self,
+        module: "Tuple[FileRecord, bytes]",
+        boot_cfgs: "List[Tuple[FileRecord, bytes, bytes]]",
+        volumes: "Optional[List[Tuple[int, int, int, bytes]]]" = None,
+    ) -> None:
         self.module = module
         self.boot_cfgs = boot_cfgs
+        self.volumes = volumes or []
 
 
 def slot_of(manifest: Manifest, path: str) -> FileRecord:
@@ -56,12 +70,19 @@ def boot_cfg_edit(disk: Blocks, record: FileRecord, words: "List[str]") -> "Tupl
 def personalise(disk: Blocks, volume: Volume, edits: Edits) -> "List[str]":
     """Write it all, in the order above. Lines on what was done. Raises DiskError when the disk fails."""
     record, data = edits.module
+    lines = []
+    for number, offset, length, renewed in edits.volumes:
+        FatEditor(Window(disk, offset, length)).set_vmware_uuid(renewed)
+        lines.append("partition {}: its volume has a UUID of its own".format(number))
     _write_module(disk, record, data)
-    _verify(disk, record, data)
-    lines = ["{}: this host's module, {} bytes, written and read back".format(record.path, record.length)]
+    if edits.boot_cfgs:
+        _start_module(disk, record, data)
     for path in LEFTOVERS:
         gone = volume.destroy_tree(path)
         lines += ["{}: overwritten and removed".format(one) for one in gone]
+    if not edits.boot_cfgs:
+        _start_module(disk, record, data)
+    lines.append("{}: this host's module, {} bytes, written and read back".format(record.path, record.length))
     for record, before, after in edits.boot_cfgs:
         for at in _changed_sectors(before, after):
             disk.write_at(record.offset + at, after[at : at + SECTOR_SIZE])
@@ -72,9 +93,9 @@ def personalise(disk: Blocks, volume: Volume, edits: Edits) -> "List[str]":
 
 
 def _write_module(disk: Blocks, record: FileRecord, data: bytes) -> None:
-    """Replace a module whole, its first sector last.
+    """Replace a module but for its first sector, which ``_start_module`` writes.
 
-    In between that sector is zeros: no gzip, so the loader takes the file as it is, and for a tar it is the end mark.
+    Until then that sector is zeros: no gzip, so the loader takes the file as it is, and for a tar it is the end mark.
     The installer then starts without the module. A part of a gzip file would stop the loader instead.
     """
     size = disk.sector_size
@@ -82,8 +103,13 @@ def _write_module(disk: Blocks, record: FileRecord, data: bytes) -> None:
     disk.flush()
     disk.write_at(record.offset + size, data[size:])
     disk.flush()
-    disk.write_at(record.offset, data[:size])
+    _verify(disk, record, data, size)
+
+
+def _start_module(disk: Blocks, record: FileRecord, data: bytes) -> None:
+    disk.write_at(record.offset, data[: disk.sector_size])
     disk.flush()
+    _verify(disk, record, data)
 
 
 def _changed_sectors(before: bytes, after: bytes) -> "List[int]":
@@ -91,8 +117,8 @@ def _changed_sectors(before: bytes, after: bytes) -> "List[int]":
     return [at for at in starts if before[at : at + SECTOR_SIZE] != after[at : at + SECTOR_SIZE]]
 
 
-def _verify(disk: Blocks, record: FileRecord, data: bytes) -> None:
-    if disk.read_at(record.offset, len(data)) != data:
+def _verify(disk: Blocks, record: FileRecord, data: bytes, start: int = 0) -> None:
+    if disk.read_at(record.offset + start, len(data) - start) != data[start:]:
         raise DiskError(
             "{} reads back otherwise than it was written.".format(record.path), "The boot disk is failing: replace it."
         )

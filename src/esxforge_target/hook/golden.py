@@ -1,0 +1,95 @@
+"""What is different where the image is a captured disk: nothing installs on the host, so identifiers are renewed here.
+
+Shared by all hosts stays the UUID of the OSDATA volume: two such disks on one SAN can be taken for one another
+(Broadcom KB 84280), so this kind of image goes to local disks only.
+"""
+
+import os
+import uuid
+from typing import Any, Dict, List, Optional, Tuple
+
+from esxforge_target.banks import MODULE
+from esxforge_target.blocks import Blocks
+from esxforge_target.errors import ForgeError, FormatError
+from esxforge_target.formats.gpt import Table
+from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.manifest import FileRecord, Manifest
+from esxforge_target.hook import media_size
+from esxforge_target.hook.disks import BlockDisk
+from esxforge_target.hook.machine import Machine
+
+KIND = "golden"
+# Folders in the path of a SAN's disk in /sys: an iSCSI session, a Fibre Channel remote port.
+_SAN_FOLDERS = ("session", "rport-")
+_LOCAL_NVME = ("", "pcie")
+
+
+def facts_of(manifest: Manifest) -> "Dict[str, Any]":
+    """What the manifest says of the captured disk. Raises FormatError where it says nothing."""
+    facts = manifest.details.get(KIND)
+    if not isinstance(facts, dict):
+        raise FormatError("The manifest says nothing of the captured disk.", "Build the image again.")
+    return facts
+
+
+def starts_by_bios(manifest: Manifest) -> bool:
+    """Whether the captured disk holds code for a legacy BIOS."""
+    return "BIOS" in facts_of(manifest)["firmware"]
+
+
+def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: Machine) -> "List[str]":
+    """Why the image must not go to this boot disk."""
+    reasons = []
+    where = _network_of(boot, machine)
+    if where:
+        reasons.append(
+            "boot disk: {} is {}. A golden image clones the UUID of ESXi's OSDATA volume, and two such disks on one "
+            "SAN can damage each other's data; deploy an installer image to this machine.".format(boot.label, where)
+        )
+    if boot.size < manifest.raw_size:
+        reasons.append(
+            "boot disk: {} has {} bytes, the golden image {}; choose a larger disk in MAAS, or build with a smaller "
+            "golden.disk_size.".format(boot.label, boot.size, manifest.raw_size)
+        )
+    return reasons
+
+
+def _network_of(boot: BlockDisk, machine: Machine) -> str:
+    if boot.multipath:
+        return "reached by several paths (multipath)"
+    node = os.path.realpath(machine.path("sys/block/" + boot.name))
+    if any(part.startswith(_SAN_FOLDERS) for part in node.split(os.sep)):
+        return "on a SAN"
+    transport = machine.text("sys/block/{}/device/transport".format(boot.name))
+    return "" if transport in _LOCAL_NVME else "reached over a network (NVMe by {})".format(transport)
+
+
+def check_datastore(boot: BlockDisk, manifest: Manifest, datastore: "Optional[int]") -> str:
+    """What is left of the boot disk, as a sentence. Raises ForgeError where the datastore asked for does not fit."""
+    left = boot.size - manifest.raw_size
+    if datastore is not None and datastore - left > media_size.MAY_BE_MISSING:
+        raise ForgeError(
+            "The boot disk has {} bytes, of which the golden image takes {}: {} are left, but MAAS asks for a "
+            "datastore of {}.".format(boot.size, manifest.raw_size, left, datastore),
+            "Make the datastore smaller in MAAS, choose a larger boot disk, or build with a smaller golden.disk_size.",
+        )
+    return "the golden image takes {} bytes of the boot disk, {} are left".format(manifest.raw_size, left)
+
+
+def renewed_table(disk: Blocks, sector_size: int) -> Table:
+    """The image's table for the boot disk's real size, with fresh GUIDs of the disk and of every partition."""
+    return read_table(disk, sector_size).table.grown_to(disk.size // sector_size).with_new_guids(uuid.uuid4)
+
+
+def renewed_volumes(table: Table, manifest: Manifest) -> "List[Tuple[int, int, int, bytes]]":
+    """(partition, offset, length, new UUID) of each FAT volume that the manifest wants renewed; places in bytes."""
+    numbers = [int(number) for number in facts_of(manifest)["renewed_volumes"]]
+    return [(number,) + table.byte_range(number) + (uuid.uuid4().bytes,) for number in numbers]
+
+
+def slot_in_bank(manifest: Manifest) -> FileRecord:
+    """The record of the module in the boot bank. Raises FormatError where the image has none."""
+    for record in manifest.files:
+        if record.at_deploy and record.path.rpartition("/")[2].lower() == MODULE:
+            return record
+    raise FormatError("The image's boot bank has no {} to be written to.".format(MODULE), "Build the image again.")

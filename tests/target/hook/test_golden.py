@@ -1,0 +1,314 @@
+"""The hook on golden images: captured disks get this host's module and identifiers of their own, or a reason not to."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esxforge.image.capture import CaptureOptions, capture_disk
+from esxforge.image.host_settings import captured_settings
+from esxforge.recipe.load import load_recipe
+from esxforge_target import agent_start
+from esxforge_target import wanted as wanted_hosts
+from esxforge_target.blocks import FileBlocks, Window
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.tar_module import read
+from standin import installed
+from target.hook.bench import CREDENTIALS, Bench, Overlay
+from target.plan.configs import sample
+
+GIB = 1 << 30
+GB = 10**9
+HASH = "$6$saltsalt$" + "a" * 86
+WISHES = {
+    "8.0": installed.Wish(size=3 * GIB),
+    "6.7": installed.Wish("6.7.0", "6.7.0-3.73.14320388", size=9 * GIB),
+}
+PLAIN = "boots plain ESXi"
+COMPLETE = "is complete"
+
+
+def ignore(event: object) -> None:
+    """Listen to nothing."""
+
+
+@pytest.fixture(scope="module")
+def golden_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
+    """A raw golden image of a stand-in for an installed disk."""
+    folder = tmp_path_factory.mktemp("golden")
+    made: dict[str, Path] = {}
+
+    def make(release: str = "8.0", **recipe: Any) -> Path:
+        key = f"{release} {recipe}"
+        if key not in made:
+            disk = folder / "installed.raw"
+            installed.make(disk, WISHES[release])
+            wish = load_recipe(None, {**recipe, "image": {"format": "raw"}})
+            made[key] = folder / f"{len(made)}.raw"
+            capture_disk(
+                disk, wish, lambda version: captured_settings(wish, version, ignore), CaptureOptions(made[key]), ignore
+            )
+            disk.unlink()
+        return made[key]
+
+    yield make
+    for path in made.values():
+        path.unlink()
+
+
+Deployed = Callable[..., tuple[Bench, dict[str, Any]]]
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, golden_of: Callable[..., Path]) -> Deployed:
+    """A machine whose boot disk holds the image, and its configuration."""
+
+    def make(name: str = "simple-static", **recipe: Any) -> tuple[Bench, dict[str, Any]]:
+        config = sample(name)
+        bench = Bench(tmp_path / "machine")
+        image = golden_of("6.7" if "esxi67" in name else "8.0", **recipe)
+        for index, disk in enumerate(entry for entry in config["storage"]["config"] if entry["type"] == "disk"):
+            bench.disk(
+                disk["name"], (240 if index else 140) * GB // 512 * 512, disk["serial"], None if index else image
+            )
+        bench.partition("sda", "sda1")
+        bench.credentials("sda", config)
+        return bench, config
+
+    return make
+
+
+def bank_files(bench: Bench) -> dict[str, bytes]:
+    """The host module in the boot bank, found by mtools, unpacked by gzip."""
+    with FileBlocks(str(bench.root / "dev/sda")) as disk:
+        offset, _ = read_table(disk).table.byte_range(5)
+    packed = installed.get(bench.root / "dev/sda", offset, "esxforge.tgz")
+    tar = subprocess.run(["gzip", "-dc"], input=packed, check=True, capture_output=True).stdout
+    return {entry.name: entry.data for entry in read(tar)}
+
+
+def uuids_of(path: Path) -> dict[int, bytes]:
+    """VMware's UUID of each FAT volume that has one."""
+    found = {}
+    with FileBlocks(str(path)) as disk:
+        for number, _ in read_table(disk).table.partitions:
+            window = Window(disk, *read_table(disk).table.byte_range(number))
+            if window.read_at(512, 16) == b"VMWARE FAT16    ":
+                found[number] = window.read_at(528, 16)
+    return found
+
+
+@pytest.mark.parametrize("name", ["simple-static", "vmfs7-bond", "esxi67"])
+def test_a_golden_image_becomes_this_hosts_disk(
+    name: str, deployed: Deployed, golden_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    bench, config = deployed(name, root_password={"hash": HASH})
+    image = golden_of("6.7" if "esxi67" in name else "8.0", root_password={"hash": HASH})
+    assert bench.run(config) == 0, bench.output
+    disk = bench.root / "dev/sda"
+    said = subprocess.run(["sgdisk", "-v", str(disk)], capture_output=True, text=True, check=True).stdout
+    assert "No problems found" in said, said
+    with FileBlocks(str(image)) as before, FileBlocks(str(disk)) as after:
+        old, new = read_table(before).table, read_table(after)
+    assert new.problems == ()
+    assert {old.disk_guid, *(one.guid for _, one in old.partitions)}.isdisjoint(
+        {new.table.disk_guid, *(one.guid for _, one in new.table.partitions)}
+    )
+    places = [[(number, one.first_lba, one.last_lba) for number, one in table.partitions] for table in (old, new.table)]
+    assert places[0] == places[1]
+    assert set(uuids_of(disk)) == set(uuids_of(image)) == ({2, 5, 6, 8} if "esxi67" in name else {5, 6})
+    assert set(uuids_of(disk).values()).isdisjoint(uuids_of(image).values())
+    files = bank_files(bench)
+    host = json.loads(files["esxforge/host.json"])
+    wanted = wanted_hosts.from_json(files["esxforge/wanted.json"].decode())
+    assert host["kind"] == "golden"
+    assert host["stamps"]["sda"] == str(new.table.disk_guid) == wanted.disk("sda").stamp
+    assert files[agent_start.PATH.lstrip("/")] == agent_start.SCRIPT.encode()
+    assert "esxforge/ks.cfg" not in files
+    assert "esxforge/lib/esxforge_target/banks.py" in files
+    check_volumes(disk, tmp_path)
+
+
+def check_volumes(disk: Path, tmp_path: Path) -> None:
+    """fsck.fat finds nothing wrong with any FAT volume."""
+    with FileBlocks(str(disk)) as blocks:
+        for number in (1, *uuids_of(disk)):
+            offset, length = read_table(blocks).table.byte_range(number)
+            volume = tmp_path / "volume"
+            command = ["dd", f"if={disk}", f"of={volume}", "bs=1M", "conv=sparse", "iflag=skip_bytes,count_bytes"]
+            subprocess.run([*command, f"skip={offset}", f"count={length}", "status=none"], check=True)
+            with volume.open("ab") as file:
+                file.truncate(length)
+            checked = subprocess.run(["fsck.fat", "-n", str(volume)], capture_output=True, text=True, check=False)
+            volume.unlink()
+            assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_secrets_stand_in_the_banks_module_alone(deployed: Deployed) -> None:
+    bench, config = deployed(root_password={"hash": HASH})
+    assert bench.run(config) == 0, bench.output
+    (extent,) = json.loads(bank_files(bench)["esxforge/host.json"])["secrets"]
+    with FileBlocks(str(bench.root / "dev/sda")) as disk:
+        document = json.loads(disk.read_at(extent["offset"], extent["length"]))
+        assert document["rootpw"] == "rootpw --iscrypted " + HASH
+        table = read_table(disk).table
+        for number in (1, 5, 6):
+            offset, _ = table.byte_range(number)
+            whole = disk.read_at(offset, 24 << 20)
+            for secret in (HASH.encode(), config["reporting"]["maas"]["token_secret"].encode()):
+                assert whole.count(secret) == (1 if number == 5 else 0)
+        volume = FatVolume(Window(disk, *table.byte_range(1)))
+        assert volume.find("curtin") is None
+        assert volume.find(CREDENTIALS) is None
+
+
+def test_a_captured_disk_keeps_roots_password_unless_the_recipe_gives_one(deployed: Deployed) -> None:
+    bench, config = deployed()
+    assert bench.run(config) == 0, bench.output
+    (extent,) = json.loads(bank_files(bench)["esxforge/host.json"])["secrets"]
+    with FileBlocks(str(bench.root / "dev/sda")) as disk:
+        assert json.loads(disk.read_at(extent["offset"], extent["length"]))["rootpw"] == ""
+
+
+def state_of(disk: Overlay) -> str:
+    """What this disk starts; AssertionError where it is neither plain ESXi nor a complete host."""
+    table = read_table(disk).table
+    bank = FatVolume(Window(disk, *table.byte_range(5)))
+    cfg = BootCfg.parse(bank.read_file("boot.cfg"))
+    assert cfg.modules[-1].name == "esxforge.tgz"
+    assert bank.vmware_uuid()
+    module = bank.read_file("esxforge.tgz")
+    if module[:2] != b"\x1f\x8b":
+        assert not any(module[:512]), "the loader would stop at this module"
+        return PLAIN
+    names = {entry.name for entry in read(gzip.decompress(module))}
+    if "esxforge/host.json" not in names:
+        return PLAIN
+    volume = FatVolume(Window(disk, *table.byte_range(1)))
+    assert volume.find("curtin") is None
+    assert volume.find(CREDENTIALS) is None
+    return COMPLETE
+
+
+def test_a_power_cut_after_every_write_leaves_plain_esxi_or_a_complete_host(
+    deployed: Deployed, golden_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    bench, config = deployed()
+    before = tmp_path / "before"
+    subprocess.run(["cp", "--sparse=always", str(bench.root / "dev/sda"), str(before)], check=True)
+    assert bench.run(config) == 0, bench.output
+    with FileBlocks(str(before)) as blocks:
+        disk = Overlay(blocks)
+        states = [state_of(disk)]
+        for _, offset, data in bench.writes:
+            torn = len(data) // 2 // 512 * 512
+            if torn:
+                disk.write_at(offset, data[:torn])
+                states.append(state_of(disk))
+            disk.write_at(offset, data)
+            states.append(state_of(disk))
+    assert states[0] == PLAIN
+    assert states.count(COMPLETE) == 1, "the module's first sector was not the last write"
+    assert states[-1] == COMPLETE
+
+
+def test_a_second_run_is_refused(deployed: Deployed) -> None:
+    bench, config = deployed()
+    bench.fail_at = 12
+    assert bench.run(config) == 1
+    assert "writing at byte" in bench.said
+    bench.fail_at = -1
+    writes = len(bench.writes)
+    assert bench.run(config) == 1
+    assert "Deploy the machine again" in bench.said
+    assert len(bench.writes) == writes
+
+
+def multipath(bench: Bench, config: dict[str, Any]) -> None:
+    node = (bench.root / "sys/block/sda").resolve()
+    (node / "dm").mkdir()
+    (node / "dm/uuid").write_text("mpath-3600")
+
+
+def san(bench: Bench, config: dict[str, Any]) -> None:
+    old = (bench.root / "sys/block/sda").resolve()
+    new = bench.root / "sys/devices/platform/host7/session1/target7:0:0/block/sda"
+    new.parent.mkdir(parents=True)
+    shutil.move(old, new)
+    for link in (*(bench.root / "sys/class/block").iterdir(), *(bench.root / "sys/dev/block").iterdir()):
+        if not link.exists():
+            target = new if link.name in ("sda", "8:0") else new / "sda1"
+            link.unlink()
+            link.symlink_to(target)
+    (bench.root / "sys/block/sda").unlink()
+    (bench.root / "sys/block/sda").symlink_to(new)
+
+
+def over_tcp(bench: Bench, config: dict[str, Any]) -> None:
+    (bench.root / "sys/block/sda/device/transport").write_text("tcp\n")
+
+
+def small(bench: Bench, config: dict[str, Any]) -> None:
+    (bench.root / "sys/block/sda/size").write_text(str(2 * GIB // 512))
+
+
+def large_datastore(bench: Bench, config: dict[str, Any]) -> None:
+    part = next(entry for entry in config["storage"]["config"] if entry["id"] == "sda-part8")
+    part["size"] = "150000000000B"
+
+
+def secure_boot(bench: Bench, config: dict[str, Any]) -> None:
+    bench.variable("SecureBoot", b"\1")
+
+
+def damaged(bench: Bench, config: dict[str, Any]) -> None:
+    with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
+        offset, length = read_table(disk).table.byte_range(7)
+        disk.write_at(offset + length // 2 + 20000, b"damage")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (multipath, "several paths (multipath)"),
+        (san, "is on a SAN"),
+        (over_tcp, "NVMe by tcp"),
+        (small, "choose a larger disk in MAAS, or build with a smaller golden.disk_size"),
+        (large_datastore, "of which the golden image takes 3221225472"),
+        (secure_boot, "disable Secure Boot"),
+        (damaged, "7/data"),
+    ],
+)
+def test_what_a_golden_image_must_not_go_to_is_refused_before_the_first_write(
+    change: Callable[[Bench, dict[str, Any]], None], said: str, deployed: Deployed
+) -> None:
+    bench, config = deployed()
+    change(bench, config)
+    assert bench.run(config) == 1
+    assert said in bench.said
+    assert bench.writes == []
+
+
+def test_a_machine_in_bios_mode_is_warned_where_the_disk_has_boot_code(deployed: Deployed) -> None:
+    bench, config = deployed()
+    shutil.rmtree(bench.root / "sys/firmware")
+    assert bench.run(config) == 0, bench.output
+    assert "note: this machine started in legacy BIOS mode" in bench.said
+
+
+def test_what_curtin_changes_by_mounting_is_no_damage(deployed: Deployed) -> None:
+    bench, config = deployed()
+    with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
+        for number in (1, 5, 6):
+            offset, _ = read_table(disk).table.byte_range(number)
+            disk.write_at(offset + 0x25, b"\x01")  # FAT16's mark of a volume that is mounted
+    assert bench.run(config) == 0, bench.output
