@@ -9,8 +9,9 @@
     ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's, damaged, contradictory
     ├── RecipeError             what the person asked for is not possible; all problems at once
     ├── OutputError             the output cannot be written: exists, no space, no permission
-    ├── ImageError              an image is not whole or not ours
-    │   └── ChangedError        it changed while it was uploaded (maas.reader)
+    ├── ImageError              an image is not whole or not ours; a disk holds no installed ESXi
+    │   ├── ChangedError        it changed while it was uploaded (maas.reader)
+    │   └── NotCapturedError    the installer ran, but its disk gives no image (image.golden)
     ├── ProcessError            a program that was started failed, or is not there
     │   ├── QmpError            QEMU's control channel (vm.qmp)
     │   └── MachineFailedError  a virtual machine; carries a report of the likely cause (vm.failure)

@@ -30,12 +30,13 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be built. ``without_kvm``: the person takes the slow way."""
+    """What is to be built. ``without_kvm``: the person takes the slow way. ``memory_mib``: other than the release's."""
 
     kind: Kind = Kind.INSTALLER
     release: str = "8.0"
     output: Path = Path()
     without_kvm: bool = False
+    memory_mib: int | None = None
 
 
 Check = Callable[[Computer, Wish], Line]
@@ -70,7 +71,7 @@ def _processors(computer: Computer, _wish: Wish) -> Line:
 
 
 def _memory(computer: Computer, wish: Wish) -> Line:
-    guest = hardware_for(wish.release).memory_mib * _MIB
+    guest = (wish.memory_mib or hardware_for(wish.release).memory_mib) * _MIB
     needed = f"{_size(guest)} for ESXi {wish.release}"
     found = computer.memory()
     if found is None:

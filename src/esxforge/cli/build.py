@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from esxforge.cli import golden_options as golden
 from esxforge.cli import maas_options as options
 from esxforge.cli.render import listener, print_json
+
+if TYPE_CHECKING:
+    from esxforge.events import Listener
+    from esxforge.image.build import BuildResult
+    from esxforge.image.golden import GoldenOptions
+    from esxforge.recipe.model import Recipe
 
 
 def build(
@@ -43,6 +50,13 @@ def build(
     ] = None,
     sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    accel: golden.AccelOption = "auto",
+    disk_size: golden.DiskSizeOption = None,
+    memory: golden.MemoryOption = None,
+    timeout: golden.TimeoutOption = None,
+    vnc: golden.VncOption = None,
+    watch: golden.WatchOption = False,
+    keep: golden.KeepOption = False,
     upload: Annotated[
         bool, typer.Option("--upload", help="Then upload it to MAAS, as “esxforge upload” does.")
     ] = False,
@@ -54,10 +68,15 @@ def build(
     as_json: options.JsonOption = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every decision.")] = False,
 ) -> None:
-    """Build a deployable image from an ESXi installer ISO. No root, no KVM, no network; one pass."""
+    """Build a deployable image from an ESXi installer ISO. No root, no network.
+
+    An installer image is made in one pass, without KVM. For a golden image the installer runs in a virtual machine.
+    """
+    from esxforge.cli.machine_options import accelerator
     from esxforge.host.interrupts import termination_as_interrupt
-    from esxforge.image.build import BuildOptions, build_installer_image
+    from esxforge.image.golden import GoldenOptions
     from esxforge.recipe.load import load_recipe
+    from esxforge.vm.hardware import parse_vnc
 
     flags: dict[str, Any] = {
         "image": {"kind": kind, "format": image_format, "sector_size": sector_size},
@@ -67,14 +86,21 @@ def build(
             "hash": root_password_hash,
             "random": root_password_random or None,
         },
+        "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
     }
     recipe = load_recipe(config, flags)
+    wanted = GoldenOptions(
+        output, force, sbom, accelerator(accel), vnc=parse_vnc(vnc) if vnc else None, watch=watch, keep=keep
+    )
+    only_golden = wanted != GoldenOptions(output, force, sbom) or disk_size or memory or timeout
+    if recipe.image.kind != "golden" and only_golden:
+        raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     if upload and recipe.image.format == "raw":
         raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
     with listener(verbose=verbose) as listen, termination_as_interrupt():
         if upload:  # a missing key is told before the minutes of work, not after
             options.connect(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 300.0), listen)
-        result = build_installer_image(iso, recipe, BuildOptions(output, force, sbom), listen)
+        result = _build(iso, recipe, wanted, listen)
     typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
     if as_json and not upload:
         print_json(result.document)
@@ -90,3 +116,12 @@ def build(
             insecure=insecure,
             as_json=as_json,
         )
+
+
+def _build(iso: Path, recipe: Recipe, wanted: GoldenOptions, listen: Listener) -> BuildResult:
+    from esxforge.image.build import BuildOptions, build_installer_image
+    from esxforge.image.golden import build_golden_image
+
+    if recipe.image.kind == "golden":
+        return build_golden_image(iso, recipe, wanted, listen)
+    return build_installer_image(iso, recipe, BuildOptions(wanted.output, wanted.overwrite, wanted.sbom), listen)

@@ -13,6 +13,7 @@ import typer
 
 from esxforge import __version__
 from esxforge.cli.build import build
+from esxforge.cli.capture import capture
 from esxforge.cli.doctor import doctor
 from esxforge.cli.help import App
 from esxforge.cli.images import app as images_app
@@ -53,6 +54,7 @@ def _options(
 
 
 app.command()(build)
+app.command()(capture)
 app.command()(inspect)
 app.command()(verify)
 app.add_typer(recipe_app, name="recipe")

@@ -13,10 +13,13 @@ from esxforge.host.interrupts import put_off
 
 
 @contextmanager
-def work_folder(parent: Path | None = None, *, keep_after: tuple[type[BaseException], ...] = ()) -> Iterator[Path]:
+def work_folder(
+    parent: Path | None = None, *, keep_after: tuple[type[BaseException], ...] = (), keep: bool = False
+) -> Iterator[Path]:
     """A new private folder, removed with all it holds when the block ends, Ctrl-C included.
 
-    After an error of a class in ``keep_after`` it stays, for the person to look into. ``parent``: None is for the
+    After an error of a class in ``keep_after`` it stays, for the person to look into; with ``keep`` after success too.
+    ``parent``: None is for the
     system's folder of temporary files (``TMPDIR``). Raises :class:`OutputError` when it cannot be made.
     """
     folder: Path | None = None
@@ -24,6 +27,8 @@ def work_folder(parent: Path | None = None, *, keep_after: tuple[type[BaseExcept
         with put_off():
             folder = Path(_make(parent))
         yield folder
+        if keep:
+            folder = None
     except keep_after:
         folder = None
         raise

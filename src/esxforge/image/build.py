@@ -76,7 +76,8 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     """Build the image. Raises a :class:`ForgeError` of some kind, and then leaves no output behind."""
     if recipe.image.kind != "installer":
         raise RecipeError(
-            ["image.kind: golden images cannot be built yet."], "Build an installer image: --kind installer."
+            ["image.kind: this makes installer images; golden ones are made by a virtual machine."],
+            "Say --kind installer.",
         )
     media = open_installer(iso)
     for notice in media.notices:

@@ -64,6 +64,7 @@ def recipe_details(recipe: Recipe) -> dict[str, Any]:
         "image": recipe.image.model_dump(mode="json", exclude={"format"}),
         "install": {**install, "kickstart": _file(recipe.install.kickstart)},
         "root_password": {"given_as": given, "public_key": _file(password.public_key)},
+        **({"golden": recipe.golden.model_dump(mode="json")} if recipe.image.kind == "golden" else {}),
         "files": [{"path": extra.path, **_known(extra.source)} for extra in recipe.files],
         "vcenter": {
             "server": recipe.vcenter.server,

@@ -97,6 +97,16 @@ class InstallRecipe(_Model):
         return value
 
 
+class GoldenRecipe(_Model):
+    """The virtual machine of a golden build."""
+
+    disk_size: int | None = Field(
+        None, ge=1, le=2048, description="Its disk in GiB, written to every host; left out: the least for the release."
+    )
+    memory: int | None = Field(None, ge=64, description="Its memory in MiB; left out: what the release asks for.")
+    timeout: int | None = Field(None, ge=1, description="Longest run of the installer in minutes; left out: 60.")
+
+
 class ExtraFile(_Model):
     """A file of yours that the installer and the new host find under /esxforge/files/."""
 
@@ -156,6 +166,7 @@ class Recipe(_Model):
     image: ImageRecipe = Field(default_factory=ImageRecipe)
     install: InstallRecipe = Field(default_factory=InstallRecipe)
     root_password: RootPasswordRecipe = Field(default_factory=RootPasswordRecipe)
+    golden: GoldenRecipe = Field(default_factory=GoldenRecipe)
     files: tuple[ExtraFile, ...] = Field((), description="Files of yours.")
     maas: MaasRecipe = Field(default_factory=MaasRecipe)
     vcenter: Annotated[VcenterRecipe | None, Field(description="Only to join hosts to a vCenter.")] = None

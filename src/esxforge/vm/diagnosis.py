@@ -16,6 +16,7 @@ class Ending(str, Enum):
     RESTARTED = "restarted instead of powering off"
     RESTART_LOOP = "restarted again and again"
     TIMED_OUT = "did not power off in time"
+    STALLED = "said and wrote nothing for too long"
     PAUSED = "was stopped by QEMU"
     NO_SPACE = "ran out of disk space on this computer"
     PANICKED = "reported a crash"

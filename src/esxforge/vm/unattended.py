@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,11 +26,14 @@ _GROWTH_IS_RECENT = 120.0
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``seconds``: for the whole run. ``restarts``: how many are normal (firmware may restart once on its first start).
-    ``tick``: seconds between two looks."""
+    ``tick``: seconds between two looks. ``silent``: seconds without a word on the serial console and without growth of
+    the disk. ``restart_after_writing``: False where a restart, once the disk is being written, ends the run."""
 
     seconds: float
     restarts: int = 3
     tick: float = 1.0
+    silent: float = math.inf
+    restart_after_writing: bool = True
 
 
 def run_until_power_off(
@@ -50,11 +54,7 @@ def run_until_power_off(
         while True:
             state = running.follow(limits.tick)
             observer.look()
-            ending = state.ending
-            if ending is None and state.restarts > limits.restarts:
-                ending = Ending.RESTART_LOOP
-            if ending is None and observer.seconds > limits.seconds:
-                ending = Ending.TIMED_OUT
+            ending = state.ending or observer.ending(limits)
             if ending is Ending.POWERED_OFF:
                 running.wait_for_exit(30)
                 observer.finished()
@@ -75,6 +75,9 @@ class _Observer:
         self._disk_at_start = self._disk_size = allocated_bytes(self._disk)
         self._started = time.monotonic()
         self._last_growth = float("-inf")
+        self._last_word = 0.0
+        self._text_length = 0
+        self._restarts_before_writing = 0
         self._phase = Phase.FIRMWARE
         self._picture: bytes | None = None
         listener(StepStarted(SENTENCES[self._phase]))
@@ -90,8 +93,13 @@ class _Observer:
         size = allocated_bytes(self._disk)
         if size > self._disk_size:
             self._last_growth = self.seconds
+        length = self._log.stat().st_size if self._log and self._log.exists() else 0
+        if length != self._text_length:
+            self._text_length, self._last_word = length, self.seconds
         self._disk_size = size
         phase = phase_of(text, size - self._disk_at_start, self._phase)
+        if phase < Phase.WRITING:
+            self._restarts_before_writing = self._running.state.restarts
         if phase is not self._phase:
             self._listener(StepFinished(SENTENCES[self._phase]))
             self._listener(StepStarted(SENTENCES[phase]))
@@ -103,6 +111,19 @@ class _Observer:
             self._picture = self._running.screenshot()
         if self._page:
             self._page.show(f"{SENTENCES[phase]}.", serial.last_lines(text, 200), self._picture)
+
+    def ending(self, limits: Limits) -> Ending | None:
+        """Why the run is to end here, if so."""
+        restarts = self._running.state.restarts
+        if restarts > limits.restarts:
+            return Ending.RESTART_LOOP
+        if not limits.restart_after_writing and restarts > self._restarts_before_writing:
+            return Ending.RESTARTED
+        if self.seconds > limits.seconds:
+            return Ending.TIMED_OUT
+        if self.seconds - max(self._last_growth, self._last_word) > limits.silent:
+            return Ending.STALLED
+        return None
 
     def finished(self) -> None:
         """The machine powered off."""

@@ -53,8 +53,8 @@ def host_kickstart(settings: Settings, wanted: WantedHost) -> HostKickstart:
             rootpw="%include " + ROOT_PASSWORD,
             network=network_line(wanted),
             commands=("reboot",),
-            first=[_section(name, module) for name, module in STEPS if name == "%pre"],
-            last=[_section(name, module) for name, module in STEPS if name != "%pre"] + [_FIRST_BOOT],
+            first=[section_of(name, module) for name, module in STEPS if name == "%pre"],
+            last=[section_of(name, module) for name, module in STEPS if name != "%pre"] + [_FIRST_BOOT],
         ),
     )
     if own is not None:
@@ -67,7 +67,8 @@ def _without_comment(command: Command) -> str:
     return " ".join([command.name] + [shlex.quote(word) for word in command.words])
 
 
-def _section(name: str, module: str) -> str:
+def section_of(name: str, module: str) -> str:
+    """A section of the kickstart that runs a module of ours, and stops the installation where that fails."""
     return (
         "{name} --interpreter=busybox\n"
         "python=python3\n"

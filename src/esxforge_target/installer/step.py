@@ -40,7 +40,9 @@ class _Both(io.TextIOBase):
         self._stream.flush()
 
 
-def run_step(installer: Installer, step: "Callable[[Installer, Report], None]", outcome: str) -> int:
+def run_step(
+    installer: Installer, step: "Callable[[Installer, Report], None]", outcome: str, tell_maas: bool = True
+) -> int:
     """Run a step; 0, or 1 with the reason said everywhere. ``outcome`` says in one sentence what a failure means."""
     report = Report(_Both(installer))
     try:
@@ -57,7 +59,8 @@ def run_step(installer: Installer, step: "Callable[[Installer, Report], None]", 
         return 0
     report.fail(failure, outcome)
     _to_consoles(installer, failure, outcome)
-    _to_maas(installer, failure, outcome, report)
+    if tell_maas:
+        _to_maas(installer, failure, outcome, report)
     return 1
 
 

@@ -1,0 +1,223 @@
+"""Build a golden image: VMware's installer runs in a virtual machine at build time, and its disk is captured."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from esxforge.checks.computer import Computer, ThisComputer
+from esxforge.checks.report import missing
+from esxforge.checks.requirements import Kind, Wish, check_computer
+from esxforge.errors import ForgeError, ImageError, ProcessError, RecipeError
+from esxforge.events import Decision, Listener, Notice, ignore
+from esxforge.host.output import check_free, whole_file
+from esxforge.host.workspace import work_folder
+from esxforge.image.build import BuildOptions, BuildResult, build_installer_image
+from esxforge.image.capture import CaptureOptions, Origin, capture
+from esxforge.image.details import recipe_details
+from esxforge.image.golden_medium import Orders, TargetDisk, build_kickstart, make_target, make_unattended
+from esxforge.image.host_settings import golden_settings, settings_for
+from esxforge.image.installed_disk import InstalledDisk, Life, examine
+from esxforge.image.sbom import sbom_json
+from esxforge.media.installer import InstallerMedia, open_installer
+from esxforge.recipe.model import Recipe
+from esxforge.vm.accelerator import choose
+from esxforge.vm.failure import MachineFailedError
+from esxforge.vm.firmware import find_ovmf, private_copy
+from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, UsbDisk, Vnc, hardware_for
+from esxforge.vm.unattended import Limits, run_until_power_off
+from esxforge_target.blocks import FileBlocks
+
+DISK_NAME = "disk.raw"
+_MEDIUM_NAME = "installer.raw"
+# An install takes 5 to 15 minutes with KVM; without it everything takes some ten times longer.
+_MINUTES = {Accelerator.KVM: 60, Accelerator.TCG: 360}
+# Without a word on the serial console and without growth of the disk: the longest that an install at work is silent.
+_SILENT_MINUTES = {Accelerator.KVM: 20, Accelerator.TCG: 120}
+_FIRMWARE_RESTARTS = 3
+
+
+class NotCapturedError(ImageError):
+    """The installer ran, but no image could be made of its disk; the work folder is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenOptions:
+    """``accelerator``: None for KVM. ``keep``: keep the work folder after success too."""
+
+    output: Path | None = None
+    overwrite: bool = False
+    sbom: bool = False
+    accelerator: Accelerator | None = None
+    vnc: Vnc | None = None
+    watch: bool = False
+    keep: bool = False
+
+
+def build_golden_image(
+    iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener, computer: Computer | None = None
+) -> BuildResult:
+    """Build the image. Raises a :class:`ForgeError`; where the virtual machine failed its work folder is kept."""
+    if recipe.image.sector_size != 512:
+        raise RecipeError(
+            ["image.sector_size: a golden image has the sectors of its virtual disk, 512 bytes."],
+            "Build an installer image for 4Kn disks.",
+        )
+    media = open_installer(iso)
+    settings = settings_for(recipe, media.release, listener)
+    kickstart, install_options = build_kickstart(settings, listener)
+    options = replace(options, output=options.output or Path(_default_name(media, recipe)))
+    job = _Job(media, recipe, options, listener)
+    _check(job, computer or ThisComputer())
+    accelerator = choose(options.accelerator)
+    if accelerator is Accelerator.TCG:
+        listener(Notice("Without KVM the installer takes some ten times longer.", warning=True))
+    with work_folder(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as folder:
+        if options.keep:
+            listener(Notice(f"The work folder is kept: {folder}"))
+        medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(folder / _MEDIUM_NAME), ignore)
+        target = make_target(folder / DISK_NAME, _disk_size(job))
+        orders = Orders(kickstart, install_options, target, _media_size(recipe))
+        make_unattended(medium.image, orders, media.release, recipe.install.kernel_options)
+        machine = _machine(job, folder, target, accelerator)
+        limits = _limits(accelerator, recipe)
+        seconds = run_until_power_off(machine, folder, limits, listener=listener, watch=options.watch)
+        listener(Decision(f"the installer took {seconds:.0f} seconds"))
+        medium.image.unlink()
+        origin = Origin(_details(medium.document, recipe), golden_settings(settings))
+        try:
+            return _captured(target, job, origin)
+        except NotCapturedError:
+            raise
+        except ForgeError as error:
+            raise NotCapturedError(
+                f"{error.message}\nThe installer's disk is kept: {target.path}",
+                f"{error.hint} Then: esxforge capture {target.path}".strip(),
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be built; ``options.output`` is set."""
+
+    media: InstallerMedia
+    recipe: Recipe
+    options: GoldenOptions
+    listener: Listener
+
+    @property
+    def output(self) -> Path:
+        return self.options.output or Path(_default_name(self.media, self.recipe))
+
+
+def _captured(target: TargetDisk, job: _Job, origin: Origin) -> BuildResult:
+    with FileBlocks(str(target.path)) as blocks, ExitStack() as outputs:
+        found = _expected(_examined(blocks, target), job.media, target)
+        captured = CaptureOptions(job.output, job.options.overwrite)
+        sbom = job.output.with_name(job.output.name + ".sbom.json") if job.options.sbom else None
+        beside = outputs.enter_context(whole_file(sbom, overwrite=True)) if sbom else None
+        result = capture(target.path, blocks, found, job.recipe, origin, options=captured, listener=job.listener)
+        if beside is not None:
+            beside.write(sbom_json(job.media, result.sha256))
+        return replace(result, sbom_file=sbom)
+
+
+def _examined(blocks: FileBlocks, target: TargetDisk) -> InstalledDisk:
+    try:
+        return examine(blocks, "the virtual disk")
+    except ImageError as error:
+        raise NotCapturedError(
+            f"The machine powered off, but ESXi was not installed: {error.message}",
+            f"Look at the serial log in {target.path.parent}, or watch the installer with --watch; a kickstart of your "
+            "own that halts, or installs to another disk, does this.",
+        ) from error
+
+
+def _expected(found: InstalledDisk, media: InstallerMedia, target: TargetDisk) -> InstalledDisk:
+    """The release of the ISO, never started. Raises :class:`NotCapturedError` otherwise."""
+    told = found.release
+    version, build = media.release.version, media.release.build
+    if str(told) != version or (build and told.build and str(told.build) != build):
+        raise NotCapturedError(
+            f"ESXi {found.build} is on the virtual disk, {version} build {build or '?'} was to be installed.",
+            f"Look into {target.path.parent}.",
+        )
+    if found.life is Life.STARTED:
+        raise NotCapturedError(
+            "The installed system was started before the machine powered off: its host keys and identifiers are made.",
+            "Does a section of your kickstart restart the machine? It must not.",
+        )
+    return replace(found, life=Life.FRESH)
+
+
+def _check(job: _Job, computer: Computer) -> None:
+    """Whatever can be known before the minutes of work. Raises :class:`ForgeError`."""
+    check_free(job.output, overwrite=job.options.overwrite)
+    wish = Wish(
+        Kind.GOLDEN,
+        job.media.release.version,
+        job.output.absolute().parent,
+        without_kvm=job.options.accelerator is Accelerator.TCG,
+        memory_mib=job.recipe.golden.memory,
+    )
+    lines = missing(check_computer(computer, wish))
+    if lines:
+        raise ProcessError(
+            "This computer lacks what a golden build needs:\n"
+            + "\n".join(f"{line.name}: {line.found}; needed: {line.needed}. {line.fix}" for line in lines),
+            "“esxforge doctor --kind golden” shows the whole list.",
+        )
+
+
+def _medium_recipe(recipe: Recipe) -> Recipe:
+    image = recipe.image.model_copy(update={"kind": "installer", "format": "raw"})
+    return recipe.model_copy(update={"image": image})
+
+
+def _media_size(recipe: Recipe) -> str:
+    """The smallest, unless the recipe names one: what ESXi keeps for itself is written to every host."""
+    return "min" if recipe.install.system_media_size == "auto" else recipe.install.system_media_size
+
+
+def _disk_size(job: _Job) -> int:
+    return (job.recipe.golden.disk_size or hardware_for(job.media.release.version).smallest_disk_gib) << 30
+
+
+def _machine(job: _Job, folder: Path, target: TargetDisk, accelerator: Accelerator) -> Machine:
+    hardware = hardware_for(job.media.release.version)
+    return Machine(
+        name="esxforge-golden",
+        chipset=hardware.chipset,
+        accelerator=accelerator,
+        cpus=hardware.cpus,
+        memory_mib=job.recipe.golden.memory or hardware.memory_mib,
+        firmware=private_copy(find_ovmf(hardware.chipset), folder),
+        disks=(Disk(target.path, boot_index=1),),
+        usb_disks=(UsbDisk(folder / _MEDIUM_NAME, boot_index=0),),
+        # Without a network card the installer stops.
+        nics=(Nic(hardware.card),),
+        serial=SerialToFile(folder / "serial.log"),
+        vnc=job.options.vnc,
+    )
+
+
+def _limits(accelerator: Accelerator, recipe: Recipe) -> Limits:
+    return Limits(
+        60 * (recipe.golden.timeout or _MINUTES[accelerator]),
+        restarts=_FIRMWARE_RESTARTS,
+        silent=_SILENT_MINUTES[accelerator] * 60,
+        restart_after_writing=False,
+    )
+
+
+def _details(medium: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    details: dict[str, Any] = medium["details"]
+    return {**details, "recipe": recipe_details(recipe)}
+
+
+def _default_name(media: InstallerMedia, recipe: Recipe) -> str:
+    release = media.release
+    parts = ["vmware-esxi", release.version, *([release.build] if release.build else []), "golden"]
+    return "-".join(parts) + (".raw" if recipe.image.format == "raw" else ".dd.gz")

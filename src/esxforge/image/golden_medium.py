@@ -1,0 +1,147 @@
+"""The boot medium of a golden build: an installer image that installs by itself and powers off before the first boot."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from passlib.hash import sha512_crypt
+
+from esxforge.events import Listener, Notice
+from esxforge.formats.boot_cfg import BootCfg
+from esxforge.formats.fat import FatEditor
+from esxforge.formats.gpt import Table, read_table, write_table
+from esxforge.formats.kickstart import Additions, Blank, Command, Kickstart, kept_install_options, merge
+from esxforge.formats.tar_module import build as build_tar
+from esxforge.formats.tar_module import file, folder, stored_gzip
+from esxforge.image.boot_volume import HOST_MODULE
+from esxforge.image.target_code import target_zip
+from esxforge.media.release import Release
+from esxforge.vm.disks import create_blank
+from esxforge_target.blocks import FileBlocks, Window
+from esxforge_target.hook import media_size
+from esxforge_target.hook.host_module import library
+from esxforge_target.hook.kickstart import INSTALL_LINE, KICKSTART, section_of
+from esxforge_target.hook.personalise import BOOT_CFG, UEFI_BOOT_CFG
+from esxforge_target.hook.release import Release as TargetRelease
+from esxforge_target.installer.golden_pre import BUILD, MODULE
+from esxforge_target.passwords import draw_password
+from esxforge_target.settings import Settings
+
+_SECTOR = 512
+# In a virtual machine: processors that the release no longer lists, and a log that can be read from outside.
+_KERNEL_OPTIONS = ("allowLegacyCPU=true", "cpuUniformityHardCheckPanic=FALSE", "com1_Port=0x3f8", "tty2Port=com1")
+# What %firstboot sections need may still be on its way to the disk when %post starts, and the installer must not
+# reboot: so there is no reboot command, and the power goes by itself.
+_POWER_OFF = """\
+%post --interpreter=busybox
+(
+    sleep 30
+    sync
+    poweroff
+    sleep 30
+    halt
+    sleep 30
+    poweroff -f
+) </dev/null >/dev/null 2>&1 &
+"""
+_NETWORK = "network --bootproto=dhcp --addvmportgroup=0"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDisk:
+    """The blank disk: its file, its size in bytes, and its stamp (GPT disk GUID)."""
+
+    path: Path
+    size: int
+    stamp: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the installer is to do: ``media_size`` as in the recipe's install.system_media_size, but for auto."""
+
+    kickstart: bytes
+    install_options: list[str]
+    target: TargetDisk
+    media_size: str
+
+
+def make_target(path: Path, size: int) -> TargetDisk:
+    """An empty sparse disk that carries nothing but a stamp."""
+    create_blank(path, size)
+    stamp = uuid.uuid4()
+    with FileBlocks(str(path), writable=True) as blocks:
+        write_table(blocks, Table.empty(stamp, _SECTOR, size // _SECTOR))
+    return TargetDisk(path, size, stamp)
+
+
+def build_kickstart(settings: Settings, listener: Listener) -> tuple[bytes, list[str]]:
+    """The user's kickstart with ours, and the user's install options. Raises FormatError for what cannot be merged."""
+    user = _without_reboot(Kickstart.parse(settings.kickstart.encode("ascii")), listener)
+    rootpw = None
+    if settings.root_password_mode != "kickstart":  # noqa: S105  a mode, no password
+        # Of a random one nobody keeps anything: each host gets its own from the agent.
+        hashed = settings.root_password_hash or str(sha512_crypt.using(rounds=5000).hash(draw_password()))
+        rootpw = "rootpw --iscrypted " + hashed
+    data, notices = merge(
+        user,
+        Additions(
+            include=INSTALL_LINE,
+            accept_eula=settings.accept_eula,
+            rootpw=rootpw,
+            network=_NETWORK,
+            first=[section_of("%pre", MODULE)],
+            last=[_POWER_OFF],
+        ),
+    )
+    for notice in notices:
+        listener(Notice(notice))
+    return data, kept_install_options(user)
+
+
+def _without_reboot(user: Kickstart, listener: Listener) -> Kickstart:
+    items = []
+    for item in user.items:
+        if isinstance(item, Command) and item.name == "reboot":
+            listener(
+                Notice(f"kickstart line {item.line}: reboot is left out: the disk is captured before its first boot.")
+            )
+            items.append(Blank(item.line, f"# line {item.line} (reboot) is left out\n"))
+        else:
+            items.append(item)
+    return Kickstart(items)
+
+
+def make_unattended(medium: Path, orders: Orders, release: Release, own_options: tuple[str, ...]) -> None:
+    """Turn an installer image (raw) into one that follows ``orders``, by editing it in place.
+
+    ``own_options``: the person's kernel options, which are in the image already.
+    """
+    target = orders.target
+    build = (
+        json.dumps({"stamp": str(target.stamp), "install_options": orders.install_options}, sort_keys=True).encode()
+        + b"\n"
+    )
+    entries = [
+        folder("esxforge"),
+        file("esxforge/ks.cfg", orders.kickstart, 0o600),
+        file(BUILD.lstrip("/"), build),
+        *library(target_zip()),
+    ]
+    size = media_size.choose(orders.media_size, TargetRelease.parse(release.version, release.build), target.size, None)
+    words = [f"ks={KICKSTART}", *size.options]
+    words += [word for word in _KERNEL_OPTIONS if word.split("=")[0] not in _names(own_options)]
+    with FileBlocks(str(medium), writable=True) as blocks:
+        editor = FatEditor(Window(blocks, *read_table(blocks).table.byte_range(1)))
+        slot = editor.entry(HOST_MODULE)
+        editor.overwrite(HOST_MODULE, stored_gzip(build_tar(entries), slot.size))
+        for path in (BOOT_CFG, UEFI_BOOT_CFG):
+            cfg = BootCfg.parse(editor.read_file(path))
+            editor.overwrite(path, cfg.fill_reserved_kernelopt([*cfg.kernelopt, *words]))
+
+
+def _names(options: tuple[str, ...]) -> set[str]:
+    return {option.split("=")[0] for option in options}
