@@ -45,7 +45,8 @@ def make(path: Path, wish: Wish = Wish()) -> labels.Label:
     with path.open("wb") as disk:
         disk.truncate(wish.size)
     label = labels.Label(wish.size // SECTOR)
-    for partition in boot_table(wish.release, label.sectors):
+    compact = wish.size < 2 * GIB
+    for partition in _compact_table(wish.release, label) if compact else boot_table(wish.release, label.sectors):
         if partition.type != labels.VMFS or wish.datastore:
             partition.last = min(partition.last, label.usable[1])
             label.add(partition)
@@ -56,6 +57,19 @@ def make(path: Path, wish: Wish = Wish()) -> labels.Label:
         for number, partition in label.partitions.items():
             _fill(path, disk.fileno(), number, partition, wish, six=six)
     return label
+
+
+def _compact_table(release: str, label: labels.Label) -> list[labels.Partition]:
+    """The installer's partitions by number and type, but small: most tests need no more."""
+    mib = 2048
+    if int(release.split(".", maxsplit=1)[0]) < 7:
+        rows = [(1, 64, 8191, ESP), (5, 8224, 64 * mib, BASIC), (6, 65 * mib, 128 * mib, BASIC),
+                (7, 129 * mib, 140 * mib, DUMP), (8, 141 * mib, 170 * mib, BASIC), (9, 171 * mib, 180 * mib, DUMP),
+                (2, 181 * mib, 260 * mib, BASIC), (3, 261 * mib, label.usable[1], labels.VMFS)]  # fmt: skip
+    else:
+        rows = [(1, 64, 100 * mib, ESP), (5, 102 * mib, 170 * mib, BASIC), (6, 171 * mib, 240 * mib, BASIC),
+                (7, 241 * mib, label.usable[1], labels.VMFSL)]  # fmt: skip
+    return [labels.Partition(*row, 128 if row[0] == 1 else 0) for row in rows]
 
 
 def _fill(path: Path, disk: int, number: int, partition: labels.Partition, wish: Wish, *, six: bool) -> None:
@@ -123,7 +137,18 @@ def _tar(files: dict[str, bytes]) -> bytes:
 
 def _format(path: Path, start: int, size: int, bits: int) -> None:
     clusters = {12: 4, 16: max(1, 1 << max(0, (size // 65000 // SECTOR).bit_length()))}[bits]
-    command = ["mkfs.fat", "-F", str(bits), "-R", "4", "-s", str(min(clusters, 128)), "--offset", str(start // SECTOR)]
+    command = [
+        "mkfs.fat",
+        "-a",
+        "-F",
+        str(bits),
+        "-R",
+        "4",
+        "-s",
+        str(min(clusters, 128)),
+        "--offset",
+        str(start // SECTOR),
+    ]
     done = subprocess.run(
         [*command, str(path), str(size // 1024)], env=_ENVIRONMENT, capture_output=True, text=True, check=False
     )

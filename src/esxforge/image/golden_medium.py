@@ -1,4 +1,4 @@
-"""The boot medium of a golden build: an installer image that installs by itself and powers off before the first boot."""
+"""The boot medium of a golden build: an installer image that installs by itself, then powers off."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def make_unattended(medium: Path, orders: Orders, release: Release, own_options:
     entries = [
         folder("esxforge"),
         file("esxforge/ks.cfg", orders.kickstart, 0o600),
-        file(BUILD.lstrip("/"), build),
+        file(BUILD.lstrip("/"), json.dumps(build, sort_keys=True).encode() + b"\n"),
         *library(target_zip()),
     ]
     size = media_size.choose(orders.media_size, TargetRelease.parse(release.version, release.build), target.size, None)

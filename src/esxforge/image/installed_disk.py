@@ -111,9 +111,7 @@ def examine(disk: Blocks, name: str) -> InstalledDisk:
         reading = read_table(disk, sector_size)
         mbr = disk.read_at(0, sector_size)
     except (FormatError, DiskError) as error:
-        raise ImageError(
-            f"{name} is no disk with an installed ESXi: {error.message}", error.hint or _INSTALL_HINT
-        ) from error
+        raise ImageError(f"{name} is no disk with an installed ESXi: {error.message}", _INSTALL_HINT) from error
     table = reading.table
     _check_types(table, name)
     try:

@@ -26,12 +26,12 @@ from standin import installed
 from target.hook.bench import CREDENTIALS, Bench, Overlay
 from target.plan.configs import sample
 
-GIB = 1 << 30
+MIB = 1 << 20
 GB = 10**9
 HASH = "$6$saltsalt$" + "a" * 86
 WISHES = {
-    "8.0": installed.Wish(size=3 * GIB),
-    "6.7": installed.Wish("6.7.0", "6.7.0-3.73.14320388", size=9 * GIB),
+    "8.0": installed.Wish(size=400 * MIB),
+    "6.7": installed.Wish("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB),
 }
 PLAIN = "boots plain ESXi"
 COMPLETE = "is complete"
@@ -258,7 +258,7 @@ def over_tcp(bench: Bench, config: dict[str, Any]) -> None:
 
 
 def small(bench: Bench, config: dict[str, Any]) -> None:
-    (bench.root / "sys/block/sda/size").write_text(str(2 * GIB // 512))
+    (bench.root / "sys/block/sda/size").write_text(str(300 * MIB // 512))
 
 
 def large_datastore(bench: Bench, config: dict[str, Any]) -> None:
@@ -283,7 +283,7 @@ def damaged(bench: Bench, config: dict[str, Any]) -> None:
         (san, "is on a SAN"),
         (over_tcp, "NVMe by tcp"),
         (small, "choose a larger disk in MAAS, or build with a smaller golden.disk_size"),
-        (large_datastore, "of which the golden image takes 3221225472"),
+        (large_datastore, "of which the golden image takes 419430400"),
         (secure_boot, "disable Secure Boot"),
         (damaged, "7/data"),
     ],
