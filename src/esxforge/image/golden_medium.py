@@ -7,8 +7,6 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from passlib.hash import sha512_crypt
-
 from esxforge.events import Listener, Notice
 from esxforge.formats.boot_cfg import BootCfg
 from esxforge.formats.fat import FatEditor
@@ -27,7 +25,7 @@ from esxforge_target.hook.kickstart import INSTALL_LINE, KICKSTART, section_of
 from esxforge_target.hook.personalise import BOOT_CFG, UEFI_BOOT_CFG
 from esxforge_target.hook.release import Release as TargetRelease
 from esxforge_target.installer.golden_pre import BUILD, MODULE
-from esxforge_target.passwords import draw_password
+from esxforge_target.passwords import draw_password, hash_password
 from esxforge_target.settings import Settings
 
 _SECTOR = 512
@@ -84,7 +82,7 @@ def build_kickstart(settings: Settings, listener: Listener) -> tuple[bytes, list
     rootpw = None
     if settings.root_password_mode != "kickstart":  # noqa: S105  a mode, no password
         # Of a random one nobody keeps anything: each host gets its own from the agent.
-        hashed = settings.root_password_hash or str(sha512_crypt.using(rounds=5000).hash(draw_password()))
+        hashed = settings.root_password_hash or hash_password(draw_password())
         rootpw = "rootpw --iscrypted " + hashed
     data, notices = merge(
         user,

@@ -79,7 +79,7 @@ def golden_settings(settings: Settings) -> Settings:
         return settings.replace(kind="golden", kickstart="")
     words = Kickstart.parse(settings.kickstart.encode("ascii")).named("rootpw")[-1].words
     clear = next(word for word in words if not word.startswith("--"))
-    hashed = clear if "--iscrypted" in words else str(sha512_crypt.using(rounds=5000).hash(clear))
+    hashed = clear if "--iscrypted" in words else _hashed(clear)
     mode = "hash"
     return settings.replace(kind="golden", kickstart="", root_password_mode=mode, root_password_hash=hashed)
 
@@ -157,15 +157,19 @@ def _password(recipe: Recipe, problems: list[str], listener: Listener) -> tuple[
         listener(Notice(f"root_password.file: {warning}", warning=True))
     if found:
         return "hash", ""
-    from passlib.hash import sha512_crypt  # noqa: PLC0415 - slow to import, and not needed for a hash
-
     listener(
         Notice(
             "The root password was given in clear, so its hash has a random salt: this build is not reproducible byte "
             "for byte. A hash given as --root-password-hash is (openssl passwd -6)."
         )
     )
-    return "hash", str(sha512_crypt.using(rounds=5000).hash(clear))
+    return "hash", _hashed(clear)
+
+
+def _hashed(clear: str) -> str:
+    from passlib.hash import sha512_crypt  # noqa: PLC0415 - slow to import, and not needed for a hash
+
+    return str(sha512_crypt.using(rounds=5000).hash(clear))
 
 
 def _first_line(path: Path, problems: list[str]) -> str:
