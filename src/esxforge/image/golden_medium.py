@@ -119,10 +119,7 @@ def make_unattended(medium: Path, orders: Orders, release: Release, own_options:
     ``own_options``: the person's kernel options, which are in the image already.
     """
     target = orders.target
-    build = (
-        json.dumps({"stamp": str(target.stamp), "install_options": orders.install_options}, sort_keys=True).encode()
-        + b"\n"
-    )
+    build = {"stamp": str(target.stamp), "install_options": orders.install_options}
     entries = [
         folder("esxforge"),
         file("esxforge/ks.cfg", orders.kickstart, 0o600),
