@@ -22,7 +22,7 @@ def settle_failure(parts: Parts, work: "Work", reason: str) -> bool:
     _put_back(parts)
     if not told:
         told = parts.story.failed(reason, max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
-    if not told and not parts.network.fallback and parts.network.fall_back():
+    if not told and not work.saved and not parts.network.fallback and parts.network.fall_back():
         told = parts.story.failed(reason, deadlines.CLOSING)
     _save(parts, work)
     if not told:

@@ -47,6 +47,15 @@ class Journal:
             )
         self.records.append(record)
 
+    def note(self, kind: str, **values: Any) -> str:
+        """As ``add``, where work goes on without the record, too: a sentence where it could not be written, or ""."""
+        try:
+            self.add(kind, **values)
+        except DiskError as error:
+            self.records.append(dict(values, kind=kind))
+            return error.message
+        return ""
+
     def remove(self) -> None:
         """Everything is settled. Raises DiskError."""
         self._system.bank_files.remove(self._path)

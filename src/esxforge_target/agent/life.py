@@ -103,7 +103,8 @@ class _Life:
         deployment = self._read_deployment()
         ends = deadlines.Deadlines(self._system.clock)
         wait_for_hostd(self._system, self._log, ends.end(deadlines.WAIT))
-        self._recover()
+        if starts > 1:
+            self._recover()
         if deployment is None:
             return self._outcome(False, False, "the host module is damaged; MAAS cannot be told")
         maas = deployment.wanted.maas
@@ -138,18 +139,19 @@ class _Life:
 
     def _recover(self) -> None:
         """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back."""
-        if self._journal.last("vcenter") is not None:
-            try:
-                remove_account(self._system.host(self._log.say))
-            except VcenterError as error:
-                self._log.warn(error.message)
+        try:
+            remove_account(self._system.host(self._log.say))
+        except VcenterError as error:
+            self._log.warn(error.message)
         about = (FIREWALL, IDENTITY, FALLBACK, NETWORK)
         if [change for change in self._undo.changes if change.about in about]:
             self._log.announce("an earlier start was cut off: what it changed is taken back first")
             self._undo.take_back(*about, quiet=True)
 
     def _outcome(self, deployed: bool, told: bool, text: str) -> Record:
-        self._journal.add("outcome", deployed=deployed, told=told, text=self._log.redact(text))
+        problem = self._journal.note("outcome", deployed=deployed, told=told, text=self._log.redact(text))
+        if problem:
+            self._log.warn(problem)
         return self._journal.records[-1]
 
     def _leave(self, outcome: Record) -> None:

@@ -132,7 +132,12 @@ class Network:
         self._apply(plan, now, (PREPARE, MANAGEMENT))
 
     def fall_back(self) -> bool:
-        """The last resort where MAAS must still be told: DHCP on the NIC that booted. Whether MAAS answers there."""
+        """The last resort where MAAS must still be told and nothing is heard: DHCP on the NIC that booted.
+
+        Whether MAAS answers there.
+        """
+        if self._reach.is_anybody_there():
+            return False
         self.fallback = self._by_dhcp(self._system.clock.monotonic() + deadlines.CLOSING)
         if not self.fallback:
             self._undo.take_back(FALLBACK)

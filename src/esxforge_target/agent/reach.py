@@ -77,6 +77,10 @@ class Reach:
                 return False
             clock.sleep(_PAUSE)
 
+    def is_anybody_there(self) -> bool:
+        """Whether MAAS or a gateway answers at all, now."""
+        return self._client.probe(_PROBE_SECONDS).reach != SILENCE or self.gateway_answers()
+
     def gateway_answers(self) -> bool:
         """Whether any gateway of this host answers."""
         try:

@@ -67,7 +67,7 @@ class Undo:
         """These stay: they need not be taken back any more."""
         numbers = [change.number for change in self.changes if change.about in about]
         if numbers:
-            self._journal.add("settled", numbers=numbers)
+            self._note(numbers)
             self.changes = [change for change in self.changes if change.number not in numbers]
 
     def take_back(self, *about: str, quiet: bool = False) -> "List[str]":
@@ -87,9 +87,15 @@ class Undo:
                     problems.append(problem)
                     if not quiet:
                         self._log.warn(problem)
-            self._journal.add("settled", numbers=[change.number])
+            self._note([change.number])
             self.changes.remove(change)
         return problems
+
+    def _note(self, numbers: "List[int]") -> None:
+        """Without this record the next boot takes the same back once more, which does no harm."""
+        problem = self._journal.note("settled", numbers=numbers)
+        if problem:
+            self._log.warn(problem)
 
     def _put_back(self, path: str, data: "Optional[bytes]") -> "List[str]":
         self._log.say("taking back: {}".format(path))

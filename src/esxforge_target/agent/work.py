@@ -64,6 +64,12 @@ class Parts:
         self.steps = Steps(system, undo, log)
         self.network = Network(system, self.wanted, self.steps, undo, self.reach, self.ends, log)
 
+    def note(self, kind: str) -> None:
+        """Write to the journal how far this came; the configuration is saved by then, so nothing ends without it."""
+        problem = self.journal.note(kind)
+        if problem:
+            self.log.warn(problem)
+
     def until(self, phase: str) -> None:
         """Commands end with this phase."""
         self.system.until(self.ends.end(phase))
@@ -208,7 +214,7 @@ class Work:
             parts.system.clock.sleep(_ROUND_PAUSE)
         self.saved = True
         parts.undo.settle(NETWORK, STORAGE, IDENTITY)
-        parts.journal.add("saved")
+        parts.note("saved")
         parts.story.finish("persist", "saved; from now on the host stays like this")
 
     def _vendor_data(self, inventory: Inventory) -> List[str]:
@@ -220,8 +226,6 @@ class Work:
             return parts.ends.left(deadlines.VENDOR_DATA)
 
         problems, document = cloud.vendor_data(parts.system, parts.client, inventory.release, parts.log, left)
-        if document:
-            parts.journal.add("vcenter")
         problem = cloud.join_vcenter(
             parts.system, parts.deployment, document, self._name, parts.firewall, parts.log, left
         )
@@ -235,9 +239,9 @@ class Work:
         earlier = parts.journal.last("user-data") is not None
         parts.system.until(None)
         parts.story.start("user-data", "The host is ready; fetching user-data")
-        parts.journal.add("user-data")
+        parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
-        parts.journal.add("deployed")
+        parts.note("deployed")
         problems = [problem] if problem else []
         if data is not None and earlier:
             problems.append("An earlier start was cut off while it did user-data; it is not run a second time.")
