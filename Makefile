@@ -1,6 +1,7 @@
 # make ISO=/path/to/installer.iso ARGUMENTS="--accept-eula --root-password-file FILE"
 #                                   build vmware-esxi-<version>-<build>.dd.gz (without ISO=: from a stand-in ISO)
 # make test                         run every test      make lint        style, types, import arrows
+# make faults                       every fault at every step of what runs on the host, as a table
 # make benchmark                    speed and memory, as ratios against named peers
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-v
 
 export PYTHON
 
-.PHONY: image test lint format benchmark clean
+.PHONY: image test lint format benchmark faults clean
 image: .stamps/build
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -31,6 +32,9 @@ format: .stamps/dev
 
 benchmark: .stamps/dev .stamps/debian
 	$(VENV)/python -m benchmarks
+
+faults: .stamps/dev
+	PYTHONPATH=tests $(VENV)/python -m target.agent.faults
 
 clean:
 	rm -rf .venv .stamps build dist

@@ -14,20 +14,27 @@ _FIRST_TRY = 15.0
 def settle_failure(parts: Parts, work: "Work", reason: str) -> bool:
     """Tell MAAS, and take back what is not saved. Whether MAAS took the news."""
     parts.log.announce("FAILED: {}".format(reason))
-    parts.system.until(parts.system.clock.monotonic() + deadlines.TAKING_BACK)
     told = False
     if work.proved or parts.network.fallback:
         # MAAS is heard now; whether it is after the roll-back is not known.
         told = parts.story.failed(reason, _FIRST_TRY)
+    _for(parts, deadlines.TAKING_BACK)
     _put_back(parts)
     if not told:
         told = parts.story.failed(reason, max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
+    _for(parts, deadlines.TAKING_BACK)
     if not told and not work.saved and not parts.network.fallback and parts.network.fall_back():
         told = parts.story.failed(reason, deadlines.CLOSING)
+    _for(parts, deadlines.CLOSING)
     _save(parts, work)
     if not told:
         parts.log.announce("MAAS could not be told; it will give up on this machine by itself")
     return told
+
+
+def _for(parts: Parts, seconds: float) -> None:
+    """Commands may take this long from now on."""
+    parts.system.until(parts.system.clock.monotonic() + seconds)
 
 
 def _put_back(parts: Parts) -> None:

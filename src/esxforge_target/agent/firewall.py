@@ -47,6 +47,7 @@ class Firewall:
         self._log = log
         self._ways = {}  # type: Dict[int, List[str]]
         self._ruleset = ""
+        self._last = ""
 
     def open(self, port: int, addresses: "Iterable[str]") -> None:
         """Let TCP out to ``port`` of ``addresses``. Failures are noted only: the way may be open all the same."""
@@ -118,7 +119,7 @@ class Firewall:
         self._do("refresh")
         self._limit(RULESET)
         self._do("ruleset", "set", "-r", RULESET, "-e", "true")
-        self._log.say("the firewall lets TCP out to {}".format(self._told()))
+        self._tell("the firewall lets TCP out to {}".format(self._told()))
 
     def _borrow(self) -> None:
         there = {record.text("name"): record for record in self._records("ruleset", "list")}
@@ -142,7 +143,12 @@ class Firewall:
             self._ruleset = name
         self._limit(name)
         self._do("ruleset", "set", "-r", name, "-e", "true")
-        self._log.say("the firewall's rule set {} lets TCP out to {}".format(name, self._told()))
+        self._tell("the firewall's rule set {} lets TCP out to {}".format(name, self._told()))
+
+    def _tell(self, line: str) -> None:
+        if line != self._last:
+            self._log.say(line)
+        self._last = line
 
     def _limit(self, name: str) -> None:
         """Only our addresses; where none is known, the ports must do."""

@@ -125,7 +125,17 @@ class _Life:
             reason = _describe(error)
         else:
             return self._outcome(True, True, "; ".join(["this machine is deployed"] + problems))
-        return self._outcome(False, settle_failure(parts, work, reason), "the deployment failed: {}".format(reason))
+        return self._outcome(False, self._settle(parts, work, reason), "the deployment failed: {}".format(reason))
+
+    def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
+        """Whether MAAS was told. Whatever goes wrong here, too: the agent leaves, and the log says what."""
+        try:
+            return settle_failure(parts, work, reason)
+        except ForgeError as error:
+            self._log.announce("this could not be put back: {}".format(error.message))
+        except Exception as error:
+            self._log.announce("this could not be put back: {}".format(_describe(error)))
+        return False
 
     def _read_deployment(self) -> "Optional[Deployment]":
         try:

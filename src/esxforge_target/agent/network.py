@@ -12,15 +12,18 @@ from esxforge_target.agent import deadlines
 from esxforge_target.agent.deadlines import Deadlines
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.reach import Reach
-from esxforge_target.agent.steps import StepError, Steps
+from esxforge_target.agent.steps import Steps
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.errors import ForgeError
 from esxforge_target.inventory import Inventory, Vmk, read, reread_network, reread_storage
 from esxforge_target.metadata import ANSWERED, RIGHT
 from esxforge_target.plan import COMPLETE, MANAGEMENT, PREPARE, Plan, make_plan
+from esxforge_target.plan.layout import MANAGEMENT_VMK
 from esxforge_target.wanted import Address, Interface, WantedHost
 from esxforge_target.wanted.model import DHCP4, NIC
+
+_ASK_AGAIN = ("esxcli", "network", "ip", "interface", "ipv4", "set", "-i", MANAGEMENT_VMK, "-t", "dhcp", "-P", "true")
 
 
 class NetworkError(ForgeError):
@@ -116,7 +119,7 @@ class Network:
             self._again()
             if self._reach.listen(end, deadlines.FALLBACK) == RIGHT:
                 return
-        except StepError as error:
+        except ForgeError as error:
             self._log.warn(error.message)
         self._undo.take_back(NETWORK)
         if by_dhcp:
@@ -149,13 +152,15 @@ class Network:
         if host is None:
             self._log.warn("which NIC booted is not known, so DHCP is not tried")
             return False
-        now = self.inventory()
-        plan = make_plan(host, now)
-        for refusal in plan.refusals:
-            self._log.warn(refusal)
         try:
+            now = self.inventory()
+            plan = make_plan(host, now)
+            for refusal in plan.refusals:
+                self._log.warn(refusal)
             self._steps.run(plan.steps, FALLBACK, now)
-        except StepError as error:
+            # It may have used DHCP before, and be waiting for an answer from another VLAN: let it ask again.
+            self._system.run(_ASK_AGAIN)
+        except ForgeError as error:
             self._log.warn(error.message)
             return False
         return self._reach.maas_answers(end)

@@ -237,42 +237,49 @@ class Site:
         self.moment.pass_time = self.pass_time
         self._away: set[Away | Fault] = set()
         self._install(host)
-        self.found = self.inventory()
 
     # -- what the installer step leaves -------------------------------------------------------------------------
 
     def _install(self, more: dict[str, Any]) -> None:
         stamp = next(iter(DirectFolder(self.fake.devices).stamps()[self.boot_device]), "")
-        host = {
+        self.host = {
             "version": 1, "release": "8.0.3", "stamps": {disk.id: disk.stamp for disk in self.wanted.disks},
             "boot_disk": self.wanted.boot_disk.id, "boot_mac": self.wanted.boot_mac,
             "endpoint": self.wanted.maas.endpoint, "addresses": list(self.wanted.maas.addresses),
             "boot_order": ["0000", "0002"], "keep_boot_order": False, "install_options": [],
             "ssh_keys": [RECIPE_KEY], "vcenter": None, "encrypted_password": "", "secrets": [], **more,
         }  # fmt: skip
+        self.installed = {"version": 1, "device": self.boot_device, "disk_guid": stamp, "build": "8.0.3-0.0.1"}
+        if more.get("kind") == "golden":
+            self.host["stamps"][self.host["boot_disk"]] = stamp
+            self.installed = {}
+        cfg = (self.bank / "boot.cfg").read_text()
+        (self.bank / "boot.cfg").write_text(cfg.replace("state.tgz\n", "state.tgz --- esxforge.tgz\n"))
+        self.rewrite_module()
+
+    def rewrite_module(self) -> None:
+        """Put ``wanted``, ``host`` and ``installed`` into the bank's module, and load it."""
         machine = self.maas.machine
         token = {"consumer_key": machine.consumer_key, "token_key": machine.token_key,
                  "token_secret": machine.token_secret}  # fmt: skip
         secrets = json.dumps({"maas": token, "rootpw": "rootpw --iscrypted " + self.root_hash}).encode()
         files = {
-            "secrets.json": secrets.ljust(4096), "host.json": json.dumps(host).encode(),
+            "secrets.json": secrets.ljust(4096), "host.json": json.dumps(self.host).encode(),
             "wanted.json": to_json(self.wanted).encode(), "lib/esxforge_target/__init__.py": b"# stand-in\n" * 999,
         }  # fmt: skip
-        if more.get("kind") == "golden":
-            host["stamps"][host["boot_disk"]] = stamp
-            files["host.json"] = json.dumps(host).encode()
-        else:
-            installed = {"version": 1, "device": self.boot_device, "disk_guid": stamp, "build": "8.0.3-0.0.1"}
-            files["installed.json"] = json.dumps(installed).encode()
+        if self.installed:
+            files["installed.json"] = json.dumps(self.installed).encode()
         entries = [tar_module.file("esxforge/" + name, files[name], 0o600) for name in sorted(files)]
         tar = tar_module.build([*entries, agent_start.entry()])
         module = stored_gzip(tar, stored_length(tar, "esxforge/secrets.json"), "esxforge/secrets.json")
         (self.bank / "esxforge.tgz").write_bytes(module)
-        cfg = (self.bank / "boot.cfg").read_text()
-        (self.bank / "boot.cfg").write_text(cfg.replace("state.tgz\n", "state.tgz --- esxforge.tgz\n"))
         keep = self.folder / "sectors"
-        keep.mkdir()
+        keep.mkdir(exist_ok=True)
+        (keep / "module").unlink(missing_ok=True)
         os.link(os.path.realpath(self.bank / "esxforge.tgz"), keep / "module")
+        self._load()
+
+    def _load(self) -> None:
         for console in ("console", "tty1", "tty2"):
             Path(self.fake.path("/dev/" + console)).touch()
         self._load_modules()
@@ -290,9 +297,7 @@ class Site:
     def boot(self) -> None:
         """The boot loader loads what boot.cfg lists; the host starts from what was saved."""
         self.fake.boot()
-        for console in ("console", "tty1", "tty2"):
-            Path(self.fake.path("/dev/" + console)).touch()
-        self._load_modules()
+        self._load()
 
     def _load_modules(self) -> None:
         # What a module brings is not saved by ESXi; the fake saves all of /etc.

@@ -1,0 +1,339 @@
+"""What the agent does where a host cannot be what MAAS asked for, and what it tells MAAS then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esxforge_target.agent.life import MOST_STARTS
+from esxforge_target.agent.lock import PATH as LOCK
+from standin.esxi import PowerLost
+from standin.maas_metadata import Fault, MachineStatus
+from target.agent.conftest import MakeSite
+from target.agent.faults import settings
+from target.agent.site import HASH, Away, Outage, Site
+
+FAILED = MachineStatus.FAILED_DEPLOYMENT
+
+
+def told(site: Site) -> str:
+    """The last line of MAAS's event log."""
+    return site.maas.machine.event_log[-1]
+
+
+def assert_as_found(site: Site, before: dict[str, Any]) -> None:
+    """Now and after a boot, with nothing left of the agent."""
+    assert settings(site) == before
+    assert site.leftovers() == []
+    assert site.leaks() == []
+    site.fake.power_cut()
+    site.boot()
+    assert settings(site) == before
+    assert site.start() is None
+
+
+def test_a_plan_that_is_refused_touches_nothing_and_says_why(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.wanted = host.wanted.replace(
+        interfaces=tuple(one.replace(mac="0c:42:a1:00:00:99") for one in host.wanted.interfaces)
+    )
+    host.rewrite_module()
+    before = settings(host)
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert "no ESXi driver for the NIC with the MAC address 0c:42:a1:00:00:99" in told(host)
+    assert "nothing was changed" in told(host)
+    assert "The end of the host's log:" in told(host)
+    changes = ("add", "set", "remove", "-C", "-Z", "rename", "auto-backup.sh")
+    ran = [" ".join(command) for command in host.fake.commands if set(command) & set(changes)]
+    assert [line for line in ran if "firewall" not in line] == []
+    assert_as_found(host, before)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"device": "naa.500000000000dead"}, "was installed on naa.500000000000dead but runs from"),
+        ({"disk_guid": "00000000-0000-0000-0000-000000000001"}, "not 00000000-0000-0000-0000-000000000001"),
+    ],
+)
+def test_no_partition_is_touched_where_the_boot_disk_is_in_doubt(
+    site: MakeSite, change: dict[str, str], reason: str
+) -> None:
+    host = site("simple-static")
+    host.installed.update(change)
+    host.rewrite_module()
+    before = settings(host)
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert reason in told(host)
+    assert_as_found(host, before)
+
+
+def with_vlan(host: Site, vlan: int) -> None:
+    """Management is wanted on a VLAN."""
+    (nic,) = host.wanted.interfaces
+    vlan_interface = nic.replace(name=f"{nic.name}.{vlan}", kind="vlan", mac="", link=nic.name, vlan_id=vlan)
+    host.wanted = host.wanted.replace(interfaces=(nic.replace(addresses=()), vlan_interface))
+    host.rewrite_module()
+
+
+def test_a_silent_network_is_put_back_and_maas_is_told_over_the_one_that_was_found(site: MakeSite) -> None:
+    host = site("simple-static")
+    with_vlan(host, 999)
+    before = settings(host)
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert "The wanted network does not lead to MAAS" in told(host)
+    assert "MAAS answers with the network that was found" in told(host)
+    assert 180 <= host.clock.elapsed < 900
+    assert_as_found(host, before)
+
+
+def test_where_the_found_network_is_silent_too_dhcp_on_the_nic_that_booted_tells_maas(site: MakeSite) -> None:
+    host = site("simple-static")
+    with_vlan(host, 999)
+    with host.fake.edit() as esxi:
+        esxi.running["portgroups"]["Management Network"]["vlan"] = 998
+        esxi.store.save_configuration()
+    host.fake.power_cut()
+    host.boot()
+    assert not host.reaches_maas()
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert "with DHCP on the NIC that booted" in told(host)
+    assert host.leftovers() == []
+    host.fake.power_cut()
+    host.boot()
+    assert host.reaches_maas()  # nobody is stranded
+
+
+def test_a_network_that_was_only_slow_is_kept(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.outages = [Outage(Away.MAAS, 0, 200), Outage(Away.GATEWAY, 0, 200)]
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.differences() == []
+    assert "the wanted network is tried once more" in host.log
+
+
+def test_a_wrong_clock_does_no_harm(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.clock.wrong_by = -86400.0 * 400
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+
+
+def test_a_token_that_maas_refuses_ends_as_found(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    host.maas.machine.token_secret = "another"
+    assert host.start() == 0
+    assert host.status is FAILED  # events are taken by the token's key alone
+    assert "status 401" in told(host)
+    assert host.clock.elapsed < 900
+    assert_as_found(host, before)
+
+
+def test_a_machine_that_was_released_meanwhile_ends_as_found(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    host.maas.machine.status = MachineStatus.RELEASED
+    assert host.start() == 0
+    assert host.status is MachineStatus.RELEASED
+    assert_as_found(host, before)
+
+
+def test_a_proxy_that_drops_the_signature_is_not_believed(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.outages = [Outage(Fault.UNSIGNED, 0, 1e9)]
+    before = settings(host)
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYING
+    assert "answered for another machine" in host.log
+    host.outages = []
+    assert_as_found(host, before)
+
+
+def test_hostd_that_never_comes_up_is_done_without(site: MakeSite) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.store["power"]["hostd"] = False
+    assert host.start() == 0
+    assert "localcli is used instead" in host.log
+    assert host.status is FAILED  # the SSH service needs hostd
+    assert host.leftovers() == []
+
+
+def test_hostd_that_comes_up_late_is_waited_for(site: MakeSite) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.store["power"]["hostd_refusals"] = 20
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.clock.elapsed >= 100
+
+
+def test_a_failure_of_user_data_leaves_the_machine_deployed_and_is_told(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nchpasswd: {list: ['root:clear']}\n"
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert "user-data: the machine stays Deployed." in told(host)
+    assert "root is not a hash" in told(host)
+
+
+def test_user_data_is_never_run_twice(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
+    host.moment.at["esxcli system hostname set --fqdn=twice.maas"] = host.cut
+    host.live()
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "esx01"
+    assert "it is not run a second time" in told(host)
+
+
+def test_vendor_data_that_cannot_be_used_is_told_and_stops_nothing(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.vendor_data = b"cloud-init: '#cloud-config\n\n  ntp: {servers: [\"not a name\"]}'\n"
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert any("not a name" in line for line in host.maas.machine.event_log)
+
+
+def test_a_second_start_does_nothing_while_the_first_runs(site: MakeSite) -> None:
+    host = site("simple-static")
+    seen = []
+    host.moment.at["esxcli network ip interface ipv4 set"] = lambda: seen.append(host.start())
+    assert host.start() == 0
+    assert seen == [0]
+    assert host.log.count("the agent starts") == 1
+    assert not Path(host.fake.path(LOCK)).exists()
+
+
+def test_the_lock_of_an_agent_that_was_killed_is_taken_over(site: MakeSite) -> None:
+    host = site("simple-static")
+    Path(host.fake.path(LOCK)).write_text("4194999")
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+
+
+def test_an_agent_that_never_comes_to_its_end_gives_up(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+
+    def purple() -> None:
+        host.moment.at["esxcli network ip interface ipv4 set -i vmk0 -t static"] = purple
+        host.cut()
+
+    host.moment.at["esxcli network ip interface ipv4 set -i vmk0 -t static"] = purple
+    assert host.live(boots=10) == MOST_STARTS + 1
+    assert host.status is FAILED
+    assert "never came to its end" in told(host)
+    assert_as_found(host, before)
+
+
+def test_a_damaged_host_module_changes_nothing_and_goes(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    Path(host.fake.path("/esxforge/wanted.json")).write_text("{")
+    assert host.start() == 0
+    assert "FAILED: The wanted host is no JSON" in host.log
+    assert_as_found(host, before)
+
+
+def test_a_golden_host_gets_its_password_and_its_uuid_whatever_the_outcome(site: MakeSite) -> None:
+    host = site("simple-static", kind="golden")
+    configuration = Path(host.fake.path("/etc/vmware/esx.conf"))
+    configuration.write_text('/adv/x = "1"\n/system/uuid = "5cb4c4d7-7e0f-4c55-9c1e-2cea7ff22f48"\n')
+    host.fake.hourly_backup()
+    host.maas.machine.token_secret = "another"
+    host.start()
+    assert host.status is FAILED
+    host.fake.power_cut()
+    host.boot()
+    assert f"root:{HASH}:" in Path(host.fake.path("/etc/shadow")).read_text()
+    assert "5cb4c4d7" not in configuration.read_text()
+    assert configuration.read_text().startswith('/adv/x = "1"\n/system/uuid = "')
+    assert host.leaks() == []
+
+
+def test_an_installed_host_keeps_its_password_and_uuid(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = Path(host.fake.path("/etc/shadow")).read_text()
+    host.start()
+    assert Path(host.fake.path("/etc/shadow")).read_text() == before
+
+
+def test_the_event_log_reads_as_a_story(site: MakeSite) -> None:
+    host = site("vmfs7-bond", encrypted_password="QUJD")
+    host.start()
+    story = host.maas.machine.event_log
+    starts = ["ESXi runs", "Setting up the network", "Setting up the datastores datastore1, datastore2"]
+    starts += ["Setting host name", "Root's password, encrypted", "Reading everything back; datastore datastore1"]
+    starts += ["Saving", "Doing what MAAS itself asks for", "The host is ready"]
+    assert [line.startswith(start) for line, start in zip(story, starts, strict=True)] == [True] * len(starts)
+    finished = [one["name"] for one in host.maas.machine.events if one["event_type"] == "finish"]
+    assert [name.removeprefix("esxforge/") for name in finished] == [
+        "inventory", "network", "storage", "identity", "verify", "persist", "vendor-data", "user-data",
+    ]  # fmt: skip
+
+
+def test_consoles_show_what_happens_and_nothing_secret(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.start()
+    text = Path(host.fake.path("/dev/tty1")).read_text()
+    assert "esxforge: Setting up the network" in text
+    assert "this machine is deployed" in text
+
+
+def test_the_inventory_that_stays_can_be_planned_from(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.start()
+    assert json.loads((host.bank / "esxforge.inv").read_text())["inventory"]["release"]["version"] == "8.0.3"
+
+
+def test_the_bank_that_does_not_boot_is_cleaned_too(site: MakeSite) -> None:
+    host = site("simple-static")
+    other = Path(host.fake.path("/altbootbank"))
+    module = (host.bank / "esxforge.tgz").read_bytes()
+    (other / "esxforge.tgz").write_bytes(module)
+    cfg = (other / "boot.cfg").read_text()
+    (other / "boot.cfg").write_text(cfg.replace("state.tgz\n", "state.tgz --- esxforge.tgz\n"))
+    assert host.start() == 0
+    assert not (other / "esxforge.tgz").exists()
+    assert "esxforge" not in (other / "boot.cfg").read_text()
+    assert host.leaks() == []
+
+
+def test_where_esxi_takes_no_rule_file_another_rule_set_is_borrowed_and_given_back(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = host.fake.running["firewall"]
+    host.moment.fail_always["esxcli network firewall refresh"] = "fail"
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert "rule set remoteSerialPort lets TCP out to port 5248 of 10.0.0.2" in host.log
+    assert host.fake.running["firewall"] == before
+    assert host.fake.saved["firewall"] == before
+
+
+def test_a_power_cut_while_a_rule_set_is_borrowed_gives_it_back(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = host.fake.running["firewall"]
+    host.moment.fail_always["esxcli network firewall refresh"] = "fail"
+
+    def strike() -> None:
+        host.fake.hourly_backup()
+        host.cut()
+
+    host.moment.at["esxcli network ip interface ipv4 set"] = strike
+    with pytest.raises(PowerLost):
+        host.start()
+    host.boot()
+    assert host.fake.running["firewall"] != before
+    assert host.start() == 0
+    assert host.fake.running["firewall"] == before
+    assert host.fake.saved["firewall"] == before
