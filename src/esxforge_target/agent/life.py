@@ -7,7 +7,7 @@ from typing import Optional
 
 from esxforge_target.agent import deadlines, leave
 from esxforge_target.agent.deployment import Deployment, read_deployment
-from esxforge_target.agent.failure import settle_failure
+from esxforge_target.agent.failure import may_be_saved, settle_failure
 from esxforge_target.agent.firewall import Firewall, addresses_of
 from esxforge_target.agent.golden import own_identity
 from esxforge_target.agent.hostd import wait_for_hostd
@@ -90,11 +90,13 @@ class _Life:
         self._log.announce("the agent starts; start {} of this deployment".format(starts))
         outcome = self._journal.last("outcome")
         if outcome is None and leave.is_last(self._system):
-            outcome = {"deployed": False, "text": "what was left of it is gone"}
+            outcome = {"save": False, "text": "what was left of it is gone"}
         elif outcome is None:
             outcome = self._deploy(starts)
         else:
             self._log.say("an earlier start came to its end; what is left is leaving")
+            wait_for_hostd(self._system, self._log, self._system.clock.monotonic() + deadlines.LIMITS[0][1])
+            self._recover()
         self._leave(outcome)
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
@@ -106,7 +108,7 @@ class _Life:
         if starts > 1:
             self._recover()
         if deployment is None:
-            return self._outcome(False, False, "the host module is damaged; MAAS cannot be told")
+            return self._outcome(False, "the host module is damaged; MAAS cannot be told")
         maas = deployment.wanted.maas
         self._firewall.open(maas.port, addresses_of(maas.host, maas.port, maas.addresses))
         patience = Patience(request=15.0, total=45.0)
@@ -117,25 +119,40 @@ class _Life:
         work = Work(parts)
         try:
             own_identity(self._system, deployment, self._journal, self._log)
-            _check_starts(starts)
+            self._check_earlier(starts)
             problems = work.run()
         except ForgeError as error:
             reason = " ".join(text for text in (error.message, error.hint) if text)
         except Exception as error:
             reason = _describe(error)
         else:
-            return self._outcome(True, True, "; ".join(["this machine is deployed"] + problems))
-        return self._outcome(False, self._settle(parts, work, reason), "the deployment failed: {}".format(reason))
+            return self._outcome(True, "; ".join(["this machine is deployed"] + problems))
+        return self._outcome(self._settle(parts, work, reason), "the deployment failed: {}".format(reason))
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
-        """Whether MAAS was told. Whatever goes wrong here, too: the agent leaves, and the log says what."""
+        """Whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""
+        problem = self._journal.note("failed", reason=self._log.redact(reason))
+        if problem:
+            self._log.warn(problem)
         try:
-            return settle_failure(parts, work, reason)
+            settle_failure(parts, work, reason)
+            return may_be_saved(parts, work)
         except ForgeError as error:
             self._log.announce("this could not be put back: {}".format(error.message))
         except Exception as error:
             self._log.announce("this could not be put back: {}".format(_describe(error)))
         return False
+
+    def _check_earlier(self, starts: int) -> None:
+        """Raises ForgeError where an earlier start had failed, as MAAS may know that, or where there were too many."""
+        failed = self._journal.last("failed")
+        if failed is not None:
+            raise ForgeError(failed["reason"])
+        if starts > MOST_STARTS:
+            raise ForgeError(
+                "The agent was started {} times and never came to its end.".format(starts),
+                "Does the host lose its power, or stop with a purple screen, while it is set up?",
+            )
 
     def _read_deployment(self) -> "Optional[Deployment]":
         try:
@@ -158,8 +175,8 @@ class _Life:
             self._log.announce("an earlier start was cut off: what it changed is taken back first")
             self._undo.take_back(*about, quiet=True)
 
-    def _outcome(self, deployed: bool, told: bool, text: str) -> Record:
-        problem = self._journal.note("outcome", deployed=deployed, told=told, text=self._log.redact(text))
+    def _outcome(self, save: bool, text: str) -> Record:
+        problem = self._journal.note("outcome", save=save, text=self._log.redact(text))
         if problem:
             self._log.warn(problem)
         return self._journal.records[-1]
@@ -168,7 +185,7 @@ class _Life:
         self._system.until(None)
         for problem in self._firewall.close():
             self._log.warn("the firewall: {}".format(problem))
-        if outcome["deployed"]:
+        if outcome["save"]:
             result = self._system.run(BACKUP)
             if result.status != 0:
                 self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(said(result)))
@@ -176,14 +193,6 @@ class _Life:
         self._journal.remove()
         leave.take_out(self._system, self._log)
         leave.forget(self._system, self._log)
-
-
-def _check_starts(starts: int) -> None:
-    if starts > MOST_STARTS:
-        raise ForgeError(
-            "The agent was started {} times and never came to its end.".format(starts),
-            "Does the host lose its power, or stop with a purple screen, while it is set up?",
-        )
 
 
 def _describe(error: Exception) -> str:

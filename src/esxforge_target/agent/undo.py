@@ -1,7 +1,8 @@
 """What was changed on this host and how to take it back; kept in the journal, so that the next boot can do it, too.
 
 ESXi saves its configuration every hour by itself, so a boot may start from any point of an earlier run. Taking back
-is therefore done in reverse to the very beginning, and a command that finds nothing to take back may fail.
+is therefore done in reverse to the very beginning, and a command that finds nothing to take back may fail. For the same
+reason the journal forgets a change only once the configuration was saved, not when it was taken back.
 """
 
 import base64
@@ -47,6 +48,7 @@ class Undo:
         self._journal = journal
         self._log = log
         self._next = 0
+        self._noted = {}  # type: Dict[int, str]
         self.changes = []  # type: List[Change]
         self._restore()
 
@@ -61,14 +63,13 @@ class Undo:
         self._next += 1
         encoded = [[path, None if data is None else base64.b64encode(data).decode("ascii")] for path, data in files]
         self._journal.add("change", number=number, about=about, commands=[list(one) for one in commands], files=encoded)
+        self._noted[number] = about
         self.changes.append(Change(number, about, tuple(commands), tuple(files)))
 
     def settle(self, *about: str) -> None:
-        """These stay: they need not be taken back any more."""
-        numbers = [change.number for change in self.changes if change.about in about]
-        if numbers:
-            self._note(numbers)
-            self.changes = [change for change in self.changes if change.number not in numbers]
+        """The configuration was saved: these stay as they are now, taken back or not."""
+        self.changes = [change for change in self.changes if change.about not in about]
+        self._note([number for number in sorted(self._noted) if self._noted[number] in about])
 
     def take_back(self, *about: str, quiet: bool = False) -> "List[str]":
         """Take these back, the newest first; a sentence for each command that failed (twice, unless ``quiet``)."""
@@ -87,12 +88,15 @@ class Undo:
                     problems.append(problem)
                     if not quiet:
                         self._log.warn(problem)
-            self._note([change.number])
             self.changes.remove(change)
+            if change.about == STORAGE:
+                self._note([change.number])  # disks do not wait for a configuration to be saved
         return problems
 
     def _note(self, numbers: "List[int]") -> None:
-        """Without this record the next boot takes the same back once more, which does no harm."""
+        """Without this record the next boot takes the same back once more."""
+        for number in numbers:
+            del self._noted[number]
         problem = self._journal.note("settled", numbers=numbers)
         if problem:
             self._log.warn(problem)
@@ -120,3 +124,4 @@ class Undo:
                 for number in record["numbers"]:
                     found.pop(number, None)
         self.changes = [found[number] for number in sorted(found)]
+        self._noted = {change.number: change.about for change in self.changes}

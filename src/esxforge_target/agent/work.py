@@ -16,7 +16,7 @@ from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.story import Story
 from esxforge_target.agent.system import BACKUP, System, said
-from esxforge_target.agent.undo import IDENTITY, NETWORK, STORAGE, Undo
+from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
 from esxforge_target.errors import ForgeError
 from esxforge_target.inventory import Inventory, to_json
 from esxforge_target.metadata import RIGHT, MetadataClient
@@ -213,7 +213,7 @@ class Work:
                 raise StepError("ESXi did not save its configuration: {}.".format(said(result)))
             parts.system.clock.sleep(_ROUND_PAUSE)
         self.saved = True
-        parts.undo.settle(NETWORK, STORAGE, IDENTITY)
+        parts.undo.settle(NETWORK, FALLBACK, STORAGE, IDENTITY)
         parts.note("saved")
         parts.story.finish("persist", "saved; from now on the host stays like this")
 

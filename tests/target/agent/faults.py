@@ -30,6 +30,8 @@ OUTCOMES = (
 
 # ESXi has no question whose answer would show whether this did what it says.
 NOT_TO_BE_ASKED = ("vim-cmd hostsvc/enable_ssh",)
+# A command late in a deployment: when it fails for good, all before it is put back.
+LATE = "vim-cmd hostsvc/start_ssh"
 MINUTE = 60.0
 
 
@@ -194,6 +196,27 @@ def cases(config: str) -> list[Case]:
     return found
 
 
+def failing(config: str) -> list[Case]:
+    """Power cuts at every step of a deployment that fails late and is put back."""
+    with host(config) as site:
+        site.moment.fail_always[LATE] = "fail"
+        quietly(site.live)
+        steps = list(site.moment.log)
+
+    def both(arm: Callable[[Site], None]) -> Callable[[Site], None]:
+        def prepare(site: Site) -> None:
+            site.moment.fail_always[LATE] = "fail"
+            arm(site)
+
+        return prepare
+
+    found = []
+    for number, step in enumerate(steps, 1):
+        found.append(Case("put back: power cut after", number, step, both(_cut_after(number))))
+        found.append(Case("put back: hourly save, power cut", number, step, both(_saved_and_cut(number))))
+    return found
+
+
 def outages() -> list[Case]:
     """MAAS, its gateway and its answers out of order, for a while or for good."""
     found = []
@@ -256,7 +279,7 @@ def main(config: str = "simple-static") -> int:
     started = time.monotonic()
     table: dict[str, collections.Counter[str]] = {}
     wrongs: list[str] = []
-    chosen = cases(config) + outages()
+    chosen = cases(config) + failing(config) + outages()
     for case in chosen:
         verdict = run_case(case, config)
         table.setdefault(case.kind, collections.Counter())[verdict.outcome] += 1

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from target.agent.faults import Case, cases, outages, run_case
+from target.agent.faults import Case, Verdict, cases, failing, outages, run_case
 
 CONFIG = "simple-static"
 EVERY = 11
@@ -47,6 +47,12 @@ def test_an_outage_ends_well(case: Case) -> None:
     assert verdict.wrongs == ()
     if case.fault.startswith(("1 min", "5 min")):
         assert verdict.outcome == "wanted, Deployed"
+
+
+def test_a_power_cut_while_a_failed_deployment_is_put_back_ends_as_found() -> None:
+    for case in failing(CONFIG)[3::17]:
+        verdict = run_case(case, CONFIG)
+        assert verdict == Verdict("found, Failed", ()), (case.fault, case.number, case.step)
 
 
 @pytest.mark.parametrize("config", ["vmfs7-bond", "esxi67"])
