@@ -55,11 +55,13 @@ class SeaBios:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A hard disk on the chipset's own controller. ``boot_index``: place in the boot order, from 0."""
+    """A hard disk on the chipset's own controller. ``boot_index``: place in the boot order, from 0; ``serial``: as the
+    drive tells it (at most 20 characters), empty: ESXFORGE and its number."""
 
     path: Path
     format: str = "raw"
     boot_index: int | None = None
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,30 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
-class Nic:
-    """A network card on QEMU's user network, which answers DHCP. ``connected``: packets get out through the host.
+class Segment:
+    """One Ethernet segment for several of a machine's NICs, with QEMU's user network on it: DHCP, a name server, and
+    this computer's 127.0.0.1 under the address ``host``.
 
-    ``subnet`` is the network's, like 10.0.3.0/24, where the guest finds this computer as .2 and a name server as .3;
-    empty for QEMU's own, 10.0.2.0/24.
+    ``network`` is in CIDR; so is ``ipv6_network``, which goes with ``ipv6_host`` (empty: QEMU's own).
+    ``neighbour_port`` is a TCP port on 127.0.0.1 where a program takes part, for what the user network lacks (VLANs,
+    other hosts): each frame follows its length, 4 bytes, most significant first.
+    """
+
+    network: str
+    host: str
+    first_dhcp_address: str
+    ipv6_network: str = ""
+    ipv6_host: str = ""
+    neighbour_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A network card, on ``segment``, or else on a user network of its own, which answers DHCP and where, with
+    ``connected``, packets get out through the host.
+
+    ``subnet`` is that own network's, like 10.0.3.0/24, where the guest finds this computer as .2 and a name server as
+    .3; empty for QEMU's own, 10.0.2.0/24.
     """
 
     card: NetworkCard
@@ -93,6 +114,16 @@ class Nic:
     connected: bool = True
     subnet: str = ""
     forwards: tuple[Forward, ...] = ()
+    segment: Segment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxKernel:
+    """A Linux kernel that the firmware starts instead of looking for a boot disk, as from a network."""
+
+    kernel: Path
+    initrd: Path
+    command_line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +181,7 @@ class Machine:
     qmp_fd: int | None = None
     restart_allowed: bool = True
     smbios_uuid: str | None = None
+    linux: LinuxKernel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +234,13 @@ def qemu_arguments(machine: Machine) -> list[str]:
         *("-m", f"size={machine.memory_mib}M"),
         *(("-uuid", machine.smbios_uuid) if machine.smbios_uuid else ()),
         *_firmware(machine.firmware),
+        *(_linux(machine.linux) if machine.linux else ()),
         *(("-boot", "strict=on") if any(_boot_indexes(machine)) else ()),
         *(argument for number, disk in enumerate(machine.disks) for argument in _disk(machine, number, disk)),
         *(("-device", "qemu-xhci,id=usb") if machine.usb_disks else ()),
         *(argument for number, disk in enumerate(machine.usb_disks) for argument in _usb_disk(number, disk)),
-        *(argument for number, nic in enumerate(machine.nics) for argument in _nic(number, nic)),
+        *(argument for number, one in enumerate(_segments(machine)) for argument in _segment(number, one)),
+        *(argument for number, nic in enumerate(machine.nics) for argument in _nic(machine, number, nic)),
         *(_serial(machine.serial) if machine.serial is not None else ()),
         *("-device", "VGA,id=video"),
         *("-display", "none"),
@@ -244,13 +278,14 @@ def _boot_order(boot_index: int | None) -> str:
 def _disk(machine: Machine, number: int, disk: Disk) -> list[str]:
     # q35's AHCI has a port a disk; pc's IDE has two channels of two.
     place = f"bus=ide.{number}" if machine.chipset is Chipset.Q35 else f"bus=ide.{number // 2},unit={number % 2}"
+    serial = _escaped(disk.serial or f"ESXFORGE{number}")
     # The file is thrown away or copied after the run, so syncing it is not worth its time; zeros stay holes.
     behaviour = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
     return [
         "-drive",
         f"if=none,id=disk{number},format={disk.format},{behaviour},file={_escaped(disk.path)}",
         "-device",
-        f"ide-hd,{place},drive=disk{number},serial=ESXFORGE{number}{_boot_order(disk.boot_index)}",
+        f"ide-hd,{place},drive=disk{number},serial={serial}{_boot_order(disk.boot_index)}",
     ]
 
 
@@ -263,12 +298,38 @@ def _usb_disk(number: int, disk: UsbDisk) -> list[str]:
     ]
 
 
-def _nic(number: int, nic: Nic) -> list[str]:
-    backend = f"user,id=net{number}" + ("" if nic.connected else ",restrict=on")
-    backend += f",net={nic.subnet}" if nic.subnet else ""
-    backend += "".join(
-        f",hostfwd=tcp:127.0.0.1:{one.port}-{one.guest_address}:{one.guest_port}" for one in nic.forwards
-    )
+def _linux(linux: LinuxKernel) -> list[str]:
+    return ["-kernel", str(linux.kernel), "-initrd", str(linux.initrd), "-append", linux.command_line]
+
+
+def _segments(machine: Machine) -> list[Segment]:
+    """Each once, in the order of the NICs."""
+    return list(dict.fromkeys(nic.segment for nic in machine.nics if nic.segment is not None))
+
+
+def _segment(hub: int, segment: Segment) -> list[str]:
+    user = f"user,id=user{hub},net={segment.network},host={segment.host},dhcpstart={segment.first_dhcp_address}"
+    if segment.ipv6_network:
+        user += f",ipv6-net={segment.ipv6_network},ipv6-host={segment.ipv6_host}"
+    members = {f"user{hub}": user}
+    if segment.neighbour_port is not None:
+        members[f"neighbour{hub}"] = f"socket,id=neighbour{hub},connect=127.0.0.1:{segment.neighbour_port}"
+    return [
+        argument
+        for name, member in members.items()
+        for argument in ("-netdev", member, "-netdev", f"hubport,id=hub{name},hubid={hub},netdev={name}")
+    ]
+
+
+def _nic(machine: Machine, number: int, nic: Nic) -> list[str]:
+    if nic.segment is None:
+        backend = f"user,id=net{number}" + ("" if nic.connected else ",restrict=on")
+        backend += f",net={nic.subnet}" if nic.subnet else ""
+        backend += "".join(
+            f",hostfwd=tcp:127.0.0.1:{one.port}-{one.guest_address}:{one.guest_port}" for one in nic.forwards
+        )
+    else:
+        backend = f"hubport,id=net{number},hubid={_segments(machine).index(nic.segment)}"
     # No option ROM: nothing here boots from the network, and waiting for it costs minutes.
     return ["-netdev", backend, "-device", f"{nic.card.value},netdev=net{number},mac={nic.mac},romfile="]
 

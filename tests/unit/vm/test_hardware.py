@@ -19,10 +19,13 @@ from esxforge.vm.hardware import (
     Accelerator,
     Chipset,
     Disk,
+    LinuxKernel,
     Machine,
     NetworkCard,
+    Nic,
     Ovmf,
     SeaBios,
+    Segment,
     SerialToFile,
     SerialToSocket,
     SerialToTerminal,
@@ -34,6 +37,7 @@ from esxforge.vm.hardware import (
 )
 from vm.golden import check_golden
 
+SEGMENT = Segment("10.0.0.0/24", "10.0.0.2", "10.0.0.100", "2001:db8:0:1::/64", "2001:db8:0:1::2", 4711)
 FIRMWARE = Ovmf(Path("/firmware/code.fd"), Path("/scratch/variables.fd"))
 DISK = Disk(Path("/scratch/disk.qcow2"), "qcow2", boot_index=0)
 ESXI_8 = deployed_host("8.0", DISK, FIRMWARE, Accelerator.KVM, serial=SerialToFile(Path("/scratch/serial.log")))
@@ -55,6 +59,18 @@ MACHINES = {
         qmp_fd=7,
         restart_allowed=False,
         smbios_uuid="11111111-2222-3333-4444-555555555555",
+    ),
+    "started-from-the-network-on-one-segment": replace(
+        ESXI_8,
+        disks=(Disk(Path("/scratch/boot.raw"), serial="S1"), Disk(Path("/scratch/data.raw"), serial="S2")),
+        nics=(
+            Nic(NetworkCard.E1000E, "52:54:00:00:00:01", segment=SEGMENT),
+            Nic(NetworkCard.E1000E, "52:54:00:00:00:02", segment=SEGMENT),
+            Nic(NetworkCard.E1000E, "52:54:00:00:00:03", connected=False),
+        ),
+        linux=LinuxKernel(
+            Path("/scratch/vmlinuz"), Path("/scratch/initrd"), "console=ttyS0 BOOTIF=01-52-54-00-00-00-01"
+        ),
     ),
 }
 
