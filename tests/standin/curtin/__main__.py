@@ -1,0 +1,19 @@
+"""``python3 -m standin.curtin``: deploy, then restart the machine, or switch it off where that failed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from standin.curtin.install import deploy
+
+
+def main() -> int:
+    """What the ephemeral system does after its start."""
+    done = deploy()
+    print(f"curtin: the machine {'restarts' if done else 'is switched off'}", flush=True)
+    subprocess.run(["sync"], check=True)
+    return subprocess.run(["reboot" if done else "poweroff", "-f"], check=True).returncode
+
+
+sys.exit(main())
