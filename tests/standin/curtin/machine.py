@@ -94,7 +94,7 @@ def start_network(boot_interface: str) -> None:
         file.write(_DHCP_SCRIPT)
     os.chmod(script, 0o755)  # noqa: S103  a program
     subprocess.run(["ip", "link", "set", nics[0], "up"], check=True)
-    subprocess.run(["udhcpc", "-i", nics[0], "-n", "-q", "-f", "-t", "10", "-T", "2", "-s", script], check=True)
+    subprocess.run(["udhcpc", "-i", nics[0], "-n", "-q", "-f", "-t", "30", "-T", "1", "-s", script], check=True)
 
 
 def write_image(source: str, device: str, log: Log) -> None:

@@ -1,0 +1,62 @@
+"""The small Linux that MAAS starts from the network to deploy a machine: kernel, busybox, Python and curtin's way."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import standin.curtin
+from standin.linux.contents import DISKS, FILE_SYSTEMS, NETWORK_CARDS, add_busybox, add_modules, add_python
+from standin.linux.cpio import Archive
+from standin.linux.fetched import find_guest_linux
+
+_INIT = """#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+while read -r path; do insmod "$path"; done < /lib/modules/order
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+ip link set lo up
+cd /curtin
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/curtin python3 -m standin.curtin
+echo "the guest's Python ended"
+poweroff -f
+"""
+
+
+@dataclass(frozen=True)
+class Deployer:
+    """Two files for QEMU."""
+
+    kernel: Path
+    initrd: Path
+
+
+def make_deployer(folder: Path) -> Deployer:
+    """Make it in ``folder``. Raises :class:`~esxforge.errors.ProcessError` where the parts are not installed."""
+    linux = find_guest_linux()
+    archive = Archive()
+    for name in ("proc", "sys", "dev", "run", "tmp"):
+        archive.add_folder(name)
+    archive.add_character_device("dev/console", 5, 1)
+    archive.add("init", _INIT, 0o755)
+    add_busybox(archive)
+    add_modules(archive, linux, (*DISKS, *FILE_SYSTEMS, *NETWORK_CARDS))
+    work = folder / "python"
+    work.mkdir()
+    program = add_python(archive, Path(shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin") or ""), work=work)
+    archive.add_link("usr/bin/python3", program)
+    archive.add_link("usr/bin/env", "/bin/busybox")
+    # Regular packages: the guest must see the same names as the tests.
+    archive.add("curtin/standin/__init__.py", "")
+    for source in Path(standin.curtin.__file__).parent.glob("*.py"):
+        archive.add_file(f"curtin/standin/curtin/{source.name}", source)
+    unpacked = io.BytesIO()
+    archive.write(unpacked)
+    initrd = folder / "deployer.cpio.gz"
+    initrd.write_bytes(gzip.compress(unpacked.getvalue(), 1, mtime=0))
+    shutil.rmtree(work)
+    return Deployer(linux.kernel, initrd)
