@@ -1,0 +1,65 @@
+"""A machine, its MAAS and its network, put up for one deployment and taken down again; logs stay where one is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from esxforge.host.workspace import work_folder
+from whole_way.deployer import Deployer
+from whole_way.evidence import Found, leaks
+from whole_way.host import Host
+from whole_way.maas import Maas, running_maas
+from whole_way.neighbour import Neighbour, Place
+from whole_way.order import Order, segment
+
+# What the samples' network has besides MAAS: the gateways, and a host in VLAN 100.
+GATEWAY = Place.of("10.0.0.1")
+ROUTER = Place.of("2001:db8:0:1::1")
+BEHIND_VLAN = Place.of("192.168.100.1", 100)
+PLACES = (GATEWAY, Place.of("10.0.0.254"), ROUTER, BEHIND_VLAN)
+
+
+@dataclass
+class Laboratory:
+    """All of it."""
+
+    order: Order
+    maas: Maas
+    host: Host
+    neighbour: Neighbour
+
+    def deploy(self, deployer: Deployer) -> bool:
+        """MAAS deploys the machine: whether curtin ended well and restarted it."""
+        return self.host.deploy(deployer, self.maas.kernel_words())
+
+    def leaks(self, **forbidden: str) -> list[Found]:
+        """Where MAAS's token, or what else is forbidden, stands on the machine's disks."""
+        token = self.order.token
+        named = {
+            "consumer key": token.consumer_key,
+            "token key": token.token_key,
+            "token secret": token.token_secret,
+            **forbidden,
+        }
+        disks = [self.host.disk(number) for number in range(len(self.host.disks))]
+        return leaks(disks, {name: text.encode() for name, text in named.items()})
+
+
+@contextmanager
+def laboratory(
+    order: Order, logs: Path, *, on_segment: int = 1, places: Sequence[Place] = PLACES
+) -> Iterator[Laboratory]:
+    """Put it up. Disks go away at the end; serial logs and MAAS's story are in ``logs``, which must exist."""
+    with (
+        work_folder() as folder,
+        running_maas(order) as maas,
+        Neighbour(places) as neighbour,
+    ):
+        host = Host(order.disks, order.macs(), segment(neighbour.port), folder, logs, on_segment)
+        try:
+            yield Laboratory(order, maas, host, neighbour)
+        finally:
+            (logs / "maas.txt").write_text("\n".join([*maas.story(), "", maas.installation_log, ""]), "utf-8")
