@@ -40,10 +40,11 @@ def boot_volume_files(
 ) -> list[VolumeFile]:
     """Every file of the volume but the manifest, which comes last.
 
-    The ISO's files stand in the order they have on the ISO, so that it is read once from its start to its end.
+    The hook's files stand first: of an image that is cut short on its way, the hook is there to say so. The ISO's files
+    stand in the order they have on the ISO, so that it is read once from its start to its end.
     """
-    ours = _own_files(recipe, settings)
-    taken = [item.fat.path for item in ours if media.find(item.fat.path) is not None]
+    hook, ours = _hook_files(settings), _own_files(recipe)
+    taken = [item.fat.path for item in (*hook, *ours) if media.find(item.fat.path) is not None]
     if taken:
         raise MediaError(
             f"{media.path} already has {', '.join(taken)}: it seems to be made by esxforge, or a tool like it.",
@@ -56,7 +57,7 @@ def boot_volume_files(
         if entry.path not in edited
     ]
     boot_cfgs = [VolumeFile(FatFile(path, Bytes(data)), at_deploy=True) for path, data in sorted(edited.items())]
-    return [*tree, *boot_cfgs, *ours]
+    return [*hook, *tree, *boot_cfgs, *ours]
 
 
 def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, listener: Listener) -> bytes:
@@ -78,17 +79,20 @@ def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, listen
     return cfg.with_reserved_kernelopt(_KERNELOPT_ROOM).to_bytes()
 
 
-def _own_files(recipe: Recipe, settings: Settings) -> list[VolumeFile]:
-    blank = build([folder("esxforge"), file("esxforge/README", _NOT_PERSONALISED)])
-    ours = [VolumeFile(FatFile(HOST_MODULE, Bytes(stored_gzip(blank, HOST_MODULE_BYTES))), at_deploy=True)]
-    if recipe.files:
-        ours.append(VolumeFile(FatFile(FILES_MODULE, Bytes(_files_module(recipe)))))
+def _hook_files(settings: Settings) -> list[VolumeFile]:
     return [
-        *ours,
         VolumeFile(FatFile("curtin/curtin-hooks", Bytes(HOOK_SCRIPT))),
         VolumeFile(FatFile("curtin/target.zip", Bytes(target_zip()))),
         VolumeFile(FatFile(SETTINGS_PATH, Bytes(settings.to_json().encode()))),
     ]
+
+
+def _own_files(recipe: Recipe) -> list[VolumeFile]:
+    blank = build([folder("esxforge"), file("esxforge/README", _NOT_PERSONALISED)])
+    ours = [VolumeFile(FatFile(HOST_MODULE, Bytes(stored_gzip(blank, HOST_MODULE_BYTES))), at_deploy=True)]
+    if recipe.files:
+        ours.append(VolumeFile(FatFile(FILES_MODULE, Bytes(_files_module(recipe)))))
+    return ours
 
 
 def _files_module(recipe: Recipe) -> bytes:
