@@ -23,6 +23,7 @@ MODIFIED = 1577836800
 LONGEST_NAME = 99
 # No module of ESXi comes near; a small file that unpacks to more is an attack or damage.
 LARGEST_TAR = 2 * 1024**3
+_PIECE = 1 << 20
 
 FILE = "file"
 FOLDER = "folder"
@@ -108,12 +109,25 @@ def unzip(data: bytes) -> bytes:
         return data
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            tar = stream.read(LARGEST_TAR + 1)
+            tar = _read_bounded(stream)
     except (OSError, EOFError, zlib.error) as error:
         raise FormatError("tar module: its gzip is damaged ({}).".format(error), "Make or copy the file again.")
     if len(tar) > LARGEST_TAR:
         raise FormatError("tar module: it unpacks to more than {} bytes.".format(LARGEST_TAR))
     return tar
+
+
+def _read_bounded(stream: gzip.GzipFile) -> bytes:
+    """All of it, or one piece more than the limit. One read of the limit's size would take that much memory at once."""
+    pieces = []  # type: List[bytes]
+    total = 0
+    while total <= LARGEST_TAR:
+        piece = stream.read(_PIECE)
+        if not piece:
+            break
+        pieces.append(piece)
+        total += len(piece)
+    return b"".join(pieces)
 
 
 def read_tar(tar: bytes) -> "List[Entry]":

@@ -8,6 +8,7 @@ import hashlib
 import io
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -297,3 +298,16 @@ def test_garbage_ends_in_a_format_error_or_entries(noise: bytes, at: int, patch:
         for reader in (read, lambda data: member_extent(data, "a")):
             with contextlib.suppress(FormatError):
                 reader(gzip.compress(data) if zipped else data)
+
+
+def test_a_small_module_is_read_where_memory_is_short(tmp_path: Path) -> None:
+    """ESXi gives programs little: memory is taken as it is needed, never what the largest module would need."""
+    module = tmp_path / "m.tgz"
+    tar = build(ENTRIES)
+    module.write_bytes(stored_gzip(tar, stored_length(tar)))
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20));"
+        "from esxforge_target.formats.tar_module import read; print(len(read(open(sys.argv[1], 'rb').read())))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(module)], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(len(read(tar)))], done.stderr
