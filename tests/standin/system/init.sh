@@ -13,7 +13,16 @@ done </lib/modules/order
 mount -t efivarfs efivars /sys/firmware/efi/efivars 2>/dev/null
 ip link set dev lo up
 hostname localhost
-if ! /usr/lib/standin/boot; then
+# Busybox's shell runs its own reboot, poweroff and halt, whatever else PATH has: they tell the first process by signals.
+trap '/bin/poweroff' USR1 USR2
+trap '/bin/reboot' TERM
+/usr/lib/standin/boot &
+boot=$!
+while kill -0 $boot 2>/dev/null; do
+    wait $boot
+    status=$?
+done
+if [ "$status" != 0 ]; then
     echo "The stand-in's own program failed; this is no behaviour of ESXi. The machine powers off."
     sleep 1
     exec /bin/busybox poweroff -f

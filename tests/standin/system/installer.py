@@ -9,7 +9,7 @@ from pathlib import Path
 
 from standin.esxi import label as labels
 from standin.esxi.fake import FakeEsxi
-from standin.system import kickstart, linux_disks, machine, power
+from standin.system import commands, kickstart, linux_disks, machine, power, server
 from standin.system.boot_cfg import LoaderError
 from standin.system.console import log, say, wait_for_ever
 from standin.system.install import InstallError, NewHost, crypted, install
@@ -26,6 +26,7 @@ def run(loaded: Loaded) -> None:
     """Play the installer to its end. It does not return."""
     told = machine.release()
     fake = machine.power_on(None)
+    server.start(commands.run)
     log(f"VMware ESXi {told['version']} build-{told['build']} installer: weasel starts")
     options = [word for word in loaded.options if word.startswith("ks=")]
     if not options:

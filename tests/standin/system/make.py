@@ -93,20 +93,25 @@ def _add_programs(archive: Archive, own: str, work: Path) -> None:
     for source in packages.rglob("*.py"):
         source.unlink()
     archive.add_tree(f"{LIBRARY}/packages", packages)
-    main = (
+    start = (
         f"#!{own} -IS\nimport sys\nsys.path.insert(0, '/{LIBRARY}/packages')\n"
-        "from standin.system.main import main\nsys.exit(main(sys.argv))\n"
+        "from standin.system.main import boot\nboot()\n"
     )
-    archive.add(f"{LIBRARY}/main", main, 0o755)
-    archive.add_link(f"{LIBRARY}/boot", "main")
+    archive.add(f"{LIBRARY}/boot", start, 0o755)
+    archive.add(f"{LIBRARY}/client", f"#!{own} -IS\n" + (HERE / "client.py").read_text(), 0o755)
     for command in COMMANDS:
-        archive.add_link(command, f"/{LIBRARY}/main")
+        archive.add_link(command, f"/{LIBRARY}/client")
     archive.add_file(f"{LIBRARY}/lease", HERE / "lease.sh", 0o755)
     archive.add_file("init", HERE / "init.sh", 0o755)
 
 
 def _not_in_guest(folder: str, names: list[str]) -> set[str]:
-    return {name for name in names if name in ("__pycache__", "make.py", "ruff.toml") or name.startswith("test_")}
+    return {
+        name
+        for name in names
+        if name in ("__pycache__", "client.py", "make.py", "images.py", "conftest.py", "ruff.toml")
+        or name.startswith("test_")
+    }
 
 
 def _add_files(archive: Archive, release: ReleaseProfile) -> None:

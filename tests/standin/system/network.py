@@ -137,7 +137,7 @@ def lease(host: Host, vmk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def apply(host: Host) -> None:
-    """Links, addresses, routes and name servers as the running configuration has them."""
+    """Links, addresses, routes, name servers and the host's name as the running configuration has them."""
     make_links(host)
     made = _known().get("interfaces", {})
     for vmk in host.interfaces(DEFAULT_STACK):
@@ -155,6 +155,7 @@ def apply(host: Host) -> None:
         _ip(*family, "route", "replace", route["network"], "via", route["gateway"], "dev", route["interface"])
     lines = [f"nameserver {server}\n" for server in servers(host.stack(DEFAULT_STACK))]
     Path("/etc/resolv.conf").write_text("".join(lines))
+    Path("/proc/sys/kernel/hostname").write_text(host.running["hostname"])
 
 
 def _known() -> Topology:

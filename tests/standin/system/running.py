@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 from standin.esxi.fake import FakeEsxi
-from standin.system import efi_variables, machine, network
+from standin.system import commands, efi_variables, machine, network, server
 from standin.system.console import log, say
 from standin.system.install import FIRST_BOOT
 from standin.system.loader import Loaded, extract
@@ -40,6 +40,7 @@ def run(loaded: Loaded) -> None:
     with fake.edit() as host:
         host.world["cables"] = network.cables(host.hardware["nics"])
         network.apply(host)
+    server.start(commands.run)
     log("hostd is up")
     _tell_address(fake)
     _run_scripts()

@@ -71,7 +71,11 @@ if [ -z "$boots" ]; then
     done
     esxcli --formatter=csv network nic list | while IFS=, read -r line; do say nic "$line"; done
     say boot-device "$(vmkfstools -P /bootbank | grep ':5')"
-    say started "$(cut -d ' ' -f 1 /proc/uptime)"
+    for program in "esxcli system version get" "esxcli system version get" "/usr/lib/standin/python/bin/python3.11 -IS -c pass" "python -c pass"; do
+        before=$(cut -d ' ' -f 1 /proc/uptime)
+        $program >/dev/null
+        say took "$program $before $(cut -d ' ' -f 1 /proc/uptime)"
+    done
     say first-reach "$(wget -q -O - http://10.0.2.2:PORT/)"
     esxcli network vswitch standard uplink add -u vmnic0 -v vSwitch0
     esxcli network vswitch standard policy failover set -v vSwitch0 -a vmnic0,vmnic1 -l explicit

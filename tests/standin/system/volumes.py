@@ -61,7 +61,7 @@ def _mount_files(partition: str, uuid: str) -> None:
     loop = subprocess.run(["losetup", "-f"], capture_output=True, text=True, check=True).stdout.strip()
     _run("losetup", "-o", str(_AT), loop, partition)
     if not _holds_files_of(loop, uuid):
-        _run("mke2fs", "-b", "4096", "-m", "0", "-L", uuid[:16], loop, str(_BLOCKS))
+        _run("mke2fs", "-b", "4096", "-m", "0", "-L", _label(uuid), loop, str(_BLOCKS))
     _run("mount", "-t", "ext4", loop, str(FOLDER / uuid))
 
 
@@ -69,7 +69,12 @@ def _holds_files_of(device: str, uuid: str) -> bool:
     with open(device, "rb") as stream:
         stream.seek(1024)
         superblock = stream.read(256)
-    return superblock[56:58] == b"\x53\xef" and superblock[120:136].rstrip(b"\0") == uuid[:16].encode()
+    return superblock[56:58] == b"\x53\xef" and superblock[120:136].rstrip(b"\0") == _label(uuid).encode()
+
+
+def _label(uuid: str) -> str:
+    """By which a file system is known as this volume's: mke2fs takes 15 letters."""
+    return uuid.replace("-", "")[:15]
 
 
 def _mounted() -> Iterator[Path]:
