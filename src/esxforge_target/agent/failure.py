@@ -18,7 +18,8 @@ def settle_failure(parts: Parts, work: Work, reason: str) -> bool:
         # MAAS is heard now; whether it is after the roll-back is not known.
         told = parts.story.failed(reason, _FIRST_TRY)
     _for(parts, deadlines.TAKING_BACK)
-    _put_back(parts)
+    if not work.saved:
+        _put_back(parts)
     if not told:
         told = parts.story.failed(reason, max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
     _for(parts, deadlines.TAKING_BACK)

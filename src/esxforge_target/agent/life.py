@@ -105,6 +105,7 @@ class _Life:
         deployment = self._read_deployment()
         ends = deadlines.Deadlines(self._system.clock)
         wait_for_hostd(self._system, self._log, ends.end(deadlines.WAIT))
+        self._system.until(ends.end(deadlines.NETWORK))
         if starts > 1:
             self._recover()
         if deployment is None:

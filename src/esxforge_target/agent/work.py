@@ -76,7 +76,7 @@ class Parts:
 
 
 class Work:
-    """Runs the phases. ``proved``: MAAS answered over the wanted network. ``saved``: that was made to stay."""
+    """Runs the phases. ``proved``: MAAS answered over the wanted network; ``saved``: the wanted host will stay."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -85,7 +85,8 @@ class Work:
         self._keys = ()  # type: Tuple[str, ...]
         self._figures = ""
         self.proved = False
-        self.saved = False
+        # An earlier start may have come that far.
+        self.saved = parts.journal.last("saved") is not None
 
     def run(self) -> List[str]:
         """All phases; MAAS has marked the machine Deployed when this returns. What failed after that, in sentences.
