@@ -126,19 +126,13 @@ class Firewall:
         name = next((one for one in _STAND_INS if one in there), "")
         if not name:
             raise CommandError("ESXi has none of the rule sets {}.".format(", ".join(_STAND_INS)))
+        if not self._addresses():
+            raise CommandError("{} would let everything out, as no address is known.".format(name))
         if not self._ruleset:
-            before = self._allowed(name)
-            enabled = "true" if there[name].truth("enabled") else "false"
-            base = _COMMAND + ("ruleset",)
-            back = []  # type: List[Tuple[str, ...]]
-            back += [
-                base + ("allowedip", "remove", "-r", name, "-i", one)
-                for one in self._addresses()
-                if before is None or one not in before
-            ]
-            back.append(base + ("set", "-r", name, "-e", enabled))
-            if before is None:
-                back.append(base + ("set", "-r", name, "-a", "true"))
+            base = _COMMAND + ("ruleset", "set", "-r", name)
+            back = [base + ("-e", "true" if there[name].truth("enabled") else "false")]
+            if self._allowed(name) is None:
+                back.append(base + ("-a", "true"))
             self._undo.before(FIREWALL, back)
             self._ruleset = name
         self._limit(name)
@@ -161,6 +155,9 @@ class Firewall:
             allowed = []
         for address in addresses:
             if address not in allowed:
+                if name != RULESET:
+                    back = _COMMAND + ("ruleset", "allowedip", "remove", "-r", name, "-i", address)
+                    self._undo.before(FIREWALL, (back,))
                 self._do("ruleset", "allowedip", "add", "-r", name, "-i", address)
 
     def _addresses(self) -> "List[str]":

@@ -174,13 +174,13 @@ class Network:
         )
 
 
-# Parts of an inventory that the network's steps change, with what must be the same of each.
+# What of an inventory the network's steps change.
+_PARTS = ("vswitches", "port_groups", "vmks", "routes", "name_servers", "search_domains")
+
+
 def changed_parts(before: Inventory, after: Inventory) -> "List[str]":
     """What of the network is not as before; leases may differ."""
     return [part for part in _PARTS if _settled(before, part) != _settled(after, part)]
-
-
-_PARTS = ("vswitches", "port_groups", "vmks", "routes", "name_servers", "search_domains")
 
 
 def _settled(inventory: Inventory, part: str) -> object:

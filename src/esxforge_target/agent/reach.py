@@ -32,9 +32,8 @@ class Reach:
     def listen(self, end: float, silence: float = deadlines.SILENCE) -> str:
         """Ask until MAAS answers rightly, until ``end``, or until there was only silence for ``silence`` seconds.
 
-        ``mend`` is called now and then while MAAS is silent: it opens the firewall again.
-
-        RIGHT, ANSWERED (MAAS or a gateway was heard, and no more) or SILENCE.
+        RIGHT, ANSWERED (MAAS or a gateway was heard, and no more) or SILENCE. ``mend`` is called now and then while
+        MAAS is silent: it opens the firewall again.
         """
         clock = self._system.clock
         quiet_since = clock.monotonic()

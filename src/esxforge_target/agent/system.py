@@ -40,15 +40,18 @@ class PatientRunner(Runner):
         self.end = None  # type: Optional[float]
 
     def run(self, arguments: "List[str]", timeout: float = COMMAND_SECONDS, stdin: str = "") -> Result:
+        result = self._once(arguments, timeout, stdin)
+        if result.status == 0 or not _is_question(arguments):
+            return result
+        self._clock.sleep(_QUESTION_PAUSE)
+        return self._once(arguments, timeout, stdin)
+
+    def _once(self, arguments: "List[str]", timeout: float, stdin: str) -> Result:
         if self.end is not None:
             left = self.end - self._clock.monotonic()
             if left <= 0:
                 return Result(TIMED_OUT, "", NO_TIME)
             timeout = min(timeout, left)
-        result = self._runner.run(arguments, timeout, stdin)
-        if result.status == 0 or not _is_question(arguments):
-            return result
-        self._clock.sleep(_QUESTION_PAUSE)
         return self._runner.run(arguments, timeout, stdin)
 
 
