@@ -109,6 +109,20 @@ def test_a_restart_ends_the_run_where_none_is_allowed(tmp_path: Path) -> None:
     assert read(tmp_path / "serial.log") == "once\n"
 
 
+def test_a_restart_after_the_disk_was_written_ends_the_run_where_that_must_not_be(tmp_path: Path) -> None:
+    guest = machine(tmp_path, boot_sector("installed\r\n", RESTART, write_disk=True))
+    limits = replace(PATIENT, restarts=1000, restart_after_writing=False)
+    assert _fails(guest, tmp_path, limits).report.evidence.ending is Ending.RESTARTED
+
+
+def test_a_machine_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
+    guest = machine(tmp_path, boot_sector("(Enter) Continue\r\n", HANG))
+    report = _fails(guest, tmp_path, replace(PATIENT, silent=3)).report
+    assert report.evidence.ending is Ending.STALLED
+    assert report.diagnosis.cause is Cause.STUCK_AT_PROMPT
+    assert "said and wrote nothing for too long" in report.text
+
+
 def test_a_disk_that_does_not_boot_is_recognised_under_uefi(tmp_path: Path) -> None:
     template = find_ovmf()
     original = template.variables.read_bytes()
