@@ -3,6 +3,8 @@
 # make test                         run every test      make lint        style, types, import arrows
 # make faults                       every fault at every step of what runs on the host, as a table
 # make benchmark                    speed and memory, as ratios against named peers
+# make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
+#                                   machine's screen in a browser
 
 PYTHON ?= python3
 ISO ?=
@@ -13,7 +15,7 @@ DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-v
 
 export PYTHON
 
-.PHONY: image test lint format benchmark faults clean
+.PHONY: image test demo lint format benchmark faults clean
 image: .stamps/build
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -35,6 +37,9 @@ benchmark: .stamps/dev .stamps/debian
 
 faults: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.agent.faults
+
+demo: .stamps/dev .stamps/debian
+	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)
 
 clean:
 	rm -rf .venv .stamps build dist

@@ -10,6 +10,7 @@ import pytest
 
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.recipe.load import load_recipe
+from esxforge.standin.bootable import make_bootable_iso
 from esxforge.standin.iso import make_standin_iso
 from whole_way.deployer import Deployer, make_deployer
 from whole_way.laboratory import PLACES, Laboratory, laboratory
@@ -49,3 +50,15 @@ def put_up(tmp_path: Path) -> PutUp:
             yield lab
 
     return put
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of the bootable stand-in ISO: it installs, and what it installs runs."""
+    folder = tmp_path_factory.mktemp("image")
+    iso, image = folder / "esxi.iso", folder / "esxi.dd.gz"
+    make_bootable_iso(iso, release="8.0")
+    recipe = load_recipe(None, {"install": {"accept_eula": True}, "root_password": {"hash": ROOT_PASSWORD_HASH}})
+    build_installer_image(iso, recipe, BuildOptions(image), lambda event: None)
+    iso.unlink()
+    return image

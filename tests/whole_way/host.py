@@ -32,6 +32,8 @@ from whole_way.deployer import Deployer
 from whole_way.order import WholeDisk
 
 _TICK = 0.5
+# What the stand-in says when nothing more will come of it; waiting on is of no use.
+_HOPELESS = ("The stand-in's own program failed", "An error has occurred", "(Enter) Reboot", "Kernel panic")
 _CONSOLE = "console=tty0 console=ttyS0,115200 quiet loglevel=4 panic=-1 mitigations=off"
 
 
@@ -142,6 +144,8 @@ class Boot:
                 return
             if state.ending is not None:
                 raise self.failure(f"The machine {state.ending.value}; waited for: {what}.")
+            if any(words in self.text for words in _HOPELESS):
+                raise self.failure(f"The machine stopped; waited for: {what}.")
             if time.monotonic() > deadline:
                 raise self.failure(f"After {limit:.0f} seconds still waiting for: {what}.")
 

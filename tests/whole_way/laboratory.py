@@ -11,6 +11,7 @@ from esxforge.host.workspace import work_folder
 from whole_way.deployer import Deployer
 from whole_way.evidence import Found, leaks
 from whole_way.host import Host
+from whole_way.installed import InstalledHost
 from whole_way.maas import Maas, running_maas
 from whole_way.neighbour import Neighbour, Place
 from whole_way.order import Order, segment
@@ -19,6 +20,9 @@ from whole_way.order import Order, segment
 GATEWAY = Place.of("10.0.0.1")
 ROUTER = Place.of("2001:db8:0:1::1")
 BEHIND_VLAN = Place.of("192.168.100.1", 100)
+# What the agent says first and last, on the host's consoles.
+AGENT_STARTS = "esxforge: the agent starts"
+AGENT_IS_DONE = "esxforge: the agent is done"
 PLACES = (GATEWAY, Place.of("10.0.0.254"), ROUTER, BEHIND_VLAN)
 
 
@@ -34,6 +38,10 @@ class Laboratory:
     def deploy(self, deployer: Deployer) -> bool:
         """MAAS deploys the machine: whether curtin ended well and restarted it."""
         return self.host.deploy(deployer, self.maas.kernel_words())
+
+    def installed(self) -> InstalledHost:
+        """What is on its disks; the machine must be off."""
+        return InstalledHost(tuple(self.host.disk(number) for number in range(len(self.host.disks))))
 
     def leaks(self, **forbidden: str) -> list[Found]:
         """Where MAAS's token, or what else is forbidden, stands on the machine's disks."""

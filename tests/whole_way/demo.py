@@ -1,0 +1,200 @@
+"""``make demo``: the whole way on one computer, without an ISO, MAAS, KVM or root, told step by step.
+
+    PYTHONPATH=tests .venv/bin/python -m whole_way.demo [--watch] [--simple]
+
+Everything but the stand-ins is what a person runs: esxforge's own commands, its hook in curtin's place, its step in the
+installer, its agent on the host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from esxforge.errors import ForgeError
+from esxforge.host.interrupts import termination_as_interrupt
+from esxforge.host.workspace import work_folder
+from esxforge.vm import serial
+from esxforge.vm.machine import RunningMachine
+from esxforge.vm.watch import WatchPage, watch_page
+from standin.maas_metadata import MachineStatus
+from standin.maas_region import ADMIN_KEY
+from whole_way import order
+from whole_way.deployer import make_deployer
+from whole_way.host import HostError
+from whole_way.laboratory import AGENT_IS_DONE, Laboratory, laboratory
+from whole_way.maas import Maas
+from whole_way.summary import summary
+
+_PASSWORD = "Demo-1-password"
+_STARTED = time.monotonic()
+
+
+def main() -> int:
+    """0 when the host came up as ordered."""
+    parser = argparse.ArgumentParser(prog="make demo", description="The whole way, from an ISO to a deployed host.")
+    parser.add_argument("--watch", action="store_true", help="show the machine's screen on a local web page")
+    parser.add_argument("--simple", action="store_true", help="one NIC with DHCP instead of bond, VLAN, IPv6")
+    arguments = parser.parse_args()
+    try:
+        with termination_as_interrupt():
+            return _demo(order.dhcp() if arguments.simple else order.everything(), watch=arguments.watch)
+    except ForgeError as error:
+        print(f"{error.message}\n{error.hint}", file=sys.stderr)
+    except HostError as error:
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    return 1
+
+
+def _demo(wanted: order.Order, *, watch: bool) -> int:
+    # Logs outlive the run; the machine's disks and the image do not.
+    logs = Path(tempfile.mkdtemp(prefix="esxforge-demo-"))
+    with ExitStack() as stack:
+        folder = stack.enter_context(work_folder())
+        lab = stack.enter_context(laboratory(wanted, logs, on_segment=2))
+        if watch:
+            page = stack.enter_context(watch_page("esxforge demo"))
+            lab.host.look = _shower(page)
+            say(f"Watch the machine's screen at {page.address}")
+        the_whole_way(lab, folder)
+        step("What is on the machine's disks, its power cut")
+        good = _conclude(lab)
+        say(f"Serial logs and MAAS's story: {logs}")
+        minutes, seconds = divmod(int(time.monotonic() - _STARTED), 60)
+        say(f"From the ISO to the host: {minutes} min {seconds} s")
+        return 0 if good else 1
+
+
+def the_whole_way(lab: Laboratory, folder: Path, while_it_runs: Callable[[], None] = lambda: None) -> None:
+    """From an ISO to a host on which the agent has done its work, told step by step; its power is cut at the end.
+
+    Raises ForgeError for what esxforge refuses, HostError for what the machine does not do.
+    """
+    iso, image, password = folder / "esxi.iso", folder / "vmware-esxi.dd.gz", folder / "password"
+    password.write_text(_PASSWORD + "\n")
+    step("An installer ISO (a stand-in: VMware's own is not free to pass on)")
+    _esxforge("standin-iso", str(iso), "--release", "8.0", "--bootable")
+    step("The image: the ISO's files on one FAT volume, with room for what each host needs")
+    _esxforge("build", str(iso), "-o", str(image), "--accept-eula", "--root-password-file", str(password))
+    step("The upload to MAAS (a stand-in that answers as MAAS 3.6.5)")
+    _esxforge("upload", str(image), MAAS_URL=lab.maas.url, MAAS_API_KEY=ADMIN_KEY)
+    lab.maas.serve_image(lab.maas.region.content("esxi/8.0.3"))
+    step("MAAS deploys the machine: Linux starts from the network, writes the image as curtin does, runs its hook")
+    deployer = make_deployer(folder)
+    with _telling(lab.maas):
+        deployed = lab.deploy(deployer)
+    _quote(lab.maas.installation_log, "esxforge: ")
+    if not deployed:
+        raise HostError("curtin failed:\n" + lab.maas.installation_log)
+    step("The machine starts from its disk: ESXi's installer (stand-in), then ESXi (stand-in) with the agent")
+    with _telling(lab.maas), lab.host.powered_on("esxi") as boot, _milestones(boot.log):
+        boot.wait_for_text(AGENT_IS_DONE, 1200)
+        while_it_runs()
+
+
+def _esxforge(*arguments: str, **variables: str) -> None:
+    print(f"$ {shlex.join(['esxforge', *arguments])}", flush=True)
+    command = [sys.executable, "-m", "esxforge", *arguments]
+    done = subprocess.run(command, check=False, env={**os.environ, **variables})
+    if done.returncode:
+        raise ForgeError(f"esxforge {arguments[0]} failed.", "What it said stands above.")
+
+
+def _conclude(lab: Laboratory) -> bool:
+    """Tell what became of it; whether that is what was wanted."""
+    say(summary(lab))
+    found = lab.leaks()
+    say("\nMAAS's token stands nowhere on its disks, packed files included." if not found else f"\nLeft: {found}")
+    say(f"MAAS shows the machine as: {lab.maas.status.value}")
+    return not found and lab.maas.status is MachineStatus.DEPLOYED
+
+
+def step(title: str) -> None:
+    """A heading."""
+    print(f"\n\033[1m{title}\033[0m" if sys.stdout.isatty() else f"\n== {title}", flush=True)
+
+
+def say(text: str) -> None:
+    """A line of our own."""
+    print(text, flush=True)
+
+
+def _quote(text: str, mark: str) -> None:
+    for line in text.splitlines():
+        if line.startswith(mark):
+            print(textwrap.indent(textwrap.fill(line[len(mark) :], 110), "    "))
+
+
+@contextmanager
+def _telling(maas: Maas) -> Iterator[None]:
+    """What MAAS hears, as it comes."""
+    known = len(maas.story())
+
+    def tell(ended: threading.Event) -> None:
+        nonlocal known
+        while True:
+            last = ended.wait(0.5)
+            lines = maas.story()
+            for line in lines[known:]:
+                print(f"  MAAS <- {line.splitlines()[0]}", flush=True)
+            known = len(lines)
+            if last:
+                return
+
+    with _in_background(tell):
+        yield
+
+
+@contextmanager
+def _milestones(log: Path) -> Iterator[None]:
+    """What the machine says on its serial port, as it comes."""
+
+    def tell(ended: threading.Event) -> None:
+        shown = 0
+        while True:
+            last = ended.wait(0.5)
+            lines = [line for line in serial.read(log).splitlines() if line.strip()]
+            for line in lines[shown : len(lines) - (not last)]:
+                print(f"  | {line}", flush=True)
+                shown += 1
+            if last:
+                return
+
+    with _in_background(tell):
+        yield
+
+
+@contextmanager
+def _in_background(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    ended = threading.Event()
+    thread = threading.Thread(target=work, args=(ended,))
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _shower(page: WatchPage) -> Callable[[RunningMachine, str], None]:
+    def show(running: RunningMachine, sentence: str) -> None:
+        with suppress(ForgeError, OSError):
+            page.show(f"Waiting: {sentence}.", "", running.screenshot())
+
+    return show
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The whole way with an installer image: what the host has in the end, what MAAS was told, and what is left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from esxforge.host.workspace import work_folder
+from whole_way import order
+from whole_way.checks import check_deployed, check_left_nothing
+from whole_way.conftest import ROOT_PASSWORD_HASH, PutUp
+from whole_way.demo import the_whole_way
+from whole_way.deployer import Deployer
+from whole_way.installed import Datastore
+from whole_way.laboratory import AGENT_IS_DONE, BEHIND_VLAN, GATEWAY, ROUTER
+
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
+
+
+def test_one_nic_with_dhcp_as_the_demo_tells_it(
+    put_up: PutUp, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with put_up(order.dhcp()) as lab, work_folder() as folder:
+
+        def ask() -> None:
+            assert lab.neighbour.who_has("10.0.0.100", GATEWAY) is not None, "the host does not answer"
+
+        the_whole_way(lab, folder, ask)
+        check_deployed(lab.maas)
+        host = lab.installed()
+        check_left_nothing(lab, host, host.root_password_hash)
+        assert host.configuration["hostname"] == "esx01"
+        assert host.configuration["interfaces"]["vmk0"]["ipv4"]["type"] == "dhcp"
+        assert host.datastores == (Datastore("datastore1", ((0, 8),)),)
+        told = capsys.readouterr().out
+        for line in (
+            "$ esxforge build",
+            "MAAS <- curtin: finish cmd-install SUCCESS",
+            "  | esxforge: The host is ready",
+        ):
+            assert line in told
+        for secret in (*lab.order.token.parts, host.root_password_hash):
+            assert secret not in told + lab.host.serial_text() + host.log()
+
+
+def test_bond_vlan_aliases_ipv6_and_a_datastore_across_two_disks(
+    put_up: PutUp, deployer: Deployer, image: Path
+) -> None:
+    with put_up(order.everything(), on_segment=2) as lab:
+        lab.maas.publish(image)
+        assert lab.deploy(deployer), lab.maas.installation_log
+        with lab.host.powered_on("esxi") as boot:
+            boot.wait_for_text(AGENT_IS_DONE, 900)
+            for address, asking in (
+                ("10.0.0.10", GATEWAY),
+                ("10.0.0.11", GATEWAY),
+                ("2001:db8:0:1::10", ROUTER),
+                ("192.168.100.10", BEHIND_VLAN),
+            ):
+                assert lab.neighbour.who_has(address, asking) is not None, f"{address} does not answer"
+            assert lab.neighbour.who_has("192.168.100.10", GATEWAY, limit=3) is None, "it answers outside its VLAN"
+        check_deployed(lab.maas)
+        host = lab.installed()
+        check_left_nothing(lab, host, ROOT_PASSWORD_HASH)
+        assert host.datastores == (
+            Datastore("datastore1", ((0, 8),)),
+            Datastore("datastore2", ((1, 1), (2, 1))),
+        )
+        switches = host.configuration["vswitches"]
+        teams = sorted(len(switch["uplinks"]) for switch in switches.values())
+        assert teams[-1] == 2, "the bond's two NICs"
+        assert {switch["mtu"] for switch in switches.values() if len(switch["uplinks"]) == 2} == {9000}
