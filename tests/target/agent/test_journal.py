@@ -1,0 +1,102 @@
+"""The journal survives what a power cut does to a file that is being appended to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from esxforge_target.agent.journal import NAME, Journal
+from esxforge_target.agent.log import Log, mask
+from esxforge_target.agent.system import System
+from esxforge_target.agent.undo import FIREWALL, IDENTITY, NETWORK, STORAGE, Undo
+from esxforge_target.blocks import DiskError
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    (tmp_path / "bootbank").mkdir()
+    return System(str(tmp_path))
+
+
+def reopened(system: System) -> Journal:
+    return Journal(system, "/bootbank")
+
+
+def test_what_was_added_is_there_again(system: System) -> None:
+    journal = reopened(system)
+    journal.add("boot", number=1)
+    journal.add("change", text="two\nlines and \u00fc")
+    assert reopened(system).records == journal.records
+    assert reopened(system).last("change") == {"kind": "change", "text": "two\nlines and \u00fc"}
+    assert reopened(system).last("none") is None
+
+
+def test_a_line_that_was_cut_short_anywhere_is_dropped_and_the_next_one_is_whole(system: System) -> None:
+    journal = reopened(system)
+    journal.add("boot", number=1)
+    path = Path(system.locate("/bootbank/" + NAME))
+    first = len(path.read_bytes())
+    journal.add("boot", number=2)
+    whole = path.read_bytes()
+    for length in range(first, len(whole)):
+        path.write_bytes(whole[:length])
+        again = reopened(system)
+        assert [record["number"] for record in again.records] == [1]
+        again.add("boot", number=3)
+        assert [record["number"] for record in reopened(system).records] == [1, 3]
+
+
+def test_a_damaged_line_ends_what_is_believed(system: System) -> None:
+    journal = reopened(system)
+    for number in (1, 2, 3):
+        journal.add("boot", number=number)
+    path = Path(system.locate("/bootbank/" + NAME))
+    path.write_bytes(path.read_bytes().replace(b'"number": 2', b'"number": 7'))
+    assert [record["number"] for record in reopened(system).records] == [1]
+
+
+def test_a_full_bank_is_an_error_before_a_change_and_a_notice_after_the_last_one(system: System) -> None:
+    journal = reopened(system)
+    Path(system.locate("/bootbank")).rmdir()
+    with pytest.raises(DiskError, match="journal"):
+        journal.add("boot", number=1)
+    assert "journal" in journal.note("outcome", text="all is well")
+    assert journal.last("outcome") == {"kind": "outcome", "text": "all is well"}
+
+
+def test_what_is_taken_back_is_forgotten_only_once_it_is_saved_but_on_disks_at_once(system: System) -> None:
+    undo = Undo(system, reopened(system), Log(system))
+    undo.before(NETWORK, (("true",),))
+    undo.before(STORAGE, (("true",),))
+    undo.before(IDENTITY, (), (("/etc/x", b"before"),))
+    undo.before(FIREWALL, (("true",),))
+    assert undo.take_back(NETWORK, STORAGE, IDENTITY) == []
+    assert Path(system.locate("/etc/x")).read_bytes() == b"before"
+    again = Undo(system, reopened(system), Log(system))
+    assert [change.about for change in again.changes] == [NETWORK, IDENTITY, FIREWALL]
+    again.settle(NETWORK, IDENTITY)
+    last = Undo(system, reopened(system), Log(system))
+    assert [change.about for change in last.changes] == [FIREWALL]
+
+
+def test_the_log_masks_secrets_wherever_they_come_from(system: System) -> None:
+    log = Log(system)
+    log.open("/bootbank")
+    log.hide(mask("hunter22"))
+    log.say("esxcli said: hunter22")
+    log.announce("hunter22\nagain")
+    text = Path(system.locate("/bootbank/esxforge.log")).read_text()
+    assert "hunter22" not in text
+    assert text.count("***") == 2
+    assert log.tail(30) == text[-len(log.tail(30)) :]
+
+
+def test_an_old_log_keeps_its_end(system: System) -> None:
+    path = Path(system.locate("/bootbank/esxforge.log"))
+    path.write_text("a line\n" * 100_000 + "the last line\n")
+    log = Log(system)
+    log.open("/bootbank")
+    assert path.stat().st_size <= 128 * 1024
+    assert path.read_text().startswith("a line\n")
+    assert path.read_text().endswith("the last line\n")
