@@ -54,11 +54,6 @@ class Case:
     may_be_untold: bool = False
     fallback: bool = False
 
-    @property
-    def kind(self) -> str:
-        """The row of the table."""
-        return self.fault if self.number else f"{self.fault}, {self.step}"
-
 
 @contextlib.contextmanager
 def host(config: str = "simple-static", **more: Any) -> Iterator[Site]:
@@ -282,14 +277,14 @@ def main(config: str = "simple-static") -> int:
     chosen = cases(config) + failing(config) + outages()
     for case in chosen:
         verdict = run_case(case, config)
-        table.setdefault(case.kind, collections.Counter())[verdict.outcome] += 1
+        table.setdefault(case.fault, collections.Counter())[verdict.outcome] += 1
         wrongs += [f"{case.fault} at step {case.number} ({case.step}): {wrong}" for wrong in verdict.wrongs]
     outcomes = [one for one in OUTCOMES if any(counts[one] for counts in table.values())]
-    print(f"{'fault':<60}{'steps':>6}" + "".join(f"{one:>18}" for one in outcomes))
+    print(f"{'fault':<62}{'steps':>6}" + "".join(f"{one:>18}" for one in outcomes))
     for fault, counts in table.items():
-        print(f"{fault:<60}{sum(counts.values()):>6}" + "".join(f"{counts[one] or '':>18}" for one in outcomes))
+        print(f"{fault:<62}{sum(counts.values()):>6}" + "".join(f"{counts[one] or '':>18}" for one in outcomes))
     totals = sum(table.values(), collections.Counter[str]())
-    print(f"{'all':<60}{len(chosen):>6}" + "".join(f"{totals[one]:>18}" for one in outcomes))
+    print(f"{'all':<62}{len(chosen):>6}" + "".join(f"{totals[one]:>18}" for one in outcomes))
     silent = len([wrong for wrong in wrongs if "silent failure" in wrong])
     stranded = len([wrong for wrong in wrongs if "stranded" in wrong])
     print(f"silent failures: {silent}; stranded hosts: {stranded}; other wrongs: {len(wrongs) - silent - stranded}")

@@ -41,7 +41,7 @@ def test_a_fault_at_any_step_ends_well(fault: str) -> None:
         assert verdict.wrongs == (), (case.number, case.step)
 
 
-@pytest.mark.parametrize("case", outages(), ids=lambda case: case.kind.replace(" ", "-"))
+@pytest.mark.parametrize("case", outages(), ids=lambda case: f"{case.fault}-{case.step}".replace(" ", "-"))
 def test_an_outage_ends_well(case: Case) -> None:
     verdict = run_case(case, CONFIG)
     assert verdict.wrongs == ()
