@@ -77,21 +77,14 @@ def _json(document: Any) -> Reply:
 class Maas:
     """One MAAS with one machine. Use as :func:`running_maas`."""
 
-    def __init__(self, region: FakeRegion, url: str, service: FakeMetadataService, order: Order) -> None:
+    def __init__(
+        self, region: FakeRegion, url: str, service: FakeMetadataService, machine: OrderedMachine, order: Order
+    ) -> None:
         self.region = region
         self.url = url
         self.service = service
+        self.machine = machine
         self.order = order
-        self.machine = OrderedMachine(
-            clock=time.time,
-            system_id=order.system_id,
-            consumer_key=order.token.consumer_key,
-            token_key=order.token.token_key,
-            token_secret=order.token.token_secret,
-            hostname=order.hostname,
-            config=order.config(service.port),
-        )
-        service.machine = self.machine
 
     def publish(self, image: Path, name: str = "esxi/8.0.3") -> UploadResult:
         """Upload an image as esxforge does; it is what the machine is deployed with from now on."""
@@ -159,5 +152,14 @@ def _ignore(event: events.Event) -> None:
 def running_maas(order: Order) -> Iterator[Maas]:
     """A MAAS that knows the machine of ``order``."""
     region = FakeRegion()
-    with serve(region) as url, FakeMetadataService() as service:
-        yield Maas(region, url, service, order)
+    machine = OrderedMachine(
+        clock=time.time,
+        system_id=order.system_id,
+        consumer_key=order.token.consumer_key,
+        token_key=order.token.token_key,
+        token_secret=order.token.token_secret,
+        hostname=order.hostname,
+    )
+    with serve(region) as url, FakeMetadataService(machine=machine) as service:
+        machine.config = order.config(service.port)
+        yield Maas(region, url, service, machine, order)

@@ -23,11 +23,16 @@ from standin.maas_metadata.faults import Fault
 
 
 class FakeMetadataService:
-    """Serves one machine on 127.0.0.1. ``clock`` is MAAS's own time; ``skew`` seconds are added to it."""
+    """Serves one machine on 127.0.0.1. ``clock`` is MAAS's own time; ``skew`` seconds are added to it.
 
-    def __init__(self, clock: Callable[[], float] = time.time, skew: float = 0.0) -> None:
+    ``machine``: another one than a MaasMachine with MAAS's usual values; it has a clock of its own.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.time, skew: float = 0.0, machine: MaasMachine | None = None
+    ) -> None:
         self.skew = skew
-        self.machine = MaasMachine(clock=lambda: clock() + self.skew)
+        self.machine = machine or MaasMachine(clock=lambda: clock() + self.skew)
         self.fault: Fault | None = None
         self.faults: list[Fault] = []
         self.on_request: Callable[[], None] = lambda: None
