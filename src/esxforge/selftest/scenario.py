@@ -167,7 +167,7 @@ class _Run:
             self.folder,
             min(self.settings.limit, 900.0 * self.settings.patience),
             enough=lambda progress: progress.phase >= Phase.INSTALLER,
-            settle=20.0 * self.settings.patience,
+            settle=20.0,  # for the picture
         )
         boot = self._run(plan)
         if self.host.differs(self.host.boot_disk, overlay):
