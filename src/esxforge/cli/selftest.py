@@ -35,6 +35,9 @@ def selftest(
     kernel_option: Annotated[
         list[str] | None, typer.Option("--kernel-option", help="A further kernel option; may be repeated.")
     ] = None,
+    golden: Annotated[
+        bool, typer.Option("--golden", help="Then build a golden image too, and deploy a host from it.")
+    ] = False,
     keep: Annotated[
         Path | None,
         typer.Option("--keep", help="Keep disks, consoles and pictures in this new folder.", show_default=False),
@@ -80,7 +83,7 @@ def selftest(
         disk_size or 0,
         tuple(kernel_option or ()),
         default_patience(chosen),
-        Asked(maas=profile is not None or maas_url is not None),
+        Asked(golden=golden, maas=profile is not None or maas_url is not None),
     )
     with listener(verbose=verbose) as listen, termination_as_interrupt(), _folder(keep) as folder:
         check_computer(settings)

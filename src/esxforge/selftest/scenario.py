@@ -13,13 +13,15 @@ from pathlib import Path
 
 from passlib.hash import sha512_crypt
 
-from esxforge.errors import ForgeError
+from esxforge.errors import ForgeError, ImageError
 from esxforge.events import Listener, Notice, step
 from esxforge.image.build import BuildOptions, build_installer_image
+from esxforge.image.golden import GoldenOptions, build_golden_image
 from esxforge.media.installer import open_installer
 from esxforge.recipe.load import load_recipe
+from esxforge.recipe.model import Recipe
 from esxforge.selftest.boots import BootPlan, Finish, Progress, run_boot
-from esxforge.selftest.evidence import Asked, Boot, Evidence, Snapshot, Stage
+from esxforge.selftest.evidence import Asked, Boot, Evidence, Snapshot, Stage, Stop
 from esxforge.selftest.order import Order, Token, smallest_disks
 from esxforge.selftest.reach import Reach
 from esxforge.selftest.service import Service
@@ -62,6 +64,11 @@ class Settings:
     patience: float = 1.0
     asked: Asked = field(default_factory=Asked)
 
+    @property
+    def all_kernel_options(self) -> tuple[str, ...]:
+        """Ours and the person's."""
+        return (*KERNEL_OPTIONS, *self.kernel_options)
+
 
 def default_limit(accelerator: Accelerator) -> float:
     """Seconds that one start may take."""
@@ -86,18 +93,8 @@ def run_selftest(
     boot_bytes = settings.boot_gib * _GIB or boot_bytes
     order = Order(media.release.version, boot_bytes, data_bytes)
     host = VirtualHost(folder / "host-1", order, settings.accelerator, settings.changes)
-    options = (*KERNEL_OPTIONS, *settings.kernel_options)
-    recipe = load_recipe(
-        None,
-        {
-            "image": {"format": "raw"},
-            "install": {"accept_eula": True, "kernel_options": options},
-            # Nobody needs to know it: the host answers by itself.
-            "root_password": {"hash": str(sha512_crypt.using(rounds=5000).hash(secrets.token_urlsafe(18)))},
-        },
-    )
     began = time.monotonic()
-    result = build_installer_image(settings.iso, recipe, BuildOptions(host.boot_disk), listener)
+    result = build_installer_image(settings.iso, _recipe(settings, "installer"), BuildOptions(host.boot_disk), listener)
     iso_sha256 = str(result.document["details"]["iso"]["sha256"])
     subject = subject_of(media, iso_sha256, result.sha256, settings.accelerator, settings.changes)
     evidence = Evidence(
@@ -111,14 +108,29 @@ def run_selftest(
     with Service(token) as service:
         run = _Run(settings, folder, host, service, listener, page, evidence)
         try:
-            run.everything(options)
+            run.everything()
         except _Stopped as stopped:
             listener(Notice(f"The run ends here: {stopped}", warning=True))
             run.note(f"The run ended early: {stopped}")
         except ForgeError as error:
             listener(Notice(error.message, warning=True))
             run.note(f"The run ended early: {error.message}")
+        if settings.asked.golden:
+            run.golden()
         return run.finished()
+
+
+def _recipe(settings: Settings, kind: str) -> Recipe:
+    return load_recipe(
+        None,
+        {
+            "image": {"format": "raw", "kind": kind},
+            "install": {"accept_eula": True, "kernel_options": settings.all_kernel_options},
+            # Nobody needs to know it: the host answers by itself.
+            "root_password": {"hash": str(sha512_crypt.using(rounds=5000).hash(secrets.token_urlsafe(18)))},
+            "golden": {"memory": settings.changes.memory_mib},
+        },
+    )
 
 
 @dataclass(slots=True)
@@ -133,12 +145,13 @@ class _Run:
     page: WatchPage | None
     evidence: Evidence
     snapshots: dict[Stage, Snapshot] = field(default_factory=dict)
+    started: float = 0.0
 
-    def everything(self, options: tuple[str, ...]) -> None:
+    def everything(self) -> None:
         """All stages, in order. Raises _Stopped where the next makes no sense."""
         self._interactive()
         self._personalise()
-        self._install(options)
+        self._install()
         self._first_boot()
         self._second_boot()
         self._later_boot()
@@ -181,7 +194,7 @@ class _Run:
         if not hook.succeeded:
             raise _Stopped("the hook refused; its words are in the report.")
 
-    def _install(self, options: tuple[str, ...]) -> None:
+    def _install(self) -> None:
         self._run(self._plan(Stage.INSTALL))
         snapshot = self._look(Stage.INSTALL)
         bank = snapshot.boot.current_bank
@@ -189,6 +202,7 @@ class _Run:
             raise _Stopped("ESXi was not installed.")
         if bank.module is None:
             raise _Stopped("the boot bank has no module of ours.")
+        options = self.settings.all_kernel_options
         self.host.add_kernel_options(bank.partition, options)
         self.note(
             "After the bank was looked at, its boot.cfg got kernel options, so that the host's console can be read and "
@@ -203,15 +217,7 @@ class _Run:
             raise _Stopped("the agent was not heard of.")
 
     def _second_boot(self) -> None:
-        heard = self.service.heard_count
-
-        def done(progress: Progress) -> bool:
-            if self.service.heard_count == heard or not self.service.is_settled:
-                return False
-            quiet = self.service.seconds_of_silence() > _QUIET * self.settings.patience
-            return quiet or AGENT_IS_DONE in progress.console
-
-        self._run(self._plan(Stage.SECOND_BOOT, done, settle=5.0, finish=Finish.BUTTON))
+        self._run(self._plan(Stage.SECOND_BOOT, self._done, settle=5.0, finish=Finish.BUTTON))
         self._look(Stage.SECOND_BOOT)
         if self.service.status != "Deployed":
             raise _Stopped(f"the machine is not Deployed: {self.service.status}.")
@@ -220,6 +226,40 @@ class _Run:
         reach = Reach(self.host.management_port, _MANAGEMENT_WAIT[self.settings.accelerator])
         self._run(self._plan(Stage.LATER_BOOT, lambda progress: reach.ask(progress.seconds), finish=Finish.BUTTON))
         self.evidence = replace(self.evidence, answer=reach.answer)
+
+    def golden(self) -> None:
+        """Another host, from a golden image of the same ISO: up to Deployed. What goes wrong is evidence."""
+        host = VirtualHost(self.folder / "host-2", self.host.order, self.settings.accelerator, self.settings.changes)
+        began = time.monotonic()
+        try:
+            options = GoldenOptions(host.boot_disk, accelerator=self.settings.accelerator)
+            build_golden_image(self.settings.iso, _recipe(self.settings, "golden"), options, self.listener)
+            built = Boot(Stage.GOLDEN_BUILD, Stop.POWERED_OFF, time.monotonic() - began)
+            self.evidence = replace(self.evidence, boots=(*self.evidence.boots, built))
+            host.attach_disks()
+            with Service(self.service.token) as service:
+                replace(self, host=host, service=service)._golden_boot(self)
+        except ForgeError as error:
+            self.listener(Notice(error.message, warning=True))
+            self.evidence = replace(self.evidence, golden_problem=error.message.partition("\n")[0])
+
+    def _golden_boot(self, whole: _Run) -> None:
+        """Personalise and start the golden host; what was seen goes to ``whole``."""
+        hook = self.host.run_hook(self.service.endpoint, self.service.token)
+        if not hook.succeeded:
+            raise ImageError(f"The hook refused the golden image: {' '.join(hook.lines[-4:])}")
+        bank = take_snapshot(self.host.boot_disk, self.host.data_disk, ()).boot.current_bank
+        if bank is not None:
+            self.host.add_kernel_options(bank.partition, self.settings.all_kernel_options)
+        self._run(self._plan(Stage.GOLDEN_BOOT, self._done, settle=5.0, finish=Finish.BUTTON))
+        whole.evidence = self.evidence
+
+    def _done(self, progress: Progress) -> bool:
+        """Whether the agent has come to its end in this start."""
+        if self.service.seconds_of_silence() > time.time() - self.started or not self.service.is_settled:
+            return False
+        quiet = self.service.seconds_of_silence() > _QUIET * self.settings.patience
+        return quiet or AGENT_IS_DONE in progress.console
 
     def _plan(
         self,
@@ -236,9 +276,9 @@ class _Run:
     # -- what each stage leaves ---------------------------------------------------------------------------------
 
     def _run(self, plan: BootPlan) -> Boot:
-        first, began = self.service.heard_count, time.time()
+        first, self.started = self.service.heard_count, time.time()
         boot = run_boot(plan, self.listener, self.page)
-        calls = self.service.calls_since(first, plan.stage, began)
+        calls = self.service.calls_since(first, plan.stage, self.started)
         evidence = self.evidence
         self.evidence = replace(evidence, boots=(*evidence.boots, boot), calls=(*evidence.calls, *calls))
         return boot

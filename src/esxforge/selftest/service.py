@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from importlib.resources import files
@@ -74,8 +75,8 @@ class Service:
         return len(self.machine.heard)
 
     def seconds_of_silence(self) -> float:
-        """Since the last request."""
-        return time.time() - self.machine.heard[-1].at if self.machine.heard else 0.0
+        """Since the last request; without any, for ever."""
+        return time.time() - self.machine.heard[-1].at if self.machine.heard else math.inf
 
     def calls_since(self, first: int, stage: Stage, began: float) -> list[Call]:
         """The requests from number ``first`` on, as calls of ``stage``, which began at that time."""

@@ -33,11 +33,10 @@ def check_computer(settings: Settings, computer: Computer | None = None) -> None
         open_installer(settings.iso).release.version,
         Path(tempfile.gettempdir()),
         without_kvm=settings.accelerator is Accelerator.TCG,
+        memory_mib=settings.changes.memory_mib,
     )
     lines = requirements.check_computer(computer or ThisComputer(), wish)
     missing = checks.missing(lines)
-    if settings.changes.memory_mib is not None:
-        missing = [line for line in missing if line.name != "Memory"]
     if missing:
         raise ProcessError(
             "\n".join(f"{line.name}: found {line.found}, needed {line.needed}." for line in missing),

@@ -50,6 +50,10 @@ class Play:
             self._start("inventory")
         if plan.stage is Stage.SECOND_BOOT:
             self._deploy(disk)
+        if plan.stage is Stage.GOLDEN_BOOT:
+            self._read_module(disk)
+            self._start("inventory")
+            self._client_now.user_data()
         if plan.stage is Stage.LATER_BOOT:
             with listening(plan.machine.nics[1].forwards[0].port):
                 plan.enough(Progress(seconds=20.0))
@@ -60,7 +64,12 @@ class Play:
         (plan.folder / f"{plan.stage.value}-end.png").write_bytes(b"\x89PNG")
         return Boot(plan.stage, stop, 60.0, more.pop("marks", MARKS), screens=(f"{plan.stage.value}-end.png",), **more)
 
-    def _install(self, disk: Path) -> None:
+    @property
+    def _client_now(self) -> MetadataClient:
+        assert self._client is not None
+        return self._client
+
+    def _read_module(self, disk: Path) -> None:
         """What the hook wrote is read from the image, as the installer's RAM disk would have it."""
         with FileBlocks(str(disk)) as blocks:
             data = volume_of(blocks).read_file("ESXFORGE.TGZ")
@@ -68,20 +77,21 @@ class Play:
         self._secrets = files["esxforge/secrets.json"]
         endpoint = json.loads(files["esxforge/host.json"])["endpoint"].replace(SECOND.gateway, "127.0.0.1")
         self._client = MetadataClient(parse_endpoint(endpoint), Token.from_config(json.loads(self._secrets)["maas"]))
+
+    def _install(self, disk: Path) -> None:
+        self._read_module(disk)
         install_onto(disk)
         put(disk, 5, "esxforge.tgz", module(self._secrets))
         put(disk, 5, "boot.cfg", CFG.format(" --- esxforge.tgz").encode())
         put(disk, 5, "esxfinst.log", b"t10.x is storage sda\nthe installer gets: install --disk=t10.x\n")
 
     def _start(self, phase: str) -> None:
-        assert self._client is not None
-        self._client.report_start(phase, f"doing {phase}")
+        self._client_now.report_start(phase, f"doing {phase}")
 
     def _deploy(self, disk: Path) -> None:
-        assert self._client is not None
         for phase in PHASES:
             self._start(phase)
-        script = (self._client.user_data() or b"").decode()
+        script = (self._client_now.user_data() or b"").decode()
         found = re.search(r'^TELL = "http://[^/]+:(\d+)(/\S+)"$', script, re.MULTILINE)
         assert found is not None
         request = urllib.request.Request(f"http://127.0.0.1:{found[1]}{found[2]}", json.dumps(made_up.told()).encode())

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from esxforge.events import Event, Notice
+from esxforge.errors import ImageError
+from esxforge.events import Event, Listener, Notice
+from esxforge.image.build import BuildOptions, BuildResult, build_installer_image
+from esxforge.image.golden import GoldenOptions
+from esxforge.recipe.model import Recipe
 from esxforge.selftest import scenario
-from esxforge.selftest.evidence import Stage
+from esxforge.selftest.evidence import Asked, Stage
 from esxforge.selftest.scenario import Settings
 from esxforge.selftest.service import Service
 from esxforge.selftest.session import run_session
@@ -70,6 +75,39 @@ def test_a_stage_that_fails_ends_the_run_and_not_the_report(
     if fails not in (Stage.INTERACTIVE, Stage.LATER_BOOT):
         assert "The run ends here" in told
         assert any("The run ended early" in note for note in document["notes"])
+
+
+def golden_played(iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener) -> BuildResult:
+    """An installer image stands for the golden one: what is tried here is what follows what."""
+    installer = recipe.model_copy(update={"image": recipe.image.model_copy(update={"kind": "installer"})})
+    return build_installer_image(iso, installer, BuildOptions(options.output), listener)
+
+
+def golden_refused(*_: object) -> BuildResult:
+    raise ImageError("The virtual machine restarted.\nMuch more of it.")
+
+
+def test_a_golden_image_is_built_and_deployed_where_it_was_asked_for(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = Play()
+    monkeypatch.setattr(scenario, "build_golden_image", golden_played)
+    wanted = replace(settings, asked=Asked(golden=True))
+    document, _ = session(wanted, play, tmp_path / "work", monkeypatch)
+    assert play.stages == [*STAGES, Stage.GOLDEN_BOOT]
+    assert {statuses(document)[name] for name in ("golden-build", "golden-boots")} == {"seen"}
+    assert document["ok"] is True
+
+
+def test_a_golden_build_that_fails_is_told_and_spoils_nothing_else(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scenario, "build_golden_image", golden_refused)
+    wanted = replace(settings, asked=Asked(golden=True))
+    document, _ = session(wanted, Play(Stage.INTERACTIVE), tmp_path / "work", monkeypatch)
+    assert statuses(document)["golden-build"] == "contradicted"
+    assert statuses(document)["golden-boots"] == "not reached"
+    assert "The virtual machine restarted." in {claim["evidence"] for claim in document["claims"]}
 
 
 def test_no_secret_and_no_path_is_in_the_document(
