@@ -12,6 +12,8 @@ while read -r path; do
 done </lib/modules/order
 mount -t efivarfs efivars /sys/firmware/efi/efivars 2>/dev/null
 ip link set dev lo up
+# Routers' words are not heard: see docs/stand-in.md.
+for name in all default; do echo 0 >/proc/sys/net/ipv6/conf/$name/accept_ra; done
 hostname localhost
 # Busybox's shell runs its own reboot, poweroff and halt, whatever else PATH has: they tell the first process by signals.
 trap '/bin/poweroff' USR1 USR2

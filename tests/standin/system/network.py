@@ -45,6 +45,7 @@ def find_nics() -> list[dict[str, Any]]:
 def take_over(nics: list[dict[str, Any]]) -> None:
     """Bring the NICs up, under another MAC: theirs belongs to vmk0, which is an interface of its own here."""
     for nic in nics:
+        (Path("/proc/sys/net/ipv6/conf") / nic["node"] / "disable_ipv6").write_text("1")
         first, rest = nic["mac"].split(":", 1)
         _ip("link", "set", "dev", nic["node"], "address", f"{int(first, 16) ^ 0x12 | 2:02x}:{rest}")
         _ip("link", "set", "dev", nic["node"], "promisc", "on", "up")
