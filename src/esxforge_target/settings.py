@@ -7,6 +7,7 @@ from esxforge_target.errors import FormatError
 from esxforge_target.values import Value
 
 SETTINGS_PATH = "curtin/settings.json"
+_HINT = "Build the image again."
 
 
 class Settings(Value):
@@ -64,12 +65,10 @@ class Settings(Value):
         try:
             document = json.loads(text)
         except ValueError as error:
-            raise FormatError("{} is not JSON: {}".format(SETTINGS_PATH, error)) from error
+            raise FormatError("{} is not JSON: {}".format(SETTINGS_PATH, error), _HINT) from error
         if not isinstance(document, dict):
-            raise FormatError("{} is not a JSON object.".format(SETTINGS_PATH))
+            raise FormatError("{} is not a JSON object.".format(SETTINGS_PATH), _HINT)
         wrong = sorted(set(document) ^ set(Settings.__slots__))
         if wrong:
-            raise FormatError(
-                "{} was made by another version: {}.".format(SETTINGS_PATH, ", ".join(wrong)), "Build the image again."
-            )
+            raise FormatError("{} was made by another version: {}.".format(SETTINGS_PATH, ", ".join(wrong)), _HINT)
         return Settings(**document)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from messages.source import Function, Module, Source
 from messages.texts import UNKNOWN, Scope, Texts, parameters, scope_of
@@ -19,22 +19,37 @@ _SHOWN = {
     "Diagnosis": ("{sentence}", "hint"),
     "Line": ("{name}: {found} (needed: {needed})", "fix"),
     "BadParameter": ("{message}", ""),
+    "ValueError": ("{message}", ""),
 }
-_FIELDS = {"BadParameter": ["message"]}
+_FIELDS = {"BadParameter": ["message"], "ValueError": ["message"]}
+# Where a ValueError becomes one of the recipe's problems.
+_VALUE_ERRORS = {"esxforge.recipe.model"}
+# A constructor that says more than this is one for all: its parameters are not written out.
+_MOST_SENTENCES = 24
+# Of a class: what is said, of its fields; the field that says what to do; its parameters with their defaults.
+_Made = tuple[str, str, list[tuple[str, ast.expr | None]]]
 # Lists of sentences that end in one error.
 _LISTS = re.compile(r"(problems|reasons|refusals|found)$")
 _LISTERS = re.compile(r"(problems?|reasons?|doubts?|refusals?|contradictions|without_kickstart|explained?|cause)$")
+# Of parts that are never told together, and pieces of a sentence.
+_LEFT_OVER = re.compile(r": ;|^,")
+# The remedy is that of the cause, which is part of the sentence.
+_ELSEWHERE = "It stands with the message."
 _WORDS = re.compile(r"[a-z]{2,}[^a-z]+[A-Za-z]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One sentence; ``remedy`` is empty where the source gives none. ``path`` and ``line`` say where it is said."""
+    """One sentence; ``remedy`` is empty where the source gives none. ``path`` and ``line`` say where it is said.
+
+    ``one_of_many``: it goes into a list, and the error that tells the whole list has the remedy.
+    """
 
     sentence: str
     remedy: str
     path: str
     line: int
+    one_of_many: bool = False
 
 
 def collect(source: Source) -> list[Message]:
@@ -57,20 +72,28 @@ class _Collector:
                 yield from self._error(module, node)
                 yield from self._listed(module, node)
             elif isinstance(node, ast.AugAssign) and _LISTS.search(_name(node.target)):
-                yield from self._sentences(module, node, _elements(node.value), "")
+                yield from self._sentences(module, node, _elements(node.value))
             elif isinstance(node, ast.Return | ast.Yield) and node.value is not None:
                 around = module.functions_around(node)
                 if around and _LISTERS.search(around[0].name):
-                    yield from self._sentences(module, node, _elements(node.value), "")
+                    yield from self._sentences(module, node, _elements(node.value))
 
     def _error(self, module: Module, call: ast.Call) -> Iterator[Message]:
         """What a constructor of an error is told."""
         made = self._made(module, call.func)
-        if made is None:
+        if made is None or any(_name(argument) == "OK" for argument in call.args):  # doctor: well
             return
-        template, remedy, names = made
         inside = scope_of(module, call)
-        for scope in self._scopes(module, call, inside, self._names_in(call, inside)):
+        names = self._names_in(call, inside)
+        found = list(self._told(module, call, made, self._scopes(module, call, inside, names)))
+        if len({message.sentence for message in found}) > _MOST_SENTENCES:
+            rows = list(self._rows(module, call, inside, names)) or [inside]
+            found = list(self._told(module, call, made, rows))
+        yield from _plainest(found)
+
+    def _told(self, module: Module, call: ast.Call, made: _Made, scopes: Iterable[Scope]) -> Iterator[Message]:
+        template, remedy, names = made
+        for scope in scopes:
             given = self._texts.arguments(call, scope, names)
             if template in given and call.args and isinstance(call.args[0], ast.List | ast.ListComp):
                 said = [text for one in _elements(call.args[0]) for text in self._texts.of(one, scope)]
@@ -82,9 +105,9 @@ class _Collector:
                 said = [template.format(**dict(zip(fields, choice, strict=True))) for choice in choices]
             yield from _messages(module, call, said, given.get(remedy, [""]))
 
-    def _made(self, module: Module, function: ast.expr) -> tuple[str, str, list[tuple[str, ast.expr | None]]] | None:
+    def _made(self, module: Module, function: ast.expr) -> _Made | None:
         """Of a class whose objects are shown to people: what is said, what says what to do, and its parameters."""
-        if _name(function) in _FIELDS:
+        if _name(function) in _FIELDS and (_name(function) != "ValueError" or module.name in _VALUE_ERRORS):
             template, remedy = _SHOWN[_name(function)]
             return template, remedy, [(name, None) for name in _FIELDS[_name(function)]]
         meant = self._source.meaning(module, function)
@@ -103,16 +126,19 @@ class _Collector:
         if not isinstance(call.func, ast.Attribute) or not call.args:
             return
         if call.func.attr == "refuse":
-            yield from self._sentences(module, call, [call.args[-1]], "")
+            yield from self._sentences(module, call, [call.args[-1]])
         elif call.func.attr in {"append", "extend"} and _LISTS.search(_name(call.func.value)):
-            yield from self._sentences(module, call, _elements(call.args[0]), "")
+            yield from self._sentences(module, call, _elements(call.args[0]), _hint_beside(module, call))
 
-    def _sentences(self, module: Module, node: ast.AST, texts: list[ast.expr], remedy: str) -> Iterator[Message]:
+    def _sentences(
+        self, module: Module, node: ast.AST, texts: list[ast.expr], hint: ast.expr | None = None
+    ) -> Iterator[Message]:
         scope = scope_of(module, node)
         names = {one.id for text in texts for one in ast.walk(text) if isinstance(one, ast.Name)}
         for inside in self._scopes(module, node, scope, names):
             said = [sentence for text in texts for sentence in self._texts.of(text, inside)]
-            yield from _messages(module, node, said, [remedy])
+            found = _messages(module, node, said, self._texts.of(hint, inside))
+            yield from _plainest([replace(message, one_of_many=not message.remedy) for message in found])
 
     def _names_in(self, call: ast.Call, scope: Scope) -> set[str]:
         """The names that the arguments of a call use, also by way of variables."""
@@ -123,10 +149,8 @@ class _Collector:
                     names |= {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
         return names
 
-    def _scopes(
-        self, module: Module, node: ast.AST, scope: Scope, names: set[str], depth: int = 0
-    ) -> Iterator[Scope]:
-        """The scope once for each way in which ``names`` get their values: rows of a table, or calls of the function."""
+    def _scopes(self, module: Module, node: ast.AST, scope: Scope, names: set[str], depth: int = 0) -> Iterator[Scope]:
+        """The scope once for each way in which ``names`` get values: rows of a table, calls of the function."""
         rows = list(self._rows(module, node, scope, names)) or [scope]
         if not scope.functions or depth > _DEEPEST_CALLS:
             yield from rows
@@ -178,6 +202,42 @@ class _Collector:
                     yield scope.knowing(dict(zip(targets, texts, strict=False)))
 
 
+def _plainest(found: list[Message]) -> list[Message]:
+    """Without sentences that another one stands for: with “…” in the place of words, or without an end of their own."""
+    kept: list[Message] = []
+    for message in dict.fromkeys(found):
+        others = [one for one in found if one.sentence != message.sentence]
+        if not any(_stands_for(one.sentence, message.sentence) for one in others):
+            kept.append(message)
+    return kept
+
+
+def _stands_for(general: str, special: str) -> bool:
+    if (
+        special.startswith(general.rstrip(UNKNOWN + ". "))
+        and len(special) > len(general)
+        and not general.endswith(UNKNOWN)
+    ):
+        return True
+    pattern = ".*".join(re.escape(part) for part in general.split(UNKNOWN))
+    return (
+        UNKNOWN in general
+        and re.fullmatch(pattern, special) is not None
+        and not re.fullmatch(".*".join(re.escape(part) for part in special.split(UNKNOWN)), general)
+    )
+
+
+def _hint_beside(module: Module, call: ast.Call) -> ast.expr | None:
+    """``hints.append(…)`` in the next line gives what was just said its remedy."""
+    statement = module.parents[call]
+    block = getattr(module.parents.get(statement), "body", []) + getattr(module.parents.get(statement), "orelse", [])
+    after = block[block.index(statement) + 1] if statement in block[:-1] else None
+    match after:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="hints"), attr="append"), args=[hint])):
+            return hint
+    return None
+
+
 def _fields(node: ast.expr | Function | ast.ClassDef) -> list[tuple[str, ast.expr | None]]:
     """The parameters of a class: those of its ``__init__``, or a dataclass's fields."""
     if not isinstance(node, ast.ClassDef):
@@ -211,9 +271,11 @@ def _name(expression: ast.expr) -> str:
 def _messages(module: Module, node: ast.AST, said: list[str], remedies: list[str]) -> Iterator[Message]:
     """The messages with words of their own. Of several remedies those that are known count."""
     spoken = [text for text in remedies if text.replace(UNKNOWN, "").strip()]
+    if not spoken and UNKNOWN in remedies:
+        spoken = [_ELSEWHERE]
     longest = [one for one in spoken if not any(other != one and other.startswith(one) for other in spoken)]
     remedy = " / ".join(longest)
     for text in said:
         sentence = " ".join(text.split())
-        if _WORDS.search(sentence):
+        if _WORDS.search(sentence) and not _LEFT_OVER.search(sentence):
             yield Message(sentence, " ".join(remedy.split()), module.path, getattr(node, "lineno", 0))

@@ -88,7 +88,7 @@ class Source:
     def _named(self, module: Module, name: str) -> Found | None:
         for group in (module.constants, module.functions, module.classes):
             if name in group:
-                return Found(module, group[name])  # type: ignore[index]  # the three hold different kinds of nodes
+                return Found(module, group[name])
         imported = module.imports.get(name)
         if imported is None or not imported.name or imported.module not in self.modules:
             return None

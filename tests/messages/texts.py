@@ -66,15 +66,17 @@ class Texts:
         tidy = list(dict.fromkeys(re.sub("…(?:…)+", UNKNOWN, text) for text in found))
         return tidy if 0 < len(tidy) <= _MOST_VARIANTS else [UNKNOWN]
 
-    def _of(self, expression: ast.expr | None, scope: Scope) -> list[str]:  # noqa: PLR0911  # one for each kind of node
+    def _of(self, expression: ast.expr | None, scope: Scope) -> list[str]:
         match expression:
             case None:
                 return [""]
             case ast.Constant(value=value):
-                return ["" if value is None else str(value)]
+                return ["" if value is None else UNKNOWN if isinstance(value, bytes) else str(value)]
             case ast.JoinedStr(values=parts):
                 return self._joined([self._part(part, scope) for part in parts])
             case ast.BinOp(left=left, op=ast.Add(), right=right):
+                if self._number(right, scope) is not None:
+                    return [UNKNOWN]
                 return self._joined([self.of(left, scope), self.of(right, scope)])
             case ast.BinOp():
                 number = self._number(expression, scope)
@@ -177,9 +179,8 @@ class Texts:
                 assigned = list(assigned_values(function, expression.id))
                 if assigned:
                     return list(itertools.chain.from_iterable(self.of(value, inside) for value in assigned))
-                default = dict(parameters(function)).get(expression.id)
                 if expression.id in dict(parameters(function)):
-                    return [text if says_something(text) else UNKNOWN for text in self.of(default, inside)]
+                    return self._spoken(dict(parameters(function))[expression.id], inside)
         meant = self.source.meaning(scope.module, expression)
         if meant is None or not isinstance(meant.node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Name | ast.Call):
             return [UNKNOWN]
@@ -203,6 +204,8 @@ class Texts:
         return {name: self._spoken(given.get(name, default), scope) for name, default in names}
 
     def _spoken(self, expression: ast.expr | None, scope: Scope) -> list[str]:
+        if expression is None:
+            return [UNKNOWN]
         return [text if says_something(text) else UNKNOWN for text in self.of(expression, scope)]
 
 

@@ -140,7 +140,7 @@ def _ask(image: BootResource) -> None:
         raise MaasError("Nobody is there to be asked whether to delete.", "Give --yes to delete without a question.")
     text = f"Delete {_printable(image.name)} “{_printable(image.title or '')}” (number {image.id}) from MAAS?"
     if not typer.confirm(text, err=True):
-        raise MaasError("Nothing was deleted.")
+        raise MaasError("Nothing was deleted.", "Answer y, or give --yes.")
 
 
 def _find(images: BootResources, wanted: str) -> BootResource:

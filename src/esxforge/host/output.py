@@ -114,4 +114,7 @@ def _output_error(path: Path, error: OSError, written: int) -> OutputError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"Not allowed to write {path}: {reason}.", "Name a file in a folder of your own with -o.")
-    return OutputError(f"Could not write {path}: {reason}; nothing of it was kept.")
+    return OutputError(
+        f"Could not write {path}: {reason}; nothing of it was kept.",
+        "Check the disk it is on, or name a file on another one with -o.",
+    )

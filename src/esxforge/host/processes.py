@@ -16,6 +16,8 @@ from esxforge.errors import ProcessError
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR")
 _SHOWN_OUTPUT_CHARACTERS = 4000
+_INSTALL = "Install it with your system's packages; “esxforge doctor” lists what is needed."
+_BY_HAND = "Run the command by hand to see more."
 
 Process: TypeAlias = "subprocess.Popen[bytes]"
 StillRunning: TypeAlias = subprocess.TimeoutExpired
@@ -72,14 +74,14 @@ def run(
             env=environment(extra_environment),
         )
     except FileNotFoundError as error:
-        raise ProcessError(f"The program “{arguments[0]}” is not installed, or not on PATH.") from error
+        raise ProcessError(f"The program “{arguments[0]}” is not installed, or not on PATH.", _INSTALL) from error
     except OSError as error:
-        raise ProcessError(f"Could not start: {pasteable}: {error.strerror or error}") from error
+        raise ProcessError(f"Could not start: {pasteable}: {error.strerror or error}", _BY_HAND) from error
     except subprocess.TimeoutExpired as error:
-        raise ProcessError(f"Not finished after {timeout:g} seconds: {pasteable}") from error
+        raise ProcessError(f"Not finished after {timeout:g} seconds: {pasteable}", _BY_HAND) from error
     if check and done.returncode != 0:
         output = (done.stderr.strip() or done.stdout.strip())[-_SHOWN_OUTPUT_CHARACTERS:]
-        raise ProcessError(f"Exit status {done.returncode} from: {pasteable}\n{output}")
+        raise ProcessError(f"Exit status {done.returncode} from: {pasteable}\n{output}", _BY_HAND)
     return Finished(tuple(arguments), done.returncode, done.stdout, done.stderr)
 
 
@@ -102,7 +104,7 @@ def spawn(
     # exec keeps the process id, and the setting: what we hold is the program itself.
     command = [guard, "--pdeathsig", "KILL", "--", *arguments] if guard else list(arguments)
     if shutil.which(arguments[0]) is None:  # else setpriv would start, and fail where nobody looks
-        raise ProcessError(f"The program “{arguments[0]}” is not installed, or not on PATH.")
+        raise ProcessError(f"The program “{arguments[0]}” is not installed, or not on PATH.", _INSTALL)
     try:
         return subprocess.Popen(
             command,
@@ -114,7 +116,7 @@ def spawn(
             start_new_session=True,
         )
     except OSError as error:
-        raise ProcessError(f"Could not start: {shlex.join(arguments)}: {error.strerror or error}") from error
+        raise ProcessError(f"Could not start: {shlex.join(arguments)}: {error.strerror or error}", _BY_HAND) from error
 
 
 def end(process: Process, *, patience: float) -> int:

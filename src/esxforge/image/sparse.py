@@ -28,7 +28,10 @@ def segments_of_file(path: Path) -> list[Segment]:
         size = os.lseek(descriptor, 0, os.SEEK_END)
         return _segments(descriptor, path, size)
     except OSError as error:
-        raise ImageError(f"The holes of {path} cannot be found: {error.strerror}.") from error
+        raise ImageError(
+            f"The holes of {path} cannot be found: {error.strerror}.",
+            "Check the disk it is on, or copy the file elsewhere.",
+        ) from error
     finally:
         os.close(descriptor)
 

@@ -33,7 +33,9 @@ class ImageReader:
         try:
             self._file = path.open("rb", buffering=0)
         except OSError as error:
-            raise ImageError(f"The image {path} cannot be read: {error.strerror}.") from error
+            raise ImageError(
+                f"The image {path} cannot be read: {error.strerror}.", "Check its path and its permissions."
+            ) from error
         self._found = self._identity()
         if self._found[0] != size:
             self._file.close()
@@ -80,7 +82,10 @@ class ImageReader:
             ):
                 data += more
         except OSError as error:
-            raise ImageError(f"The image {self._path} cannot be read: {error.strerror}.") from error
+            raise ImageError(
+                f"The image {self._path} cannot be read: {error.strerror}.",
+                "Check the disk it is on; then give the same command again.",
+            ) from error
         if len(data) != length:
             raise self.changed()
         return data

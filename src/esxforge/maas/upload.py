@@ -286,7 +286,10 @@ class _Upload:
         if "Cannot upload to a complete file" in text and count <= _ROUNDS:
             return
         if "Content-Length doesn't equal" in text:
-            self._client.pause(count, TransientError("A chunk arrived at MAAS damaged.", answered=True))
+            self._client.pause(
+                count,
+                TransientError("A chunk arrived at MAAS damaged.", "Check the network and the proxies.", answered=True),
+            )
             return
         if re.search(r"Too much data rec(ei|ie)ved", text):
             if shared or self._ask(holding).received == offset or count > _ROUNDS:

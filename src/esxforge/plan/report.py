@@ -92,7 +92,9 @@ def report_for(config: Path, inventory: Path | None, release: str) -> Report:
             text = inventory.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise FormatError(f"{inventory} cannot be read: {reason}.") from None
+            raise FormatError(
+                f"{inventory} cannot be read: {reason}.", "Name an inventory as the agent's log has it."
+            ) from None
         found = inventories.from_json(text)
     try:
         wanted = wanted_from_config(load_config(config))

@@ -143,5 +143,7 @@ def _module(data: bytes) -> tuple[Mapping[str, int], Mapping[str, Any] | None]:
         try:
             document = json.loads(installed.data)
         except ValueError as error:
-            raise FormatError("installed.json is no JSON.") from error
+            raise FormatError(
+                "installed.json is no JSON.", "Report this as a defect of esxforge, with the report."
+            ) from error
     return {name: entry.mode for name, entry in entries.items()}, document

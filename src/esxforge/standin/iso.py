@@ -175,4 +175,6 @@ def _open(path: str, content: Content, stack: ExitStack) -> tuple[BinaryIO, int]
         stream = stack.enter_context(content.open("rb"))
         return stream, stream.seek(0, io.SEEK_END)
     except OSError as error:
-        raise RecipeError([f"Cannot read {content} for {path}: {error.strerror or error}."]) from error
+        raise RecipeError(
+            [f"Cannot read {content} for {path}: {error.strerror or error}."], "Check the path."
+        ) from error

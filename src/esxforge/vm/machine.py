@@ -102,7 +102,7 @@ class RunningMachine:
     def qmp(self) -> Qmp:
         """The control channel. Raises :class:`QmpError` when the machine does not run."""
         if self._qmp is None:
-            raise QmpError("The virtual machine does not run.")
+            raise QmpError("The virtual machine does not run.", "Start it again.")
         return self._qmp
 
     def screenshot(self) -> bytes:

@@ -14,6 +14,7 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 from esxforge.errors import ProcessError
 
 _T = TypeVar("_T")
+_HINT = "Try again; if it happens again, see whether this computer is overloaded or short of memory (dmesg)."
 # The library logs what it also raises; without a handler Python would print that to stderr.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
@@ -86,15 +87,15 @@ class Qmp:
 
     def _connected(self) -> QMPClient:
         if self._client is None:
-            raise QmpError("There is no connection to QEMU.")
+            raise QmpError("There is no connection to QEMU.", _HINT)
         return self._client
 
     def _run(self, work: Coroutine[Any, Any, _T], limit: float, what: str) -> _T:
         try:
             return self._loop.run_until_complete(asyncio.wait_for(work, limit))
         except ExecuteError as error:
-            raise QmpError(f"QEMU refused “{what}”: {error}") from error
+            raise QmpError(f"QEMU refused “{what}”: {error}", _HINT) from error
         except asyncio.TimeoutError as error:
-            raise QmpError(f"QEMU did not answer “{what}” within {limit:g} seconds.") from error
+            raise QmpError(f"QEMU did not answer “{what}” within {limit:g} seconds.", _HINT) from error
         except (QMPError, EOFError, OSError) as error:
-            raise QmpError(f"QEMU's control channel broke at “{what}”: {error}") from error
+            raise QmpError(f"QEMU's control channel broke at “{what}”: {error}", _HINT) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from esxforge.errors import FormatError
 from esxforge.vm.qmp import Qmp, QmpError
 
+_HINT = "Install a newer QEMU: it writes PNG itself."
 _PPM_HEADER = re.compile(rb"P6\s+(?:#[^\n]*\n\s*)?(\d+)\s+(\d+)\s+255\s")
 
 
@@ -33,11 +34,13 @@ def png_from_ppm(data: bytes) -> bytes:
     """Turn a binary PPM (P6, 8 bits a channel) into PNG (ISO/IEC 15948). Raises :class:`FormatError`."""
     header = _PPM_HEADER.match(data)
     if header is None:
-        raise FormatError("QEMU's picture of the screen is neither PNG nor PPM.")
+        raise FormatError("QEMU's picture of the screen is neither PNG nor PPM.", _HINT)
     width, height = int(header[1]), int(header[2])
     pixels = data[header.end() :]
     if len(pixels) != width * height * 3 or not pixels:
-        raise FormatError(f"QEMU's picture of the screen is not whole: {len(pixels)} bytes, {width} by {height}.")
+        raise FormatError(
+            f"QEMU's picture of the screen is not whole: {len(pixels)} bytes, {width} by {height}.", _HINT
+        )
     rows = b"".join(b"\0" + pixels[row * width * 3 : (row + 1) * width * 3] for row in range(height))
     return (
         b"\x89PNG\r\n\x1a\n"

@@ -18,6 +18,7 @@ from esxforge_target.esxcli import CommandError, Record
 RULE_FILE = "/etc/vmware/firewall/esxforge.xml"
 RULESET = "esxforge"
 _STAND_INS = ("remoteSerialPort", "vSPC")
+_HINT = "Run the command in the host's shell to see why; ESXi's firewall must let TCP out to MAAS's port."
 _COMMAND = ("esxcli", "network", "firewall")
 _RULES = """\
 <ConfigRoot>
@@ -115,7 +116,7 @@ class Firewall:
         try:
             self._system.files.write(RULE_FILE, _RULES.format(name=RULESET, rules=rules).encode("ascii"), 0o644)
         except OSError as error:
-            raise ForgeError("{} cannot be written: {}.".format(RULE_FILE, error.strerror))
+            raise ForgeError("{} cannot be written: {}.".format(RULE_FILE, error.strerror), _HINT)
         self._do("refresh")
         self._limit(RULESET)
         self._do("ruleset", "set", "-r", RULESET, "-e", "true")
@@ -125,9 +126,9 @@ class Firewall:
         there = {record.text("name"): record for record in self._records("ruleset", "list")}
         name = next((one for one in _STAND_INS if one in there), "")
         if not name:
-            raise CommandError("ESXi has none of the rule sets {}.".format(", ".join(_STAND_INS)))
+            raise CommandError("ESXi has none of the rule sets {}.".format(", ".join(_STAND_INS)), _HINT)
         if not self._addresses():
-            raise CommandError("{} would let everything out, as no address is known.".format(name))
+            raise CommandError("{} would let everything out, as no address is known.".format(name), _HINT)
         if not self._ruleset:
             base = _COMMAND + ("ruleset", "set", "-r", name)
             back = [base + ("-e", "true" if there[name].truth("enabled") else "false")]
@@ -183,13 +184,15 @@ class Firewall:
         count = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
         records = self._system.esxcli().records("network firewall " + " ".join(words[:count]), *words[count:])
         if not records:
-            raise CommandError("esxcli network firewall {} says nothing.".format(" ".join(words)))
+            raise CommandError("esxcli network firewall {} says nothing.".format(" ".join(words)), _HINT)
         return records
 
     def _do(self, *words: str) -> None:
         result = self._system.run(_COMMAND + words)
         if result.status != 0:
-            raise CommandError("{} ended with {}: {}.".format(" ".join(_COMMAND + words), result.status, said(result)))
+            raise CommandError(
+                "{} ended with {}: {}.".format(" ".join(_COMMAND + words), result.status, said(result)), _HINT
+            )
 
 
 def addresses_of(name: str, port: int, known: "Sequence[str]" = ()) -> "Tuple[str, ...]":

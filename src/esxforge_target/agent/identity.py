@@ -67,7 +67,10 @@ class Identity:
             try:
                 self._system.files.write(AUTHORIZED_KEYS, text.encode("utf-8", "surrogateescape"))
             except OSError as error:
-                raise ForgeError("{} cannot be written: {}.".format(AUTHORIZED_KEYS, error.strerror))
+                raise ForgeError(
+                    "{} cannot be written: {}.".format(AUTHORIZED_KEYS, error.strerror),
+                    "Is the host's RAM disk full (vdf -h)? Deploy the machine again.",
+                )
             self._log.say("{} SSH keys for root".format(len(new)))
         return tuple(keys)
 
@@ -81,7 +84,10 @@ class Identity:
         self._do("vim-cmd", "hostsvc/start_ssh")
         status = self._system.run(("/etc/init.d/SSH", "status"))
         if "not running" in status.stdout + status.stderr:
-            raise ForgeError("ESXi says that its SSH service was started, but it does not run.")
+            raise ForgeError(
+                "ESXi says that its SSH service was started, but it does not run.",
+                "See /var/log/hostd.log on the host, then deploy the machine again.",
+            )
         self._log.say("the SSH service is on")
 
     def certificate(self, left: "Callable[[], float]") -> str:
@@ -125,4 +131,7 @@ class Identity:
                 return
             if attempt == 1:
                 self._system.clock.sleep(3.0)
-        raise ForgeError("{} ended with {}: {}.".format(" ".join(command), result.status, said(result)))
+        raise ForgeError(
+            "{} ended with {}: {}.".format(" ".join(command), result.status, said(result)),
+            "Run the command in the host's shell to see why.",
+        )

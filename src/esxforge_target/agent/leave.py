@@ -83,7 +83,7 @@ def without_secrets(module: bytes) -> bytes:
 def _boot_cfg(system: System, bank: str) -> BootCfg:
     data = system.bank_files.read("{}/{}".format(bank, BOOT_CFG))
     if data is None:
-        raise FormatError("{}/{} is not there.".format(bank, BOOT_CFG))
+        raise FormatError("{}/{} is not there.".format(bank, BOOT_CFG), "The boot bank is damaged: deploy again.")
     return BootCfg.parse(data)
 
 

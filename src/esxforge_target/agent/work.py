@@ -196,9 +196,15 @@ class Work:
         inventory = parts.network.inventory()
         found = differences(parts.wanted, inventory) + self._identity.differences(self._name, self._keys)
         if found:
-            raise StepError("The host is not as MAAS asked: {}".format(" ".join(found)))
+            raise StepError(
+                "The host is not as MAAS asked: {}".format(" ".join(found)),
+                "The log in the boot bank has each command and ESXi's answer. If all look right: a defect of esxforge.",
+            )
         if parts.reach.listen(parts.ends.end(deadlines.VERIFY)) != RIGHT:
-            raise StepError("MAAS does not answer for this machine any more: {}".format(parts.reach.detail))
+            raise StepError(
+                "MAAS does not answer for this machine any more: {}".format(parts.reach.detail),
+                "See whether MAAS's services run, and whether the network to them is steady; then deploy again.",
+            )
         parts.story.finish("verify", "the host is as MAAS asked")
         return inventory
 
@@ -211,7 +217,10 @@ class Work:
             if result.status == 0:
                 break
             if attempt == 2:
-                raise StepError("ESXi did not save its configuration: {}.".format(said(result)))
+                raise StepError(
+                    "ESXi did not save its configuration: {}.".format(said(result)),
+                    "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
+                )
             parts.system.clock.sleep(_ROUND_PAUSE)
         self.saved = True
         parts.undo.settle(NETWORK, FALLBACK, STORAGE, IDENTITY)

@@ -172,7 +172,10 @@ class BootCfg(Value):
         """``name`` added as the last module, separated as the others are; unchanged if it is there already."""
         added = value_bytes("modules", name)
         if len(added.split()) != 1 or SEPARATOR in added:
-            raise FormatError("boot.cfg: {!r} cannot be a module's name: it has a blank or --- in it.".format(name))
+            raise FormatError(
+                "boot.cfg: {!r} cannot be a module's name: it has a blank or --- in it.".format(name),
+                "Report this as a defect of esxforge.",
+            )
         if any(self._same_file(module.name, name) for module in self.modules):
             return self
         index = self._winning("modules")

@@ -108,7 +108,10 @@ def value_bytes(key: str, value: str) -> bytes:
     """A value as bytes for one line; FormatError for line ends and control characters."""
     data = value.encode("utf-8", "surrogatepass")
     if b"\n" in data or any(byte in _CONTROLS for byte in data):
-        raise FormatError("boot.cfg: the value for {} holds a line end or a control character.".format(key))
+        raise FormatError(
+            "boot.cfg: the value for {} holds a line end or a control character.".format(key),
+            "Write kernel options as plain words.",
+        )
     return merge_blanks(data)
 
 

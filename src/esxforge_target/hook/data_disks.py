@@ -35,7 +35,10 @@ def vmfs_table(
         start = max(start, _aligned(one.offset or 0))
         last = index == len(wanted) - 1
         if one.size is None and not last:
-            raise ForgeError("storage {}: it has no size, and another partition follows it.".format(one.id))
+            raise ForgeError(
+                "storage {}: it has no size, and another partition follows it.".format(one.id),
+                "Give it a size in MAAS.",
+            )
         length = end - start if one.size is None else one.size
         missing = start + length - end
         if last and 0 < missing <= _MAY_BE_MISSING:
@@ -49,7 +52,10 @@ def vmfs_table(
             )
         length -= length % sector_size
         if length < WIPED_AT_START + WIPED_AT_END:
-            raise ForgeError("storage {}: {} bytes are too few for VMFS.".format(one.id, length))
+            raise ForgeError(
+                "storage {}: {} bytes are too few for VMFS.".format(one.id, length),
+                "Make the partition larger in MAAS.",
+            )
         first = start // sector_size
         partition = Partition(VMFS, new_guid(), first, first + length // sector_size - 1)
         table = table.with_partition(one.number, partition)

@@ -30,6 +30,7 @@ HOST_FIELDS = (
     "secrets",  # [{"stamp", "offset", "length"}]: where secrets.json stands on the disk, in bytes
 )
 SECRET_FIELDS = ("maas", "rootpw")
+_DEFECT = "Report this as a defect of esxforge."
 
 
 def library(target_zip: bytes) -> "List[tar_module.Entry]":
@@ -55,7 +56,7 @@ def host_module(
     """
     missing = sorted((set(HOST_FIELDS) - {"secrets"}) ^ set(host))
     if missing:
-        raise FormatError("host.json would lack, or not know: {}.".format(", ".join(missing)))
+        raise FormatError("host.json would lack, or not know: {}.".format(", ".join(missing)), _DEFECT)
     stamp = host["stamps"][host["boot_disk"]]
     extent = {"stamp": stamp, "offset": 0, "length": len(secrets)}
     for _ in range(2):
@@ -69,4 +70,4 @@ def host_module(
         extent = {"stamp": stamp, "offset": slot.offset + offset, "length": length}
         if document["secrets"] == [extent]:
             return module
-    raise FormatError("The place of the secrets in the host module cannot be settled.")
+    raise FormatError("The place of the secrets in the host module cannot be settled.", _DEFECT)

@@ -78,7 +78,9 @@ def overwrite_secrets(installer: Installer, found: Found, host: "Dict[str, Any]"
     own = str(host["stamps"][host["boot_disk"]])
     for extent in host["secrets"]:
         if extent["stamp"] != own:
-            raise ForgeError("The secrets are not on the boot disk, as far as {} tells.".format(HOST))
+            raise ForgeError(
+                "The secrets are not on the boot disk, as far as {} tells.".format(HOST), "Deploy the machine again."
+            )
         try:
             with installer.open_disk(found.device, found.sector_size, writable=True) as disk:
                 overwrite(disk, extent["offset"], extent["length"], raw)

@@ -31,7 +31,9 @@ def tell(installer: Installer, reason: str) -> None:
     try:
         token = Token.from_config(json.loads(installer.read(SECRETS).decode("ascii"))["maas"])
     except (ValueError, KeyError, TypeError):
-        raise MetadataError("{} holds no token for MAAS any more.".format(SECRETS)) from None
+        raise MetadataError(
+            "{} holds no token for MAAS any more.".format(SECRETS), "MAAS gives up by itself."
+        ) from None
     endpoint = parse_endpoint(str(host.get("endpoint")))
     tries = [endpoint] + _by_address(endpoint, [str(one) for one in host.get("addresses", [])])
     for attempt, one in enumerate(tries, 1):

@@ -271,7 +271,7 @@ class MetadataClient:
         """The error for an answer that is not the one wanted. MAAS's own words stay out: they can hold secrets."""
         what = "MAAS at {} answered {} {} with status {}".format(self.endpoint.where, method, path, answer.status)
         if answer.status == 404:
-            return NotThereError(what + ": it has nothing there.", 404)
+            return NotThereError(what + ": it has nothing there.", 404, "Is the machine still being deployed in MAAS?")
         if answer.status in (401, 403):
             return RefusedError(
                 what + ": it does not accept this machine's token.",
@@ -280,7 +280,9 @@ class MetadataClient:
             )
         if 300 <= answer.status < 400:
             return RefusedError(
-                what + ": redirects are not followed, they would carry the token elsewhere.", answer.status
+                what + ": redirects are not followed, they would carry the token elsewhere.",
+                answer.status,
+                "Let the host reach MAAS itself, without a proxy that sends it on.",
             )
         return RefusedError(what + ".", answer.status, "See MAAS's own log for the reason.")
 

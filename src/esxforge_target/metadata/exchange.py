@@ -15,6 +15,8 @@ from esxforge_target.metadata.endpoint import Endpoint
 from esxforge_target.metadata.errors import ANSWERED, SILENCE, TooLargeError, UnreachableError
 from esxforge_target.values import Value
 
+_WORKS = "The network works; look at MAAS's services, and at what stands between (proxy, firewall, MTU)."
+
 
 class Request(Value):
     """What is sent. ``headers`` hold the signature, so this prints without them."""
@@ -73,7 +75,11 @@ def _connect(connection: http.client.HTTPConnection, endpoint: Endpoint, timeout
             "Check MAAS's certificate and this host's clock.",
         )
     except ValueError as error:  # ssl.CertificateError before 3.7, names that no IDNA allows
-        raise UnreachableError("MAAS at {} cannot be used: {}.".format(endpoint.where, error), ANSWERED)
+        raise UnreachableError(
+            "MAAS at {} cannot be used: {}.".format(endpoint.where, error),
+            ANSWERED,
+            "Check MAAS's name and certificate.",
+        )
     except ConnectionError as error:
         raise UnreachableError(
             "MAAS at {} refused the connection ({}).".format(endpoint.where, error.strerror or "reset"),
@@ -104,11 +110,13 @@ def _talk(
         raise UnreachableError(
             "MAAS at {} took the connection and then said nothing for {:g} seconds.".format(endpoint.where, timeout),
             ANSWERED,
+            _WORKS,
         )
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise UnreachableError(
             "MAAS at {} broke off in the middle of an answer ({}).".format(endpoint.where, type(error).__name__),
             ANSWERED,
+            _WORKS,
         )
 
 

@@ -41,7 +41,9 @@ def create_account(host: Host) -> Password:
 def _set_hash(host: Host, hashed: str) -> None:
     problems = apply_plan(Plan((SetPasswordHash(NAME, hashed),)), host).problems
     if problems:
-        raise VcenterError("The temporary account for vCenter got no password: {}".format(problems[0]))
+        raise VcenterError(
+            "The temporary account for vCenter got no password: {}".format(problems[0]), "Join the host by hand."
+        )
 
 
 def remove_account(host: Host) -> None:

@@ -22,6 +22,8 @@ from esxforge_target.vcenter.tls import Trust, connect
 from esxforge_target.vcenter.wanted import Wanted
 
 _LIMIT = 4 * 1024 * 1024
+_HINT = "Check vcenter_server, and what stands between (proxy); or join the host by hand."
+_SLOW = "Is vCenter under load, or are its services starting? Join the host by hand once it answers."
 # What a vCenter without /api/session may answer to a POST there. Before 7.0 U2 /api was a JSON-RPC endpoint.
 _NO_SUCH_DIALECT = (400, 404, 405, 406, 415, 500, 501)
 
@@ -63,7 +65,7 @@ class Session:
             )
         token = self._result(answer, "logging in")
         if not isinstance(token, str) or not token.isprintable() or not token:
-            raise VcenterError("{} gave no session.".format(self._where()))
+            raise VcenterError("{} gave no session.".format(self._where()), _HINT)
         self._token = token
         return self
 
@@ -88,7 +90,7 @@ class Session:
         path = "/{}/vcenter/{}?{}".format(self.dialect, kind, urlencode(query))
         found = self._result(self._ask("GET", path, self._signed(), None, self._timeout), "listing {}s".format(kind))
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-            raise VcenterError("{} sent no list of {}s.".format(self._where(), kind))
+            raise VcenterError("{} sent no list of {}s.".format(self._where(), kind), _HINT)
         return found
 
     def add_host(self, spec: "Dict[str, Any]", timeout: float) -> str:
@@ -97,7 +99,7 @@ class Session:
         path = "/{}/vcenter/host".format(self.dialect)
         found = self._result(self._ask("POST", path, self._signed(), body, timeout), "adding this host")
         if not isinstance(found, str):
-            raise VcenterError("{} did not say what it calls the new host.".format(self._where()))
+            raise VcenterError("{} did not say what it calls the new host.".format(self._where()), _HINT)
         return found
 
     def _signed(self) -> "Dict[str, str]":
@@ -123,12 +125,15 @@ class Session:
                 with response:
                     return response.status, read_body(response, _LIMIT)
         except socket.timeout:
-            raise VcenterError("{} did not finish within {:g} seconds.".format(self._where(), timeout), kind="TIMEOUT")
+            raise VcenterError(
+                "{} did not finish within {:g} seconds.".format(self._where(), timeout), _SLOW, kind="TIMEOUT"
+            )
         except AnswerTooLongError:
-            raise VcenterError("{} sent an answer of more than {} bytes.".format(self._where(), _LIMIT))
+            raise VcenterError("{} sent an answer of more than {} bytes.".format(self._where(), _LIMIT), _HINT)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise VcenterError(
                 "{} broke off in the middle of an answer ({}).".format(self._where(), type(error).__name__),
+                _SLOW,
                 kind="TIMEOUT",
             )
         finally:
@@ -140,7 +145,7 @@ class Session:
             return timeout
         left = self._end - self._clock.monotonic()
         if left <= 0:
-            raise VcenterError("{} was too slow: there is no time left for joining it.".format(self._where()))
+            raise VcenterError("{} was too slow: there is no time left for joining it.".format(self._where()), _SLOW)
         return min(timeout, left)
 
     def _result(self, answer: "Tuple[int, bytes]", doing: str) -> Any:

@@ -1,0 +1,194 @@
+"""The page docs/messages.md: every sentence, by where a person meets it, each with what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from messages.collect import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Where a person meets a sentence. ``remedy`` is what to do where a sentence has no remedy of its own.
+
+    Only one of a list of problems may be without, whose remedy is told for all of them; or, in a ``general`` area, what
+    is told inside another sentence or says what is wrong in a document that a person wrote.
+    """
+
+    title: str
+    text: str
+    paths: tuple[str, ...]
+    remedy: str
+    general: bool = False
+
+
+_RECIPE = "Mend what is named, then build again; `esxforge recipe example` shows every key."
+_MAAS = "Change the machine's configuration in MAAS and deploy again."
+_BAD_BYTES = "The file is damaged, or not what it should be: see the sentence that this one stands in."
+# The first area with a fitting path takes a sentence.
+AREAS = (
+    Area(
+        "Building: the ISO",
+        "An ISO is read whole before anything is written. Several problems are told at once.",
+        ("esxforge/media/", "esxforge/image/boot_volume", "esxforge_target/formats/boot_cfg"),
+        "Use the installer ISO as VMware or the server's vendor ships it; compare its checksum.",
+    ),
+    Area(
+        "Building: recipe and password",
+        "Each stands behind its place, such as `root_password.file:`.",
+        ("esxforge/recipe/", "esxforge/image/host_settings", "esxforge/formats/password_rules"),
+        _RECIPE,
+        general=True,
+    ),
+    Area(
+        "Building: kickstart",
+        "Each stands behind its line. `esxforge kickstart check` says the same beforehand.",
+        ("esxforge/formats/kickstart", "esxforge_target/formats/kickstart", "esxforge/cli/kickstart"),
+        "Change that line.",
+    ),
+    Area(
+        "Golden images and captured disks",
+        "",
+        ("esxforge/image/golden", "esxforge/image/capture", "esxforge/image/installed", "esxforge/cli/capture"),
+        "Build again, or capture the disk again from a machine that is switched off.",
+    ),
+    Area(
+        "Building: output and this computer",
+        "",
+        ("esxforge/host/", "esxforge/image/build", "esxforge/image/stream", "esxforge/image/target_code"),
+        "Give the same command again once what is named is mended.",
+    ),
+    Area(
+        "verify and inspect",
+        "",
+        ("esxforge/image/",),
+        "Build it again, or copy it again from where it is whole.",
+    ),
+    Area(
+        "Upload, and all that asks MAAS",
+        "More in [maas-upload.md](maas-upload.md).",
+        ("esxforge/maas/", "esxforge/cli/images", "esxforge/cli/upload"),
+        "Give the same command again: it goes on where it stopped.",
+    ),
+    Area(
+        "What MAAS asks for and ESXi cannot be",
+        "By `esxforge plan`, and by the hook in MAAS's log of the installation. All reasons are told at once, each "
+        "behind its place, such as `network bond0:`. The hook refuses before any disk but the image's own is touched.",
+        ("esxforge_target/wanted/", "esxforge_target/plan/layout", "esxforge_target/plan/storage", "esxforge/plan/"),
+        _MAAS,
+    ),
+    Area(
+        "The hook, in MAAS's log",
+        "Under “this host was NOT prepared:”. The machine ends as “Failed deployment”.",
+        ("esxforge_target/hook/", "esxforge_target/settings", "esxforge_target/passwords"),
+        "Mend what is named, then deploy again.",
+    ),
+    Area(
+        "The installer step, on the machine's console",
+        "Also in MAAS where the installer has a network, and in `/var/log/esxforge-installer.log` there.",
+        ("esxforge_target/installer/", "esxforge_target/banks"),
+        "Deploy the machine again; if it stops at the same place, replace or check the boot disk.",
+    ),
+    Area(
+        "The agent, in MAAS's event log and in `esxforge.log`",
+        "How to get at the log: [troubleshooting.md](troubleshooting.md#where-each-log-is).",
+        (
+            "esxforge_target/agent/",
+            "esxforge_target/esxcli",
+            "esxforge_target/inventory/",
+            "esxforge_target/plan/differences",
+            "esxforge_target/plan/",
+            "esxforge_target/documents",
+        ),
+        "Read `esxforge.log`: each command and ESXi's answer stand there. Mend the cause and deploy again.",
+    ),
+    Area(
+        "The host and MAAS's metadata service",
+        "Said by the agent and by the installer step, behind “MAAS was not told yet” or as the reason of a failure.",
+        ("esxforge_target/metadata/", "esxforge_target/http_limits"),
+        "The network works; look at MAAS's services and at what stands between (proxy, firewall).",
+    ),
+    Area(
+        "vendor-data and user-data",
+        "These change no status: the machine stays Deployed. They are in MAAS's event log and in `esxforge.log`.",
+        ("esxforge_target/cloud_data/",),
+        "Correct it there. For this host do it by hand, or deploy again.",
+        general=True,
+    ),
+    Area(
+        "Joining vCenter",
+        "These change no status either.",
+        ("esxforge_target/vcenter/",),
+        "Join the host by hand; vCenter's own log (vpxd) may say more.",
+    ),
+    Area(
+        "Virtual machines: run, golden builds, selftest, doctor",
+        "The report of a failed machine also has QEMU's command line, the end of its serial log and a screenshot.",
+        ("esxforge/vm/", "esxforge/checks/", "esxforge/selftest/", "esxforge/cli/selftest"),
+        "`esxforge doctor --kind golden` checks what QEMU needs.",
+    ),
+    Area(
+        "The command line, and stand-ins",
+        "A wrong command line ends with exit status 2.",
+        ("esxforge/cli/", "esxforge/standin/"),
+        "`esxforge VERB --help` has every option.",
+        general=True,
+    ),
+    Area(
+        "Reading and writing disks and formats",
+        "Mostly seen inside another sentence, which says what to do.",
+        ("esxforge/formats/", "esxforge_target/formats/", "esxforge_target/blocks"),
+        _BAD_BYTES,
+        general=True,
+    ),
+)
+_HEAD = """# Every message, and what to do
+
+Made from the source by `tests/messages`; a test holds the two together. Look for some words of what you saw: “…” stands
+for what differs each time. By symptom instead: [troubleshooting.md](troubleshooting.md).
+"""
+
+
+def page(messages: Iterable[Message]) -> str:
+    """The whole page."""
+    by_area: dict[str, list[Message]] = {area.title: [] for area in AREAS}
+    for message in messages:
+        by_area[area_of(message).title].append(message)
+    parts = [_HEAD]
+    for area in AREAS:
+        rows = _rows(area, by_area[area.title])
+        if rows:
+            text = f"{area.text}\n\n" if area.text else ""
+            parts.append(f"## {area.title}\n\n{text}| it says | do this |\n|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def area_of(message: Message) -> Area:
+    """The area of a message. KeyError where there is none: a new package needs a place in ``AREAS``."""
+    for area in AREAS:
+        if message.path.removeprefix("src/").startswith(area.paths):
+            return area
+    raise KeyError(message.path)
+
+
+def _rows(area: Area, messages: Iterable[Message]) -> list[str]:
+    remedies: dict[str, list[str]] = {}
+    for message in messages:
+        said = remedies.setdefault(message.sentence, [])
+        if message.remedy and message.remedy not in said:
+            said.append(message.remedy)
+    return [
+        f"| {_cell(sentence)} | {' / '.join(_cell(one) for one in said) or area.remedy} |"
+        for sentence, said in sorted(remedies.items(), key=lambda item: _key(item[0]))
+    ]
+
+
+def _key(sentence: str) -> str:
+    """By its first words."""
+    return re.sub(r"[^a-z0-9 ]", "", sentence.casefold()).strip() + sentence
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([\\|*<>$`\[\]])", r"\\\1", text)
