@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from esxforge.image.golden import GoldenOptions, build_golden_image
 
+from esxforge.image.golden import GoldenOptions, build_golden_image
 from esxforge.recipe.load import load_recipe
 from esxforge.standin.bootable import make_bootable_iso
 from esxforge.vm.hardware import Accelerator

@@ -1,14 +1,14 @@
 """What a host from a golden image needs besides: root's password, and a system UUID of its own.
 
-Both are done whatever the outcome: without the one nobody could log in, and two hosts with one UUID can damage a shared
-datastore (Broadcom KB 84280).
+Both are done whatever the outcome, and a host without them is never called deployed: without the one nobody could log
+in, and two hosts with one UUID can damage a shared datastore (Broadcom KB 84280).
 """
 
 import os
 import re
 import time
 import uuid
-from typing import Optional
+from typing import Optional, Tuple
 
 from esxforge_target.agent.deployment import Deployment
 from esxforge_target.agent.journal import Journal
@@ -16,21 +16,28 @@ from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System
 from esxforge_target.cloud_data.actions import Plan, SetPasswordHash
 from esxforge_target.cloud_data.execution import apply_plan
+from esxforge_target.errors import ForgeError
 
 CONFIGURATION = "/etc/vmware/esx.conf"
 _LINE = re.compile(r'^(/system/uuid\s*=\s*)"[^"\n]*"', re.MULTILINE)
 
 
 def own_identity(system: System, deployment: Deployment, journal: Journal, log: Log) -> None:
-    """Set root's password and renew the system UUID, each once in a deployment."""
+    """Set root's password and renew the system UUID once in a deployment. Raises ForgeError where one is not done."""
     if not deployment.golden:
         return
+    problems = ()  # type: Tuple[str, ...]
     if deployment.root_hash:
         plan = Plan((SetPasswordHash("root", deployment.root_hash),))
-        apply_plan(plan, system.host(log.say))
+        problems = apply_plan(plan, system.host(log.say)).problems
     if journal.last("uuid") is None:
         _renew_uuid(system, log)
         journal.add("uuid")
+    if problems:
+        raise ForgeError(
+            "The root password of this host could not be set: {}".format(" ".join(problems)),
+            "The image may hold another system than ESXi's own: build it again from VMware's ISO.",
+        )
 
 
 def _renew_uuid(system: System, log: Log) -> None:
@@ -45,8 +52,10 @@ def _renew_uuid(system: System, log: Log) -> None:
     try:
         system.files.write(CONFIGURATION, renewed.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        log.warn("the system UUID was not renewed: {}".format(error.strerror))
-        return
+        raise ForgeError(
+            "The system UUID could not be renewed: {}.".format(error.strerror),
+            "Two hosts with one UUID can damage a datastore that they share: deploy the machine again.",
+        )
     log.say("the system UUID was renewed; ESXi shows it after its next boot")
 
 

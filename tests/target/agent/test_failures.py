@@ -261,6 +261,29 @@ def test_a_golden_host_gets_its_password_and_its_uuid_whatever_the_outcome(site:
     assert host.leaks() == []
 
 
+def test_a_golden_host_that_nobody_could_log_in_to_is_not_called_deployed(site: MakeSite) -> None:
+    host = site("simple-static", kind="golden")
+    before = settings(host)
+    shadow = Path(host.fake.path("/etc/shadow"))
+    shadow.write_text(shadow.read_text().replace("root:", "nobody:", 1))
+    host.start()
+    assert host.status is FAILED
+    assert "The root password of this host could not be set: the password of root was not changed" in told(host)
+    assert_as_found(host, before)
+
+
+def test_a_golden_host_that_would_share_its_uuid_is_not_called_deployed(site: MakeSite) -> None:
+    host = site("simple-static", kind="golden")
+    before = settings(host)
+    configuration = Path(host.fake.path("/etc/vmware/esx.conf"))
+    configuration.write_text('/system/uuid = "5cb4c4d7-7e0f-4c55-9c1e-2cea7ff22f48"\n')
+    Path(f"{configuration}.esxforge-new").mkdir()  # where the new content would be written
+    host.start()
+    assert host.status is FAILED
+    assert "The system UUID could not be renewed" in told(host)
+    assert_as_found(host, before)
+
+
 def test_an_installed_host_keeps_its_password_and_uuid(site: MakeSite) -> None:
     host = site("simple-static")
     before = Path(host.fake.path("/etc/shadow")).read_text()
