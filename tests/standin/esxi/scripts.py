@@ -44,11 +44,7 @@ def write_state(path: str, saved: Document, etc: str) -> None:
             archive.add(etc, "etc")
         os.fsync(stream.fileno())
     os.replace(path + ".new", path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)  # else a power cut may still find the old one
-    finally:
-        os.close(folder)
+    os.sync()  # else a power cut may still find the old one: on FAT the folder's entry is written with the file's inode
 
 
 def _backup(host: Host, arguments: List[str]) -> str:

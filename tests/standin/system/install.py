@@ -160,7 +160,7 @@ def _fill_banks(disk: dict[str, Any], label: labels.Label, loaded: Loaded, host:
             _write(root / "onetime.tgz", _one_time(host.first_boot))
         _write(root / "boot.cfg", _boot_cfg(told, names, loaded))
     with mounted(_device(disk, 6), "vfat", writable=True) as root:
-        empty = f"bootstate=3\nkernel=\nkernelopt=\nmodules=\nbuild={told['boot_cfg_build']}\nupdated=0\n"
+        empty = f"bootstate=3\nkernel=\nkernelopt=\nmodules=\nbuild={told['boot_cfg_build']}\nupdated=2\n"
         _write(root / "boot.cfg", empty.encode())
 
 
