@@ -138,25 +138,33 @@ class BankFiles:
     def move(self, before: str, after: str) -> None:
         """Rename a file over another."""
         os.replace(self.locate(before), self.locate(after))
+        # FAT keeps in the folder where a file's content starts, and Linux's driver writes that with the file: a power
+        # cut would else find the name on its old clusters, which are free by then.
+        _to_disk(self.locate(after))
 
     def settle(self, folder: str) -> None:
         """Bring a folder's entries to the disk, where the host can do that for folders."""
-        try:
-            descriptor = os.open(self.locate(folder), os.O_RDONLY)
-        except OSError:
-            return
-        try:
-            os.fsync(descriptor)
-        except OSError:
-            return
-        finally:
-            os.close(descriptor)
+        _to_disk(self.locate(folder))
 
     def _give_up(self, path: str) -> None:
         try:
             self.remove(path)
         except DiskError:
             return  # the reason is told already
+
+
+def _to_disk(place: str) -> None:
+    """Wait until a file or folder is on the disk, where the host can do that."""
+    try:
+        descriptor = os.open(place, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
 
 
 def _check_same(path: str, found: "Optional[bytes]", data: bytes) -> None:
