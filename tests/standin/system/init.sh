@@ -14,6 +14,9 @@ mount -t efivarfs efivars /sys/firmware/efi/efivars 2>/dev/null
 ip link set dev lo up
 # Routers' words are not heard: see docs/stand-in.md.
 for name in all default; do echo 0 >/proc/sys/net/ipv6/conf/$name/accept_ra; done
+# An interface answers for its own addresses alone, as on ESXi; Linux would answer for all that the machine has.
+echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore
+echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce
 hostname localhost
 # Busybox's shell runs its own reboot, poweroff and halt, whatever else PATH has: they tell the first process by signals.
 trap '/bin/poweroff' USR1 USR2
