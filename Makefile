@@ -33,7 +33,7 @@ format: .stamps/dev
 	$(VENV)/ruff format
 
 benchmark: .stamps/dev .stamps/debian
-	$(VENV)/python -m benchmarks
+	PYTHONPATH=tests $(VENV)/python -m benchmarks
 
 faults: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.agent.faults

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import build, gzip_writer, plan_processes, upload
+from benchmarks import build, capture, gzip_writer, plan_processes, upload
 
 
 def main() -> None:
@@ -11,6 +11,8 @@ def main() -> None:
     print("\n".join(build.report()), flush=True)
     print("== gzip writer, 32 GiB sparse disk with 600 MB of data", flush=True)
     print(gzip_writer.report(gzip_writer.measure()), flush=True)
+    print("== capturing an installed disk", flush=True)
+    print("\n".join(capture.report()), flush=True)
     print("== upload", flush=True)
     upload.main()
     print("== processes on the host", flush=True)

@@ -23,7 +23,7 @@ _ISAL = (
 )
 
 
-def _timed(arguments: list[str], output: Path | None = None) -> tuple[float, float, int]:
+def timed(arguments: list[str], output: Path | None = None) -> tuple[float, float, int]:
     """(seconds, peak MiB, MiB written by the process) of a command that must succeed."""
     sink = output.open("wb") if output else subprocess.DEVNULL
     start = time.perf_counter()
@@ -45,12 +45,12 @@ def report(size_mb: int = ISO_MIB, rounds: int = 3) -> list[str]:
         iso, raw = folder / "installer.iso", folder / "image.raw"
         make_standin_iso(iso, release="8.0", size_mb=size_mb)
         build = [sys.executable, "-m", "esxforge", "build", str(iso), "--accept-eula", "--root-password-random"]
-        _timed([*build, "--format", "raw", "-o", str(raw)])
+        timed([*build, "--format", "raw", "-o", str(raw)])
         ratios: list[tuple[float, float]] = []
         for number in range(rounds):
-            ours, peak, written = _timed([*build, "-o", str(folder / f"{number}.dd.gz")])
-            isal, _, _ = _timed([sys.executable, "-c", _ISAL, str(raw), str(folder / "isal.gz")])
-            pigz, _, _ = _timed(["pigz", "-1", "-p2", "-c", str(raw)], folder / "pigz.gz")
+            ours, peak, written = timed([*build, "-o", str(folder / f"{number}.dd.gz")])
+            isal, _, _ = timed([sys.executable, "-c", _ISAL, str(raw), str(folder / "isal.gz")])
+            pigz, _, _ = timed(["pigz", "-1", "-p2", "-c", str(raw)], folder / "pigz.gz")
             ratios.append((ours / isal, ours / pigz))
         image = (folder / "0.dd.gz").stat().st_size
         raw_size = raw.stat().st_size

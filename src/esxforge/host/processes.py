@@ -92,6 +92,7 @@ def spawn(
     stdout: IO[bytes] | int | None = subprocess.DEVNULL,
     stderr: IO[bytes] | int | None = None,
     pass_fds: Sequence[int] = (),
+    extra_environment: Mapping[str, str] | None = None,
 ) -> Process:
     """Start a program that runs on; the caller ends it with :func:`end`.
 
@@ -112,7 +113,7 @@ def spawn(
             stdout=stdout,
             stderr=stderr,
             pass_fds=tuple(pass_fds),
-            env=environment(),
+            env=environment(extra_environment),
             start_new_session=True,
         )
     except OSError as error:

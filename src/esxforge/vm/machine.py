@@ -52,8 +52,8 @@ def next_state(state: MachineState, event: Mapping[str, Any]) -> MachineState:
 class RunningMachine:
     """QEMU while it runs.
 
-    ``folder`` must exist; QEMU's own messages (``qemu.log``) and passing pictures go there. Every failure to start
-    raises :class:`ProcessError` with QEMU's exit status, a command line that can be pasted, and what it said.
+    ``folder`` must exist; QEMU's own messages (``qemu.log``), its passing files and pictures go there. Every failure to
+    start raises :class:`ProcessError` with QEMU's exit status, a command line that can be pasted, and what it said.
     """
 
     def __init__(self, machine: Machine, folder: Path) -> None:
@@ -150,6 +150,8 @@ class RunningMachine:
                     stdout=None if terminal else log,
                     stderr=log,
                     pass_fds=[theirs.fileno()],
+                    # QEMU keeps what is written to a medium in a file there, and leaves it behind when it is killed.
+                    extra_environment={"TMPDIR": str(self.folder)},
                 )
         try:
             self._qmp.connect(limit=_START_LIMIT)
