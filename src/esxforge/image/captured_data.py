@@ -29,6 +29,7 @@ _GRAIN_BYTES = 64 << 10
 # Data with fewer zeros than this between them are one range.
 _JOINED_BYTES = 1 << 20
 _MIB = 1 << 20
+_INSTALL_ANEW = "Install ESXi anew, and capture that disk."
 _TOLD_EVERY_BYTES = 64 << 20
 
 
@@ -148,13 +149,15 @@ def joined(placed: Sequence[tuple[int, Segment]], start: int, end: int) -> list[
     at = start
     for offset, segment in sorted(placed, key=lambda pair: pair[0]):
         if offset < at:
-            raise FormatError(f"Two files of the installed disk share the bytes from {offset} on: it is damaged.")
+            raise FormatError(
+                f"Two files of the installed disk share the bytes from {offset} on: it is damaged.", _INSTALL_ANEW
+            )
         if offset > at:
             segments.append(Zeros(offset - at))
         segments.append(segment)
         at = offset + segment.length
     if at > end:
-        raise FormatError(f"The installed disk has data at byte {at}, behind its last partition.")
+        raise FormatError(f"The installed disk has data at byte {at}, behind its last partition.", _INSTALL_ANEW)
     return [*segments, Zeros(end - at)] if at < end else segments
 
 
