@@ -11,7 +11,7 @@ import posixpath
 import re
 from typing import Dict, List, Optional, Tuple
 
-from esxforge_target.blocks import DiskError, sync_if_possible
+from esxforge_target.blocks import DiskError, sync_if_possible, sync_path
 from esxforge_target.commands import Runner
 from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import BootCfg
@@ -140,31 +140,17 @@ class BankFiles:
         os.replace(self.locate(before), self.locate(after))
         # FAT keeps in the folder where a file's content starts, and Linux's driver writes that with the file: a power
         # cut would else find the name on its old clusters, which are free by then.
-        _to_disk(self.locate(after))
+        sync_path(self.locate(after))
 
     def settle(self, folder: str) -> None:
         """Bring a folder's entries to the disk, where the host can do that for folders."""
-        _to_disk(self.locate(folder))
+        sync_path(self.locate(folder))
 
     def _give_up(self, path: str) -> None:
         try:
             self.remove(path)
         except DiskError:
             return  # the reason is told already
-
-
-def _to_disk(place: str) -> None:
-    """Wait until a file or folder is on the disk, where the host can do that."""
-    try:
-        descriptor = os.open(place, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return
-    finally:
-        os.close(descriptor)
 
 
 def _check_same(path: str, found: "Optional[bytes]", data: bytes) -> None:

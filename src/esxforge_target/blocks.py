@@ -215,5 +215,19 @@ def sync_if_possible(descriptor: int) -> None:
             raise
 
 
+def sync_path(path: str) -> None:
+    """Wait until a file or folder is on the disk, where the host can do that; where it cannot, that stops nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
 def _round_up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple

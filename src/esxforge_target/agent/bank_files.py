@@ -6,7 +6,7 @@ Both happen in place, in the sectors that a file has: a file that was written an
 import os
 
 from esxforge_target.banks import BankFiles
-from esxforge_target.blocks import DiskError
+from esxforge_target.blocks import DiskError, sync_if_possible
 
 
 class AgentFiles(BankFiles):
@@ -31,6 +31,6 @@ class AgentFiles(BankFiles):
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
+            sync_if_possible(descriptor)
         finally:
             os.close(descriptor)

@@ -6,7 +6,8 @@ import time
 from typing import Callable, List
 
 from esxforge_target.agent.system import System
-from esxforge_target.installer.environment import CONSOLES
+from esxforge_target.blocks import sync_path
+from esxforge_target.consoles import show
 
 NAME = "esxforge.log"  # 8.3, as all names in a bank
 # A bank is small and a log is read by people: of an older one the end is kept.
@@ -63,19 +64,7 @@ class Log:
         """A line that somebody at the machine should see, too: on its consoles, and on the disk before we go on."""
         self.say(line)
         self.sync()
-        data = "\r\nesxforge: {}\r\n".format(self.redact(line)).encode("ascii", "backslashreplace")
-        for console in CONSOLES:
-            try:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
-                descriptor = os.open(self._system.locate(console), flags)
-            except OSError:
-                continue  # not there, or not ours
-            try:
-                os.write(descriptor, data)
-            except OSError:
-                continue
-            finally:
-                os.close(descriptor)
+        show("\nesxforge: {}\n".format(self.redact(line)), self._system.locate)
 
     def tail(self, length: int) -> str:
         """The last lines, at most ``length`` characters."""
@@ -89,18 +78,8 @@ class Log:
 
     def sync(self) -> None:
         """Bring what was said to the disk."""
-        if not self._path:
-            return
-        try:
-            descriptor = os.open(self._path, os.O_RDWR)
-        except OSError:
-            return
-        try:
-            os.fsync(descriptor)
-        except OSError:
-            return
-        finally:
-            os.close(descriptor)
+        if self._path:
+            sync_path(self._path)
 
     def _append(self, text: str) -> None:
         if not self._path or not text:

@@ -5,6 +5,8 @@ import posixpath
 import stat
 from typing import Optional
 
+from esxforge_target.blocks import sync_if_possible
+
 _CREATED_MODE = 0o600
 
 
@@ -92,4 +94,4 @@ def _fill(descriptor: int, content: bytes) -> None:
     while rest:
         rest = rest[os.write(descriptor, rest) :]
     os.ftruncate(descriptor, len(content))
-    os.fsync(descriptor)
+    sync_if_possible(descriptor)

@@ -14,8 +14,6 @@ from esxforge_target.errors import ForgeError
 from esxforge_target.inventory.stamps import DEVICES, DeviceFolder
 
 LOG = "/var/log/esxforge-installer.log"
-# What a person at the machine may be looking at: the boot console, the shell (Alt-F1), the installer's own (Alt-F2).
-CONSOLES = ("/dev/console", "/dev/tty1", "/dev/tty2")
 _FROM_MODULE = (
     "It comes with the host module that the deployment wrote onto the boot disk (ESXFORGE.TGZ). Deploy the machine "
     "again; if that does not help, the disk returns other data than were written to it."

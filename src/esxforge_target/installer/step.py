@@ -6,9 +6,10 @@ import sys
 import traceback
 from typing import Callable
 
+from esxforge_target.consoles import show
 from esxforge_target.errors import ForgeError
 from esxforge_target.hook.report import Report
-from esxforge_target.installer.environment import CONSOLES, LOG, Installer
+from esxforge_target.installer.environment import LOG, Installer
 
 HOST = "/esxforge/host.json"
 WANTED = "/esxforge/wanted.json"
@@ -67,18 +68,7 @@ def run_step(
 def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> None:
     text = io.StringIO()
     Report(text).fail(failure, outcome)
-    data = ("\n" + text.getvalue() + "\n").replace("\n", "\r\n").encode("ascii", "backslashreplace")
-    for console in CONSOLES:
-        try:
-            descriptor = os.open(installer.locate(console), os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK)
-        except OSError:
-            continue  # not there, or not ours
-        try:
-            os.write(descriptor, data)
-        except OSError:
-            continue
-        finally:
-            os.close(descriptor)
+    show("\n" + text.getvalue() + "\n", installer.locate)
 
 
 def _to_maas(installer: Installer, failure: ForgeError, outcome: str, report: Report) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from esxforge_target.clock import Clock
+from esxforge_target.consoles import CONSOLES
 from esxforge_target.installer import post, pre
-from esxforge_target.installer.environment import CONSOLES, LOG, Installer
+from esxforge_target.installer.environment import LOG, Installer
 from esxforge_target.inventory.stamps import DeviceFolder
 from standin.esxi.installer import FakeInstaller
 from standin.esxi.presets import disk

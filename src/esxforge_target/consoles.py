@@ -1,0 +1,23 @@
+"""The consoles of an ESXi machine: what somebody who stands before it reads."""
+
+import os
+from typing import Callable
+
+# What a person at the machine may be looking at: the boot console, the shell (Alt-F1), the installer's own (Alt-F2).
+CONSOLES = ("/dev/console", "/dev/tty1", "/dev/tty2")
+
+
+def show(text: str, locate: "Callable[[str], str]") -> None:
+    """Write ``text`` to each console that is there; none stops us. ``locate``: where a path of the host is for us."""
+    data = text.replace("\n", "\r\n").encode("ascii", "backslashreplace")
+    for console in CONSOLES:
+        try:
+            descriptor = os.open(locate(console), os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError:
+            continue  # not there, or not ours
+        try:
+            os.write(descriptor, data)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
