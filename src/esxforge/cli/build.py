@@ -9,6 +9,7 @@ import typer
 
 from esxforge.cli import golden_options as golden
 from esxforge.cli import maas_options as options
+from esxforge.cli import recipe_options
 from esxforge.cli.render import listener, print_json
 
 if TYPE_CHECKING:
@@ -25,31 +26,21 @@ def build(
         Path | None,
         typer.Option("-o", "--output", help="Else vmware-esxi-<version>-<build>.dd.gz here.", show_default=False),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A recipe, esxforge.toml.", show_default=False, readable=False)
-    ] = None,
+    config: recipe_options.ConfigOption = None,
     kind: Annotated[str | None, typer.Option(help="installer (default) or golden.", show_default=False)] = None,
     kickstart: Annotated[Path | None, typer.Option(help="Your own KS.CFG.", show_default=False, readable=False)] = None,
     accept_eula: Annotated[
         bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it.")
     ] = False,
-    root_password_file: Annotated[
-        Path | None, typer.Option(help="File whose first line is root's password.", show_default=False, readable=False)
-    ] = None,
-    root_password_hash: Annotated[
-        str | None, typer.Option(help="Its crypt hash, $6$….", show_default=False, metavar="HASH")
-    ] = None,
-    root_password_random: Annotated[
-        bool, typer.Option("--root-password-random", help="A random one on each host; root is left to SSH keys.")
-    ] = False,
-    image_format: Annotated[
-        str | None, typer.Option("--format", help="ddgz (default) or raw, a sparse disk.", show_default=False)
-    ] = None,
+    root_password_file: recipe_options.PasswordFileOption = None,
+    root_password_hash: recipe_options.PasswordHashOption = None,
+    root_password_random: recipe_options.PasswordRandomOption = False,
+    image_format: recipe_options.FormatOption = None,
     sector_size: Annotated[
         int | None, typer.Option(help="512 (default), or 4096 for 4Kn disks.", show_default=False)
     ] = None,
     sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    force: recipe_options.ForceOption = False,
     accel: golden.AccelOption = "auto",
     disk_size: golden.DiskSizeOption = None,
     memory: golden.MemoryOption = None,
@@ -66,7 +57,7 @@ def build(
     ca_file: options.CaFileOption = None,
     insecure: options.InsecureOption = False,
     as_json: options.JsonOption = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every decision.")] = False,
+    verbose: recipe_options.VerboseOption = False,
 ) -> None:
     """Build a deployable image from an ESXi installer ISO. No root, no network.
 
@@ -81,11 +72,7 @@ def build(
     flags: dict[str, Any] = {
         "image": {"kind": kind, "format": image_format, "sector_size": sector_size},
         "install": {"kickstart": kickstart, "accept_eula": accept_eula or None},
-        "root_password": {
-            "file": root_password_file,
-            "hash": root_password_hash,
-            "random": root_password_random or None,
-        },
+        "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
     }
     recipe = load_recipe(config, flags)

@@ -7,36 +7,31 @@ from typing import Annotated
 
 import typer
 
+from esxforge.cli import recipe_options
 from esxforge.cli.maas_options import JsonOption
 from esxforge.cli.render import listener, print_json
 
 
 def capture(
-    disk: Annotated[Path, typer.Argument(help="The raw disk of a machine that is off.", show_default=False)],
+    disk: Annotated[
+        Path, typer.Argument(help="The raw disk of a machine that is off.", show_default=False, readable=False)
+    ],
     *,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Else vmware-esxi-<version>-<build>-golden.dd.gz.", show_default=False),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A recipe, esxforge.toml.", show_default=False)] = None,
-    root_password_file: Annotated[
-        Path | None, typer.Option(help="File whose first line is root's password.", show_default=False)
-    ] = None,
-    root_password_hash: Annotated[
-        str | None, typer.Option(help="Its crypt hash, $6$….", show_default=False, metavar="HASH")
-    ] = None,
-    root_password_random: Annotated[
-        bool, typer.Option("--root-password-random", help="A random one on each host; root is left to SSH keys.")
-    ] = False,
+    config: recipe_options.ConfigOption = None,
+    root_password_file: recipe_options.PasswordFileOption = None,
+    root_password_hash: recipe_options.PasswordHashOption = None,
+    root_password_random: recipe_options.PasswordRandomOption = False,
     allow_booted: Annotated[
         bool, typer.Option("--allow-booted", help="Also a system that was started: hosts share its host keys.")
     ] = False,
-    image_format: Annotated[
-        str | None, typer.Option("--format", help="ddgz (default) or raw, a sparse disk.", show_default=False)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    image_format: recipe_options.FormatOption = None,
+    force: recipe_options.ForceOption = False,
     as_json: JsonOption = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every decision.")] = False,
+    verbose: recipe_options.VerboseOption = False,
 ) -> None:
     """Make a deployable image from a disk on which ESXi is installed. The disk is only read.
 
@@ -51,11 +46,9 @@ def capture(
         config,
         {
             "image": {"kind": "golden", "format": image_format},
-            "root_password": {
-                "file": root_password_file,
-                "hash": root_password_hash,
-                "random": root_password_random or None,
-            },
+            "root_password": recipe_options.password_flags(
+                root_password_file, root_password_hash, root_password_random
+            ),
         },
     )
     with listener(verbose=verbose) as listen, termination_as_interrupt():

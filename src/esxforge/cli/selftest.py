@@ -10,17 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from esxforge.cli import maas_options as options
+from esxforge.cli.recipe_options import VerboseOption
 from esxforge.cli.render import listener, print_json
 
 
 def selftest(
     *,
-    iso: Annotated[Path, typer.Option("--iso", help="VMware's installer ISO.", show_default=False)],
+    iso: Annotated[Path, typer.Option("--iso", help="VMware's installer ISO.", show_default=False, readable=False)],
     accept_eula: Annotated[
         bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it: ESXi will be installed.")
     ] = False,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Write the report here: FILE.md and FILE.json.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--report", help="Write the report here: FILE.md and FILE.json.", show_default=False, readable=False
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an older report.")] = False,
     accel: Annotated[str, typer.Option("--accel", help="auto (KVM), kvm, or tcg (slow, without KVM).")] = "auto",
@@ -49,7 +53,7 @@ def selftest(
     ca_file: options.CaFileOption = None,
     insecure: options.InsecureOption = False,
     as_json: options.JsonOption = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every decision.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Build, install and deploy in a virtual machine, and check each claim about ESXi on the way.
 
