@@ -185,7 +185,7 @@ class _Captured:
                 record = FileRecord(part.path, 1 << 40, part.length, NO_HASH)
                 (structures if part.is_structure else records).append(record)
         records += [FileRecord(f"1/curtin/placeholder {index}", 1 << 40, 1 << 40, NO_HASH) for index in range(8)]
-        places = Places(1, found.boot_bank, 1 << 30, tuple(range(len(found.volumes))))
+        places = Places(1, found.boot_bank, tuple(range(len(found.volumes))))
         return self._described(found, origin, records, structures, places).length_needed()
 
     def _manifest(self, found: InstalledDisk, origin: Origin) -> Manifest:

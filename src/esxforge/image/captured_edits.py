@@ -15,7 +15,7 @@ from esxforge.formats.boot_cfg import BootCfg
 from esxforge.formats.fat import FatEditor
 from esxforge.formats.tar_module import build, file, folder, stored_gzip
 from esxforge.image.boot_volume import HOST_MODULE_BYTES
-from esxforge.image.installed_disk import InstalledDisk, Volume, window
+from esxforge.image.installed_disk import InstalledDisk, Life, Volume, window
 from esxforge.image.overlay import Overlay
 from esxforge.image.target_code import HOOK_SCRIPT, target_zip
 from esxforge_target.banks import BOOT_CFG, MODULE, module_name
@@ -40,7 +40,6 @@ class Places:
 
     hook: int
     slot: int
-    slot_bytes: int
     renewed: tuple[int, ...]
 
 
@@ -57,16 +56,12 @@ def lay_over(
 
     Raises :class:`ImageError` where there is no room.
     """
-    renewed = volumes_to_renew(found, settings_saved=_is_used(found))
-    slot_bytes = _put_slot(overlay, found, listener)
+    renewed = volumes_to_renew(found, settings_saved=found.life is not Life.FRESH)
+    _put_slot(overlay, found, listener)
     hook = _put_hook(overlay, found, settings, manifest_bytes, listener)
     for number in renewed:
         FatEditor(window(overlay, found.volume(number))).set_vmware_uuid(new_uuid().bytes)
-    return Places(hook, found.boot_bank, slot_bytes, renewed)
-
-
-def _is_used(found: InstalledDisk) -> bool:
-    return found.life.value != "never-started"
+    return Places(hook, found.boot_bank, renewed)
 
 
 def volumes_to_renew(found: InstalledDisk, *, settings_saved: bool) -> tuple[int, ...]:
@@ -80,8 +75,8 @@ def volumes_to_renew(found: InstalledDisk, *, settings_saved: bool) -> tuple[int
     )
 
 
-def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> int:
-    """The empty module in the bank that boots, loaded last; its length in bytes."""
+def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> None:
+    """The empty module in the bank that boots, loaded last."""
     volume = found.volume(found.boot_bank)
     editor = FatEditor(window(overlay, volume))
     try:
@@ -112,7 +107,6 @@ def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> int
     listener(
         Decision(f"partition {volume.number}: {MODULE}, {length} bytes, is loaded last; empty until a host's hook")
     )
-    return length
 
 
 def _without_boot_uuid(cfg: BootCfg, found: InstalledDisk, listener: Listener) -> BootCfg:
