@@ -105,9 +105,11 @@ def add_python(archive: Archive, program: Path, work: Path, prefix: str = "usr/l
     inside = f"{prefix.strip('/')}/bin/python{facts.version}"
     archive.add_file(inside, facts.program, 0o755)
     archive.add_tree(f"{prefix}/lib/python{facts.version}", compiled)
-    for binary in [facts.program, *sorted(compiled.rglob("*.so"))]:
-        for library in shared_libraries(binary):
-            archive.add_file(str(library), library.resolve(), 0o755)
+    needed = {library for binary in [facts.program, *compiled.rglob("*.so")] for library in shared_libraries(binary)}
+    # glibc looks for this one by its name when a thread ends, and ends the program where it is missing.
+    needed |= {beside for library in needed if (beside := library.with_name("libgcc_s.so.1")).exists()}
+    for library in sorted(needed):
+        archive.add_file(str(library), library.resolve(), 0o755)
     return f"/{inside}"
 
 
