@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 GIB = 1 << 30
 NICS = (Nic(NetworkCard.E1000), Nic(NetworkCard.E1000, mac="52:54:00:65:73:79"))
-PATIENCE = 900.0
+PATIENCE = 1800.0
 
 KICKSTART = r"""
 vmaccepteula
