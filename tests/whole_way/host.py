@@ -28,13 +28,13 @@ from esxforge.vm.hardware import (
     SerialToFile,
 )
 from esxforge.vm.machine import RunningMachine
+from standin.linux.guest import COMMAND_LINE
 from whole_way.deployer import Deployer
 from whole_way.order import WholeDisk
 
 _TICK = 0.5
 # What the stand-in says when nothing more will come of it; waiting on is of no use.
 _HOPELESS = ("The stand-in's own program failed", "An error has occurred", "(Enter) Reboot", "Kernel panic")
-_CONSOLE = "console=tty0 console=ttyS0,115200 quiet loglevel=4 panic=-1 mitigations=off"
 
 
 class HostError(AssertionError):
@@ -102,7 +102,9 @@ class Host:
 
     def deploy(self, deployer: Deployer, words: str, limit: float = 400) -> bool:
         """Let MAAS's system deploy the machine; whether that restarted it (else it was switched off: it failed)."""
-        with self.powered_on("curtin", LinuxKernel(deployer.kernel, deployer.initrd, f"{_CONSOLE} {words}")) as boot:
+        with self.powered_on(
+            "curtin", LinuxKernel(deployer.kernel, deployer.initrd, f"{COMMAND_LINE} {words}")
+        ) as boot:
             return boot.wait_for_end(limit) is Ending.RESTARTED
 
     def serial_text(self) -> str:
