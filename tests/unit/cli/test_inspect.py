@@ -44,6 +44,6 @@ def test_an_image_shows_hashes_in_one_piece_and_what_was_added(iso: Path, tmp_pa
     lines = _esxforge("inspect", image).splitlines()
     assert f"sha256:            {document['sha256']}" in lines
     assert "raw size:          36700160 bytes (35.0 MiB)" in lines
-    assert "added:             ESXFORGE.TGZ" in lines
-    assert "                   curtin/curtin-hooks" in lines
+    assert "added:             curtin/curtin-hooks" in lines
+    assert "                   ESXFORGE.TGZ" in lines
     assert f"iso:               name {iso.name}" in lines
