@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import standin.curtin
-from standin.linux.contents import DISKS, FILE_SYSTEMS, NETWORK_CARDS, add_busybox, add_modules, add_python
+from esxforge.host import processes
+from standin.linux.contents import (
+    DISKS,
+    FILE_SYSTEMS,
+    NETWORK_CARDS,
+    add_busybox,
+    add_modules,
+    add_python,
+    shared_libraries,
+)
 from standin.linux.cpio import Archive
 from standin.linux.fetched import find_guest_linux
 
@@ -43,7 +52,10 @@ def make_deployer(folder: Path) -> Deployer:
         archive.add_folder(name)
     archive.add_character_device("dev/console", 5, 1)
     archive.add("init", _INIT, 0o755)
-    add_busybox(archive)
+    add_busybox(archive, leave_out=("dd", "gzip", "gunzip", "zcat"))
+    for name in ("dd", "gzip"):  # GNU's, as in MAAS's images: busybox unpacks at a sixth of their speed
+        _add_program(archive, name)
+    archive.add("bin/zcat", '#!/bin/sh\nexec gzip -cd "$@"\n', 0o755)
     add_modules(archive, linux, (*DISKS, *FILE_SYSTEMS, *NETWORK_CARDS))
     work = folder / "python"
     work.mkdir()
@@ -60,3 +72,10 @@ def make_deployer(folder: Path) -> Deployer:
     initrd.write_bytes(gzip.compress(unpacked.getvalue(), 1, mtime=0))
     shutil.rmtree(work)
     return Deployer(linux.kernel, initrd)
+
+
+def _add_program(archive: Archive, name: str) -> None:
+    program = Path(processes.find_program(name, hint=f"Install {name}.")).resolve()
+    archive.add_file(f"bin/{name}", program, 0o755)
+    for library in shared_libraries(program):
+        archive.add_file(str(library), library.resolve(), 0o755)

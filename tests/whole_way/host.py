@@ -100,7 +100,7 @@ class Host:
         with RunningMachine(machine, self.folder) as running:
             yield Boot(self, running, log)
 
-    def deploy(self, deployer: Deployer, words: str, limit: float = 400) -> bool:
+    def deploy(self, deployer: Deployer, words: str, limit: float = 900) -> bool:
         """Let MAAS's system deploy the machine; whether that restarted it (else it was switched off: it failed)."""
         with self.powered_on(
             "curtin", LinuxKernel(deployer.kernel, deployer.initrd, f"{COMMAND_LINE} {words}")

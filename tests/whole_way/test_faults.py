@@ -41,7 +41,7 @@ def test_a_dead_gateway_ends_on_dhcp_with_the_reason_in_maas(put_up: PutUp, depl
         assert lab.deploy(deployer), lab.maas.installation_log
         with lab.host.powered_on("esxi") as boot:
             boot.wait_for_text(AGENT_IS_DONE, 1200)
-            assert lab.neighbour.who_has("10.0.0.101", GATEWAY) is not None, "it stays where it can be reached"
+            assert lab.neighbour.who_has("10.0.0.100", GATEWAY) is not None, "it stays where it can be reached"
         check_failed(lab.maas, "10.99.0.1")
         host = lab.installed()
         check_left_nothing(lab, host, ROOT_PASSWORD_HASH)

@@ -46,7 +46,7 @@ def golden_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "image": {"kind": "golden"},
             "install": {"accept_eula": True},
             "root_password": {"hash": ROOT_PASSWORD_HASH},
-            "golden": {"disk_size": 2, "memory": 1024, "timeout": 15},
+            "golden": {"disk_size": 1, "memory": 1024, "timeout": 15},
         },
     )
     build_golden_image(iso, recipe, GoldenOptions(image, accelerator=Accelerator.TCG), lambda event: None)
