@@ -22,17 +22,17 @@ _SHOWN = {
     "ValueError": ("{message}", ""),
 }
 _FIELDS = {"BadParameter": ["message"], "ValueError": ["message"]}
+# What these put into lists are the words of the ones that they play.
+_OTHERS = "esxforge.standin."
 # Where a ValueError becomes one of the recipe's problems.
 _VALUE_ERRORS = {"esxforge.recipe.model"}
-# A constructor that says more than this is one for all: its parameters are not written out.
-_MOST_SENTENCES = 24
 # Of a class: what is said, of its fields; the field that says what to do; its parameters with their defaults.
 _Made = tuple[str, str, list[tuple[str, ast.expr | None]]]
 # Lists of sentences that end in one error.
 _LISTS = re.compile(r"(problems|reasons|refusals|found)$")
 _LISTERS = re.compile(r"(problems?|reasons?|doubts?|refusals?|contradictions|without_kickstart|explained?|cause)$")
 # Of parts that are never told together, and pieces of a sentence.
-_LEFT_OVER = re.compile(r": ;|^,")
+_LEFT_OVER = re.compile(r": ;|^,| is \.")
 # The remedy is that of the cause, which is part of the sentence.
 _ELSEWHERE = "It stands with the message."
 _WORDS = re.compile(r"[a-z]{2,}[^a-z]+[A-Za-z]{2,}")
@@ -71,6 +71,8 @@ class _Collector:
             if isinstance(node, ast.Call):
                 yield from self._error(module, node)
                 yield from self._listed(module, node)
+            elif module.name.startswith(_OTHERS):
+                continue
             elif isinstance(node, ast.AugAssign) and _LISTS.search(_name(node.target)):
                 yield from self._sentences(module, node, _elements(node.value))
             elif isinstance(node, ast.Return | ast.Yield) and node.value is not None:
@@ -85,11 +87,7 @@ class _Collector:
             return
         inside = scope_of(module, call)
         names = self._names_in(call, inside)
-        found = list(self._told(module, call, made, self._scopes(module, call, inside, names)))
-        if len({message.sentence for message in found}) > _MOST_SENTENCES:
-            rows = list(self._rows(module, call, inside, names)) or [inside]
-            found = list(self._told(module, call, made, rows))
-        yield from _plainest(found)
+        yield from _plainest(list(self._told(module, call, made, self._scopes(module, call, inside, names))))
 
     def _told(self, module: Module, call: ast.Call, made: _Made, scopes: Iterable[Scope]) -> Iterator[Message]:
         template, remedy, names = made
@@ -150,26 +148,22 @@ class _Collector:
         return names
 
     def _scopes(self, module: Module, node: ast.AST, scope: Scope, names: set[str], depth: int = 0) -> Iterator[Scope]:
-        """The scope once for each way in which ``names`` get values: rows of a table, calls of the function."""
-        rows = list(self._rows(module, node, scope, names)) or [scope]
-        if not scope.functions or depth > _DEEPEST_CALLS:
-            yield from rows
+        """The scope once for each way in which ``names`` get values: rows of a table, or calls of the function."""
+        rows = list(self._rows(module, node, scope, names))
+        if rows or not scope.functions or depth > _DEEPEST_CALLS:
+            yield from rows or [scope]
             return
         function = scope.functions[0]
         given = parameters(function)
         if not names & {name for name, _ in given}:
-            yield from rows
+            yield scope
             return
         known: list[dict[str, list[str]]] = []
         for caller, call in self._source.calls_of(function):
             outside = scope_of(caller, call)
             for one in self._scopes(caller, call, outside, self._names_in(call, outside), depth + 1):
                 known += self._given(call, one, given)
-        if not known:
-            yield from rows
-        for values in known:
-            for row in rows:
-                yield row.knowing({name: text for name, text in values.items() if name not in row.known})
+        yield from [scope.knowing(values) for values in known] or [scope]
 
     def _given(
         self, call: ast.Call, scope: Scope, names: list[tuple[str, ast.expr | None]]

@@ -92,17 +92,21 @@ AREAS = (
         "Deploy the machine again; if it stops at the same place, replace or check the boot disk.",
     ),
     Area(
+        "What the agent reads back",
+        "Behind “The host is not as MAAS asked:”. The agent takes everything back then.",
+        ("esxforge_target/plan/differences",),
+        "ESXi took the command and shows something else: deploy again. If it repeats, report it with `esxforge.log`.",
+    ),
+    Area(
         "The agent, in MAAS's event log and in `esxforge.log`",
         "How to get at the log: [troubleshooting.md](troubleshooting.md#where-each-log-is).",
         (
             "esxforge_target/agent/",
             "esxforge_target/esxcli",
             "esxforge_target/inventory/",
-            "esxforge_target/plan/differences",
             "esxforge_target/plan/",
-            "esxforge_target/documents",
         ),
-        "Read `esxforge.log`: each command and ESXi's answer stand there. Mend the cause and deploy again.",
+        "Mend what is named and deploy again; `esxforge.log` has each command and ESXi's answer.",
     ),
     Area(
         "The host and MAAS's metadata service",
@@ -139,7 +143,7 @@ AREAS = (
     Area(
         "Reading and writing disks and formats",
         "Mostly seen inside another sentence, which says what to do.",
-        ("esxforge/formats/", "esxforge_target/formats/", "esxforge_target/blocks"),
+        ("esxforge/formats/", "esxforge_target/formats/", "esxforge_target/blocks", "esxforge_target/documents"),
         _BAD_BYTES,
         general=True,
     ),

@@ -117,6 +117,15 @@ def _last_name(expression: ast.expr) -> str:
     return expression.id if isinstance(expression, ast.Name) else ""
 
 
+def _origin(module: Module, statement: ast.ImportFrom) -> str:
+    """The module that ``from … import`` names, also where it is relative: one dot is the package itself."""
+    if not statement.level:
+        return statement.module or ""
+    package = module.name.split(".")
+    above = statement.level - (1 if module.path.endswith("/__init__.py") else 0)
+    return ".".join([*package[: len(package) - above], *([statement.module] if statement.module else [])])
+
+
 def _module(name: str, path: str, text: str) -> Module:
     module = Module(name, path, ast.parse(text))
     for statement in module.tree.body:
@@ -127,9 +136,10 @@ def _module(name: str, path: str, text: str) -> Module:
     for node in ast.walk(module.tree):
         for child in ast.iter_child_nodes(node):
             module.parents[child] = node
-        if isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.ImportFrom):
+            origin = _origin(module, node)
             for alias in node.names:
-                module.imports[alias.asname or alias.name] = Imported(node.module, alias.name)
+                module.imports[alias.asname or alias.name] = Imported(origin, alias.name)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 module.imports[alias.asname or alias.name] = Imported(alias.name)

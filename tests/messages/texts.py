@@ -71,7 +71,7 @@ class Texts:
             case None:
                 return [""]
             case ast.Constant(value=value):
-                return ["" if value is None else UNKNOWN if isinstance(value, bytes) else str(value)]
+                return [UNKNOWN if value is None or isinstance(value, bytes) else str(value)]
             case ast.JoinedStr(values=parts):
                 return self._joined([self._part(part, scope) for part in parts])
             case ast.BinOp(left=left, op=ast.Add(), right=right):

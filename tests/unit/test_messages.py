@@ -79,6 +79,11 @@ def test_constants_are_written_out_also_those_of_other_modules(tmp_path: Path) -
     ]
 
 
+def test_relative_imports_are_followed(tmp_path: Path) -> None:
+    code = "from .errors import ForgeError\nfrom . import limits\nraise ForgeError(limits.WHY)\n"
+    assert said_by(tmp_path, errors=ERRORS, code=code, limits="WHY = 'It is too late.'\n") == [("It is too late.", "")]
+
+
 def test_each_way_of_a_sentence_is_told(tmp_path: Path) -> None:
     code = IMPORT + "def stop(left):\n    why = 'nobody answers' if left else 'the time is over'\n"
     code += "    raise ForgeError('It stopped: {}.'.format(why))\n"

@@ -247,7 +247,9 @@ class _Run:
         """Personalise and start the golden host; what was seen goes to ``whole``."""
         hook = self.host.run_hook(self.service.endpoint, self.service.token)
         if not hook.succeeded:
-            raise ImageError(f"The hook refused the golden image: {' '.join(hook.lines[-4:])}")
+            raise ImageError(
+                f"The hook refused the golden image: {' '.join(hook.lines[-4:])}", "Report this, with the report."
+            )
         bank = take_snapshot(self.host.boot_disk, self.host.data_disk, ()).boot.current_bank
         if bank is not None:
             self.host.add_kernel_options(bank.partition, self.settings.all_kernel_options)
