@@ -13,9 +13,9 @@ from standin.linux.cpio import Archive
 from standin.linux.efi import unified_program
 from standin.linux.fetched import GuestLinux
 
-# Said on the first serial port and on the screen; the last one named is /dev/console. On a busy computer the processor's
-# own counter is measured wrongly, and time would run several times too fast: hence hpet; and the timer's first ticks come
-# too late for Linux, which would panic: it is not to check them.
+# Said on the first serial port and on the screen; the last one named is /dev/console. On a busy computer the
+# processor's own counter is measured wrongly, and time would run several times too fast: hence hpet. The timer's first
+# ticks come too late there for Linux, which would panic: it is not to check them.
 COMMAND_LINE = (
     "console=tty0 console=ttyS0,115200 quiet loglevel=4 panic=-1 clocksource=hpet no_timer_check mitigations=off"
 )
