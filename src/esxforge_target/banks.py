@@ -19,6 +19,8 @@ from esxforge_target.values import Value
 
 VOLUMES = "/vmfs/volumes"
 BOOT_CFG = "boot.cfg"
+# What to do where a file of a bank cannot be read, written or removed.
+BANK_FAILS = "The disk is failing, or its file system is damaged: deploy again; if it repeats, replace the disk."
 MODULE = "esxforge.tgz"
 # What is written stands under this name until it is whole; 8.3, as all names in a bank.
 UNFINISHED = "esxforge.new"
@@ -92,7 +94,7 @@ class BankFiles:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise DiskError("{} cannot be read: {}.".format(path, error.strerror))
+            raise DiskError("{} cannot be read: {}.".format(path, error.strerror), BANK_FAILS)
 
     def write(self, path: str, data: bytes) -> None:
         """Make ``path`` hold ``data``: written beside, made safe, read back, then moved. Raises DiskError."""
@@ -118,7 +120,7 @@ class BankFiles:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise DiskError("{} cannot be removed: {}.".format(path, error.strerror))
+            raise DiskError("{} cannot be removed: {}.".format(path, error.strerror), BANK_FAILS)
 
     # One step each: the seams at which tests let the disk fail or the power go.
 

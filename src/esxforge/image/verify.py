@@ -107,10 +107,10 @@ class _Ends(Blocks):
         start = offset - (self.size - len(self._tail))
         if start >= 0 and start + length <= len(self._tail):
             return self._tail[start : start + length]
-        raise DiskError(f"bytes {offset} to {offset + length} are not where an image of esxforge has them")
+        raise DiskError(f"bytes {offset} to {offset + length} are not where an image of esxforge has them", _NOT_OURS)
 
     def write_at(self, offset: int, data: bytes) -> None:
-        raise DiskError("an image is never written while it is verified")
+        raise DiskError("an image is never written while it is verified", "Report this as a defect of esxforge.")
 
     def flush(self) -> None:
         """Nothing is written."""

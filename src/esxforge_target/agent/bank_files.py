@@ -5,7 +5,7 @@ Both happen in place, in the sectors that a file has: a file that was written an
 
 import os
 
-from esxforge_target.banks import BankFiles
+from esxforge_target.banks import BANK_FAILS, BankFiles
 from esxforge_target.blocks import DiskError, sync_if_possible
 
 
@@ -20,10 +20,10 @@ class AgentFiles(BankFiles):
         """Replace a file's content in its own sectors; ``data`` is as long as the file. Raises DiskError."""
         try:
             if os.path.getsize(self.locate(path)) != len(data):
-                raise DiskError("{} is not overwritten: it has another length.".format(path))
+                raise DiskError("{} is not overwritten: it has another length.".format(path), BANK_FAILS)
             self._put(path, os.O_WRONLY, data)
         except OSError as error:
-            raise DiskError("{} cannot be overwritten: {}.".format(path, error.strerror))
+            raise DiskError("{} cannot be overwritten: {}.".format(path, error.strerror), BANK_FAILS)
 
     def _put(self, path: str, flags: int, data: bytes) -> None:
         descriptor = os.open(self.locate(path), flags, 0o600)

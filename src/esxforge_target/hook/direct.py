@@ -14,6 +14,7 @@ from typing import Optional
 from esxforge_target.blocks import DiskError, FileBlocks
 
 _BUFFER_BYTES = 1 << 20
+_FAILS = "The disk, its cable or its controller fails: replace it, then deploy again."
 
 
 class DirectBlocks(FileBlocks):
@@ -34,7 +35,7 @@ class DirectBlocks(FileBlocks):
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.ENOTSUP):
                     self.close()
-                    raise DiskError("{} cannot be opened: {}.".format(self.path, error.strerror))
+                    raise DiskError("{} cannot be opened: {}.".format(self.path, error.strerror), _FAILS)
 
     @property
     def direct(self) -> bool:
@@ -65,9 +66,9 @@ class DirectBlocks(FileBlocks):
             finally:
                 view.release()
         except OSError as error:
-            raise DiskError("{}: reading at byte {} failed: {}.".format(self.path, start, error.strerror))
+            raise DiskError("{}: reading at byte {} failed: {}.".format(self.path, start, error.strerror), _FAILS)
         if not got or (got % self.sector_size and start + got < self.size):
-            raise DiskError("{} ends at byte {}, too early.".format(self.path, start + got))
+            raise DiskError("{} ends at byte {}, too early.".format(self.path, start + got), _FAILS)
         return got
 
     def write_at(self, offset: int, data: bytes) -> None:
@@ -75,7 +76,7 @@ class DirectBlocks(FileBlocks):
             super().write_at(offset, data)
             return
         if offset < 0 or offset + len(data) > self.size:
-            raise DiskError("{}: byte {} to be written lies outside it.".format(self.path, offset + len(data)))
+            raise DiskError("{}: byte {} to be written lies outside it.".format(self.path, offset + len(data)), _FAILS)
         start = offset - offset % self.sector_size
         end = offset + len(data)
         end += -end % self.sector_size
@@ -99,9 +100,9 @@ class DirectBlocks(FileBlocks):
             finally:
                 view.release()
         except OSError as error:
-            raise DiskError("{}: writing at byte {} failed: {}.".format(self.path, start, error.strerror))
+            raise DiskError("{}: writing at byte {} failed: {}.".format(self.path, start, error.strerror), _FAILS)
         if written != count:
-            raise DiskError("{}: only {} of {} bytes could be written.".format(self.path, written, count))
+            raise DiskError("{}: only {} of {} bytes could be written.".format(self.path, written, count), _FAILS)
 
     def close(self) -> None:
         direct, self._direct = getattr(self, "_direct", None), None

@@ -84,7 +84,10 @@ class MountedVolume(Volume):
                 os.remove(place)
             self._sync(os.path.dirname(place))
         except OSError as error:
-            raise DiskError("{} cannot be removed from the boot volume: {}.".format(path, error.strerror))
+            raise DiskError(
+                "{} cannot be removed from the boot volume: {}.".format(path, error.strerror),
+                "Deploy the machine again.",
+            )
 
     def _overwrite(self, place: str) -> None:
         left = os.path.getsize(place)

@@ -27,7 +27,10 @@ class _RawDisk(FileBlocks):
         try:
             sync_if_possible(self._fd())
         except OSError as error:
-            raise DiskError("{}: what was written could not be made safe: {}.".format(self.path, error.strerror))
+            raise DiskError(
+                "{}: what was written could not be made safe: {}.".format(self.path, error.strerror),
+                "The disk is failing: replace it.",
+            )
 
 
 class Installer:
