@@ -11,6 +11,7 @@ from esxforge.errors import ProcessError
 from esxforge.events import Event, StepFinished, ignore
 from esxforge.selftest.boots import SENTENCES, BootPlan, Finish, Progress, run_boot
 from esxforge.selftest.evidence import Stage, Stop
+from esxforge.vm.hardware import Accelerator
 from esxforge.vm.phases import Phase
 from vm.guests import HANG, POWER_OFF, RESTART, boot_sector, machine
 from vm.traces import nothing_left
@@ -50,7 +51,8 @@ def test_a_guest_that_powers_off_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("finish", Finish)
 def test_enough_is_enough(tmp_path: Path, finish: Finish, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("esxforge.selftest.boots._POWER_OFF_PATIENCE", 0.5)  # this guest heeds no button
+    # This guest heeds no button.
+    monkeypatch.setattr("esxforge.selftest.boots._POWER_OFF_PATIENCE", {Accelerator.TCG: 0.5})
 
     def enough(progress: Progress) -> bool:
         return progress.phase >= Phase.BOOT_LOADER
