@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from esxforge_target.plan.switches import SwitchPlanner
 from esxforge_target.wanted import Refusals, WantedHost, wanted_from_config
 
 DOCUMENT_VERSION = 1
+_SHARED_BY_CLONES = (
+    "golden image: the UUID of the OSDATA volume (of 6.x: of what its installer formats besides FAT) is the same on "
+    "every host of one image; VMware does not support cloned boot disks (KB 84280), so no host may see another one's."
+)
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,11 @@ class Report:
     disks: tuple[DiskRow, ...]
 
 
-def report_for(config: Path, inventory: Path | None, release: str) -> Report:
+def report_for(config: Path, inventory: Path | None, release: str, *, golden: bool = False) -> Report:
     """The report for a configuration file, and an inventory file or a fresh install of ``release``.
 
-    Raises FormatError for files that cannot be read. What ESXi cannot do is in the report's refusals.
+    ``golden`` adds what hosts of one golden image share. Raises FormatError for files that cannot be read. What ESXi
+    cannot do is in the report's refusals.
     """
     found = None
     if inventory is not None:
@@ -101,7 +106,8 @@ def report_for(config: Path, inventory: Path | None, release: str) -> Report:
     except Refusals as refusals:
         return _refused(tuple(refusals.reasons), found.release.version if found else release, found is None)
     wanted = stamped(wanted) if found is None else _stamps_from(wanted, found)
-    return make_report(wanted, found or assumed_inventory(wanted, release), assumed=found is None)
+    report = make_report(wanted, found or assumed_inventory(wanted, release), assumed=found is None)
+    return replace(report, notices=(*report.notices, _SHARED_BY_CLONES)) if golden else report
 
 
 def make_report(wanted: WantedHost, inventory: Inventory, *, assumed: bool) -> Report:

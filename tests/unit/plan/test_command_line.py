@@ -56,6 +56,15 @@ def test_the_summary_has_no_commands() -> None:
     assert "vmk0 on Management Network (vSwitch0: eno1 = vmnic0, eno2 = vmnic1): 10.0.0.10/24" in done.stdout
 
 
+def test_of_a_golden_image_the_plan_says_what_its_hosts_share() -> None:
+    installer, golden = (run("--curtin-config", BOND, "--json", "--kind", kind) for kind in ("installer", "golden"))
+    of_both = [json.loads(done.stdout)["notices"] for done in (installer, golden)]
+    assert of_both[1][:-1] == of_both[0]
+    assert "the UUID of the OSDATA volume" in of_both[1][-1]
+    assert "the UUID of the OSDATA volume" in " ".join(run("--curtin-config", BOND, "--kind", "golden").stdout.split())
+    assert run("--curtin-config", BOND, "--kind", "brass").exit_code == 2
+
+
 @pytest.mark.parametrize("option", ["--json", "--summary", "--release=8.0"])
 def test_refusals_give_all_reasons_and_status_1(option: str, tmp_path: Path) -> None:
     config = yaml.safe_load(BRIDGE.read_text(encoding="utf-8"))
