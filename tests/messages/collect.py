@@ -30,7 +30,7 @@ _VALUE_ERRORS = {"esxforge.recipe.model"}
 _Made = tuple[str, str, list[tuple[str, ast.expr | None]]]
 # Lists of sentences that end in one error.
 _LISTS = re.compile(r"(problems|reasons|refusals|found)$")
-_LISTERS = re.compile(r"(problems?|reasons?|doubts?|refusals?|contradictions|without_kickstart|explained?|cause)$")
+_LISTERS = re.compile(r"(problems?|reasons?|doubts?|refusals?|contradictions)$")
 # Of parts that are never told together, and pieces of a sentence.
 _LEFT_OVER = re.compile(r": ;|^,| is \.")
 # The remedy is that of the cause, which is part of the sentence.
@@ -197,10 +197,10 @@ class _Collector:
 
 
 def _plainest(found: list[Message]) -> list[Message]:
-    """Without sentences that another one stands for: with “…” in the place of words, or without an end of their own."""
+    """Without what another one with the same remedy says too: with “…” in the place of words, or without an end."""
     kept: list[Message] = []
     for message in dict.fromkeys(found):
-        others = [one for one in found if one.sentence != message.sentence]
+        others = [one for one in found if one.sentence != message.sentence and one.remedy == message.remedy]
         if not any(_stands_for(one.sentence, message.sentence) for one in others):
             kept.append(message)
     return kept
