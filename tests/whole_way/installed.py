@@ -65,7 +65,7 @@ class InstalledHost:
             return {
                 member.name: content.read()
                 for member in archive
-                if (content := archive.extractfile(member)) is not None
+                if member.isfile() and (content := archive.extractfile(member)) is not None
             }
 
     @cached_property
