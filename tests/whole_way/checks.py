@@ -7,8 +7,8 @@ from whole_way.installed import InstalledHost
 from whole_way.laboratory import Laboratory
 from whole_way.maas import Maas
 
-# Of the agent's own files these stay in the boot bank.
-KEPT = ("esxforge.log", "esxforge.inv")
+# Of our own files these stay in the boot bank: the logs of agent and installer step, and the inventory.
+KEPT = ("esxforge.log", "esxforge.inv", "esxfinst.log")
 
 
 def check_deployed(maas: Maas) -> None:
