@@ -21,6 +21,7 @@ from standin.linux.contents import (
 )
 from standin.linux.cpio import Archive
 from standin.linux.fetched import find_guest_linux
+from standin.system import efi_variables
 
 _INIT = """#!/bin/sh
 mount -t proc proc /proc
@@ -66,6 +67,8 @@ def make_deployer(folder: Path) -> Deployer:
     archive.add("curtin/standin/__init__.py", "")
     for source in Path(standin.curtin.__file__).parent.glob("*.py"):
         archive.add_file(f"curtin/standin/curtin/{source.name}", source)
+    archive.add("curtin/standin/system/__init__.py", "")
+    archive.add_file("curtin/standin/system/efi_variables.py", Path(efi_variables.__file__))
     unpacked = io.BytesIO()
     archive.write(unpacked)
     initrd = folder / "deployer.cpio.gz"

@@ -35,9 +35,9 @@ class Laboratory:
     host: Host
     neighbour: Neighbour
 
-    def deploy(self, deployer: Deployer) -> bool:
-        """MAAS deploys the machine: whether curtin ended well and restarted it."""
-        return self.host.deploy(deployer, self.maas.kernel_words())
+    def deploy(self, deployer: Deployer, *words: str) -> bool:
+        """MAAS deploys the machine: whether curtin ended well and restarted it. ``words``: more for the kernel."""
+        return self.host.deploy(deployer, " ".join((self.maas.kernel_words(), *words)))
 
     def installed(self) -> InstalledHost:
         """What is on its disks; the machine must be off."""

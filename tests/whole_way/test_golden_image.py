@@ -12,6 +12,7 @@ from esxforge.image.golden import GoldenOptions, build_golden_image
 from esxforge.recipe.load import load_recipe
 from esxforge.standin.bootable import make_bootable_iso
 from esxforge.vm.hardware import Accelerator
+from standin.curtin import bank_loader
 from whole_way import order
 from whole_way.checks import check_deployed, check_left_nothing
 from whole_way.conftest import ROOT_PASSWORD_HASH, PutUp
@@ -59,7 +60,7 @@ def test_two_hosts_from_one_golden_image(put_up: PutUp, deployer: Deployer, gold
     for _ in range(2):
         with put_up(golden_order()) as lab:
             lab.maas.publish(golden_image, "esxi/6.7")
-            assert lab.deploy(deployer), lab.maas.installation_log
+            assert lab.deploy(deployer, bank_loader.WORD), lab.maas.installation_log
             with lab.host.powered_on("esxi") as boot:
                 boot.wait_for_text(AGENT_IS_DONE, 900)
             check_deployed(lab.maas)
