@@ -41,12 +41,15 @@ def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def put_up(tmp_path: Path) -> PutUp:
-    """Puts up a laboratory; where its logs are is told with a failure."""
+    """Puts up a laboratory; where its logs are is told with a failure. Each machine of a test has a folder."""
+    machines: list[Path] = []
 
     @contextmanager
     def put(order: Order, on_segment: int = 1, places: Sequence[Place] = PLACES) -> Iterator[Laboratory]:
-        print(f"Serial logs, the last screen and MAAS's story: {tmp_path}")
-        with laboratory(order, tmp_path, on_segment=on_segment, places=places) as lab:
+        machines.append(tmp_path / f"machine{len(machines) + 1}")
+        machines[-1].mkdir()
+        print(f"Serial logs, the last screen and MAAS's story: {machines[-1]}")
+        with laboratory(order, machines[-1], on_segment=on_segment, places=places) as lab:
             yield lab
 
     return put

@@ -58,6 +58,8 @@ def take_out(system: System, log: Log) -> None:
             _list(system, bank, "")
             log.say("{}/{}: the agent is not started any more".format(bank, BOOT_CFG))
         system.bank_files.remove("{}/{}".format(bank, LAST_MODULE))
+        # Else a power cut may leave the name with clusters that are free, and somebody else's soon.
+        system.bank_files.settle(bank)
 
 
 def _change_over(system: System, bank: str, data: bytes, log: Log) -> None:
