@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import sys
 import tarfile
 import tempfile
@@ -77,8 +78,14 @@ def make_bootable_program(out: Path, *, release: str, python: str | None = None)
             str(out),
         ],
         timeout=_LIMIT,
-        extra_environment={"PYTHONPATH": str(_TESTS)},
+        extra_environment={"PYTHONPATH": str(_TESTS)} | _where_pythons_are(),
     )
+
+
+def _where_pythons_are() -> dict[str, str]:
+    """pyenv's folder, where the person has named one: it need not be in the home."""
+    root = os.environ.get("PYENV_ROOT")
+    return {"PYENV_ROOT": root} if root else {}
 
 
 def _empty_archive() -> bytes:

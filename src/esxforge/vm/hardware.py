@@ -346,4 +346,5 @@ def _serial(serial: Serial) -> list[str]:
 
 
 def _control(descriptor: int) -> list[str]:
-    return ["-chardev", f"socket,id=qmp,fd={descriptor}", "-mon", "chardev=qmp,mode=control"]
+    # -S: the guest starts when the control channel says so; one that ends at once would be gone before it is heard.
+    return ["-chardev", f"socket,id=qmp,fd={descriptor}", "-mon", "chardev=qmp,mode=control", "-S"]

@@ -155,6 +155,7 @@ class RunningMachine:
                 )
         try:
             self._qmp.connect(limit=_START_LIMIT)
+            self._qmp.execute("cont", limit=_START_LIMIT)
         except QmpError as error:
             raise self._not_started(error) from error
 

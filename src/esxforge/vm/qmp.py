@@ -97,5 +97,6 @@ class Qmp:
             raise QmpError(f"QEMU refused “{what}”: {error}", _HINT) from error
         except asyncio.TimeoutError as error:
             raise QmpError(f"QEMU did not answer “{what}” within {limit:g} seconds.", _HINT) from error
-        except (QMPError, EOFError, OSError) as error:
+        # The library asserts that a session stands, which QEMU's death in the middle of it disproves.
+        except (QMPError, EOFError, OSError, AssertionError) as error:
             raise QmpError(f"QEMU's control channel broke at “{what}”: {error}", _HINT) from error
