@@ -70,8 +70,9 @@ def _change_over(system: System, bank: str, data: bytes, log: Log) -> None:
     try:
         system.bank_files.write("{}/{}".format(bank, LAST_MODULE), without_secrets(data))
         last = LAST_MODULE
-    except (DiskError, FormatError) as error:
-        log.warn("the agent leaves without a module for a power cut: {}".format(error.message))
+    except (DiskError, FormatError, MemoryError) as error:
+        reason = "memory ran out" if isinstance(error, MemoryError) else error.message
+        log.warn("the agent leaves without a module for a power cut: {}".format(reason))
     _list(system, bank, last)
 
 

@@ -245,6 +245,20 @@ def test_a_damaged_host_module_changes_nothing_and_goes(site: MakeSite) -> None:
     assert_as_found(host, before)
 
 
+def test_secrets_go_even_where_memory_runs_out_for_what_takes_their_place(
+    site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_secrets(module: bytes) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr("esxforge_target.agent.leave.without_secrets", without_secrets)
+    host = site("simple-static")
+    host.start()
+    assert "without a module for a power cut: memory ran out" in host.log
+    assert not (host.bank / "esxforge.tgz").exists()
+    assert host.leaks() == []
+
+
 def test_a_golden_host_gets_its_password_and_its_uuid_whatever_the_outcome(site: MakeSite) -> None:
     host = site("simple-static", kind="golden")
     configuration = Path(host.fake.path("/etc/vmware/esx.conf"))
