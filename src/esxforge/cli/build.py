@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,13 @@ from esxforge.cli import recipe_options
 from esxforge.cli.render import listener, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from esxforge.events import Listener
     from esxforge.image.build import BuildResult
-    from esxforge.image.golden import GoldenOptions
     from esxforge.recipe.model import Recipe
+
+    Builder = Callable[[Path, Recipe, Listener], BuildResult]
 
 
 def build(
@@ -63,11 +67,8 @@ def build(
 
     An installer image is made in one pass, without KVM. For a golden image the installer runs in a virtual machine.
     """
-    from esxforge.cli.machine_options import accelerator
     from esxforge.host.interrupts import termination_as_interrupt
-    from esxforge.image.golden import GoldenOptions
     from esxforge.recipe.load import load_recipe
-    from esxforge.vm.hardware import parse_vnc
 
     flags: dict[str, Any] = {
         "image": {"kind": kind, "format": image_format, "sector_size": sector_size},
@@ -76,18 +77,18 @@ def build(
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
     }
     recipe = load_recipe(config, flags)
-    wanted = GoldenOptions(
-        output, force, sbom, accelerator(accel), vnc=parse_vnc(vnc) if vnc else None, watch=watch, keep=keep
-    )
-    only_golden = wanted != GoldenOptions(output, force, sbom) or disk_size or memory or timeout
-    if recipe.image.kind != "golden" and only_golden:
+    if recipe.image.kind == "golden":
+        builder = _golden_builder(_Outputs(output, force, sbom), accel, vnc, watch=watch, keep=keep)
+    elif accel != "auto" or vnc or watch or keep or disk_size or memory or timeout:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
+    else:
+        builder = _installer_builder(_Outputs(output, force, sbom))
     if upload and recipe.image.format == "raw":
         raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
     with listener(verbose=verbose) as listen, termination_as_interrupt():
         if upload:  # a missing key is told before the minutes of work, not after
             options.connect(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 300.0), listen)
-        result = _build(iso, recipe, wanted, listen)
+        result = builder(iso, recipe, listen)
     typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
     if as_json and not upload:
         print_json(result.document)
@@ -105,10 +106,33 @@ def build(
         )
 
 
-def _build(iso: Path, recipe: Recipe, wanted: GoldenOptions, listen: Listener) -> BuildResult:
-    from esxforge.image.build import BuildOptions, build_installer_image
-    from esxforge.image.golden import build_golden_image
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    image: Path | None
+    overwrite: bool
+    sbom: bool
 
-    if recipe.image.kind == "golden":
-        return build_golden_image(iso, recipe, wanted, listen)
-    return build_installer_image(iso, recipe, BuildOptions(wanted.output, wanted.overwrite, wanted.sbom), listen)
+
+# Each kind imports what it needs and no more: the virtual machine's modules take longer than a small image.
+def _installer_builder(outputs: _Outputs) -> Builder:
+    from esxforge.image.build import BuildOptions, build_installer_image
+
+    options = BuildOptions(outputs.image, outputs.overwrite, outputs.sbom)
+    return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
+
+
+def _golden_builder(outputs: _Outputs, accel: str, vnc: str | None, *, watch: bool, keep: bool) -> Builder:
+    from esxforge.cli.machine_options import accelerator
+    from esxforge.image.golden import GoldenOptions, build_golden_image
+    from esxforge.vm.hardware import parse_vnc
+
+    options = GoldenOptions(
+        outputs.image,
+        outputs.overwrite,
+        outputs.sbom,
+        accelerator(accel),
+        vnc=parse_vnc(vnc) if vnc else None,
+        watch=watch,
+        keep=keep,
+    )
+    return lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen)

@@ -20,7 +20,6 @@ from esxforge.image.details import recipe_details
 from esxforge.image.golden_medium import Orders, TargetDisk, build_kickstart, make_target, make_unattended
 from esxforge.image.host_settings import golden_settings, settings_for
 from esxforge.image.installed_disk import InstalledDisk, Life, examine
-from esxforge.image.sbom import sbom_json
 from esxforge.media.installer import InstallerMedia, open_installer
 from esxforge.recipe.model import Recipe
 from esxforge.vm.accelerator import choose
@@ -120,6 +119,8 @@ def _captured(target: TargetDisk, job: _Job, origin: Origin) -> BuildResult:
         beside = outputs.enter_context(whole_file(sbom, overwrite=True)) if sbom else None
         result = capture(target.path, blocks, found, job.recipe, origin, options=captured, listener=job.listener)
         if beside is not None:
+            from esxforge.image.sbom import sbom_json  # noqa: PLC0415 - slow to import, and seldom asked for
+
             beside.write(sbom_json(job.media, result.sha256))
         return replace(result, sbom_file=sbom)
 

@@ -275,13 +275,14 @@ def write_gzip(
     sha256 = hashlib.sha256()
     size = 0
     worker = _Worker()
+    output_worker = _Worker()
     write_back = _WriteBack(output)
 
     def write(packed: bytes) -> None:
         nonlocal size
         if packed:
             output.write(packed)
-            worker.give(lambda: sha256.update(packed))
+            output_worker.give(lambda: sha256.update(packed))
             size += len(packed)
             write_back.reached(size)
 
@@ -293,11 +294,11 @@ def write_gzip(
             else:
                 write(member.data(chunk))
         write(member.finish())
-        worker.join()
-        write_back.join()
+        for each in (worker, output_worker, write_back):
+            each.join()
     finally:
-        write_back.close()
-        worker.close()
+        for each in (worker, output_worker, write_back):
+            each.close()
     return Written(size, sha256.hexdigest(), member.raw_bytes)
 
 

@@ -13,7 +13,7 @@ The grammar is that of vmware/esx-boot: ``bootlib/parse.c``, ``bootlib/string.c`
 * The kernel's path, a blank and ``kernelopt`` together must be shorter than 4096 characters.
 """
 
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg_grammar import (
@@ -176,7 +176,8 @@ class BootCfg(Value):
                 "boot.cfg: {!r} cannot be a module's name: it has a blank or --- in it.".format(name),
                 "Report this as a defect of esxforge.",
             )
-        if any(self._same_file(module.name, name) for module in self.modules):
+        names_it = self._names(name)
+        if any(names_it(module.name) for module in self.modules):
             return self
         index = self._winning("modules")
         if index is None:
@@ -192,11 +193,12 @@ class BootCfg(Value):
     def without_module(self, name: str) -> "BootCfg":
         """``name`` and its options taken out of the modules, wherever it stands."""
         index = self._winning("modules")
-        if index is None or not any(self._same_file(module.name, name) for module in self.modules):
+        names_it = self._names(name)
+        if index is None or not any(names_it(module.name) for module in self.modules):
             return self
         head, old, tail = split_line(self.lines[index])
         items = old.split(SEPARATOR)
-        kept = [item for item in items if not item.split() or not self._same_file(first_word(item), name)]
+        kept = [item for item in items if not item.split() or not names_it(first_word(item))]
         return self._with_line(index, head + SEPARATOR.join(kept).strip() + tail)
 
     # A kernelopt line with room, rewritten later in place
@@ -294,10 +296,11 @@ class BootCfg(Value):
             data += end
         return BootCfg.parse(data + line + end)
 
-    def _same_file(self, one: str, other: str) -> bool:
-        # The boot volume is FAT: upper and lower case name the same file.
+    def _names(self, name: str) -> "Callable[[str], bool]":
+        """Whether another name is that of the same file. The volume is FAT: upper and lower case are one."""
         base = self.prefix or ""
-        return make_path(base, one).lower() == make_path(base, other).lower()
+        path = make_path(base, name).lower()
+        return lambda other: make_path(base, other).lower() == path
 
     def _check_command_line(self, options: str) -> None:
         path = make_path(self.prefix or "/EFI/BOOT", self.kernel or "")

@@ -151,6 +151,39 @@ def test_check_sums_of_parts_combine(first: bytes, second: bytes) -> None:
     assert crc32_with_zeros(zlib.crc32(first), len(second)) == zlib.crc32(first + bytes(len(second)))
 
 
+text = b"".join(b"line %d of a file that shrinks\n" % number for number in range(60_000))
+megabyte = random.Random(4).randbytes(MIB)  # noqa: S311  filler, the same every time
+
+
+@BACKENDS
+def test_what_does_not_shrink_is_stored_and_every_reader_reads_it(tmp_path: Path, module: ModuleType) -> None:
+    parts: list[bytes | int] = [text[:MIB], megabyte, megabyte, 300_000, megabyte, text[:MIB], b"tail", megabyte, 5]
+    file = tmp_path / "disk.gz"
+    file.write_bytes(packed(parts, module))
+    # Stored means five bytes a block of 64 KiB, and nothing that looks back: both copies are there.
+    assert 4 * MIB < file.stat().st_size < 4 * MIB + MIB
+    assert file.read_bytes().count(megabyte[:60_000]) == 4
+    for reader in (["gunzip", "-c"], ["zcat"], ["pigz", "-dc"], ["busybox", "gunzip", "-c"]):
+        assert must(*reader, file) == plain(parts), reader
+
+
+@BACKENDS
+@settings(deadline=None, max_examples=40)
+@given(
+    order=st.lists(
+        st.sampled_from([megabyte, megabyte[:300_001], text[:MIB], noise, b"short", 1, 200_000]), min_size=1, max_size=9
+    )
+)
+def test_stored_packed_and_zeros_in_any_order_come_back(module: ModuleType, order: list[bytes | int]) -> None:
+    assert gzip.decompress(packed(order, module)) == plain(order)
+
+
+@BACKENDS
+def test_a_chunk_of_which_an_eighth_shrinks_is_packed(module: ModuleType) -> None:
+    chunk = megabyte[: 7 * MIB // 8] + text[: MIB // 8]
+    assert len(packed([chunk], module)) < len(chunk) - MIB // 20
+
+
 def test_the_backend_says_its_name_and_version() -> None:
     assert backend_name().split()[0] in ("isal", "zlib")
     assert backend_name().split()[1][0].isdigit()
