@@ -12,6 +12,7 @@ from whole_way.checks import check_deployed, check_left_nothing
 from whole_way.conftest import ROOT_PASSWORD_HASH, PutUp
 from whole_way.demo import the_whole_way
 from whole_way.deployer import Deployer
+from whole_way.evidence import identifiers
 from whole_way.installed import Datastore
 from whole_way.laboratory import AGENT_IS_DONE, BEHIND_VLAN, GATEWAY, ROUTER
 
@@ -71,3 +72,22 @@ def test_bond_vlan_aliases_ipv6_and_a_datastore_across_two_disks(
         teams = sorted(len(switch["uplinks"]) for switch in switches.values())
         assert teams[-1] == 2, "the bond's two NICs"
         assert {switch["mtu"] for switch in switches.values() if len(switch["uplinks"]) == 2} == {9000}
+
+
+def test_two_hosts_from_one_installer_image_share_no_identifier(put_up: PutUp, deployer: Deployer, image: Path) -> None:
+    """Neither as curtin leaves them, when the image's own partition is all they have, nor once they are installed."""
+    told: list[dict[str, str]] = []
+    for _ in range(2):
+        with put_up(order.dhcp()) as lab:
+            lab.maas.publish(image)
+            assert lab.deploy(deployer), lab.maas.installation_log
+            deployed = identifiers(lab.host.disk(0))
+            with lab.host.powered_on("esxi") as boot:
+                boot.wait_for_text(AGENT_IS_DONE, 900)
+            check_deployed(lab.maas)
+            told += [deployed, identifiers(lab.host.disk(0))]
+    assert [set(one) for one in told[:2]] == [set(one) for one in told[2:]]
+    assert set(told[0]) == {"disk", "partition 1"}
+    assert {"disk", "partition 5", "partition 8", "volume 5", "volume 6"} <= set(told[1])
+    values = [value for one in told for value in one.values()]
+    assert len(set(values)) == len(values)

@@ -127,10 +127,6 @@ class Table(Value):
 
     # -- changing: each gives a new table -----------------------------------------------------------------------
 
-    def with_disk_guid(self, disk_guid: uuid.UUID) -> "Table":
-        """The same partitions on a disk that is called otherwise."""
-        return self.replace(disk_guid=disk_guid)
-
     def with_partition(self, number: int, partition: Partition) -> "Table":
         """The table with one partition added, or another one in its place."""
         others = [(found, other) for found, other in self.partitions if found != number]

@@ -83,9 +83,12 @@ def stamp(disk: Blocks, table: Table) -> None:
         )
 
 
-def stamped_boot_table(disk: Blocks, sector_size: int, disk_guid: uuid.UUID) -> Table:
-    """The image's own table for the boot disk's real size, under a fresh GUID."""
-    return read_table(disk, sector_size).table.grown_to(disk.size // sector_size).with_disk_guid(disk_guid)
+def renewed_boot_table(disk: Blocks, sector_size: int) -> Table:
+    """The image's table for the boot disk's real size, with fresh GUIDs of the disk (its stamp) and every partition.
+
+    So no two hosts of one image share any, even where ESXi's installer has yet to write its own table.
+    """
+    return read_table(disk, sector_size).table.grown_to(disk.size // sector_size).with_new_guids(uuid.uuid4)
 
 
 def _zero(disk: Blocks, offset: int, length: int) -> None:

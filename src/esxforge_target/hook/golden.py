@@ -12,7 +12,6 @@ from esxforge_target.banks import MODULE
 from esxforge_target.blocks import Blocks
 from esxforge_target.errors import ForgeError, FormatError
 from esxforge_target.formats.gpt import Table
-from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.manifest import FileRecord, Manifest
 from esxforge_target.hook import media_size
 from esxforge_target.hook.disks import BlockDisk
@@ -74,11 +73,6 @@ def check_datastore(boot: BlockDisk, manifest: Manifest, datastore: "Optional[in
             "Make the datastore smaller in MAAS, choose a larger boot disk, or build with a smaller golden.disk_size.",
         )
     return "the golden image takes {} bytes of the boot disk, {} are left".format(manifest.raw_size, left)
-
-
-def renewed_table(disk: Blocks, sector_size: int) -> Table:
-    """The image's table for the boot disk's real size, with fresh GUIDs of the disk and of every partition."""
-    return read_table(disk, sector_size).table.grown_to(disk.size // sector_size).with_new_guids(uuid.uuid4)
 
 
 def renewed_volumes(table: Table, manifest: Manifest) -> "List[Tuple[int, int, int, bytes]]":

@@ -15,7 +15,7 @@ from esxforge_target.formats.manifest import FileRecord
 from esxforge_target.hook import golden, media_size
 from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
 from esxforge_target.hook.credentials import root_password, secrets_file
-from esxforge_target.hook.data_disks import partition_lines, stamp, stamped_boot_table, vmfs_table, write_data_disk
+from esxforge_target.hook.data_disks import partition_lines, renewed_boot_table, stamp, vmfs_table, write_data_disk
 from esxforge_target.hook.disks import BlockDisk, Disks
 from esxforge_target.hook.host_module import host_module, library
 from esxforge_target.hook.image_check import check_image
@@ -93,10 +93,7 @@ def prepare(disk: Blocks, image: Image, situation: Situation, machine: Machine, 
         (found, vmfs_table(found.label, wanted.vmfs_partitions(one.id), found.sector_size, found.size, uuid.uuid4))
         for one, found in situation.data
     ]
-    if image.is_golden:
-        boot_table = golden.renewed_table(disk, manifest.sector_size)
-    else:
-        boot_table = stamped_boot_table(disk, manifest.sector_size, uuid.uuid4())
+    boot_table = renewed_boot_table(disk, manifest.sector_size)
     stamps = [(one.id, str(table.disk_guid)) for (one, _), (_, table) in zip(situation.data, data)]
     stamps.append((wanted.boot_disk.id, str(boot_table.disk_guid)))
     wanted = _with_addresses(wanted.with_stamps(stamps), machine, report)

@@ -91,6 +91,28 @@ def test_a_built_image_and_a_sample_config_become_a_disk_that_passes_every_judge
     assert "esxforge/lib/yaml/__init__.py" in files
 
 
+def guids(bench: Bench, *disks: str) -> set[str]:
+    """GUIDs of disks and of their partitions."""
+    found = []
+    for disk in disks:
+        with FileBlocks(str(bench.root / "dev" / disk)) as blocks:
+            table = read_table(blocks).table
+        found += [str(table.disk_guid), *(str(one.guid) for _, one in table.partitions)]
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def test_no_guid_of_the_image_is_left_on_any_disk(deployed: Deployed) -> None:
+    bench, config = deployed("vmfs7-bond")
+    disks = ["sda", *used_disks(config)]
+    assert len(disks) > 1
+    image = guids(bench, "sda")
+    assert bench.run(config) == 0, bench.output
+    host = guids(bench, *disks)
+    assert len(host) == 2 * len(disks)
+    assert not image & host
+
+
 def test_data_disks_get_aligned_vmfs_partitions_of_the_sizes_asked_for(deployed: Deployed) -> None:
     bench, config = deployed("vmfs7-bond")
     remnant = b"\xed\xfe\xba\xab" * 1024

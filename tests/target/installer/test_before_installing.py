@@ -276,7 +276,7 @@ def test_only_the_device_s_own_stamp_counts_as_the_boot_disk_s(prepared: Prepare
         copy_of("sda", "naa.earlier")(bench, disks)
         with FileBlocks(str(disks / "naa.earlier"), True) as disk:
             table = read_table(disk).table
-            write_table(disk, table.with_disk_guid(type(table.disk_guid)(int=table.disk_guid.int ^ 1)))
+            write_table(disk, table.replace(disk_guid=type(table.disk_guid)(int=table.disk_guid.int ^ 1)))
 
     site = prepared(before=other)
     assert site.pre() == 0, site.said
