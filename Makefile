@@ -20,7 +20,7 @@ image: .stamps/build
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
 test: .stamps/dev .stamps/debian
-	$(VENV)/pytest -n auto
+	$(VENV)/pytest -n auto --dist worksteal
 
 lint: .stamps/dev
 	$(VENV)/ruff check

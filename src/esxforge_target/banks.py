@@ -11,7 +11,7 @@ import posixpath
 import re
 from typing import Dict, List, Optional, Tuple
 
-from esxforge_target.blocks import DiskError, sync_if_possible, sync_path
+from esxforge_target.blocks import DiskError, sync_if_possible, sync_path, write_whole
 from esxforge_target.commands import Runner
 from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import BootCfg
@@ -130,9 +130,7 @@ class BankFiles:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         descriptor = os.open(self.locate(path), flags, 0o600)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            write_whole(descriptor, data)
             sync_if_possible(descriptor)
         finally:
             os.close(descriptor)

@@ -206,6 +206,13 @@ class Window(Blocks):
         self._blocks.flush()
 
 
+def write_whole(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, in as many parts as the system takes it. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def sync_if_possible(descriptor: int) -> None:
     """``fsync`` where the file system has it: what ESXi's own do with it is not documented. Raises OSError."""
     try:

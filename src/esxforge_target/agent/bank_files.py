@@ -6,7 +6,7 @@ Both happen in place, in the sectors that a file has: a file that was written an
 import os
 
 from esxforge_target.banks import BANK_FAILS, BankFiles
-from esxforge_target.blocks import DiskError, sync_if_possible
+from esxforge_target.blocks import DiskError, sync_if_possible, write_whole
 
 
 class AgentFiles(BankFiles):
@@ -28,9 +28,7 @@ class AgentFiles(BankFiles):
     def _put(self, path: str, flags: int, data: bytes) -> None:
         descriptor = os.open(self.locate(path), flags, 0o600)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            write_whole(descriptor, data)
             sync_if_possible(descriptor)
         finally:
             os.close(descriptor)

@@ -5,7 +5,7 @@ import posixpath
 import stat
 from typing import Optional
 
-from esxforge_target.blocks import sync_if_possible
+from esxforge_target.blocks import sync_if_possible, write_whole
 
 _CREATED_MODE = 0o600
 
@@ -90,8 +90,6 @@ class FileSystem:
 
 def _fill(descriptor: int, content: bytes) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    write_whole(descriptor, content)
     os.ftruncate(descriptor, len(content))
     sync_if_possible(descriptor)

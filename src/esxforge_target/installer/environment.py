@@ -7,7 +7,7 @@ import sys
 from typing import Any, Dict, List, Optional, TextIO
 
 from esxforge_target.banks import BankFiles
-from esxforge_target.blocks import DiskError, FileBlocks, sync_if_possible
+from esxforge_target.blocks import DiskError, FileBlocks, sync_if_possible, write_whole
 from esxforge_target.clock import Clock
 from esxforge_target.commands import ProcessRunner, Runner
 from esxforge_target.errors import ForgeError
@@ -85,7 +85,7 @@ class Installer:
             self.remove(path)
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                os.write(descriptor, data)
+                write_whole(descriptor, data)
             finally:
                 os.close(descriptor)
         except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.blocks import DiskError, FileBlocks, MemoryBlocks, Window
+from esxforge_target.blocks import DiskError, FileBlocks, MemoryBlocks, Window, write_whole
 
 
 @pytest.fixture
@@ -108,3 +108,15 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     disk.close()
     with pytest.raises(DiskError, match="closed already"):
         disk.flush()
+
+
+def test_what_the_system_takes_in_parts_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:1000]))
+    data = bytes(range(256)) * 33
+    descriptor = os.open(tmp_path / "whole", os.O_WRONLY | os.O_CREAT)
+    try:
+        write_whole(descriptor, data)
+    finally:
+        os.close(descriptor)
+    assert (tmp_path / "whole").read_bytes() == data
