@@ -123,7 +123,7 @@ def leaks(paths: Iterable[Path], forbidden: dict[str, bytes]) -> list[Found]:
 
 
 def identifiers(path: Path) -> dict[str, str]:
-    """What tells one disk from all others: GUIDs of the table and its partitions, UUIDs of boot banks."""
+    """What tells one disk from all others: GUIDs of table and partitions, UUIDs of boot banks, FAT serial numbers."""
     named = {}
     with FileBlocks(str(path)) as disk:
         table = read_table(disk).table
@@ -134,4 +134,6 @@ def identifiers(path: Path) -> dict[str, str]:
         with suppress(FormatError):
             if uuid := volume.vmware_uuid():
                 named[f"volume {number}"] = uuid.hex()
+            if serial := volume.serial():
+                named[f"serial {number}"] = serial.hex()
     return named

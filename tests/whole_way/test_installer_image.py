@@ -87,7 +87,7 @@ def test_two_hosts_from_one_installer_image_share_no_identifier(put_up: PutUp, d
             check_deployed(lab.maas)
             told += [deployed, identifiers(lab.host.disk(0))]
     assert [set(one) for one in told[:2]] == [set(one) for one in told[2:]]
-    assert set(told[0]) == {"disk", "partition 1"}
+    assert set(told[0]) == {"disk", "partition 1", "serial 1"}
     assert {"disk", "partition 5", "partition 8", "volume 5", "volume 6"} <= set(told[1])
     values = [value for one in told for value in one.values()]
     assert len(set(values)) == len(values)

@@ -32,7 +32,7 @@ from .fat_directory import (
     named_slots,
     packed_slot,
 )
-from .fat_geometry import VMWARE_MARKER
+from .fat_geometry import VMWARE_MARKER, serial_offsets
 from .fat_names import SLOT_BYTES, ShortNames, check_name, folded, packed_short
 from .fat_volume import FatVolume, Folder
 
@@ -134,6 +134,12 @@ class FatEditor(FatVolume):
         sector = self.blocks.read_at(size, size)
         self.blocks.write_at(size, VMWARE_MARKER + new + sector[32:])
         self.blocks.flush()
+
+    def set_serial(self, new: bytes) -> None:
+        """Put another serial number (4 bytes) into the boot sector and its backup, where the volume has one."""
+        for offset in reversed(serial_offsets(self.blocks.read_at(0, 512))):
+            self.blocks.write_at(offset, new)
+            self.blocks.flush()
 
     # -- the steps ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ fewer than 65,525 clusters, which mkfs.fat -F 32 makes) Linux, fs/fat/inode.c: F
 """
 
 import struct
-from typing import Tuple
+from typing import List, Tuple
 
 from ..errors import FormatError
 from ..values import Value
@@ -25,6 +25,11 @@ VMWARE_MARKER = b"VMWARE FAT16    "
 BPB = struct.Struct("<HBHBHHBHHHII")
 # FAT sectors (32 bits), flags, version, root cluster, FSInfo sector, backup boot sector; from byte 36
 BPB32 = struct.Struct("<IHHIHH")
+
+
+# Before a serial number: an extended boot signature says that it is there.
+_SIGNATURES = (0x28, 0x29)
+_SERIAL_OFFSET, _WIDE_SERIAL_OFFSET = 39, 67
 
 
 class Geometry(Value):
@@ -166,6 +171,19 @@ def parse_geometry(boot: bytes, volume_bytes: int) -> Geometry:
     )
     require(not wide or 2 <= root_cluster < count + 2, "that the root directory is at cluster {}".format(root_cluster))
     return geometry
+
+
+def serial_offsets(boot: bytes) -> "List[int]":
+    """The bytes of a volume at which its serial number (4 bytes) stands, from its boot sector, which is a valid one.
+
+    In that sector first; on FAT32 in its backup too. None where the volume has no serial number.
+    """
+    sector, _, reserved, _, _, _, _, fat16 = BPB.unpack_from(boot, 11)[:8]
+    offset = _SERIAL_OFFSET if fat16 else _WIDE_SERIAL_OFFSET
+    if boot[offset - 1] not in _SIGNATURES:
+        return []
+    backup = 0 if fat16 else BPB32.unpack_from(boot, 36)[5]
+    return [offset] + ([backup * sector + offset] if 0 < backup < reserved else [])
 
 
 def _wide_fields(wide: bool, flags: int, info: int, reserved: int) -> "Tuple[int, int]":

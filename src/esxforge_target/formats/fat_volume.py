@@ -5,7 +5,7 @@ from typing import Iterator, List, Optional, Set, Tuple
 from ..blocks import Blocks, DiskError
 from ..errors import FormatError
 from .fat_directory import MOST_SLOTS, Entry, parse_entries
-from .fat_geometry import VMWARE_MARKER, parse_geometry
+from .fat_geometry import VMWARE_MARKER, parse_geometry, serial_offsets
 from .fat_names import SLOT_BYTES, folded
 from .fat_table import AllocationTable
 
@@ -187,7 +187,12 @@ class FatVolume:
             raise FormatError("/{} is {} bytes long, at most {} were expected.".format(path.strip("/"), size, most))
         return b"".join(self.blocks.read_at(offset, length) for offset, length in self.extents(path))
 
-    # -- VMware's marker ----------------------------------------------------------------------------------------
+    # -- what tells it from others ------------------------------------------------------------------------------
+
+    def serial(self) -> bytes:
+        """The 4 bytes of the serial number, as they stand there; b"" when the volume has none."""
+        offsets = serial_offsets(self.blocks.read_at(0, 512))
+        return self.blocks.read_at(offsets[0], 4) if offsets else b""
 
     def vmware_uuid(self) -> bytes:
         """The 16 bytes of UUID in the second sector of a boot bank; b"" when VMware's marker is not there."""

@@ -27,6 +27,7 @@ from esxforge_target.hook.personalise import (
     UEFI_BOOT_CFG,
     Edits,
     boot_cfg_edit,
+    fat_volumes,
     personalise,
     slot_of,
 )
@@ -99,13 +100,15 @@ def prepare(disk: Blocks, image: Image, situation: Situation, machine: Machine, 
     wanted = _with_addresses(wanted.with_stamps(stamps), machine, report)
     slot = golden.slot_in_bank(manifest) if image.is_golden else slot_of(manifest, HOST_MODULE)
     module = _module(image, slot, wanted, situation, dict(stamps), machine, report)
+    serials = fat_volumes(disk, boot_table)
     if image.is_golden:
-        edits = Edits((slot, module), [], golden.renewed_volumes(boot_table, manifest))
+        edits = Edits((slot, module), [], serials, golden.renewed_volumes(boot_table, manifest))
     else:
         words = ["ks=" + KICKSTART] + options
         edits = Edits(
             (slot, module),
             [boot_cfg_edit(disk, slot_of(manifest, path), words) for path in (BOOT_CFG, UEFI_BOOT_CFG)],
+            serials,
         )
     return Prepared(data, boot_table, edits)
 

@@ -1,23 +1,27 @@
 """Writing this host's part into the image, in place: no length and no entry of a folder changes.
 
-The order, each with a flush: the module; then the hook and curtin's credentials go; then ``ks=`` goes into the root's
-boot.cfg and, last, into the one that UEFI reads. So a disk at which the power went is either complete, or starts the
-interactive installer, which does nothing by itself.
+The order, each with a flush: serial numbers of FAT volumes; the module; then the hook and curtin's credentials go; then
+``ks=`` goes into the root's boot.cfg and, last, into the one that UEFI reads. So a disk at which the power went is
+either complete, or starts the interactive installer, which does nothing by itself.
 
-A golden image has no boot.cfg to edit: UUIDs of its FAT volumes come first, and the module's first sector is the very
-last write. So a disk at which the power went is either complete, or starts plain ESXi.
+A golden image has no boot.cfg to edit: UUIDs of its FAT volumes come before the module, and the module's first sector
+is the very last write. So a disk at which the power went is either complete, or starts plain ESXi.
 
 The bytes go to their places on the whole disk, past the page cache (see ``direct``), not through the mounted file
 system: it could give a file other clusters, and it writes when it likes. curtin's mount stays correct, as the sectors
-of these files are written by nobody else, and folders and FATs are left alone.
+of these files are written by nobody else, and folders and FATs are left alone. The exception is the serial number of
+the volume that is mounted: Linux writes its boot sector when it lets go of it, as it has it in memory.
 """
 
+import os
 from typing import List, Optional, Tuple
 
 from esxforge_target.blocks import Blocks, DiskError, Window
 from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import SECTOR_SIZE, BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
+from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord, Manifest
 from esxforge_target.hook.volume import Volume
 
@@ -32,18 +36,20 @@ LEFTOVERS = ("root/curtin-install-cfg.yaml", "curtin")
 class Edits:
     """What will be written: made, and so found possible, before the first write.
 
-    ``volumes``: (partition, offset, length, UUID) of FAT volumes that get another UUID, on golden images, which have
-    no ``boot_cfgs``.
+    ``serials``: (partition, offset, length) of the FAT volumes, which get another serial number. ``volumes``:
+    (partition, offset, length, UUID) of those that get another UUID, on golden images, which have no ``boot_cfgs``.
     """
 
     def __init__(
         self,
         module: "Tuple[FileRecord, bytes]",
         boot_cfgs: "List[Tuple[FileRecord, bytes, bytes]]",
+        serials: "List[Tuple[int, int, int]]",
         volumes: "Optional[List[Tuple[int, int, int, bytes]]]" = None,
     ) -> None:
         self.module = module
         self.boot_cfgs = boot_cfgs
+        self.serials = serials
         self.volumes = volumes or []
 
 
@@ -67,10 +73,23 @@ def boot_cfg_edit(disk: Blocks, record: FileRecord, words: "List[str]") -> "Tupl
     return record, now, cfg.fill_reserved_kernelopt(cfg.kernelopt + words)
 
 
+def fat_volumes(disk: Blocks, table: Table) -> "List[Tuple[int, int, int]]":
+    """(partition, offset, length) of each partition that holds a FAT volume; places in bytes."""
+    found = []
+    for number, _ in table.partitions:
+        offset, length = table.byte_range(number)
+        try:
+            FatVolume(Window(disk, offset, length))
+        except FormatError:
+            continue
+        found.append((number, offset, length))
+    return found
+
+
 def personalise(disk: Blocks, volume: Volume, edits: Edits) -> "List[str]":
     """Write it all, in the order above. Lines on what was done. Raises DiskError when the disk fails."""
     record, data = edits.module
-    lines = []
+    lines = _renew_serials(disk, volume, edits.serials)
     for number, offset, length, renewed in edits.volumes:
         FatEditor(Window(disk, offset, length)).set_vmware_uuid(renewed)
         lines.append("partition {}: its volume has a UUID of its own".format(number))
@@ -90,6 +109,17 @@ def personalise(disk: Blocks, volume: Volume, edits: Edits) -> "List[str]":
         _verify(disk, record, after)
         lines.append("{}: starts this host's installation".format(record.path))
     return lines
+
+
+def _renew_serials(disk: Blocks, volume: Volume, places: "List[Tuple[int, int, int]]") -> "List[str]":
+    for _, offset, length in places:
+        FatEditor(Window(disk, offset, length)).set_serial(os.urandom(4))
+    numbers = ", ".join(str(number) for number, _, _ in places)
+    try:
+        volume.set_serial(os.urandom(4))
+    except DiskError as error:  # nothing goes by this number: no reason to stop
+        return ["the volume of the hook keeps the image's serial number: {}".format(error.message)]
+    return ["partition {}: FAT volumes have serial numbers of their own".format(numbers)]
 
 
 def _write_module(disk: Blocks, record: FileRecord, data: bytes) -> None:

@@ -5,6 +5,7 @@ from typing import List
 
 from esxforge_target.blocks import DiskError
 from esxforge_target.formats.fat_editor import FatEditor
+from esxforge_target.formats.fat_geometry import serial_offsets
 
 _WIPE_BYTES = 1 << 20
 
@@ -32,6 +33,10 @@ class Volume:
         """Overwrite a file on the disk, then remove it; or remove an empty folder."""
         raise NotImplementedError
 
+    def set_serial(self, serial: bytes) -> None:
+        """Put another serial number (4 bytes) into the volume, where it has one."""
+        raise NotImplementedError
+
     def destroy_tree(self, path: str) -> "List[str]":
         """Destroy a file, or a folder and all that is in it. The files that went; none where nothing was there."""
         gone = []  # type: List[str]
@@ -49,8 +54,9 @@ class Volume:
 class MountedVolume(Volume):
     """The volume as curtin mounted it. vfat overwrites a file where it stands, so zeros reach its own clusters."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, devices: str = "/dev/block/{}:{}") -> None:
         self._folder = folder
+        self._devices = devices
 
     def _place(self, path: str) -> str:
         return os.path.join(self._folder, path)
@@ -89,6 +95,22 @@ class MountedVolume(Volume):
                 "Deploy the machine again.",
             )
 
+    def set_serial(self, serial: bytes) -> None:
+        """Through the partition's own cache, from which Linux writes the boot sector again when the volume goes."""
+        number = os.stat(self._folder).st_dev
+        device = self._devices.format(os.major(number), os.minor(number))
+        try:
+            with open(device, "r+b", buffering=0) as partition:
+                for offset in reversed(serial_offsets(partition.read(512))):
+                    partition.seek(offset)
+                    partition.write(serial)
+                os.fsync(partition.fileno())
+        except OSError as error:
+            raise DiskError(
+                "The serial number cannot be written to {}: {}.".format(device, error.strerror),
+                "Nothing needs it; a copy of the image can be told from this host's by its GUIDs.",
+            )
+
     def _overwrite(self, place: str) -> None:
         left = os.path.getsize(place)
         with open(place, "r+b", buffering=0) as file:
@@ -125,3 +147,6 @@ class FatBlocksVolume(Volume):
 
     def destroy(self, path: str) -> None:
         self._editor.remove(path, wipe=True)
+
+    def set_serial(self, serial: bytes) -> None:
+        self._editor.set_serial(serial)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from esxforge_target import wanted as wanted_hosts
-from esxforge_target.blocks import FileBlocks
+from esxforge_target.blocks import FileBlocks, Window
+from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import VMFS
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.tar_module import read
@@ -91,6 +92,12 @@ def test_a_built_image_and_a_sample_config_become_a_disk_that_passes_every_judge
     assert "esxforge/lib/yaml/__init__.py" in files
 
 
+def serial(bench: Bench) -> bytes:
+    """The serial number of the boot volume."""
+    with FileBlocks(str(bench.root / "dev/sda")) as disk:
+        return FatVolume(Window(disk, *read_table(disk).table.byte_range(1))).serial()
+
+
 def guids(bench: Bench, *disks: str) -> set[str]:
     """GUIDs of disks and of their partitions."""
     found = []
@@ -102,15 +109,17 @@ def guids(bench: Bench, *disks: str) -> set[str]:
     return set(found)
 
 
-def test_no_guid_of_the_image_is_left_on_any_disk(deployed: Deployed) -> None:
+def test_no_guid_and_no_serial_number_of_the_image_is_left_on_any_disk(deployed: Deployed) -> None:
     bench, config = deployed("vmfs7-bond")
     disks = ["sda", *used_disks(config)]
     assert len(disks) > 1
-    image = guids(bench, "sda")
+    image, image_serial = guids(bench, "sda"), serial(bench)
     assert bench.run(config) == 0, bench.output
     host = guids(bench, *disks)
     assert len(host) == 2 * len(disks)
     assert not image & host
+    assert len(serial(bench)) == len(image_serial) == 4
+    assert serial(bench) != image_serial
 
 
 def test_data_disks_get_aligned_vmfs_partitions_of_the_sizes_asked_for(deployed: Deployed) -> None:

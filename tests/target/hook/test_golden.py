@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from esxforge.recipe.load import load_recipe
 from esxforge_target import agent_start
 from esxforge_target import wanted as wanted_hosts
 from esxforge_target.blocks import FileBlocks, Window
+from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
@@ -96,6 +98,16 @@ def bank_files(bench: Bench) -> dict[str, bytes]:
     return {entry.name: entry.data for entry in read(tar)}
 
 
+def serials_of(path: Path) -> dict[int, bytes]:
+    """The serial number of each FAT volume."""
+    found = {}
+    with FileBlocks(str(path)) as disk:
+        for number, _ in read_table(disk).table.partitions:
+            with suppress(FormatError):
+                found[number] = FatVolume(Window(disk, *read_table(disk).table.byte_range(number))).serial()
+    return found
+
+
 def uuids_of(path: Path) -> dict[int, bytes]:
     """VMware's UUID of each FAT volume that has one."""
     found = {}
@@ -125,6 +137,8 @@ def test_a_golden_image_becomes_this_hosts_disk(
     )
     places = [[(number, one.first_lba, one.last_lba) for number, one in table.partitions] for table in (old, new.table)]
     assert places[0] == places[1]
+    assert set(serials_of(disk)) == set(serials_of(image)) > set(uuids_of(image))
+    assert set(serials_of(disk).values()).isdisjoint(serials_of(image).values())
     assert set(uuids_of(disk)) == set(uuids_of(image)) == ({2, 5, 6, 8} if "esxi67" in name else {5, 6})
     assert set(uuids_of(disk).values()).isdisjoint(uuids_of(image).values())
     files = bank_files(bench)

@@ -235,6 +235,29 @@ def test_the_uuid_in_vmwares_marker_is_read_and_renewed() -> None:
         bank.set_vmware_uuid(bytes(16))
 
 
+def test_a_new_serial_number_is_what_other_tools_read_and_the_backup_has_it_too(volume: Path) -> None:
+    assert must("fatlabel", "-i", volume).split()[-1] == b"1234abcd"
+    before = volume.read_bytes()
+    edited(volume, lambda fat: fat.set_serial(bytes.fromhex("04030201")))
+    assert must("fatlabel", "-i", volume).split()[-1] == b"01020304"
+    assert fsck_complaints(volume) == []
+    with FileBlocks(str(volume)) as blocks:
+        assert FatVolume(blocks).serial() == bytes.fromhex("04030201")
+    after = volume.read_bytes()
+    changed = [at for at in range(0, len(after), 512) if after[at : at + 512] != before[at : at + 512]]
+    assert len(changed) == (2 if b"FAT32" in before[:512] else 1)
+
+
+def test_a_volume_without_a_serial_number_is_left_as_it_is() -> None:
+    made = layout([FatFile("BOOT.CFG", Bytes(b"x"))], volume_bytes=32 * MIB, fat_bits=16)
+    disk = MemoryBlocks(b"".join(s.data if isinstance(s, Bytes) else bytes(s.length) for s in made.segments))
+    disk.data[38] = 0
+    before = bytes(disk.data)
+    FatEditor(disk).set_serial(b"abcd")
+    assert bytes(disk.data) == before
+    assert FatVolume(disk).serial() == b""
+
+
 class FailingDisk(MemoryBlocks):
     """Fails at the n-th write, like a disk with a bad sector."""
 

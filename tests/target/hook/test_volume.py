@@ -1,0 +1,37 @@
+"""The volume that the hook runs from: what can be said of it where nothing is mounted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from esxforge_target.blocks import DiskError
+from esxforge_target.hook.volume import FatBlocksVolume, MountedVolume
+from target.hook.conftest import Deployed
+from unit.formats.disk.disk_oracles import fsck_complaints, mkfs, must
+
+
+@pytest.mark.parametrize(("size", "kind"), [(16 << 20, "-F16"), (40 << 20, "-F32")])
+def test_a_mounted_volume_gets_its_serial_number_through_its_own_device(tmp_path: Path, size: int, kind: str) -> None:
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    number = folder.stat().st_dev
+    device = tmp_path / f"{os.major(number)}-{os.minor(number)}"
+    mkfs(device, size, kind, "-i", "1234abcd")
+    MountedVolume(str(folder), str(tmp_path / "{}-{}")).set_serial(bytes.fromhex("04030201"))
+    assert must("fatlabel", "-i", device).split()[-1] == b"01020304"
+    assert fsck_complaints(device) == []
+
+
+def test_a_serial_number_that_cannot_be_written_is_told_and_stops_nothing(
+    tmp_path: Path, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = MountedVolume(str(tmp_path), str(tmp_path / "no-such-device-{}-{}"))
+    with pytest.raises(DiskError, match="no-such-device"):
+        mounted.set_serial(b"abcd")
+    monkeypatch.setattr(FatBlocksVolume, "set_serial", lambda _, serial: mounted.set_serial(serial))
+    bench, config = deployed()
+    assert bench.run(config) == 0, bench.output
+    assert "the volume of the hook keeps the image's serial number: The serial number cannot be written" in bench.output
