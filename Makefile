@@ -11,12 +11,12 @@ ISO ?=
 ARGUMENTS ?=
 VENV := .venv/bin
 DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip kmod \
-	libvirt-clients libxml2-utils mtools openssl ovmf pigz qemu-system-x86 qemu-utils util-linux xorriso
+	libvirt-clients libxml2-utils mtools openssl ovmf pigz qemu-system-x86 qemu-utils util-linux xorriso xz-utils zstd
 
 export PYTHON
 
 .PHONY: image test demo lint format benchmark faults clean
-image: .stamps/build
+image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
 test: .stamps/dev .stamps/debian
@@ -44,13 +44,15 @@ demo: .stamps/dev .stamps/debian
 clean:
 	rm -rf .venv .stamps build dist
 
+# What tests need stands in dev.txt, which holds all of build.txt: one is enough.
+ifneq ($(wildcard .stamps/dev),)
+image: .stamps/dev
+else
+image: .stamps/build
+endif
 .stamps/build .stamps/dev: .stamps/%: requirements/%.txt pyproject.toml tools/setup
 	tools/setup $*
 	mkdir -p .stamps && touch $@
-# What tests need stands in dev.txt, which holds all of build.txt: one is enough.
-ifneq ($(wildcard .stamps/dev),)
-.stamps/build: .stamps/dev ; touch $@
-endif
 
 .stamps/debian: Makefile tools/debian-packages tools/guest-linux
 	tools/debian-packages $(DEBIAN_TEST_PACKAGES)

@@ -98,7 +98,12 @@ class Host:
         self.boots.append(log)
         machine = replace(self.machine, serial=SerialToFile(log), linux=linux, restart_allowed=linux is None)
         with RunningMachine(machine, self.folder) as running:
-            yield Boot(self, running, log)
+            boot = Boot(self, running, log)
+            try:
+                yield boot
+            except BaseException:
+                boot.keep_screen()
+                raise
 
     def deploy(self, deployer: Deployer, words: str, limit: float = 900) -> bool:
         """Let MAAS's system deploy the machine; whether that restarted it (else it was switched off: it failed)."""
@@ -151,9 +156,12 @@ class Boot:
             if time.monotonic() > deadline:
                 raise self.failure(f"After {limit:.0f} seconds still waiting for: {what}.")
 
-    def failure(self, sentence: str) -> HostError:
-        """An error with all that a person needs to look further."""
+    def keep_screen(self) -> None:
+        """Put the last screen beside the logs, where the machine still has one."""
         with suppress(ForgeError, OSError):
             (self.host.logs / "last-screen.png").write_bytes(self.running.screenshot())
+
+    def failure(self, sentence: str) -> HostError:
+        """An error with all that a person needs to look further."""
         end = serial.last_lines(self.text, 40)
         return HostError(f"{sentence}\nLogs and the last screen: {self.host.logs}\nThe end of {self.log.name}:\n{end}")

@@ -68,7 +68,7 @@ def test_power_cuts_while_installing_and_while_the_agent_works_and_maas_away_aft
         lab.maas.service.vanish()
         with lab.host.powered_on("esxi") as boot:
             boot.wait_for_text(AGENT_STARTS, 400)
-            pass_time(boot, 90)
+            pass_time(boot, 150)
             assert AGENT_IS_DONE not in boot.text
             lab.maas.service.come_back()
             boot.wait_for_text(AGENT_IS_DONE, 600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -31,7 +31,10 @@ def build(
         typer.Option("-o", "--output", help="Else vmware-esxi-<version>-<build>.dd.gz here.", show_default=False),
     ] = None,
     config: recipe_options.ConfigOption = None,
-    kind: Annotated[str | None, typer.Option(help="installer (default) or golden.", show_default=False)] = None,
+    kind: Annotated[
+        Literal["installer", "golden"] | None,
+        typer.Option(help="installer (default) or golden.", show_default=False),
+    ] = None,
     kickstart: Annotated[Path | None, typer.Option(help="Your own KS.CFG.", show_default=False, readable=False)] = None,
     accept_eula: Annotated[
         bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it.")
@@ -41,7 +44,8 @@ def build(
     root_password_random: recipe_options.PasswordRandomOption = False,
     image_format: recipe_options.FormatOption = None,
     sector_size: Annotated[
-        int | None, typer.Option(help="512 (default), or 4096 for 4Kn disks.", show_default=False)
+        Literal["512", "4096"] | None,
+        typer.Option(help="512 (default), or 4096 for 4Kn disks.", show_default=False),
     ] = None,
     sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials.")] = False,
     force: recipe_options.ForceOption = False,
@@ -71,7 +75,7 @@ def build(
     from esxforge.recipe.load import load_recipe
 
     flags: dict[str, Any] = {
-        "image": {"kind": kind, "format": image_format, "sector_size": sector_size},
+        "image": {"kind": kind, "format": image_format, "sector_size": int(sector_size) if sector_size else None},
         "install": {"kickstart": kickstart, "accept_eula": accept_eula or None},
         "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},

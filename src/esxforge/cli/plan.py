@@ -17,7 +17,8 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
         ),
     ],
     inventory: Annotated[
-        Path | None, typer.Option("--inventory", help="The inventory of a host, from its agent's log.", readable=False)
+        Path | None,
+        typer.Option("--inventory", help="A host's /bootbank/esxforge.inv.", readable=False),
     ] = None,
     release: Annotated[
         str, typer.Option("--release", help="The release that is assumed where there is no inventory.")

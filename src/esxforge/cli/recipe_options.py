@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,7 +24,8 @@ PasswordRandomOption = Annotated[
     bool, typer.Option("--root-password-random", help="A random one on each host; root is left to SSH keys.")
 ]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", help="ddgz (default) or raw, a sparse disk.", show_default=False)
+    Literal["ddgz", "raw"] | None,
+    typer.Option("--format", help="ddgz (default) or raw, a sparse disk.", show_default=False),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite the output.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Tell every decision.")]

@@ -98,7 +98,8 @@ def report_for(config: Path, inventory: Path | None, release: str, *, golden: bo
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise FormatError(
-                f"{inventory} cannot be read: {reason}.", "Name an inventory as the agent's log has it."
+                f"{inventory} cannot be read: {reason}.",
+                "Name an inventory: a host's /bootbank/esxforge.inv.",
             ) from None
         found = inventories.from_json(text)
     try:

@@ -47,7 +47,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise RecipeError([f"{path}: larger than 1 MiB; that is no recipe."], _HINT)
         document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise RecipeError([f"{path}: cannot be read: {error.strerror}."], "Name the recipe with --config.") from error
+        raise RecipeError([f"{path}: cannot be read: {error.strerror}."], "Check the recipe's path.") from error
     except UnicodeDecodeError as error:
         raise RecipeError([f"{path}: byte {error.start} is not UTF-8 text."], _HINT) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -104,7 +104,9 @@ class GoldenRecipe(_Model):
         None, ge=1, le=2048, description="Its disk in GiB, written to every host; left out: the least for the release."
     )
     memory: int | None = Field(None, ge=64, description="Its memory in MiB; left out: what the release asks for.")
-    timeout: int | None = Field(None, ge=1, description="Longest run of the installer in minutes; left out: 60.")
+    timeout: int | None = Field(
+        None, ge=1, description="Longest run of the installer in minutes; left out: 60, or 360 without KVM."
+    )
 
 
 class ExtraFile(_Model):

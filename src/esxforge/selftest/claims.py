@@ -24,7 +24,7 @@ class Area(str, Enum):
 
 
 class Part(str, Enum):
-    """When a claim is looked at. ``ALWAYS``; where a datastore fits on the boot disk; on releases; when asked for."""
+    """When a claim is looked at. ``ALWAYS``; on some releases; when asked for; or by a person."""
 
     ALWAYS = "always"
     FROM_7 = "ESXi 7 and later"
@@ -354,4 +354,3 @@ CLAIMS: tuple[Claim, ...] = (
         Part.BY_HAND,
     ),
 )  # fmt: skip
-BY_ID = {claim.id: claim for claim in CLAIMS}

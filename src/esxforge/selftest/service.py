@@ -30,7 +30,6 @@ class Service:
         self.token = token
         self.told: dict[str, Any] | None = None
         self._path = f"/selftest/{secrets.token_hex(8)}"
-        self._calls: list[Call] = []
         key = _public_key()
         self.machine = MaasMachine(
             time.time,

@@ -15,7 +15,6 @@ from .fat_names import (
     unpacked_short,
 )
 
-READ_ONLY = 0x01
 VOLUME_LABEL = 0x08
 DIRECTORY = 0x10
 ARCHIVE = 0x20

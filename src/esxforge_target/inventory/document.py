@@ -1,4 +1,4 @@
-"""The inventory as one JSON document: logged by the agent, read by ``esxforge plan --inventory``."""
+"""The inventory as one JSON document: /bootbank/esxforge.inv, which ``esxforge plan --inventory`` reads."""
 
 import json
 
@@ -23,7 +23,7 @@ from esxforge_target.inventory.model import (
 )
 
 VERSION = 1
-_HINT = "Take the whole inventory from the log of a host's agent, as one JSON object."
+_HINT = "Take the whole file /bootbank/esxforge.inv of a host, one JSON object."
 _SCHEMA = {
     Release: {"version": TEXT, "build": TEXT},
     PhysicalNic: {"name": TEXT, "mac": TEXT, "driver": TEXT, "link_up": TRUTH, "mtu": NUMBER},

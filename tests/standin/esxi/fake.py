@@ -125,11 +125,6 @@ class FakeEsxi(Runner):
         self.store["faults"]["list"].append(new_fault(action, nth, match, **more))
         self.store.write()
 
-    def clear_faults(self) -> None:
-        self._host()
-        self.store["faults"]["list"] = []
-        self.store.write()
-
     # -- power --------------------------------------------------------------------------------------------------
 
     def power_cut(self) -> None:

@@ -106,12 +106,11 @@ def lay_out_esxi(host: Host, disk: Document, links: bool = False, datastore: boo
         known = _make_bank(host, disk, label.partitions[number], name if seven else "", active=number == 5)
         if links:
             os.symlink("vmfs/volumes/" + known, host.store.root(link))
-    for number, partition in label.partitions.items():
+    for partition in label.partitions.values():
         if partition.type == labels.VMFSL:
             make_volume(host, disk, partition, "VMFS-L", None)
         elif partition.type == labels.VMFS:
             make_volume(host, disk, partition, "VMFS-6", "datastore1")
-        assert number
 
 
 def _make_bank(host: Host, disk: Document, partition: labels.Partition, name: str, *, active: bool) -> str:

@@ -61,24 +61,22 @@ def install(fake: FakeEsxi, name: str, loaded: Loaded, host: NewHost, *, overwri
     label = _write_label(disk, told["version"], _media(loaded), datastore=datastore)
     with fake.edit() as machine_now:
         make_nodes(machine_now)
-    uuids = _format(disk, label)
+    _format(disk, label)
     _fill_esp(disk, label, loaded)
     _fill_banks(disk, label, loaded, host)
     with fake.edit() as machine_now:
-        for number, partition in label.partitions.items():
+        for partition in label.partitions.values():
             if partition.type == labels.VMFSL:
                 make_volume(machine_now, disk, partition, "VMFS-L", None)
             elif partition.type == labels.VMFS:
                 # Another disk may have a datastore of that name; ESXi then numbers on.
                 make_volume(machine_now, disk, partition, "VMFS-6", _free_name(machine_now))
-            assert number
         for one in machine_now.hardware["disks"]:
             one["boot"] = one["node"] == disk["node"]
         machine.find_banks(machine_now)
         make_nodes(machine_now)
         make_folders(machine_now)
-    _add_boot_entry(label, told["version"])
-    assert uuids
+    _add_boot_entry(label)
     os.sync()
 
 
@@ -115,23 +113,20 @@ def _media(loaded: Loaded) -> str:
     return chosen[-1] if chosen else "default"
 
 
-def _format(disk: dict[str, Any], label: labels.Label) -> dict[int, bytes]:
-    uuids = {}
+def _format(disk: dict[str, Any], label: labels.Label) -> None:
     with open(disk["path"], "r+b") as stream:
         for number, name in ((1, "BOOT"), (5, "BOOTBANK1"), (6, "BOOTBANK2")):
             one = label.partitions[number]
-            uuids[number] = secrets.token_bytes(16)
             fat16.format_volume(
                 stream, one.first * 512, one.last - one.first + 1, serial=secrets.randbits(32),
                 label=name if 7 in label.partitions and label.partitions[7].type == labels.VMFSL else "",
-                uuid=None if number == 1 else uuids[number],
+                uuid=None if number == 1 else secrets.token_bytes(16),
             )  # fmt: skip
         for one in label.partitions.values():
             if one.type in (labels.VMFS, labels.VMFSL):
                 stream.seek(one.first * 512)
                 stream.write(bytes(2 << 20))
         os.fsync(stream.fileno())
-    return uuids
 
 
 def _fill_esp(disk: dict[str, Any], label: labels.Label, loaded: Loaded) -> None:
@@ -202,11 +197,10 @@ def _one_time(scripts: list[Section]) -> bytes:
     return out.getvalue()
 
 
-def _add_boot_entry(label: labels.Label, version: str) -> None:
+def _add_boot_entry(label: labels.Label) -> None:
     # 6.x makes a system partition of 4 MiB, which real loaders fit in, and the stand-in's one program does not.
     number, path = (1, _ON_ESP) if _esp_holds_programs(label) else (5, _IN_BANK)
     one = label.partitions[number]
-    assert version
     efi_variables.add_first_boot_entry(_LOADER_NAME, (number, one.first, one.last - one.first + 1, one.guid), path)
 
 

@@ -414,6 +414,14 @@ def test_a_mistake_has_a_sentence_a_hint_and_exit_status_1_or_2(tmp_path: Path) 
     assert _esxforge("build", "x.iso", "--frobnicate").returncode == 2
 
 
+@pytest.mark.parametrize("choice", [("--kind", "gold"), ("--format", "zip"), ("--sector-size", "1024")])
+def test_a_choice_that_is_not_offered_is_a_usage_error_that_names_those_that_are(choice: tuple[str, str]) -> None:
+    done = _esxforge("build", "x.iso", *choice, NO_COLOR="1")
+    assert done.returncode == 2
+    assert choice[0] in done.stderr
+    assert {"--kind": "golden", "--format": "raw", "--sector-size": "4096"}[choice[0]] in done.stderr
+
+
 def test_help_names_every_verb_and_all_errors_are_of_the_tree() -> None:
     shown = _esxforge("--help", NO_COLOR="1", COLUMNS="200").stdout
     for verb in ("build", "inspect", "verify", "plan", "kickstart", "doctor", "upload", "images", "run", "recipe"):

@@ -98,10 +98,6 @@ def late_phase(run: Evidence) -> Evidence:
     return replace(run, calls=(*run.calls, event(Stage.SECOND_BOOT, 99.0, "network")))
 
 
-def heard_later(run: Evidence) -> Evidence:
-    return replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "inventory")))
-
-
 def shuffled(run: Evidence) -> Evidence:
     calls = [event(Stage.SECOND_BOOT, 1.0, "verify"), event(Stage.SECOND_BOOT, 2.0, "network")]
     return replace(run, calls=(*calls, get(Stage.SECOND_BOOT, 3.0, "user-data")))

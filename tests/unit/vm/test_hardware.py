@@ -35,7 +35,7 @@ from esxforge.vm.hardware import (
     parse_vnc,
     qemu_arguments,
 )
-from vm.golden import check_golden
+from unit.vm.golden_files import check_golden
 
 SEGMENT = Segment("10.0.0.0/24", "10.0.0.2", "10.0.0.100", "2001:db8:0:1::/64", "2001:db8:0:1::2", 4711)
 FIRMWARE = Ovmf(Path("/firmware/code.fd"), Path("/scratch/variables.fd"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from esxforge.vm.deployed import deployed_host
 from esxforge.vm.hardware import Accelerator, Disk, Ovmf, SeaBios
 from esxforge.vm.libvirt import domain_xml
-from vm.golden import FOLDER, check_golden
+from unit.vm.golden_files import FOLDER, check_golden
 
 DISK = Disk(Path("/images/esxi.raw"), boot_index=0)
 FIRMWARE = Ovmf(Path("/firmware/code.fd"), Path("/firmware/variables.fd"))

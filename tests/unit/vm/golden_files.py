@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "data" / "vm"
+FOLDER = Path(__file__).parents[2] / "data" / "vm"
 
 
 def check_golden(name: str, text: str) -> None:
