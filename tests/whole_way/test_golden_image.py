@@ -1,4 +1,4 @@
-"""The whole way with a golden image, built in a virtual machine: two hosts of it share nothing but OSDATA."""
+"""The whole way with a golden image of 6.7, built in a virtual machine: two hosts share nothing. OSDATA begins with 7.0."""
 
 from __future__ import annotations
 
