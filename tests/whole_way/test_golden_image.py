@@ -1,4 +1,4 @@
-"""The whole way with a golden image of 6.7, built in a virtual machine: two hosts share nothing. OSDATA begins with 7.0."""
+"""The whole way with a golden image of 6.7, built in a virtual machine: two hosts share nothing (OSDATA is of 7.0)."""
 
 from __future__ import annotations
 
