@@ -110,4 +110,6 @@ class Machine:
 
     def open_volume(self, folder: str, disk: Blocks) -> Volume:
         """The boot volume, mounted at ``folder``."""
-        return MountedVolume(folder)
+        number = os.stat(folder).st_dev
+        node = self.path("sys/dev/block/{}:{}".format(os.major(number), os.minor(number)))
+        return MountedVolume(folder, self.device(os.path.basename(os.path.realpath(node))))

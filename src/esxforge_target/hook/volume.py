@@ -52,11 +52,14 @@ class Volume:
 
 
 class MountedVolume(Volume):
-    """The volume as curtin mounted it. vfat overwrites a file where it stands, so zeros reach its own clusters."""
+    """The volume as curtin mounted it from ``device``.
 
-    def __init__(self, folder: str, devices: str = "/dev/block/{}:{}") -> None:
+    vfat overwrites a file where it stands, so zeros reach its own clusters.
+    """
+
+    def __init__(self, folder: str, device: str) -> None:
         self._folder = folder
-        self._devices = devices
+        self._device = device
 
     def _place(self, path: str) -> str:
         return os.path.join(self._folder, path)
@@ -97,17 +100,15 @@ class MountedVolume(Volume):
 
     def set_serial(self, serial: bytes) -> None:
         """Through the partition's own cache, from which Linux writes the boot sector again when the volume goes."""
-        number = os.stat(self._folder).st_dev
-        device = self._devices.format(os.major(number), os.minor(number))
         try:
-            with open(device, "r+b", buffering=0) as partition:
+            with open(self._device, "r+b", buffering=0) as partition:
                 for offset in reversed(serial_offsets(partition.read(512))):
                     partition.seek(offset)
                     partition.write(serial)
                 os.fsync(partition.fileno())
         except OSError as error:
             raise DiskError(
-                "The serial number cannot be written to {}: {}.".format(device, error.strerror),
+                "The serial number cannot be written to {}: {}.".format(self._device, error.strerror),
                 "Nothing needs it; a copy of the image can be told from this host's by its GUIDs.",
             )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.blocks import DiskError
+from esxforge_target.blocks import DiskError, MemoryBlocks
+from esxforge_target.hook.machine import Machine
 from esxforge_target.hook.volume import FatBlocksVolume, MountedVolume
 from target.hook.conftest import Deployed
 from unit.formats.disk.disk_oracles import fsck_complaints, mkfs, must
@@ -16,11 +17,14 @@ from unit.formats.disk.disk_oracles import fsck_complaints, mkfs, must
 @pytest.mark.parametrize(("size", "kind"), [(16 << 20, "-F16"), (40 << 20, "-F32")])
 def test_a_mounted_volume_gets_its_serial_number_through_its_own_device(tmp_path: Path, size: int, kind: str) -> None:
     folder = tmp_path / "mounted"
-    folder.mkdir()
-    number = folder.stat().st_dev
-    device = tmp_path / f"{os.major(number)}-{os.minor(number)}"
+    number = tmp_path.stat().st_dev
+    nodes = tmp_path / "sys/dev/block"
+    for one in (folder, nodes, tmp_path / "sys/devices/sdx/sdx1", tmp_path / "dev"):
+        one.mkdir(parents=True)
+    (nodes / f"{os.major(number)}:{os.minor(number)}").symlink_to("../../devices/sdx/sdx1")
+    device = tmp_path / "dev/sdx1"
     mkfs(device, size, kind, "-i", "1234abcd")
-    MountedVolume(str(folder), str(tmp_path / "{}-{}")).set_serial(bytes.fromhex("04030201"))
+    Machine(str(tmp_path)).open_volume(str(folder), MemoryBlocks(b"")).set_serial(bytes.fromhex("04030201"))
     assert must("fatlabel", "-i", device).split()[-1] == b"01020304"
     assert fsck_complaints(device) == []
 
@@ -28,7 +32,7 @@ def test_a_mounted_volume_gets_its_serial_number_through_its_own_device(tmp_path
 def test_a_serial_number_that_cannot_be_written_is_told_and_stops_nothing(
     tmp_path: Path, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mounted = MountedVolume(str(tmp_path), str(tmp_path / "no-such-device-{}-{}"))
+    mounted = MountedVolume(str(tmp_path), str(tmp_path / "no-such-device"))
     with pytest.raises(DiskError, match="no-such-device"):
         mounted.set_serial(b"abcd")
     monkeypatch.setattr(FatBlocksVolume, "set_serial", lambda _, serial: mounted.set_serial(serial))
