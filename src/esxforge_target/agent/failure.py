@@ -1,13 +1,21 @@
 """A deployment that failed: MAAS is told the truth, and the host is put back as it was found."""
 
+from typing import List
+
 from esxforge_target.agent import deadlines
+from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.network import changed_parts
+from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE
 from esxforge_target.agent.work import Parts, Work
 from esxforge_target.errors import ForgeError
-from esxforge_target.inventory import from_json
+from esxforge_target.inventory import from_json, reread_network
 
 _FIRST_TRY = 15.0
+# What could not be taken back is tried again after so many seconds: ESXi's management service may be away just now.
+_PAUSES = (5.0, 15.0, 30.0)
+# All of an inventory that the network's steps change.
+_NETWORK = (("esxcli", "network", "vswitch", "standard"), ("esxcli", "network", "ip", "interface"))
 
 
 def settle_failure(parts: Parts, work: Work, reason: str) -> bool:
@@ -41,18 +49,29 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
         parts.log.announce("the host stays on DHCP on the NIC that booted, where it can be reached")
         parts.undo.settle(FALLBACK)
         return True
-    found = parts.journal.last("found")
-    if found is None:
+    if parts.journal.last("found") is None:
         return parts.deployment.golden  # root's password and the UUID are to stay
     _for(parts, deadlines.CLOSING)
     try:
-        changed = changed_parts(from_json(found["inventory"]), parts.network.inventory())
+        unlike = unlike_found(parts.system, parts.journal)
     except ForgeError as error:
         parts.log.warn("what was put back cannot be read, so it is not saved: {}".format(error.message))
         return False
-    if changed:
-        parts.log.warn("not as found: {}; it is not saved, a reboot brings it back".format(", ".join(changed)))
-    return not changed
+    if unlike:
+        text = "not as found: {}. It is not saved: reboot the host, which takes back what is left".format(
+            ", ".join(unlike)
+        )
+        parts.story.finish("put-back", text, False)
+    return not unlike
+
+
+def unlike_found(system: System, journal: Journal) -> "List[str]":
+    """What is not as the agent found it at its first start. Raises ForgeError where that cannot be read."""
+    found = journal.last("found")
+    if found is None:
+        return []
+    before = from_json(found["inventory"])
+    return changed_parts(before, reread_network(system.runner, before, _NETWORK, system.program))
 
 
 def _for(parts: Parts, seconds: float) -> None:
@@ -61,9 +80,29 @@ def _for(parts: Parts, seconds: float) -> None:
 
 
 def _put_back(parts: Parts) -> None:
-    about = [NETWORK, STORAGE, IDENTITY] + ([] if parts.network.fallback else [FALLBACK])
-    if not [change for change in parts.undo.changes if change.about in about]:
+    # On the fall-back the network is as that needs it, and what it was before does not matter.
+    about = [STORAGE, IDENTITY] + ([] if parts.network.fallback else [NETWORK, FALLBACK])
+    if not parts.undo.is_open(*about):
         return
     parts.log.announce("taking back what was changed")
     problems = parts.undo.take_back(*about)
+    for pause in _PAUSES:
+        unlike = _unlike(parts, problems)
+        if not unlike or parts.system.is_over():
+            break
+        parts.log.warn("not as found: {}; tried again after {:.0f} s".format(", ".join(unlike), pause))
+        parts.system.clock.sleep(pause)
+        parts.undo.reopen(*[one for one in about if one != STORAGE])
+        problems = parts.undo.take_back(*about)
     parts.log.say("taken back{}".format("; {} commands failed".format(len(problems)) if problems else ""))
+
+
+def _unlike(parts: Parts, problems: "List[str]") -> "List[str]":
+    """What is not put back yet. What failed is none of it where it reads as found: there was nothing to take back."""
+    unlike = ["storage"] if [change for change in parts.undo.changes if change.about == STORAGE] else []
+    if parts.network.fallback:
+        return unlike + (["identity"] if problems else [])
+    try:
+        return unlike + unlike_found(parts.system, parts.journal)
+    except ForgeError as error:
+        return unlike + [error.message]

@@ -7,7 +7,7 @@ from typing import Optional
 
 from esxforge_target.agent import deadlines, leave
 from esxforge_target.agent.deployment import Deployment, read_deployment
-from esxforge_target.agent.failure import may_be_saved, settle_failure
+from esxforge_target.agent.failure import may_be_saved, settle_failure, unlike_found
 from esxforge_target.agent.firewall import Firewall, addresses_of
 from esxforge_target.agent.golden import own_identity
 from esxforge_target.agent.hostd import wait_for_hostd
@@ -90,13 +90,14 @@ class _Life:
         self._log.announce("the agent starts; start {} of this deployment".format(starts))
         outcome = self._journal.last("outcome")
         if outcome is None and leave.is_last(self._system):
-            outcome = {"save": False, "text": "what was left of it is gone"}
+            outcome = self._outcome(False, "what was left of it is gone")
         elif outcome is None:
             outcome = self._deploy(starts)
         else:
             self._log.say("an earlier start came to its end; what is left is leaving")
             wait_for_hostd(self._system, self._log, self._system.clock.monotonic() + deadlines.LIMITS[0][1])
             self._recover()
+            outcome = self._as_found(outcome)
         self._leave(outcome)
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
@@ -176,6 +177,24 @@ class _Life:
             self._log.announce("an earlier start was cut off: what it changed is taken back first")
             self._undo.take_back(*about, quiet=True)
 
+    def _is_astray(self, outcome: Record) -> bool:
+        """Whether a failed deployment's host is not known to be as it was found: the journal must not go then."""
+        return not outcome["save"] and self._undo.is_open(NETWORK, FALLBACK, IDENTITY)
+
+    def _as_found(self, outcome: Record) -> Record:
+        """The outcome once more where what could not be put back was taken back now."""
+        if not self._is_astray(outcome):
+            return outcome
+        try:
+            unlike = unlike_found(self._system, self._journal)
+        except ForgeError as error:
+            unlike = [error.message]
+        if unlike:
+            self._log.warn("still not as found: {}".format(", ".join(unlike)))
+            return outcome
+        self._log.announce("the host is as it was found")
+        return self._outcome(True, outcome["text"])
+
     def _outcome(self, save: bool, text: str) -> Record:
         problem = self._journal.note("outcome", save=save, text=self._log.redact(text))
         if problem:
@@ -191,6 +210,12 @@ class _Life:
             if result.status != 0:
                 self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(said(result)))
         leave.take_secrets_out(self._system, self._log)
+        if self._is_astray(outcome):
+            leave.forget(self._system, self._log)
+            kinds = [record["kind"] for record in self._journal.records]
+            if kinds[kinds.index("outcome") :].count("boot") < MOST_STARTS:
+                raise ForgeError("The host is not as it was found.", "Reboot it: that takes back what is left.")
+            self._log.announce("the host is not as it was found, and no boot mended that: deploy it again")
         self._journal.remove()
         leave.take_out(self._system, self._log)
         leave.forget(self._system, self._log)

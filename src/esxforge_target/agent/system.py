@@ -96,6 +96,15 @@ class System:
         """No command runs longer than until then, and none is started after it."""
         self.runner.end = end
 
+    @property
+    def end(self) -> "Optional[float]":
+        """Until when commands run."""
+        return self.runner.end
+
+    def is_over(self) -> bool:
+        """Whether no command is started any more."""
+        return self.runner.end is not None and self.clock.monotonic() >= self.runner.end
+
     def esxcli(self) -> Esxcli:
         """Asks this host."""
         return Esxcli(self.runner, self.program)

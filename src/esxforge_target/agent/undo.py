@@ -3,14 +3,18 @@
 ESXi saves its configuration every hour by itself, so a boot may start from any point of an earlier run. Taking back
 is therefore done in reverse to the very beginning, and a command that finds nothing to take back may fail. For the same
 reason the journal forgets a change only once the configuration was saved, not when it was taken back.
+
+What could not be taken back stays in the list, and all that is older with it: it may be about the same thing, and the
+oldest must have the last word when it is tried again.
 """
 
 import base64
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
+from esxforge_target.commands import Result
 from esxforge_target.values import Value
 
 # What a change is about: the network, and so on. Storage lies on disks, so a boot does not bring it back.
@@ -20,6 +24,8 @@ STORAGE = "storage"
 IDENTITY = "identity"
 FIREWALL = "firewall"
 _PAUSE = 2.0
+# Taking back gets this much, whatever is left of the phase in which it became necessary.
+_LEAST = 60.0
 
 
 class Change(Value):
@@ -48,7 +54,7 @@ class Undo:
         self._journal = journal
         self._log = log
         self._next = 0
-        self._noted = {}  # type: Dict[int, str]
+        self._noted = {}  # type: Dict[int, Change]
         self.changes = []  # type: List[Change]
         self._restore()
 
@@ -63,35 +69,76 @@ class Undo:
         self._next += 1
         encoded = [[path, None if data is None else base64.b64encode(data).decode("ascii")] for path, data in files]
         self._journal.add("change", number=number, about=about, commands=[list(one) for one in commands], files=encoded)
-        self._noted[number] = about
-        self.changes.append(Change(number, about, tuple(commands), tuple(files)))
+        self._noted[number] = Change(number, about, tuple(commands), tuple(files))
+        self.changes.append(self._noted[number])
 
     def settle(self, *about: str) -> None:
         """The configuration was saved: these stay as they are now, taken back or not."""
         self.changes = [change for change in self.changes if change.about not in about]
-        self._note([number for number in sorted(self._noted) if self._noted[number] in about])
+        self._note([number for number in sorted(self._noted) if self._noted[number].about in about])
+
+    def is_open(self, *about: str) -> bool:
+        """Whether one of these is not settled: ESXi may have saved, or may still save, a part of it."""
+        return any(change.about in about for change in self._noted.values())
+
+    def reopen(self, *about: str) -> None:
+        """All of these, from the first start on, are to be taken back again: a command may say that it worked."""
+        still = [change.number for change in self.changes]
+        noted = [self._noted[number] for number in sorted(self._noted)]
+        self.changes = [change for change in noted if change.about in about or change.number in still]
 
     def take_back(self, *about: str, quiet: bool = False) -> "List[str]":
-        """Take these back, the newest first; a sentence for each command that failed (twice, unless ``quiet``)."""
+        """Take these back, the newest first; a sentence for each command that failed. Another call tries these again.
+
+        ``quiet``: most will find nothing to take back, so each is tried once only, and its failure is none.
+        """
+        before = self._system.end
+        if before is not None:
+            self._system.until(max(before, self._system.clock.monotonic() + _LEAST))
+        try:
+            return self._take_back(about, quiet)
+        finally:
+            self._system.until(before)
+
+    def _take_back(self, about: "Tuple[str, ...]", quiet: bool) -> "List[str]":
         problems = []  # type: List[str]
+        stuck = set()  # type: Set[str]
         for change in [one for one in reversed(self.changes) if one.about in about]:
+            failed = []  # type: List[str]
             for path, data in change.files:
-                problems += self._put_back(path, data)
+                failed += self._put_back(path, data)
             for command in change.commands:
                 self._log.say("taking back: {}".format(" ".join(command)))
-                result = self._system.run(command)
-                if result.status != 0 and not quiet:
-                    self._system.clock.sleep(_PAUSE)
-                    result = self._system.run(command)
+                result = self._system.run(command) if quiet else self._patiently(command)
                 if result.status != 0:
-                    problem = "{} ended with {}: {}".format(" ".join(command), result.status, said(result))
-                    problems.append(problem)
-                    if not quiet:
-                        self._log.warn(problem)
-            self.changes.remove(change)
+                    failed.append("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
+            problems += failed
+            if not quiet:
+                for problem in failed:
+                    self._log.warn(problem)
             if change.about == STORAGE:
-                self._note([change.number])  # disks do not wait for a configuration to be saved
+                # Disks do not wait for a configuration to be saved; and what is gone there is not taken back twice.
+                if not failed:
+                    self._note([change.number])
+                    self.changes.remove(change)
+                continue
+            thing = NETWORK if change.about == FALLBACK else change.about
+            if failed and not quiet:
+                stuck.add(thing)
+            if thing not in stuck:
+                self.changes.remove(change)
         return problems
+
+    def _patiently(self, command: "Tuple[str, ...]") -> Result:
+        """Twice, and once more past ESXi's management service, which may be why."""
+        result = self._system.run(command)
+        tries = [command] + ([("localcli",) + command[1:]] if command[0] == "esxcli" else [])
+        for one in tries:
+            if result.status == 0 or self._system.is_over():
+                break
+            self._system.clock.sleep(_PAUSE)
+            result = self._system.run(one)
+        return result
 
     def _note(self, numbers: "List[int]") -> None:
         """Without this record the next boot takes the same back once more."""
@@ -124,4 +171,4 @@ class Undo:
                 for number in record["numbers"]:
                     found.pop(number, None)
         self.changes = [found[number] for number in sorted(found)]
-        self._noted = {change.number: change.about for change in self.changes}
+        self._noted = {change.number: change for change in self.changes}

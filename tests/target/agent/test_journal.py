@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from esxforge_target.agent.log import Log, mask
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FIREWALL, IDENTITY, NETWORK, STORAGE, Undo
 from esxforge_target.blocks import DiskError
+from esxforge_target.commands import Result, Runner
+from standin.maas_metadata import VirtualClock
 
 
 @pytest.fixture
@@ -78,6 +81,64 @@ def test_what_is_taken_back_is_forgotten_only_once_it_is_saved_but_on_disks_at_o
     again.settle(NETWORK, IDENTITY)
     last = Undo(system, reopened(system), Log(system))
     assert [change.about for change in last.changes] == [FIREWALL]
+
+
+class Programs(Runner):
+    """Commands end with what ``status`` says of their words; ``ran`` has them all."""
+
+    def __init__(self) -> None:
+        self.status: Callable[[str], int] = lambda words: 0
+        self.ran: list[str] = []
+
+    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        self.ran.append(" ".join(arguments))
+        return Result(self.status(self.ran[-1]), "", "Operation failed.")
+
+
+def test_what_could_not_be_taken_back_is_tried_again_with_all_that_is_older(tmp_path: Path) -> None:
+    (tmp_path / "bootbank").mkdir()
+    programs = Programs()
+    system = System(str(tmp_path), runner=programs, clock=VirtualClock())
+    undo = Undo(system, reopened(system), Log(system))
+    for number in (1, 2, 3):
+        undo.before(NETWORK, (("set", str(number)),))
+    undo.before(STORAGE, (("delete", "partition"),))
+    programs.status = lambda words: int(words == "set 2")
+    (problem,) = undo.take_back(NETWORK, STORAGE)
+    assert problem == "set 2 ended with 1: Operation failed."
+    assert programs.ran == ["delete partition", "set 3", "set 2", "set 2", "set 1"]
+    programs.status = lambda words: 0
+    programs.ran.clear()
+    assert undo.take_back(NETWORK, STORAGE) == []
+    assert programs.ran == ["set 2", "set 1"]  # the oldest has the last word; a partition is not deleted twice
+    assert undo.take_back(NETWORK, STORAGE) == []
+    assert undo.is_open(NETWORK)
+    assert not undo.is_open(STORAGE)
+
+
+def test_what_finds_nothing_to_take_back_at_a_boot_is_done_with(tmp_path: Path) -> None:
+    (tmp_path / "bootbank").mkdir()
+    programs = Programs()
+    programs.status = lambda words: 1
+    system = System(str(tmp_path), runner=programs, clock=VirtualClock())
+    undo = Undo(system, reopened(system), Log(system))
+    undo.before(NETWORK, (("set", "1"),))
+    undo.take_back(NETWORK, quiet=True)
+    assert programs.ran == ["set 1"]
+    assert undo.changes == []
+    assert undo.is_open(NETWORK)
+
+
+def test_a_phase_that_is_over_does_not_stop_taking_back(tmp_path: Path) -> None:
+    (tmp_path / "bootbank").mkdir()
+    programs = Programs()
+    system = System(str(tmp_path), runner=programs, clock=VirtualClock())
+    undo = Undo(system, reopened(system), Log(system))
+    undo.before(NETWORK, (("set", "1"),))
+    system.until(system.clock.monotonic() - 1)
+    assert undo.take_back(NETWORK) == []
+    assert programs.ran == ["set 1"]
+    assert system.is_over()
 
 
 def test_the_log_masks_secrets_wherever_they_come_from(system: System) -> None:
