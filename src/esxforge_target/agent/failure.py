@@ -5,6 +5,7 @@ from typing import List
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.network import changed_parts
+from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE
 from esxforge_target.agent.work import Parts, Work
@@ -71,7 +72,11 @@ def unlike_found(system: System, journal: Journal) -> "List[str]":
     if found is None:
         return []
     before = from_json(found["inventory"])
-    return changed_parts(before, reread_network(system.runner, before, _NETWORK, system.program))
+    unlike = changed_parts(before, reread_network(system.runner, before, _NETWORK, system.program))
+    ssh, now = found.get("ssh"), starts_with_host(system)
+    if None not in (ssh, now) and ssh != now:
+        unlike.append("whether SSH starts with the host")
+    return unlike
 
 
 def _for(parts: Parts, seconds: float) -> None:

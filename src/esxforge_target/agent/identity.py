@@ -4,6 +4,7 @@ from typing import Callable, List, Sequence, Tuple
 
 from esxforge_target.agent.hostd import restart_hostd
 from esxforge_target.agent.log import Log
+from esxforge_target.agent.ssh import is_running, starts_with_host
 from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import IDENTITY, Undo
 from esxforge_target.cloud_data.execution import AUTHORIZED_KEYS
@@ -76,14 +77,22 @@ class Identity:
 
     def ssh(self) -> None:
         """The SSH service starts now and on every boot. Only called where there is a key: who gives one wants in."""
-        self._undo.before(
-            IDENTITY,
-            (("vim-cmd", "hostsvc/stop_ssh"), ("vim-cmd", "hostsvc/disable_ssh")),
-        )
-        self._do("vim-cmd", "hostsvc/enable_ssh")
-        self._do("vim-cmd", "hostsvc/start_ssh")
-        status = self._system.run(("/etc/init.d/SSH", "status"))
-        if "not running" in status.stdout + status.stderr:
+        running, starts = is_running(self._system), starts_with_host(self._system)
+        if running and starts:
+            self._log.say("the SSH service is on already")
+            return
+        back = []
+        if not running:
+            back.append(("vim-cmd", "hostsvc/stop_ssh"))
+        # Where the host does not say what it does at a boot: a service that ran was wanted by somebody.
+        if starts is False or (starts is None and not running):
+            back.append(("vim-cmd", "hostsvc/disable_ssh"))
+        self._undo.before(IDENTITY, back)
+        if not starts:
+            self._do("vim-cmd", "hostsvc/enable_ssh")
+        if not running:
+            self._do("vim-cmd", "hostsvc/start_ssh")
+        if is_running(self._system) is False:
             raise ForgeError(
                 "ESXi says that its SSH service was started, but it does not run.",
                 "See /var/log/hostd.log on the host, then deploy the machine again.",

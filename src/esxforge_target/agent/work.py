@@ -12,6 +12,7 @@ from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.network import Network
 from esxforge_target.agent.reach import Reach
+from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.story import Story
@@ -109,7 +110,7 @@ class Work:
         inventory = parts.network.inventory()
         text = to_json(inventory)
         if parts.journal.last("found") is None:
-            parts.journal.add("found", inventory=text)
+            parts.journal.add("found", inventory=text, ssh=starts_with_host(parts.system))
             try:
                 parts.system.bank_files.write("{}/{}".format(parts.bank, INVENTORY), text.encode("ascii"))
             except ForgeError as error:

@@ -198,6 +198,14 @@ def _ssh(host: Host, arguments: List[str]) -> str:
     return ""
 
 
+def _chkconfig(host: Host, arguments: List[str]) -> str:
+    if arguments != ["--list"]:
+        raise CommandError("chkconfig: only --list is known here", 1)
+    scripts = {"ESXShell": "TSM", "SSH": "TSM-SSH"}
+    on = {name: host.running["services"][key]["policy"] for name, key in scripts.items()}
+    return "".join("{:<24}{}\n".format(name, "on" if on[name] else "off") for name in sorted(on))
+
+
 def _vmkping(host: Host, arguments: List[str]) -> str:
     words = [word for word in arguments if word not in ("-4", "-6")]
     for option in ("-c", "-W", "-I"):
@@ -248,6 +256,7 @@ PROGRAMS: Dict[str, Program] = {
     "esxcfg-volume": _esxcfg_volume,
     "hostd": _hostd,
     "SSH": _ssh,
+    "chkconfig": _chkconfig,
     "hostname": _hostname,
     "reboot": _power("reboot"),
     "poweroff": _power("poweroff"),

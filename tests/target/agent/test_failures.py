@@ -256,6 +256,49 @@ def test_vendor_data_that_cannot_be_used_is_told_and_stops_nothing(site: MakeSit
     assert any("not a name" in line for line in host.maas.machine.event_log)
 
 
+@pytest.mark.parametrize(("policy", "running"), [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_failed_deployment_leaves_ssh_as_its_owner_had_it(
+    site: MakeSite, policy: bool, running: bool, obeys: bool
+) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.running["services"]["TSM-SSH"] = {"policy": policy, "running": running}
+        esxi.store.save_configuration()
+    before = settings(host)
+
+    def check() -> None:
+        assert host.fake.running["services"]["TSM-SSH"] == {"policy": True, "running": True}
+
+    host.moment.at["/sbin/generate-certificates"] = check
+    host.moment.fail_always["esxcli system hostname set --fqdn=esx01.maas"] = "ignore"  # which is found by verifying
+    if not obeys:
+        host.moment.fail_always["vim-cmd hostsvc/disable_ssh"] = "ignore"
+    if obeys or policy:
+        assert host.start() == 0
+    else:
+        assert host.start() == 1
+        assert "not as found: whether SSH starts with the host" in host.log
+        host.moment.fail_always.clear()
+        host.fake.hourly_backup()
+        host.fake.power_cut()
+        host.boot()
+        assert host.start() == 0
+    assert host.status is FAILED
+    assert settings(host)["services"] == before["services"]
+    assert host.fake.saved["services"]["TSM-SSH"]["policy"] is policy
+    assert host.leftovers() == []
+
+
+def test_where_the_host_does_not_say_whether_ssh_starts_with_it_the_deployment_goes_on(site: MakeSite) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.hardware["programs_missing"].append("chkconfig")
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["services"]["TSM-SSH"] == {"policy": True, "running": True}
+
+
 def test_a_second_start_does_nothing_while_the_first_runs(site: MakeSite) -> None:
     host = site("simple-static")
     seen = []
