@@ -44,6 +44,11 @@ def join_vcenter(  # noqa: PLR0917  # one for each part that it uses
 ) -> str:
     """Join vCenter as ``name`` where it was asked for; a sentence where that failed."""
     recipe = deployment.host.get("vcenter") or {}
+
+    def cleaning() -> None:
+        """An administrator must not stay because vCenter took all the time."""
+        system.until(system.clock.monotonic() + deadlines.CLOSING)
+
     if not document:
         if recipe:
             log.warn("the recipe names a vCenter, but MAAS sent no credentials for it: registration is a choice there")
@@ -53,7 +58,7 @@ def join_vcenter(  # noqa: PLR0917  # one for each part that it uses
         log.hide(mask(wanted.password.reveal()))
         trust = Trust(str(recipe.get("ca") or ""), str(recipe.get("thumbprint") or ""))
         firewall.open(wanted.port, addresses_of(wanted.server, wanted.port))
-        joined = join(wanted, trust, name, system.host(log.say), max(left(), 30.0))
+        joined = join(wanted, trust, name, system.host(log.say), max(left(), 30.0), cleaning)
     except VcenterError as error:
         return "vCenter was not joined: {} {}".format(error.message, error.hint).strip()
     log.say("vCenter {} {} this host".format(wanted.server, "already has" if joined.already else "has taken"))

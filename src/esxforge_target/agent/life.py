@@ -168,14 +168,18 @@ class _Life:
 
     def _recover(self) -> None:
         """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back."""
-        try:
-            remove_account(self._system.host(self._log.say))
-        except VcenterError as error:
-            self._log.warn(error.message)
+        self._remove_account()
         about = (FIREWALL, IDENTITY, FALLBACK, NETWORK)
         if [change for change in self._undo.changes if change.about in about]:
             self._log.announce("an earlier start was cut off: what it changed is taken back first")
             self._undo.take_back(*about, quiet=True)
+
+    def _remove_account(self) -> None:
+        """The administrator that exists only while vCenter adds this host."""
+        try:
+            remove_account(self._system.host(self._log.say))
+        except VcenterError as error:
+            self._log.warn("{} {}".format(error.message, error.hint))
 
     def _is_astray(self, outcome: Record) -> bool:
         """Whether a failed deployment's host is not known to be as it was found: the journal must not go then."""
@@ -205,6 +209,7 @@ class _Life:
         self._system.until(None)
         for problem in self._firewall.close():
             self._log.warn("the firewall: {}".format(problem))
+        self._remove_account()
         if outcome["save"]:
             result = self._system.run(BACKUP)
             if result.status != 0:

@@ -3,7 +3,7 @@
 import binascii
 import hashlib
 import ssl
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from esxforge_target.cloud_data.execution import Host
 from esxforge_target.values import Value
@@ -30,12 +30,19 @@ class Joined(Value):
         self.already = already
 
 
-def join(wanted: Wanted, trust: Trust, address: str, host: Host, seconds: float = _MOST_SECONDS) -> Joined:
+def join(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
+    wanted: Wanted,
+    trust: Trust,
+    address: str,
+    host: Host,
+    seconds: float = _MOST_SECONDS,
+    cleaning: "Callable[[], None]" = lambda: None,
+) -> Joined:
     """Make this host, known to vCenter as ``address`` (full name, or an IP address), a standalone host of vCenter,
     within about ``seconds``.
 
     A host that is there already, connected and managed from there, is left alone. The temporary account is gone
-    afterwards, whatever the outcome. Raises VcenterError in plain words.
+    afterwards, whatever the outcome; ``cleaning`` is called before it is removed. Raises VcenterError in plain words.
     """
     remove_account(host)
     end = host.clock.monotonic() + seconds
@@ -53,10 +60,10 @@ def join(wanted: Wanted, trust: Trust, address: str, host: Host, seconds: float 
             "thumbprint": thumbprint,
             "force_add": False,
         }  # type: Dict[str, Any]
-        return Joined(_add_with_account(session, spec, host), False)
+        return Joined(_add_with_account(session, spec, host, cleaning), False)
 
 
-def _add_with_account(session: Session, spec: "Dict[str, Any]", host: Host) -> str:
+def _add_with_account(session: Session, spec: "Dict[str, Any]", host: Host, cleaning: "Callable[[], None]") -> str:
     """Add this host through the temporary account, which is gone afterwards in any case."""
     problem = ""
     try:
@@ -66,6 +73,7 @@ def _add_with_account(session: Session, spec: "Dict[str, Any]", host: Host) -> s
         problem = error.message
         raise
     finally:
+        cleaning()
         _clean(host, problem)
 
 

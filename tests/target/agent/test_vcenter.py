@@ -83,3 +83,44 @@ def test_a_vcenter_that_cannot_be_joined_is_told_and_the_host_is_deployed(ready:
     (line,) = [line for line in host.maas.machine.event_log if "vCenter was not joined" in line]
     assert "no datacenter 'Nowhere'" in line
     assert "Make it in vCenter" in line
+
+
+def accounts(host: Site) -> str:
+    return Path(host.fake.path("/etc/passwd")).read_text()
+
+
+def test_the_temporary_administrator_goes_where_vcenter_takes_all_the_time(ready: Ready) -> None:
+    host, inventory, _ = ready()
+    log_in = inventory.log_in
+
+    def slowly(name: str, password: str) -> bool:
+        host.clock.sleep(1000)
+        return log_in(name, password)
+
+    inventory.log_in = slowly
+    assert host.start() == 0
+    assert len(inventory.created) == 1
+    assert "there was no time left" not in host.log
+    assert "was not removed" not in host.log
+    assert "esxforge-join" not in accounts(host)
+    assert "esxforge-join" not in host.fake.running["permissions"]
+
+
+def test_a_temporary_administrator_that_stayed_is_removed_before_the_last_save(ready: Ready) -> None:
+    host, _, _ = ready()
+    remove = "esxcli system account remove --id=esxforge-join"
+    host.moment.fail_always[remove] = "fail"
+
+    def later() -> None:
+        assert "esxforge-join" in accounts(host)
+        host.moment.fail_always.clear()
+
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = later
+    host.moment.at["GET /MAAS/metadata/2012-03-01/user-data"] = later
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert any("ESXi did not remove the temporary account" in line for line in host.maas.machine.event_log)
+    assert host.moment.fail_always == {}
+    host.fake.power_cut()
+    host.boot()
+    assert "esxforge-join" not in accounts(host)
