@@ -2,6 +2,7 @@
 
 from typing import Callable, List, Sequence, Tuple
 
+from esxforge_target.agent.certificate import common_name
 from esxforge_target.agent.hostd import restart_hostd
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.ssh import is_running, starts_with_host
@@ -99,12 +100,15 @@ class Identity:
             )
         self._log.say("the SSH service is on")
 
-    def certificate(self, left: "Callable[[], float]") -> str:
-        """A certificate for the new name; a sentence where that failed, which stops nothing.
+    def certificate(self, name: str, left: "Callable[[], float]") -> str:
+        """A certificate for ``name``; a sentence where that failed, which stops nothing.
 
         hostd and its proxy read it when they start; vCenter compares it with the file, so they are restarted.
         """
         before = tuple((path, self._system.files.read(path)) for path in _CERTIFICATE)
+        if common_name(before[0][1] or b"").lower() == name.lower():
+            self._log.say("the host's certificate is for its name already")
+            return ""
         result = self._system.run(("/sbin/generate-certificates",), min(60.0, left()))
         if result.status != 0:
             for path, data in before:

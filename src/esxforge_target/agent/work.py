@@ -181,7 +181,7 @@ class Work:
         self._keys = self._identity.keys(parts.client, [str(key) for key in host.get("ssh_keys") or []])
         if self._keys:
             self._identity.ssh()
-        problem = self._identity.certificate(lambda: parts.ends.left(deadlines.IDENTITY))
+        problem = self._identity.certificate(self._name, lambda: parts.ends.left(deadlines.IDENTITY))
         if not host.get("keep_boot_order"):
             restore_boot_order(parts.system, [str(entry) for entry in host.get("boot_order") or []], parts.log)
         parts.story.finish("identity", problem or "this host is {}".format(self._name), not problem)
