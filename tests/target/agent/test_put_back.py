@@ -1,0 +1,107 @@
+"""A failed deployment whose host cannot be put back at once: what is left of it, and what later boots do."""
+
+from __future__ import annotations
+
+import pytest
+
+from esxforge_target.agent.life import MOST_STARTS
+from standin.maas_metadata import MachineStatus
+from target.agent.conftest import MakeSite
+from target.agent.faults import settings
+from target.agent.test_failures import FAILED, assert_as_found, with_vlan
+
+UNDO = "esxcli network vswitch standard portgroup set -p Management Network --vlan-id 0"
+
+
+def test_a_host_whose_undo_fails_while_hostd_is_away_is_put_back_all_the_same(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.wanted = host.wanted.replace(boot_mac="")
+    with_vlan(host, 999)
+    before = settings(host)
+
+    def away() -> None:
+        with host.fake.edit() as esxi:
+            esxi.store["power"]["hostd_refusals"] = 2
+
+    host.moment.at[UNDO] = away
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert_as_found(host, before)
+
+
+@pytest.mark.parametrize("how", ["fail", "hang", "ignore"])
+@pytest.mark.parametrize("boots", [1, 2])
+def test_a_host_that_cannot_be_put_back_now_is_put_back_by_a_later_boot(site: MakeSite, how: str, boots: int) -> None:
+    host = site("simple-static")
+    with_vlan(host, 999)
+    before = settings(host)
+    host.moment.fail_always.update({UNDO: how, UNDO.replace("esxcli", "localcli"): how})
+    for number in range(boots):
+        assert host.start() == 1
+        assert host.leaks() == []
+        assert settings(host) != before
+        host.fake.hourly_backup()
+        host.fake.power_cut()
+        host.boot()
+        assert number or "not as found: port_groups" in host.log
+    host.moment.fail_always.clear()
+    assert host.start() == 0
+    assert "the host is as it was found" in host.log
+    assert_as_found(host, before)
+
+
+def test_a_host_that_no_boot_can_put_back_is_left_in_the_end(site: MakeSite) -> None:
+    host = site("simple-static")
+    with_vlan(host, 999)
+    host.moment.fail_always.update({UNDO: "fail", UNDO.replace("esxcli", "localcli"): "fail"})
+    assert host.start() == 1
+    host.fake.hourly_backup()
+    host.fake.power_cut()
+    host.boot()
+    assert host.live(boots=10) == MOST_STARTS
+    assert "no boot mended that" in host.log
+    assert host.leftovers() == []
+    assert host.leaks() == []
+
+
+@pytest.mark.parametrize(("policy", "running"), [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_failed_deployment_leaves_ssh_as_its_owner_had_it(
+    site: MakeSite, policy: bool, running: bool, obeys: bool
+) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.running["services"]["TSM-SSH"] = {"policy": policy, "running": running}
+        esxi.store.save_configuration()
+    before = settings(host)
+
+    def check() -> None:
+        assert host.fake.running["services"]["TSM-SSH"] == {"policy": True, "running": True}
+
+    host.moment.at["/sbin/generate-certificates"] = check
+    host.moment.fail_always["esxcli system hostname set --fqdn=esx01.maas"] = "ignore"  # which is found by verifying
+    if not obeys:
+        host.moment.fail_always["vim-cmd hostsvc/disable_ssh"] = "ignore"
+    if obeys or policy:
+        assert host.start() == 0
+    else:
+        assert host.start() == 1
+        assert "not as found: whether SSH starts with the host" in host.log
+        host.moment.fail_always.clear()
+        host.fake.hourly_backup()
+        host.fake.power_cut()
+        host.boot()
+        assert host.start() == 0
+    assert host.status is FAILED
+    assert settings(host)["services"] == before["services"]
+    assert host.fake.saved["services"]["TSM-SSH"]["policy"] is policy
+    assert host.leftovers() == []
+
+
+def test_where_the_host_does_not_say_whether_ssh_starts_with_it_the_deployment_goes_on(site: MakeSite) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.hardware["programs_missing"].append("chkconfig")
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["services"]["TSM-SSH"] == {"policy": True, "running": True}
