@@ -59,7 +59,7 @@ class Parts:
         self.log = log
         self.firewall = firewall
         self.ends = ends
-        self.story = Story(client, log)
+        self.story = Story(client, log, system.clock)
         self.reach = Reach(system, client, log, firewall.mend)
         self.steps = Steps(system, undo, log)
         self.network = Network(system, self.wanted, self.steps, undo, self.reach, self.ends, log)
@@ -205,6 +205,7 @@ class Work:
                 "MAAS does not answer for this machine any more: {}".format(parts.reach.detail),
                 "See whether MAAS's services run, and whether the network to them is steady; then deploy again.",
             )
+        parts.story.heard()
         parts.story.finish("verify", "the host is as MAAS asked")
         return inventory
 
@@ -249,9 +250,11 @@ class Work:
         earlier = parts.journal.last("user-data") is not None
         parts.system.until(None)
         parts.story.start("user-data", "The host is ready; fetching user-data")
+        self._deliver_password()
         parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
         parts.note("deployed")
+        parts.story.heard()
         problems = [problem] if problem else []
         if data is not None and earlier:
             problems.append("An earlier start was cut off while it did user-data; it is not run a second time.")
@@ -260,4 +263,17 @@ class Work:
             problems += list(outcome.problems)
         text = "user-data: the machine stays Deployed. {}".format(" ".join(problems)) if problems else "done"
         parts.story.finish("user-data", text, not problems)
+        parts.story.deliver(deadlines.CLOSING)
         return problems
+
+    def _deliver_password(self) -> None:
+        """Nobody could log in to a host that is Deployed while its password was never told. Raises ForgeError."""
+        parts = self._parts
+        if not parts.deployment.host.get("encrypted_password"):
+            return
+        parts.story.deliver(max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
+        if not parts.story.was_told("password"):
+            raise StepError(
+                "MAAS did not take the event that holds root's encrypted password.",
+                "The host is set up and saved. See whether MAAS's services run; then deploy again.",
+            )
