@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from esxforge_target.agent import deadlines
 from esxforge_target.agent.life import MOST_STARTS
 from esxforge_target.agent.lock import PATH as LOCK
-from esxforge_target.metadata import SILENCE, MetadataClient, MetadataError, RefusedError, UnreachableError
 from standin.esxi import PowerLost
 from standin.maas_metadata import Fault, MachineStatus
 from target.agent.conftest import MakeSite
@@ -319,67 +317,6 @@ def test_the_event_log_reads_as_a_story(site: MakeSite) -> None:
     assert [name.removeprefix("esxforge/") for name in finished] == [
         "inventory", "network", "storage", "identity", "verify", "persist", "vendor-data", "user-data",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("moment", "phase"),
-    [
-        ("/etc/init.d/rhttpproxy restart", "esxforge/password"),
-        ("/sbin/auto-backup.sh", "esxforge/persist"),
-        ("esxcli system ntp", "esxforge/vendor-data"),
-    ],
-)
-def test_after_a_moment_of_503_maas_hears_the_whole_story(site: MakeSite, moment: str, phase: str) -> None:
-    host = site("simple-static", encrypted_password="QUJD")
-    host.maas.machine.vendor_data = b"cloud-init: '#cloud-config\n\n  ntp: {servers: [10.0.0.2]}'\n"
-
-    def start() -> None:
-        host.outages.append(Outage(Fault.BUSY, host.clock.elapsed, host.clock.elapsed + 3))
-
-    host.moment.at[moment] = start
-    assert host.start() == 0
-    assert "MAAS was not told yet" in host.log
-    assert host.status is MachineStatus.DEPLOYED
-    names = [one["name"] for one in host.maas.machine.events]
-    assert phase in names
-    assert names.count("esxforge/user-data") == 2
-    assert any("Root's password, encrypted" in line for line in host.maas.machine.event_log)
-    assert [one["name"] for one in host.maas.machine.events if one["event_type"] == "finish"] == [
-        "esxforge/" + one
-        for one in ("inventory", "network", "storage", "identity", "verify", "persist", "vendor-data", "user-data")
-    ]
-
-
-def test_a_failure_of_user_data_is_told_though_maas_answers_503_just_then(site: MakeSite) -> None:
-    host = site("simple-static")
-    host.maas.machine.user_data = b"#cloud-config\nfqdn: other.maas\nchpasswd: {list: ['root:clear']}\n"
-    host.moment.at["esxcli system hostname set --fqdn=other.maas"] = lambda: host.outages.append(
-        Outage(Fault.BUSY, host.clock.elapsed, host.clock.elapsed + 30)
-    )
-    assert host.start() == 0
-    assert "root is not a hash" in told(host)
-
-
-@pytest.mark.parametrize("error", [UnreachableError("silent", SILENCE), RefusedError("no", 400)])
-def test_without_its_password_in_maas_a_host_is_not_called_deployed(
-    site: MakeSite, monkeypatch: pytest.MonkeyPatch, error: MetadataError
-) -> None:
-    host = site("simple-static", encrypted_password="QUJD")
-    report = MetadataClient.report
-
-    def poor(client: MetadataClient, kind: str, name: str, *rest: Any) -> None:
-        if name == "esxforge/password" and host.clock.elapsed < deadlines.MOST - 1:
-            host.clock.sleep(rest[2])
-            raise error
-        report(client, kind, name, *rest)
-
-    monkeypatch.setattr(MetadataClient, "report", poor)
-    assert host.start() == 0
-    assert host.status is FAILED
-    assert "MAAS did not take the event that holds root's encrypted password" in told(host)
-    assert not [step for step in host.moment.log if step.endswith("user-data")]
-    assert host.differences() == []
-    assert host.leaks() == []
 
 
 def test_consoles_show_what_happens_and_nothing_secret(site: MakeSite) -> None:
