@@ -245,17 +245,32 @@ class Work:
         parts.story.finish("vendor-data", " ".join(problems) or "done", not problems)
         return problems
 
+    def _deliver_story(self) -> None:
+        """What waits is told before the machine is Deployed, as user-data may restart the host.
+
+        Raises ForgeError where MAAS does not take root's password: nobody could log in to that host.
+        """
+        parts = self._parts
+        if not parts.deployment.host.get("encrypted_password"):
+            parts.story.heard()
+            return
+        parts.story.deliver(max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
+        if not parts.story.was_told("password"):
+            raise StepError(
+                "MAAS did not take the event that holds root's encrypted password.",
+                "The host is set up and saved. See whether MAAS's services run; then deploy again.",
+            )
+
     def _user_data(self, inventory: Inventory) -> List[str]:
         """Fetching it marks the machine Deployed. It is run once: not again after a power cut."""
         parts = self._parts
         earlier = parts.journal.last("user-data") is not None
         parts.system.until(None)
         parts.story.start("user-data", "The host is ready; fetching user-data")
-        self._deliver_password()
+        self._deliver_story()
         parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
         parts.note("deployed")
-        parts.story.heard()
         problems = [problem] if problem else []
         if data is not None and earlier:
             problems.append("An earlier start was cut off while it did user-data; it is not run a second time.")
@@ -266,15 +281,3 @@ class Work:
         parts.story.finish("user-data", text, not problems)
         parts.story.deliver(deadlines.CLOSING)
         return problems
-
-    def _deliver_password(self) -> None:
-        """Nobody could log in to a host that is Deployed while its password was never told. Raises ForgeError."""
-        parts = self._parts
-        if not parts.deployment.host.get("encrypted_password"):
-            return
-        parts.story.deliver(max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
-        if not parts.story.was_told("password"):
-            raise StepError(
-                "MAAS did not take the event that holds root's encrypted password.",
-                "The host is set up and saved. See whether MAAS's services run; then deploy again.",
-            )
