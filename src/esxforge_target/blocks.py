@@ -6,8 +6,7 @@ Formats see ``Blocks`` only, so that a test can put a disk that fails, or loses 
 import errno
 import os
 import stat
-from types import TracebackType
-from typing import Optional, Type
+from typing import Any, Optional
 
 from .errors import ForgeError
 
@@ -158,9 +157,7 @@ class FileBlocks(Blocks):
     def __enter__(self) -> "FileBlocks":
         return self
 
-    def __exit__(
-        self, kind: "Optional[Type[BaseException]]", value: "Optional[BaseException]", trace: "Optional[TracebackType]"
-    ) -> None:
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
 

@@ -1,10 +1,10 @@
 """Values as JSON documents: written whole, and read with every missing or wrong field named."""
 
-from typing import Any, Dict, List, Type
+from typing import Any, Dict, List
 
 from esxforge_target.values import Value
 
-Schema = Dict[Type[Value], Dict[str, "Shape"]]
+Schema = Dict[type, Dict[str, "Shape"]]
 
 
 class Shape(Value):
@@ -44,7 +44,7 @@ class Builder:
         self._schema = schema
         self.problems = []  # type: List[str]
 
-    def build(self, kind: Type[Value], data: Any, where: str) -> Any:
+    def build(self, kind: Any, data: Any, where: str) -> Any:
         """The value, or None where something in it does not fit; then the problems say what."""
         if not isinstance(data, dict):
             self.problems.append("{} must be an object, not {}.".format(where, _short(data)))

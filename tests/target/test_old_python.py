@@ -43,6 +43,24 @@ for case in json.load(sys.stdin):
 json.dump(found, sys.stdout, sort_keys=True)
 """
 
+# What `typing` had in Python 3.5.0, which ESXi 6.5 may have: Type, TYPE_CHECKING, Text and others came with 3.5.2.
+TYPING = """
+import importlib, pkgutil, sys, typing
+first = (
+    "AbstractSet Any AnyStr BinaryIO ByteString Callable Container Dict FrozenSet Generator Generic Hashable IO "
+    "ItemsView Iterable Iterator KeysView List Mapping MappingView MutableMapping MutableSequence MutableSet "
+    "NamedTuple Optional Reversible Sequence Set Sized SupportsAbs SupportsFloat SupportsInt SupportsRound TextIO "
+    "Tuple TypeVar Union ValuesView cast get_type_hints no_type_check no_type_check_decorator overload"
+).split()
+for name in set(typing.__all__) - {"GenericMeta"}:
+    if name not in first:
+        delattr(typing, name)
+import esxforge_target
+for one in pkgutil.walk_packages(esxforge_target.__path__, "esxforge_target."):
+    if ".vendor" not in one.name:
+        importlib.import_module(one.name)
+"""
+
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_grammar_is_that_of_python_3_5(path: Path) -> None:
@@ -67,6 +85,13 @@ def test_the_library_is_that_of_python_3_5() -> None:
     ]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+def test_all_is_imported_where_typing_is_that_of_python_3_5_0() -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [find_python("3.6"), "-W", "error", "-c", TYPING]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def cases() -> list[dict[str, object]]:

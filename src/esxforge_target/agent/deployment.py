@@ -69,7 +69,7 @@ def read_deployment(system: System) -> Deployment:
         wanted,
         host,
         installed,
-        parse_endpoint(wanted.maas.endpoint),
+        parse_endpoint(wanted.maas.endpoint, wanted.maas.addresses),
         Token.from_config(maas),
         line[len(_ROOT_PASSWORD) :].strip() if line.startswith(_ROOT_PASSWORD) else "",
     )

@@ -22,18 +22,19 @@ _NETWORK = (("esxcli", "network", "vswitch", "standard"), ("esxcli", "network", 
 def settle_failure(parts: Parts, work: Work, reason: str) -> bool:
     """Tell MAAS, and take back what is not saved. Whether MAAS took the news."""
     parts.log.announce("FAILED: {}".format(reason))
-    told = False
-    if work.proved or parts.network.fallback:
-        # MAAS is heard now; whether it is after the roll-back is not known.
-        told = parts.story.failed(reason, _FIRST_TRY)
+    # Where MAAS is heard now; whether it is after the roll-back is not known, nor how long that takes.
+    told = parts.story.failed(reason, _FIRST_TRY)
     _for(parts, deadlines.TAKING_BACK)
     if not work.saved:
         _put_back(parts)
     if not told:
-        told = parts.story.failed(reason, max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
+        left = parts.ends.left(deadlines.DEPLOYED) - deadlines.LAST_RESORT
+        told = parts.story.failed(reason, max(left, deadlines.CLOSING))
     _for(parts, deadlines.TAKING_BACK)
     if not told and not work.saved and not parts.network.fallback and parts.network.fall_back():
         told = parts.story.failed(reason, deadlines.CLOSING)
+    if not told and parts.ends.left(deadlines.DEPLOYED):
+        told = parts.story.failed(reason, parts.ends.left(deadlines.DEPLOYED))
     if not told:
         parts.log.announce("MAAS could not be told; it will give up on this machine by itself")
     return told

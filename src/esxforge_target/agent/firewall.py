@@ -5,7 +5,6 @@ Facts: ``httpClient`` opens ports 80 and 443 only. A rule file in /etc/vmware/fi
 file, the rule set ``remoteSerialPort`` (or ``vSPC``), which lets all TCP out, is limited to the addresses and opened.
 """
 
-import socket
 from ipaddress import ip_address
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -14,9 +13,11 @@ from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import FIREWALL, Undo
 from esxforge_target.errors import ForgeError
 from esxforge_target.esxcli import CommandError, Record
+from esxforge_target.metadata import look_up
 
 RULE_FILE = "/etc/vmware/firewall/esxforge.xml"
 RULESET = "esxforge"
+_LOOK_UP_SECONDS = 15.0
 _STAND_INS = ("remoteSerialPort", "vSPC")
 _HINT = "Run the command in the host's shell to see why; ESXi's firewall must let TCP out to MAAS's port."
 _COMMAND = ("esxcli", "network", "firewall")
@@ -206,7 +207,6 @@ def addresses_of(name: str, port: int, known: "Sequence[str]" = ()) -> "Tuple[st
     else:
         return (name,)
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        return tuple(sorted(look_up(name, port, _LOOK_UP_SECONDS)))
     except (OSError, UnicodeError):
         return ()
-    return tuple(sorted({str(one[4][0]) for one in found}))

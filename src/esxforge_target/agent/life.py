@@ -21,7 +21,7 @@ from esxforge_target.errors import ForgeError
 from esxforge_target.metadata import Patience
 from esxforge_target.vcenter import VcenterError, remove_account
 
-_BANK_SECONDS = 60.0
+_BANK_SECONDS = float(deadlines.LIMITS[0][1])  # as long as for hostd
 _PAUSE = 5.0
 # A host on which the agent never comes to an end must not try for ever.
 MOST_STARTS = 6

@@ -4,6 +4,7 @@ from typing import List, Tuple
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.log import Log
+from esxforge_target.clock import Clock
 from esxforge_target.metadata import MetadataClient, MetadataError, RefusedError, UnreachableError
 
 _LONGEST_TAIL = 2400
@@ -14,10 +15,12 @@ _Event = Tuple[str, str, str, str]  # event type, name, description, result
 class Story:
     """Events wait while MAAS does not answer, and are sent in their order once it does."""
 
-    def __init__(self, client: MetadataClient, log: Log) -> None:
+    def __init__(self, client: MetadataClient, log: Log, clock: Clock) -> None:
         self._client = client
         self._log = log
+        self._clock = clock
         self._waiting = []  # type: List[_Event]
+        self._refused = []  # type: List[str]
         # Nobody is asked twice in vain: after a silence, events wait until somebody says that MAAS was heard.
         self._silent = False
 
@@ -36,6 +39,16 @@ class Story:
         self._silent = False
         self._send(deadlines.EVENT)
 
+    def deliver(self, seconds: float) -> None:
+        """Tell all that waits, and try for ``seconds``."""
+        self._silent = False
+        self._send(seconds)
+
+    def was_told(self, phase: str) -> bool:
+        """Whether MAAS took all events of this phase so far."""
+        name = "esxforge/" + phase
+        return name not in self._refused and name not in [event[1] for event in self._waiting]
+
     def failed(self, reason: str, seconds: float) -> bool:
         """Tell MAAS that the deployment failed, with the log's tail; True once MAAS took it."""
         self._waiting = [one for one in self._waiting if one[0] == "start"][-12:]
@@ -50,18 +63,21 @@ class Story:
             self._send(deadlines.EVENT)
 
     def _send(self, seconds: float) -> bool:
-        """Send what waits; whether all of it was taken."""
+        """Send what waits, in ``seconds`` for all of it; whether all of it was taken."""
         taken = True
+        end = self._clock.monotonic() + seconds
         while self._waiting:
             kind, name, description, result = self._waiting[0]
+            left = max(end - self._clock.monotonic(), deadlines.EVENT)
             try:
-                self._client.report(kind, name, description, result or None, seconds)
+                self._client.report(kind, name, description, result or None, left)
             except MetadataError as error:
                 if _passes(error):
                     self._log.say("MAAS was not told yet: {}".format(error.message))
                     self._silent = True
                     return False
                 self._log.say("MAAS did not take an event: {}".format(error.message))
+                self._refused.append(name)
                 taken = False
             del self._waiting[0]
         return taken

@@ -60,7 +60,7 @@ class Parts:
         self.log = log
         self.firewall = firewall
         self.ends = ends
-        self.story = Story(client, log)
+        self.story = Story(client, log, system.clock)
         self.reach = Reach(system, client, log, firewall.mend)
         self.steps = Steps(system, undo, log)
         self.network = Network(system, self.wanted, self.steps, undo, self.reach, self.ends, log)
@@ -105,7 +105,8 @@ class Work:
 
     def _take_inventory(self) -> Inventory:
         parts = self._parts
-        parts.until(deadlines.INVENTORY)
+        # Where hostd came late it is slow, too: what the ladder of fall-backs may not need is lent.
+        parts.until(deadlines.REACH)
         parts.story.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
         inventory = parts.network.inventory()
         text = to_json(inventory)
@@ -206,6 +207,7 @@ class Work:
                 "MAAS does not answer for this machine any more: {}".format(parts.reach.detail),
                 "See whether MAAS's services run, and whether the network to them is steady; then deploy again.",
             )
+        parts.story.heard()
         parts.story.finish("verify", "the host is as MAAS asked")
         return inventory
 
@@ -244,12 +246,29 @@ class Work:
         parts.story.finish("vendor-data", " ".join(problems) or "done", not problems)
         return problems
 
+    def _deliver_story(self) -> None:
+        """What waits is told before the machine is Deployed, as user-data may restart the host.
+
+        Raises ForgeError where MAAS does not take root's password: nobody could log in to that host.
+        """
+        parts = self._parts
+        if not parts.deployment.host.get("encrypted_password"):
+            parts.story.heard()
+            return
+        parts.story.deliver(max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
+        if not parts.story.was_told("password"):
+            raise StepError(
+                "MAAS did not take the event that holds root's encrypted password.",
+                "The host is set up and saved. See whether MAAS's services run; then deploy again.",
+            )
+
     def _user_data(self, inventory: Inventory) -> List[str]:
         """Fetching it marks the machine Deployed. It is run once: not again after a power cut."""
         parts = self._parts
         earlier = parts.journal.last("user-data") is not None
         parts.system.until(None)
         parts.story.start("user-data", "The host is ready; fetching user-data")
+        self._deliver_story()
         parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
         parts.note("deployed")
@@ -261,4 +280,5 @@ class Work:
             problems += list(outcome.problems)
         text = "user-data: the machine stays Deployed. {}".format(" ".join(problems)) if problems else "done"
         parts.story.finish("user-data", text, not problems)
+        parts.story.deliver(deadlines.CLOSING)
         return problems

@@ -6,20 +6,11 @@ looking up a name without one can take minutes. The token comes from the RAM dis
 
 import json
 import sys
-from typing import List
 
 from esxforge_target.errors import ForgeError
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.step import HOST, SECRETS
-from esxforge_target.metadata import (
-    Endpoint,
-    MetadataClient,
-    MetadataError,
-    Patience,
-    Token,
-    UnreachableError,
-    parse_endpoint,
-)
+from esxforge_target.metadata import MetadataClient, MetadataError, Patience, Token, parse_endpoint
 
 _REQUEST_SECONDS = 5.0
 _TOTAL_SECONDS = 8.0
@@ -34,24 +25,8 @@ def tell(installer: Installer, reason: str) -> None:
         raise MetadataError(
             "{} holds no token for MAAS any more.".format(SECRETS), "MAAS gives up by itself."
         ) from None
-    endpoint = parse_endpoint(str(host.get("endpoint")))
-    tries = [endpoint] + _by_address(endpoint, [str(one) for one in host.get("addresses", [])])
-    for attempt, one in enumerate(tries, 1):
-        client = MetadataClient(one, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS))
-        try:
-            client.report_failed_deployment(reason)
-        except UnreachableError:
-            if attempt == len(tries):
-                raise
-        else:
-            return
-
-
-def _by_address(endpoint: Endpoint, addresses: "List[str]") -> "List[Endpoint]":
-    """The same by the addresses that the hook found for its name: the installer need not have a name server."""
-    if endpoint.secure:
-        return []  # the certificate is for the name
-    return [endpoint.replace(host=address) for address in addresses if address != endpoint.host]
+    endpoint = parse_endpoint(str(host.get("endpoint")), [str(one) for one in host.get("addresses", [])])
+    MetadataClient(endpoint, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS)).report_failed_deployment(reason)
 
 
 def main() -> int:

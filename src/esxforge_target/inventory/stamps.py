@@ -1,7 +1,8 @@
 """The stamps of a host's disks: the GPT disk GUIDs in their first sectors.
 
-A dead or reserved LUN blocks whoever reads it, so a child reads, and is left behind where it hangs. Facts: ESXi shows
-its disks as files in one folder; ``vml.*`` are symlinks to them and ``NAME:N`` their partitions.
+A dead or reserved LUN blocks whoever reads it, so a child reads, each disk in a thread of its own (an array that is
+away takes dozens with it), and is left behind where one hangs. Facts: ESXi shows its disks as files in one folder;
+``vml.*`` are symlinks to them and ``NAME:N`` their partitions.
 """
 
 import base64
@@ -20,8 +21,9 @@ DEVICES = "/vmfs/devices/disks"
 # Raw disks take aligned reads only; this much holds a GPT header for either sector size.
 READ_BYTES = 65536
 _CHILD = """
-import base64, os, sys
-for name in sys.stdin.read().split("\\0"):
+import base64, os, sys, threading
+lock = threading.Lock()
+def read(number, name):
     try:
         handle = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY)
         try:
@@ -30,17 +32,34 @@ for name in sys.stdin.read().split("\\0"):
             os.close(handle)
     except OSError:
         data = b""
-    sys.stdout.write(base64.b64encode(data[:8192]).decode("ascii") + "\\n")
-    sys.stdout.flush()
+    with lock:
+        sys.stdout.write("{} {}\\n".format(number, base64.b64encode(data[:8192]).decode("ascii")))
+        sys.stdout.flush()
+threading.stack_size(262144)
+for number, name in enumerate(sys.stdin.read().split("\\0")):
+    thread = threading.Thread(target=read, args=(number, name))
+    thread.daemon = True
+    try:
+        thread.start()
+    except RuntimeError:
+        read(number, name)
+sys.stdin.close()
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join()
 """
+# A disk that hung once is given this much the next time; all together get at most so many times that of one.
+_AGAIN_SECONDS = 1.0
+_TOTAL = 2
 
 
 class DeviceFolder:
-    """The folder of disks. ``seconds`` is the time that one disk may take to answer."""
+    """The folder of disks. ``seconds`` is how long the last of them may stay silent; all get twice that at most."""
 
     def __init__(self, path: str = DEVICES, seconds: float = 15.0) -> None:
         self.path = path
         self._seconds = seconds
+        self._hung = set()  # type: Set[str]
 
     def names(self) -> List[str]:
         """The disks, each once: no symlinks, no partitions."""
@@ -79,16 +98,8 @@ class DeviceFolder:
         return {name: stamps_in(data) for name, data in self._first_bytes(chosen).items()}
 
     def _first_bytes(self, names: List[str]) -> Dict[str, bytes]:
-        read = {}  # type: Dict[str, bytes]
-        waiting = list(names)
-        while waiting:
-            answers = self._one_child(waiting)
-            read.update(zip(waiting, answers))
-            # The disk after the last answer is the one that hangs: go on behind it.
-            waiting = waiting[len(answers) + 1 :]
-        return read
-
-    def _one_child(self, names: List[str]) -> List[bytes]:
+        if not names:
+            return {}
         child = subprocess.Popen(
             [sys.executable or "python", "-c", _CHILD, self.path, str(READ_BYTES)],
             stdin=subprocess.PIPE,
@@ -103,7 +114,7 @@ class DeviceFolder:
                 child.stdin.close()
             except OSError:
                 pass  # it ended already; it has no answers then
-            return self._answers(child.stdout.fileno(), len(names))
+            return self._answers(child.stdout.fileno(), names)
         finally:
             child.stdout.close()
             child.kill()
@@ -113,17 +124,24 @@ class DeviceFolder:
             except subprocess.TimeoutExpired:
                 pass
 
-    def _answers(self, handle: int, count: int) -> List[bytes]:
-        text = b""
+    def _answers(self, handle: int, names: List[str]) -> Dict[str, bytes]:
+        found = {}  # type: Dict[str, bytes]
+        rest = b""
         last = time.monotonic()
-        while text.count(b"\n") < count:
-            left = last + self._seconds - time.monotonic()
+        end = last + _TOTAL * self._seconds
+        while len(found) < len(names):
+            known = all(name in found or name in self._hung for name in names)
+            silence = min(_AGAIN_SECONDS, self._seconds) if known else self._seconds
+            left = min(last + silence, end) - time.monotonic()
             if left <= 0 or not select.select([handle], [], [], left)[0]:
                 break
             data = os.read(handle, READ_BYTES)
             if not data:
                 break
-            if b"\n" in data:
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                number, _, text = line.partition(b" ")
+                found[names[int(number)]] = base64.b64decode(text)
                 last = time.monotonic()
-            text += data
-        return [base64.b64decode(line) for line in text.split(b"\n")[:-1]]
+        self._hung = {name for name in self._hung.union(names) if name not in found}
+        return found

@@ -15,6 +15,7 @@ from esxforge_target.metadata.errors import (
 )
 from esxforge_target.metadata.public_keys import PublicKeys, parse_public_keys
 from esxforge_target.metadata.token import Token
+from esxforge_target.metadata.way import look_up
 
 __all__ = [
     "ANSWERED",
@@ -32,6 +33,7 @@ __all__ = [
     "Token",
     "TooLargeError",
     "UnreachableError",
+    "look_up",
     "parse_endpoint",
     "parse_public_keys",
 ]

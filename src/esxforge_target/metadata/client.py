@@ -27,6 +27,7 @@ from esxforge_target.metadata.errors import (
 from esxforge_target.metadata.exchange import Answer, Request, exchange
 from esxforge_target.metadata.public_keys import PublicKeys, parse_public_keys
 from esxforge_target.metadata.token import Token
+from esxforge_target.metadata.way import Way
 from esxforge_target.values import Value
 
 ORIGIN = "esxforge"
@@ -86,6 +87,7 @@ class MetadataClient:
         self._patience = patience or Patience()
         self._clock = clock or Clock()
         self._context = context
+        self._way = Way()
         self._known = False
         self._dated = False
 
@@ -260,7 +262,7 @@ class MetadataClient:
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
-        answer = exchange(self.endpoint, Request(method, path, headers, body), timeout, limit, self._context)
+        answer = exchange(self.endpoint, Request(method, path, headers, body), timeout, limit, self._context, self._way)
         dated = _date(answer)
         if dated is not None:
             self.skew = dated - self._clock.time()

@@ -13,6 +13,7 @@ from typing import Dict, Optional
 from esxforge_target.http_limits import Alarm, AnswerTooLongError, read_body
 from esxforge_target.metadata.endpoint import Endpoint
 from esxforge_target.metadata.errors import ANSWERED, SILENCE, TooLargeError, UnreachableError
+from esxforge_target.metadata.way import Way
 from esxforge_target.values import Value
 
 _WORKS = "The network works; look at MAAS's services, and at what stands between (proxy, firewall, MTU)."
@@ -44,30 +45,44 @@ class Answer(Value):
         self.body = body
 
 
-def exchange(
-    endpoint: Endpoint, request: Request, timeout: float, limit: int, context: Optional[ssl.SSLContext] = None
+def exchange(  # noqa: PLR0917  # one for each part that it uses
+    endpoint: Endpoint,
+    request: Request,
+    timeout: float,
+    limit: int,
+    context: Optional[ssl.SSLContext] = None,
+    way: Optional[Way] = None,
 ) -> Answer:
     """Send ``request``, read the answer. All of it takes at most about ``timeout`` seconds for the connection and as
     much again for the rest; at most ``limit`` bytes of body are taken. ``context`` verifies an https endpoint
-    (default: the system's certificate authorities).
+    (default: the system's certificate authorities); the certificate is for its name, whatever address is used.
 
     Raises UnreachableError (with what it proves about the network) and TooLargeError.
     """
-    if endpoint.secure:
-        checked = context or ssl.create_default_context()
+    checked = (context or ssl.create_default_context()) if endpoint.secure else None
+    if checked is not None:
         connection = http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout, context=checked)  # type: http.client.HTTPConnection
     else:
         connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
     try:
-        _connect(connection, endpoint, timeout)
+        _connect(connection, endpoint, timeout, checked, way or Way())
         return _talk(connection, endpoint, request, timeout, limit)
     finally:
         connection.close()
 
 
-def _connect(connection: http.client.HTTPConnection, endpoint: Endpoint, timeout: float) -> None:
+def _connect(
+    connection: http.client.HTTPConnection,
+    endpoint: Endpoint,
+    timeout: float,
+    context: "Optional[ssl.SSLContext]",
+    way: Way,
+) -> None:
     try:
-        connection.connect()
+        connection.sock = way.connect(endpoint, timeout)
+        connection.sock.settimeout(timeout)
+        if context is not None:
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=endpoint.host)
     except ssl.SSLError as error:
         raise UnreachableError(
             "The TLS connection to MAAS at {} failed: {}.".format(endpoint.where, error.reason or "no reason given"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +44,35 @@ def test_a_disk_that_hangs_is_left_behind(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b")  # opening it waits for a writer, who never comes
     disk(tmp_path / "c", TWO)
     assert DeviceFolder(str(tmp_path), seconds=0.5).stamps() == {"a": (str(ONE),), "c": (str(TWO),)}
+
+
+def test_many_disks_that_hang_cost_no_more_than_one_and_less_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    real = select.select
+
+    def count(*given: Any) -> Any:
+        found = real(*given)
+        if not found[0]:
+            waits.append(given[3])
+        return found
+
+    monkeypatch.setattr("esxforge_target.inventory.stamps.select.select", count)
+    monkeypatch.setattr("esxforge_target.inventory.stamps._AGAIN_SECONDS", 0.1)
+    for number in range(40):
+        os.mkfifo(tmp_path / f"dead{number}")
+    disk(tmp_path / "zz", TWO)
+    folder = DeviceFolder(str(tmp_path), seconds=0.5)
+    assert folder.stamps() == {"zz": (str(TWO),)}
+    assert len(waits) == 1
+    disk(tmp_path / "new", ONE)
+    assert folder.stamps() == {"new": (str(ONE),), "zz": (str(TWO),)}
+    assert len(waits) == 2
+    assert waits[1] <= 0.1
+    (tmp_path / "dead7").unlink()
+    disk(tmp_path / "dead7", ONE)
+    assert folder.stamps()["dead7"] == (str(ONE),)
 
 
 def test_a_folder_that_is_not_there_has_no_disks(tmp_path: Path) -> None:
