@@ -16,7 +16,7 @@ from esxforge_target.agent.lock import Lock
 from esxforge_target.agent.log import Log, mask
 from esxforge_target.agent.system import BACKUP, BANKS, System, said
 from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, Undo
-from esxforge_target.agent.work import Parts, Work
+from esxforge_target.agent.work import Parts, Work, asked_for_user_data
 from esxforge_target.errors import ForgeError
 from esxforge_target.metadata import Patience
 from esxforge_target.vcenter import VcenterError, remove_account
@@ -96,7 +96,7 @@ class _Life:
         else:
             self._log.say("an earlier start came to its end; what is left is leaving")
             wait_for_hostd(self._system, self._log, self._system.clock.monotonic() + deadlines.LIMITS[0][1])
-            self._recover()
+            self._recover(asked_for_user_data(self._journal))
         self._leave(outcome)
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
@@ -106,8 +106,9 @@ class _Life:
         ends = deadlines.Deadlines(self._system.clock)
         wait_for_hostd(self._system, self._log, ends.end(deadlines.WAIT))
         self._system.until(ends.end(deadlines.NETWORK))
+        resumes = asked_for_user_data(self._journal)
         if starts > 1:
-            self._recover()
+            self._recover(resumes)
         if deployment is None:
             return self._outcome(False, "the host module is damaged; MAAS cannot be told")
         maas = deployment.wanted.maas
@@ -119,16 +120,21 @@ class _Life:
         )
         work = Work(parts)
         try:
-            own_identity(self._system, deployment, self._journal, self._log)
-            self._check_earlier(starts)
-            problems = work.run()
+            if resumes:
+                problems = work.resume()
+            else:
+                own_identity(self._system, deployment, self._journal, self._log)
+                self._check_earlier(starts)
+                problems = work.run()
         except ForgeError as error:
             reason = " ".join(text for text in (error.message, error.hint) if text)
         except Exception as error:
             reason = _describe(error)
         else:
             return self._outcome(True, "; ".join(["this machine is deployed"] + problems))
-        return self._outcome(self._settle(parts, work, reason), "the deployment failed: {}".format(reason))
+        save = self._settle(parts, work, reason)
+        text = "the host is set up, but user-data could not be had: {}" if work.saved else "the deployment failed: {}"
+        return self._outcome(save, text.format(reason))
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
         """Whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""
@@ -165,13 +171,16 @@ class _Life:
         self._log.hide(mask(deployment.root_hash))
         return deployment
 
-    def _recover(self) -> None:
-        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back."""
+    def _recover(self, deployed: bool) -> None:
+        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back.
+
+        Of a host that may be ``deployed`` only the firewall: the rest is the owner's.
+        """
         try:
             remove_account(self._system.host(self._log.say))
         except VcenterError as error:
             self._log.warn(error.message)
-        about = (FIREWALL, IDENTITY, FALLBACK, NETWORK)
+        about = (FIREWALL,) if deployed else (FIREWALL, IDENTITY, FALLBACK, NETWORK)
         if [change for change in self._undo.changes if change.about in about]:
             self._log.announce("an earlier start was cut off: what it changed is taken back first")
             self._undo.take_back(*about, quiet=True)

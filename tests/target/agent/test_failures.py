@@ -196,6 +196,77 @@ def test_user_data_is_never_run_twice(site: MakeSite) -> None:
     assert "it is not run a second time" in told(host)
 
 
+def test_what_user_data_changed_before_it_rebooted_the_host_stays(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#!/bin/sh\nthe owner's commands\nreboot\n"
+    ran = []
+
+    def owner() -> None:
+        ran.append(host.moment.count)
+        for line in (
+            "esxcli network vswitch standard portgroup add -p vMotion -v vSwitch0",
+            "esxcli network ip interface add -i vmk1 -p vMotion",
+            "esxcli system hostname set --fqdn=owner.example",
+        ):
+            assert host.fake.run(line.split()).status == 0
+        host.fake.shutdown()  # ESXi saves when it is shut down in order
+        raise PowerLost("reboot")
+
+    host.moment.at["sh -c"] = owner
+    assert host.live() == 2
+    assert len(ran) == 1
+    second = host.moment.log[ran[0] :]
+    assert not [step for step in second if " set " in step and "firewall" not in step or "remove -" in step], second
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "owner"
+    assert "vmk1" in host.fake.running["interfaces"]
+    assert "restarted while it did user-data" in told(host)
+    assert (host.leftovers(), host.leaks()) == ([], [])
+
+
+def test_user_data_that_was_fetched_and_not_begun_is_fetched_again_and_run(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nfqdn: once.maas\n"
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = lambda: host.moment.at.update(
+        {"append /bootbank/esxforge.jnl": host.cut}
+    )
+    assert host.live() == 2
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "once"
+    assert not any("it is not run" in line for line in host.maas.machine.event_log)
+
+
+def test_a_deployed_host_is_left_alone_where_maas_is_silent_after_a_restart(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = lambda: host.moment.at.update(
+        {"append /bootbank/esxforge.jnl": host.cut}
+    )
+    with pytest.raises(PowerLost):
+        host.start()
+    assert host.status is MachineStatus.DEPLOYED
+    host.boot()
+    before = settings(host)
+    count = host.moment.count
+    host.outages = [Outage(one, 0, 1e9) for one in (Away.MAAS, Away.GATEWAY)]
+    assert host.start() == 0
+    changes = [step for step in host.moment.log[count:] if step.startswith("esxcli network ip")]
+    assert changes == []
+    host.outages = []
+    assert_as_found(host, before)
+    assert host.differences() == []
+
+
+def test_user_data_that_cannot_be_noted_is_not_run(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = lambda: host.moment.fail.update(
+        {host.moment.count + 1: "fail"}
+    )
+    assert host.start() == 0
+    assert host.fake.running["hostname"] == "esx01"
+    assert "It was not run, as a restart could run it twice" in told(host)
+
+
 def test_vendor_data_that_cannot_be_used_is_told_and_stops_nothing(site: MakeSite) -> None:
     host = site("simple-static")
     host.maas.machine.vendor_data = b"cloud-init: '#cloud-config\n\n  ntp: {servers: [\"not a name\"]}'\n"
