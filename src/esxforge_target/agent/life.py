@@ -14,7 +14,8 @@ from esxforge_target.agent.hostd import wait_for_hostd
 from esxforge_target.agent.journal import Journal, Record, exists
 from esxforge_target.agent.lock import Lock
 from esxforge_target.agent.log import Log, mask
-from esxforge_target.agent.system import BACKUP, BANKS, System, said
+from esxforge_target.agent.saving import save_configuration
+from esxforge_target.agent.system import BANKS, System
 from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, Undo
 from esxforge_target.agent.work import Parts, Work, asked_for_user_data
 from esxforge_target.errors import ForgeError
@@ -133,7 +134,7 @@ class _Life:
         else:
             return self._outcome(True, "; ".join(["this machine is deployed"] + problems))
         save = self._settle(parts, work, reason)
-        text = "the host is set up, but user-data could not be had: {}" if work.saved else "the deployment failed: {}"
+        text = "the host is set up, but not all was done: {}" if work.saved else "the deployment failed: {}"
         return self._outcome(save, text.format(reason))
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
@@ -196,9 +197,9 @@ class _Life:
         for problem in self._firewall.close():
             self._log.warn("the firewall: {}".format(problem))
         if outcome["save"]:
-            result = self._system.run(BACKUP)
-            if result.status != 0:
-                self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(said(result)))
+            problem = save_configuration(self._system)
+            if problem:
+                self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(problem))
         leave.take_secrets_out(self._system, self._log)
         self._journal.remove()
         leave.take_out(self._system, self._log)

@@ -12,10 +12,11 @@ from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.network import Network
 from esxforge_target.agent.reach import Reach
+from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.story import Story
-from esxforge_target.agent.system import BACKUP, System, said
+from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
 from esxforge_target.errors import ForgeError
 from esxforge_target.inventory import Inventory, Release, from_json, to_json
@@ -233,16 +234,12 @@ class Work:
         parts = self._parts
         parts.until(deadlines.PERSIST)
         parts.story.start("persist", "Saving ESXi's configuration")
-        for attempt in (1, 2):
-            result = parts.system.run(BACKUP)
-            if result.status == 0:
-                break
-            if attempt == 2:
-                raise StepError(
-                    "ESXi did not save its configuration: {}.".format(said(result)),
-                    "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
-                )
-            parts.system.clock.sleep(_ROUND_PAUSE)
+        problem = save_configuration(parts.system)
+        if problem:
+            raise StepError(
+                "ESXi did not save its configuration: {}.".format(problem),
+                "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
+            )
         self.saved = True
         parts.undo.settle(NETWORK, FALLBACK, STORAGE, IDENTITY)
         parts.note("saved")

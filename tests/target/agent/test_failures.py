@@ -10,6 +10,7 @@ import pytest
 
 from esxforge_target.agent.life import MOST_STARTS
 from esxforge_target.agent.lock import PATH as LOCK
+from esxforge_target.agent.saving import COMMANDS
 from standin.esxi import PowerLost
 from standin.maas_metadata import Fault, MachineStatus
 from target.agent.conftest import MakeSite
@@ -186,6 +187,35 @@ def test_a_failure_of_user_data_leaves_the_machine_deployed_and_is_told(site: Ma
     assert "root is not a hash" in told(host)
 
 
+@pytest.mark.parametrize("how", ["ignore", "fail"])
+def test_a_host_whose_configuration_was_not_saved_is_not_called_deployed(site: MakeSite, how: str) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    for command in COMMANDS:
+        host.moment.fail_always[" ".join(command)] = how
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert "ESXi did not save its configuration: /sbin/backup.sh 0" in told(host)
+    assert_as_found(host, before)
+
+
+def test_a_saved_configuration_that_is_cut_short_is_not_believed(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+
+    def cut_short() -> None:
+        state = host.bank / "state.tgz"
+        host.fake.hourly_backup()
+        state.write_bytes(state.read_bytes()[:-20])
+
+    for command in COMMANDS:
+        host.moment.fail_always[" ".join(command)] = "ignore"
+        host.moment.at[" ".join(command)] = cut_short
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert settings(host) == before
+
+
 def test_user_data_is_never_run_twice(site: MakeSite) -> None:
     host = site("simple-static")
     host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
@@ -216,7 +246,7 @@ def test_what_user_data_changed_before_it_rebooted_the_host_stays(site: MakeSite
     assert host.live() == 2
     assert len(ran) == 1
     second = host.moment.log[ran[0] :]
-    assert not [step for step in second if " set " in step and "firewall" not in step or "remove -" in step], second
+    assert not [step for step in second if (" set " in step and "firewall" not in step) or "remove -" in step], second
     assert host.status is MachineStatus.DEPLOYED
     assert host.fake.running["hostname"] == "owner"
     assert "vmk1" in host.fake.running["interfaces"]
