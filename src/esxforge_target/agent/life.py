@@ -87,22 +87,28 @@ class _Life:
     def run(self) -> None:
         """To the end. Raises ForgeError where the next boot has to go on."""
         starts = len([record for record in self._journal.records if record["kind"] == "boot"]) + 1
-        self._journal.add("boot", number=starts)
+        problem = self._journal.note("boot", number=starts)
+        self._journal.is_needed = not problem
         self._log.announce("the agent starts; start {} of this deployment".format(starts))
         outcome = self._journal.last("outcome")
+        # Where the bank was full, or the power cut came late, the missing secrets say as much as an outcome.
         if outcome is None and leave.is_last(self._system):
-            outcome = {"save": False, "text": "what was left of it is gone"}
-        elif outcome is None:
-            outcome = self._deploy(starts)
-        else:
+            outcome = {"save": bool(self._undo.changes), "text": "what was left of it is gone"}
+        if outcome is None:
+            outcome = self._deploy(starts, problem)
+        elif len(self._journal.records) > 1:
             self._log.say("an earlier start came to its end; what is left is leaving")
             wait_for_hostd(self._system, self._log, self._system.clock.monotonic() + deadlines.LIMITS[0][1])
-            self._recover(asked_for_user_data(self._journal))
+            self._recover(self._is_kept())
         self._leave(outcome)
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
-    def _deploy(self, starts: int) -> Record:
-        """Deploy, or fail in order. The outcome is in the journal when this returns."""
+    def _is_kept(self) -> bool:
+        """Whether the wanted host was saved: then nothing of it is taken back any more."""
+        return self._journal.last("saved") is not None or asked_for_user_data(self._journal)
+
+    def _deploy(self, starts: int, unwritable: str) -> Record:
+        """Deploy, or fail in order. The outcome is in the journal when this returns, if that can be written."""
         deployment = self._read_deployment()
         ends = deadlines.Deadlines(self._system.clock)
         wait_for_hostd(self._system, self._log, ends.end(deadlines.WAIT))
@@ -125,7 +131,7 @@ class _Life:
                 problems = work.resume()
             else:
                 own_identity(self._system, deployment, self._journal, self._log)
-                self._check_earlier(starts)
+                self._check_earlier(starts, unwritable)
                 problems = work.run()
         except ForgeError as error:
             reason = " ".join(text for text in (error.message, error.hint) if text)
@@ -151,11 +157,17 @@ class _Life:
             self._log.announce("this could not be put back: {}".format(_describe(error)))
         return False
 
-    def _check_earlier(self, starts: int) -> None:
-        """Raises ForgeError where an earlier start had failed, as MAAS may know that, or where there were too many."""
+    def _check_earlier(self, starts: int, unwritable: str) -> None:
+        """Raises ForgeError where an earlier start had failed, as MAAS may know that, or where there were too many, or
+        where the journal cannot be written: nothing could be taken back after a power cut.
+        """
         failed = self._journal.last("failed")
         if failed is not None:
             raise ForgeError(failed["reason"])
+        if unwritable:
+            raise ForgeError(
+                "{} Nothing was set up.".format(unwritable), "Is the boot bank full, or the boot disk failing?"
+            )
         if starts > MOST_STARTS:
             raise ForgeError(
                 "The agent was started {} times and never came to its end.".format(starts),
@@ -199,11 +211,14 @@ class _Life:
         if outcome["save"]:
             problem = save_configuration(self._system)
             if problem:
-                self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(problem))
-        leave.take_secrets_out(self._system, self._log)
-        self._journal.remove()
-        leave.take_out(self._system, self._log)
-        leave.forget(self._system, self._log)
+                self._log.announce("ESXi did not save its configuration; it does so every hour: {}".format(problem))
+        try:
+            leave.take_secrets_out(self._system, self._log)
+            # The secrets' absence says by itself that all is done; in a full bank its room is needed for boot.cfg.
+            self._journal.remove()
+            leave.take_out(self._system, self._log)
+        finally:
+            leave.forget(self._system, self._log)
 
 
 def _describe(error: Exception) -> str:

@@ -68,7 +68,7 @@ class Parts:
 
     def note(self, kind: str) -> None:
         """Write to the journal how far this came; the configuration is saved by then, so nothing ends without it."""
-        problem = self.journal.note(kind)
+        problem = self.journal.note_alone(kind)
         if problem:
             self.log.warn(problem)
 
@@ -268,7 +268,7 @@ class Work:
         parts.story.start("user-data", "The host is ready; fetching user-data")
         parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
-        unnoted = parts.journal.note("deployed", runs=data is not None)
+        unnoted = parts.journal.note_alone("deployed", runs=data is not None)
         problems = [problem] if problem else []
         if data is not None and unnoted:
             problems.append("It was not run, as a restart could run it twice: {}".format(unnoted))

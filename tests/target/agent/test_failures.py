@@ -286,15 +286,78 @@ def test_a_deployed_host_is_left_alone_where_maas_is_silent_after_a_restart(site
     assert host.differences() == []
 
 
+def fills_up_at(host: Site, step: str, how: str = "full") -> None:
+    """The bank takes no more from this step on; an empty one: from the start."""
+
+    def fill() -> None:
+        host.moment.bank = how
+
+    if step:
+        host.moment.at[step] = fill
+    else:
+        fill()
+
+
 def test_user_data_that_cannot_be_noted_is_not_run(site: MakeSite) -> None:
     host = site("simple-static")
     host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
-    host.moment.at["GET /MAAS/metadata/latest/user-data"] = lambda: host.moment.fail.update(
-        {host.moment.count + 1: "fail"}
-    )
-    assert host.start() == 0
+    fills_up_at(host, "GET /MAAS/metadata/latest/user-data")
+    assert host.start() == 1
+    assert host.status is MachineStatus.DEPLOYED
     assert host.fake.running["hostname"] == "esx01"
     assert "It was not run, as a restart could run it twice" in told(host)
+
+
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [
+        ("", FAILED),
+        ("esxcli network ip interface ipv4 set", FAILED),
+        ("/sbin/auto-backup.sh", MachineStatus.DEPLOYED),
+        ("GET /MAAS/metadata/latest/user-data", MachineStatus.DEPLOYED),
+    ],
+)
+def test_a_bank_that_is_full_costs_no_truth_and_no_secret(site: MakeSite, step: str, status: MachineStatus) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    fills_up_at(host, step)
+    for _ in range(2):
+        assert host.start() == 1
+        assert host.status is status
+        assert host.leaks() == []
+        host.fake.power_cut()
+        host.boot()
+        events = len(host.maas.machine.events)
+    assert host.start() == 1
+    assert len(host.maas.machine.events) == events  # all is said
+    host.moment.bank = ""
+    assert host.start() == 0
+    assert (host.leftovers(), host.leaks()) == ([], [])
+    if status is FAILED:
+        assert_as_found(host, before)
+    else:
+        assert host.differences() == []
+
+
+def test_a_bank_that_cannot_be_written_at_all_is_told(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    fills_up_at(host, "", "read-only")
+    assert host.start() == 1
+    assert host.status is FAILED
+    assert "The journal in the boot bank cannot be written: Read-only file system. Nothing was set up." in told(host)
+    assert settings(host) == before
+    assert not Path(host.fake.path("/esxforge/secrets.json")).exists()
+
+
+def test_a_module_that_stays_in_memory_is_said(site: MakeSite) -> None:
+    host = site("simple-static")
+    loaded = Path(host.fake.path("/tardisks/esxforge.tgz"))
+    loaded.unlink()
+    loaded.mkdir()  # which cannot be unlinked
+    assert host.start() == 0
+    assert "/tardisks/esxforge.tgz was not removed" in host.log
+    assert "in memory until the next boot" in host.log
 
 
 def test_vendor_data_that_cannot_be_used_is_told_and_stops_nothing(site: MakeSite) -> None:
@@ -355,7 +418,7 @@ def test_secrets_go_even_where_memory_runs_out_for_what_takes_their_place(
     monkeypatch.setattr("esxforge_target.agent.leave.without_secrets", without_secrets)
     host = site("simple-static")
     host.start()
-    assert "without a module for a power cut: memory ran out" in host.log
+    assert "cannot be overwritten alone: memory ran out" in host.log
     assert not (host.bank / "esxforge.tgz").exists()
     assert host.leaks() == []
 
