@@ -10,6 +10,7 @@ import pytest
 
 from esxforge_target.agent.life import MOST_STARTS
 from esxforge_target.agent.lock import PATH as LOCK
+from esxforge_target.agent.lock import Lock
 from esxforge_target.agent.saving import COMMANDS
 from standin.esxi import PowerLost
 from standin.maas_metadata import Fault, MachineStatus
@@ -383,6 +384,34 @@ def test_the_lock_of_an_agent_that_was_killed_is_taken_over(site: MakeSite) -> N
     Path(host.fake.path(LOCK)).write_text("4194999")
     assert host.start() == 0
     assert host.status is MachineStatus.DEPLOYED
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_lock_that_its_maker_has_not_filled_yet_is_not_taken_over(
+    site: MakeSite, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def link(before: str, after: str) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    host = site("simple-static")
+    if not links:
+        monkeypatch.setattr("esxforge_target.agent.lock.os.link", link)
+    path = Path(host.fake.path(LOCK))
+    path.touch()
+    system = host.system()
+    fill = system.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        path.write_text(str(system.process))
+        fill(seconds)
+
+    monkeypatch.setattr(system.clock, "sleep", sleep)
+    assert not Lock(system).take()
+    path.unlink()
+    assert Lock(system).take()
+    assert path.read_text() == str(system.process)
+    assert not Lock(system).take()
+    assert [one.name for one in path.parent.iterdir() if one.name.startswith(path.name)] == [path.name]
 
 
 def test_an_agent_that_never_comes_to_its_end_gives_up(site: MakeSite) -> None:
