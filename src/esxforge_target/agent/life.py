@@ -128,6 +128,7 @@ class _Life:
         work = Work(parts)
         try:
             if resumes:
+                self._journal.is_needed = True  # else user-data could run without a record of it
                 problems = work.resume()
             else:
                 own_identity(self._system, deployment, self._journal, self._log)

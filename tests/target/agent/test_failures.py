@@ -309,6 +309,21 @@ def test_user_data_that_cannot_be_noted_is_not_run(site: MakeSite) -> None:
     assert "It was not run, as a restart could run it twice" in told(host)
 
 
+def test_user_data_is_not_run_in_a_bank_that_filled_up_before_the_restart(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = host.cut
+    with pytest.raises(PowerLost):
+        host.start()
+    host.boot()
+    fills_up_at(host, "")
+    host.start()
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "esx01"
+    assert "It was not run, as a restart could run it twice" in told(host)
+    assert host.leaks() == []
+
+
 @pytest.mark.parametrize(
     ("step", "status"),
     [
