@@ -9,8 +9,8 @@ from typing import Any
 
 from esxforge.vm.phases import Phase
 
-# What a boot bank holds of us until the agent has finished: the module, its last form, and the journal.
-OURS = ("esxforge.tgz", "esxfend.tgz", "esxforge.jnl")
+# What a boot bank holds of us until the agent has finished: the module and the journal.
+OURS = ("esxforge.tgz", "esxforge.jnl")
 
 
 class Stage(str, Enum):

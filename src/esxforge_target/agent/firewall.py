@@ -121,7 +121,16 @@ class Firewall:
         self._do("refresh")
         self._limit(RULESET)
         self._do("ruleset", "set", "-r", RULESET, "-e", "true")
+        self._check_own()
         self._tell("the firewall lets TCP out to {}".format(self._told()))
+
+    def _check_own(self) -> None:
+        """Raises CommandError where ESXi does not show what it took: nothing would get out."""
+        enabled = [record.truth("enabled") for record in self._records("ruleset", "list")
+                   if record.text("name") == RULESET]  # fmt: skip
+        allowed = self._allowed(RULESET)
+        if enabled != [True] or (allowed is not None and len(allowed) < len(self._addresses())):
+            raise CommandError("{} was set, but ESXi shows it closed.".format(RULESET), _HINT)
 
     def _borrow(self) -> None:
         there = {record.text("name"): record for record in self._records("ruleset", "list")}

@@ -24,6 +24,9 @@ class Journal:
         self._system = system
         self._path = "{}/{}".format(bank, NAME)
         self.records = []  # type: List[Record]
+        # Cleared where the bank takes nothing: then records are kept in memory only, so that MAAS can be told that.
+        self.is_needed = True
+        self._length = 0
         self._read()
 
     def last(self, kind: str) -> "Optional[Record]":
@@ -41,10 +44,14 @@ class Journal:
         try:
             self._system.bank_files.append(self._path, line)
         except OSError as error:
-            raise DiskError(
-                "The journal in the boot bank cannot be written: {}.".format(error.strerror),
-                "Is the boot bank full, or the boot disk failing?",
-            )
+            self._cut()
+            if self.is_needed:
+                raise DiskError(
+                    "The journal in the boot bank cannot be written: {}.".format(error.strerror),
+                    "Is the boot bank full, or the boot disk failing?",
+                )
+        else:
+            self._length += len(line)
         self.records.append(record)
 
     def note(self, kind: str, **values: Any) -> str:
@@ -56,11 +63,23 @@ class Journal:
             return error.message
         return ""
 
+    def note_alone(self, kind: str, **values: Any) -> str:
+        """As ``note``, where nothing earlier matters any more: in a full bank it takes the others' room."""
+        if not self.note(kind, **values):
+            return ""
+        try:
+            self.remove()
+        except DiskError as error:
+            self.records.append(dict(values, kind=kind))
+            return error.message
+        return self.note(kind, **values)
+
     def remove(self) -> None:
         """Everything is settled. Raises DiskError."""
         self._system.bank_files.remove(self._path)
         self._system.bank_files.settle(os.path.dirname(self._path))
         self.records = []
+        self._length = 0
 
     def _read(self) -> None:
         data = self._system.bank_files.read(self._path)
@@ -73,8 +92,16 @@ class Journal:
                 break
             self.records.append(record)
             good += len(line) + 1
+        self._length = good
         if good < len(data):
-            os.truncate(self._system.bank_files.locate(self._path), good)
+            self._cut()
+
+    def _cut(self) -> None:
+        """A line that was written in part must not stand before the next one."""
+        try:
+            os.truncate(self._system.bank_files.locate(self._path), self._length)
+        except OSError:
+            return  # then the next one cannot be written either
 
 
 def _parse(line: bytes) -> "Optional[Record]":

@@ -1,86 +1,130 @@
 """The agent takes itself out of the boot bank, and the secrets off the disk. The log stays.
 
-No power cut may leave secrets that nobody removes, nor a bank that does not boot. So a second module without secrets
-takes the first one's place in boot.cfg; only then is the first one overwritten in its own sectors (the boot loader
-would stop at a module that is half overwritten) and removed; then the second one goes, too. Each boot.cfg is whole
-under its name at any moment. A boot in between starts the agent from the second module, and it goes on here.
+No power cut and no full bank may leave secrets that nobody removes, nor a bank that does not boot. So the secrets are
+overwritten first of all, in their own place, which needs no room, with what keeps the module's checksum: it boots as
+before and starts the agent, which goes on here. Only then does boot.cfg stop naming the module. The secrets' text is
+shorter than a sector and starts one, so no power cut leaves a half of it, and a checksum at which the loader stops.
 """
 
 import os
 import posixpath
-from typing import List, Sequence
+from typing import List
 
 from esxforge_target.agent.deployment import FOLDER, SECRETS
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System
-from esxforge_target.banks import BOOT_CFG, MODULE, module_name
+from esxforge_target.banks import BANK_FAILS, BOOT_CFG, MODULE, module_name
 from esxforge_target.blocks import DiskError
 from esxforge_target.errors import ForgeError, FormatError
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.boot_cfg import BootCfg
-from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
+from esxforge_target.formats.stored_gzip import member_extent, stored_gzip
+from esxforge_target.installer.secret_sectors import filler, is_overwritten
 
-# The module without secrets; 8.3, as all names in a bank.
-LAST_MODULE = "esxfend.tgz"
-_MODULES = (MODULE, LAST_MODULE)
+_SECTOR = 512
 
 
-def is_listed(system: System, bank: str, names: "Sequence[str]" = _MODULES) -> bool:
-    """Whether a bank's boot.cfg loads one of our modules. A boot.cfg that cannot be read lists none."""
+def is_listed(system: System, bank: str) -> bool:
+    """Whether a bank's boot.cfg loads our module. A boot.cfg that cannot be read lists none."""
     try:
         cfg = _boot_cfg(system, bank)
     except ForgeError:
         return False
-    listed = [posixpath.basename(module.name).lower() for module in cfg.modules]
-    return any(name in listed for name in names)
+    return MODULE in [posixpath.basename(module.name).lower() for module in cfg.modules]
 
 
 def is_last(system: System) -> bool:
-    """Whether only the module without secrets is left: an earlier start was about to end."""
-    return not any(is_listed(system, bank, (MODULE,)) for bank in system.banks())
+    """Whether the secrets are gone, or the module is: an earlier start was about to end."""
+    try:
+        with open(system.locate(SECRETS), "rb") as stream:
+            if _is_gone(stream.read()):
+                return True
+    except OSError:
+        pass  # a damaged module is told elsewhere
+    return not any(is_listed(system, bank) for bank in system.banks())
 
 
 def take_secrets_out(system: System, log: Log) -> None:
-    """The module with the secrets goes. Raises ForgeError; the next boot then goes on."""
+    """Overwrite the secrets in the modules. Raises DiskError; the next boot then goes on."""
+    problem = None
     for bank in system.banks():
         path = "{}/{}".format(bank, MODULE)
-        data = system.bank_files.read(path)
-        if data is not None:
-            _change_over(system, bank, data, log)
-            _destroy(system, path, len(data))
-            log.say("{}: overwritten and removed".format(path))
+        try:
+            _clean(system, path, log)
+        except DiskError as error:
+            problem = error
+    if problem is not None:
+        raise problem
 
 
 def take_out(system: System, log: Log) -> None:
     """No bank starts the agent any more. A power cut before the very last step leaves a file that nothing loads."""
     for bank in system.banks():
         if is_listed(system, bank):
-            _list(system, bank, "")
+            _unlist(system, bank)
             log.say("{}/{}: the agent is not started any more".format(bank, BOOT_CFG))
-        system.bank_files.remove("{}/{}".format(bank, LAST_MODULE))
+        path = "{}/{}".format(bank, MODULE)
+        data = system.bank_files.read(path)
+        if data is None:
+            continue
+        if not _is_clean(data):
+            _overwrite(system, path, _empty(len(data)))
+        system.bank_files.remove(path)
         # Else a power cut may leave the name with clusters that are free, and somebody else's soon.
         system.bank_files.settle(bank)
+        log.say("{}: removed".format(path))
 
 
-def _change_over(system: System, bank: str, data: bytes, log: Log) -> None:
-    """boot.cfg lists the module without secrets in the place of the one with them."""
-    if not is_listed(system, bank):
+def _clean(system: System, path: str, log: Log) -> None:
+    data = system.bank_files.read(path)
+    if data is None:
         return
-    last = ""
     try:
-        system.bank_files.write("{}/{}".format(bank, LAST_MODULE), without_secrets(data))
-        last = LAST_MODULE
-    except (DiskError, FormatError, MemoryError) as error:
+        _overwrite(system, path, without_secrets(data))
+    except (FormatError, MemoryError) as error:
+        # It goes whole, once boot.cfg does not name it any more.
         reason = "memory ran out" if isinstance(error, MemoryError) else error.message
-        log.warn("the agent leaves without a module for a power cut: {}".format(reason))
-    _list(system, bank, last)
+        log.warn("the secrets in {} cannot be overwritten alone: {}".format(path, reason))
+    else:
+        log.say("{}: its secrets are overwritten".format(path))
 
 
 def without_secrets(module: bytes) -> bytes:
-    """The same module without the file of secrets."""
-    name = SECRETS.lstrip("/")
-    tar = tar_module.build([entry for entry in tar_module.read(module) if entry.name != name])
-    return stored_gzip(tar, stored_length(tar))
+    """The same module with zeros for its secrets; its length and its checksum stay. Raises FormatError."""
+    offset, length = member_extent(module, SECRETS.lstrip("/"))
+    secrets = module[offset : offset + length]
+    if _is_gone(secrets):
+        return module
+    used = len(secrets.rstrip(b" \n"))
+    used = min(used + -used % _SECTOR, length)  # blanks fill the rest
+    return module[:offset] + filler(secrets[:used]) + module[offset + used :]
+
+
+def _is_gone(secrets: bytes) -> bool:
+    """Whether this is what ``without_secrets`` leaves."""
+    return is_overwritten(secrets[: 8 * 4])
+
+
+def _is_clean(module: bytes) -> bool:
+    try:
+        offset, length = member_extent(module, SECRETS.lstrip("/"))
+    except (FormatError, MemoryError):
+        return False
+    return _is_gone(module[offset : offset + length])
+
+
+def _overwrite(system: System, path: str, data: bytes) -> None:
+    system.bank_files.overwrite(path, data)
+    if system.bank_files.read(path) != data:
+        raise DiskError("{} reads back otherwise than it was overwritten.".format(path), BANK_FAILS)
+
+
+def _empty(length: int) -> bytes:
+    """A module of this length that holds nothing."""
+    try:
+        return stored_gzip(tar_module.build([]), length)
+    except FormatError:
+        return bytes(length)
 
 
 def _boot_cfg(system: System, bank: str) -> BootCfg:
@@ -90,27 +134,9 @@ def _boot_cfg(system: System, bank: str) -> BootCfg:
     return BootCfg.parse(data)
 
 
-def _list(system: System, bank: str, name: str) -> None:
-    """boot.cfg lists ``name`` (none, where empty) of our modules."""
-    before = _boot_cfg(system, bank)
-    cfg = before
-    prefix = module_name(cfg)[: -len(MODULE)]
-    for one in _MODULES:
-        cfg = cfg.without_module(prefix + one)
-    if name:
-        cfg = cfg.with_module(prefix + name)
-    if cfg != before:
-        system.bank_files.write("{}/{}".format(bank, BOOT_CFG), cfg.to_bytes())
-
-
-def _destroy(system: System, path: str, length: int) -> None:
-    """Overwrite a module with one that holds nothing, and remove it."""
-    try:
-        empty = stored_gzip(tar_module.build([]), length)
-    except FormatError:
-        empty = bytes(length)
-    system.bank_files.overwrite(path, empty)
-    system.bank_files.remove(path)
+def _unlist(system: System, bank: str) -> None:
+    cfg = _boot_cfg(system, bank)
+    system.bank_files.write("{}/{}".format(bank, BOOT_CFG), cfg.without_module(module_name(cfg)).to_bytes())
 
 
 def forget(system: System, log: Log) -> None:
@@ -125,9 +151,10 @@ def forget(system: System, log: Log) -> None:
         pass
     except OSError as error:
         problems.append("{} was not overwritten: {}".format(SECRETS, error.strerror))
-    for one in [SECRETS, FOLDER + "/ks.cfg"] + ["/tardisks/" + name for name in _MODULES]:
+    loaded = "/tardisks/" + MODULE  # holds the same secrets
+    for one in (SECRETS, FOLDER + "/ks.cfg", loaded):
         problems += _remove(system, one)
-    if os.path.exists(path):
+    if os.path.exists(path) or os.path.exists(system.locate(loaded)):
         log.warn("{}; they are in memory until the next boot".format("; ".join(problems)))
 
 

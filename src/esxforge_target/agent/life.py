@@ -14,9 +14,10 @@ from esxforge_target.agent.hostd import wait_for_hostd
 from esxforge_target.agent.journal import Journal, Record, exists
 from esxforge_target.agent.lock import Lock
 from esxforge_target.agent.log import Log, mask
-from esxforge_target.agent.system import BACKUP, BANKS, System, said
+from esxforge_target.agent.saving import save_configuration
+from esxforge_target.agent.system import BANKS, System
 from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, Undo
-from esxforge_target.agent.work import Parts, Work
+from esxforge_target.agent.work import Parts, Work, asked_for_user_data
 from esxforge_target.errors import ForgeError
 from esxforge_target.metadata import Patience
 from esxforge_target.vcenter import VcenterError, remove_account
@@ -85,30 +86,38 @@ class _Life:
 
     def run(self) -> None:
         """To the end. Raises ForgeError where the next boot has to go on."""
+        earlier = bool(self._journal.records)
         starts = len([record for record in self._journal.records if record["kind"] == "boot"]) + 1
-        self._journal.add("boot", number=starts)
+        problem = self._journal.note("boot", number=starts)
+        self._journal.is_needed = not problem
         self._log.announce("the agent starts; start {} of this deployment".format(starts))
         outcome = self._journal.last("outcome")
+        # Where the bank was full, or the power cut came late, the missing secrets say as much as an outcome.
         if outcome is None and leave.is_last(self._system):
-            outcome = self._outcome(False, "what was left of it is gone")
-        elif outcome is None:
-            outcome = self._deploy(starts)
-        else:
+            outcome = self._outcome(bool(self._undo.changes), "what was left of it is gone")
+        if outcome is None:
+            outcome = self._deploy(starts, problem)
+        elif earlier:
             self._log.say("an earlier start came to its end; what is left is leaving")
             wait_for_hostd(self._system, self._log, self._system.clock.monotonic() + deadlines.LIMITS[0][1])
-            self._recover()
+            self._recover(self._is_kept())
             outcome = self._as_found(outcome)
         self._leave(outcome)
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
-    def _deploy(self, starts: int) -> Record:
-        """Deploy, or fail in order. The outcome is in the journal when this returns."""
+    def _is_kept(self) -> bool:
+        """Whether the wanted host was saved: then nothing of it is taken back any more."""
+        return self._journal.last("saved") is not None or asked_for_user_data(self._journal)
+
+    def _deploy(self, starts: int, unwritable: str) -> Record:
+        """Deploy, or fail in order. The outcome is in the journal when this returns, if that can be written."""
         deployment = self._read_deployment()
         ends = deadlines.Deadlines(self._system.clock)
         wait_for_hostd(self._system, self._log, ends.end(deadlines.WAIT))
         self._system.until(ends.end(deadlines.NETWORK))
+        resumes = asked_for_user_data(self._journal)
         if starts > 1:
-            self._recover()
+            self._recover(resumes)
         if deployment is None:
             return self._outcome(False, "the host module is damaged; MAAS cannot be told")
         maas = deployment.wanted.maas
@@ -120,16 +129,22 @@ class _Life:
         )
         work = Work(parts)
         try:
-            own_identity(self._system, deployment, self._journal, self._log)
-            self._check_earlier(starts)
-            problems = work.run()
+            if resumes:
+                self._journal.is_needed = True  # else user-data could run without a record of it
+                problems = work.resume()
+            else:
+                own_identity(self._system, deployment, self._journal, self._log)
+                self._check_earlier(starts, unwritable)
+                problems = work.run()
         except ForgeError as error:
             reason = " ".join(text for text in (error.message, error.hint) if text)
         except Exception as error:
             reason = _describe(error)
         else:
             return self._outcome(True, "; ".join(["this machine is deployed"] + problems))
-        return self._outcome(self._settle(parts, work, reason), "the deployment failed: {}".format(reason))
+        save = self._settle(parts, work, reason)
+        text = "the host is set up, but not all was done: {}" if work.saved else "the deployment failed: {}"
+        return self._outcome(save, text.format(reason))
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
         """Whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""
@@ -145,11 +160,17 @@ class _Life:
             self._log.announce("this could not be put back: {}".format(_describe(error)))
         return False
 
-    def _check_earlier(self, starts: int) -> None:
-        """Raises ForgeError where an earlier start had failed, as MAAS may know that, or where there were too many."""
+    def _check_earlier(self, starts: int, unwritable: str) -> None:
+        """Raises ForgeError where an earlier start had failed, as MAAS may know that, or where there were too many, or
+        where the journal cannot be written: nothing could be taken back after a power cut.
+        """
         failed = self._journal.last("failed")
         if failed is not None:
             raise ForgeError(failed["reason"])
+        if unwritable:
+            raise ForgeError(
+                "{} Nothing was set up.".format(unwritable), "Is the boot bank full, or the boot disk failing?"
+            )
         if starts > MOST_STARTS:
             raise ForgeError(
                 "The agent was started {} times and never came to its end.".format(starts),
@@ -166,10 +187,13 @@ class _Life:
         self._log.hide(mask(deployment.root_hash))
         return deployment
 
-    def _recover(self) -> None:
-        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back."""
+    def _recover(self, deployed: bool) -> None:
+        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back.
+
+        Of a host that may be ``deployed`` only the firewall: the rest is the owner's.
+        """
         self._remove_account()
-        about = (FIREWALL, IDENTITY, FALLBACK, NETWORK)
+        about = (FIREWALL,) if deployed else (FIREWALL, IDENTITY, FALLBACK, NETWORK)
         if [change for change in self._undo.changes if change.about in about]:
             self._log.announce("an earlier start was cut off: what it changed is taken back first")
             self._undo.take_back(*about, quiet=True)
@@ -211,19 +235,25 @@ class _Life:
             self._log.warn("the firewall: {}".format(problem))
         self._remove_account()
         if outcome["save"]:
-            result = self._system.run(BACKUP)
-            if result.status != 0:
-                self._log.warn("ESXi did not save its configuration; it does so every hour: {}".format(said(result)))
-        leave.take_secrets_out(self._system, self._log)
-        if self._is_astray(outcome):
+            problem = save_configuration(self._system)
+            if problem:
+                self._log.announce("ESXi did not save its configuration; it does so every hour: {}".format(problem))
+        try:
+            leave.take_secrets_out(self._system, self._log)
+            if self._is_astray(outcome):
+                self._stay()
+            # The secrets' absence says by itself that all is done; in a full bank its room is needed for boot.cfg.
+            self._journal.remove()
+            leave.take_out(self._system, self._log)
+        finally:
             leave.forget(self._system, self._log)
-            kinds = [record["kind"] for record in self._journal.records]
-            if kinds[kinds.index("outcome") :].count("boot") < MOST_STARTS:
-                raise ForgeError("The host is not as it was found.", "Reboot it: that takes back what is left.")
-            self._log.announce("the host is not as it was found, and no boot mended that: deploy it again")
-        self._journal.remove()
-        leave.take_out(self._system, self._log)
-        leave.forget(self._system, self._log)
+
+    def _stay(self) -> None:
+        """Journal and agent stay for the next boot. Raises ForgeError; not where boots enough have come and gone."""
+        kinds = [record["kind"] for record in self._journal.records]
+        if kinds[kinds.index("outcome") :].count("boot") < MOST_STARTS:
+            raise ForgeError("The host is not as it was found.", "Reboot it: that takes back what is left.")
+        self._log.announce("the host is not as it was found, and no boot mended that: deploy it again")
 
 
 def _describe(error: Exception) -> str:

@@ -7,6 +7,7 @@ from esxforge_target.agent.system import System
 
 # In memory: a boot starts without it.
 PATH = "/var/run/esxforge-agent.pid"
+_FILLING = 2.0
 
 
 class Lock:
@@ -21,18 +22,39 @@ class Lock:
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         for _ in range(2):
             try:
-                descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                self._place()
             except FileExistsError:
                 if self._holder_lives():
                     return False
                 self.release()
                 continue
-            try:
-                os.write(descriptor, str(self._system.process).encode("ascii"))
-            finally:
-                os.close(descriptor)
             return True
         return False
+
+    def _place(self) -> None:
+        """The lock appears with its number in it, or not at all. Raises FileExistsError where there is one."""
+        own = "{}.{}".format(self._path, self._system.process)
+        descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, str(self._system.process).encode("ascii"))
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(own, self._path)
+        except FileExistsError:
+            raise
+        except OSError:
+            self._place_without_links()
+        finally:
+            os.unlink(own)
+
+    def _place_without_links(self) -> None:
+        """Not every file system has links: then there is a moment at which the lock is empty."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, str(self._system.process).encode("ascii"))
+        finally:
+            os.close(descriptor)
 
     def release(self) -> None:
         """Give it back."""
@@ -41,12 +63,19 @@ class Lock:
         except FileNotFoundError:
             return
 
-    def _holder_lives(self) -> bool:
+    def _read(self) -> str:
         try:
             with open(self._path, encoding="ascii", errors="replace") as stream:
-                text = stream.read()
+                return stream.read()
         except OSError:
-            return False
+            return ""
+
+    def _holder_lives(self) -> bool:
+        text = self._read()
+        if not text:
+            # Made and not filled yet, where there are no links: its maker has a moment for that.
+            self._system.clock.sleep(_FILLING)
+            text = self._read()
         if not text.isdigit():
             return False
         try:

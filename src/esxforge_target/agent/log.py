@@ -1,5 +1,6 @@
 """The log that stays: in the boot bank, so that it survives reboots and power cuts. No secret is ever in it."""
 
+import collections
 import os
 import sys
 import time
@@ -10,9 +11,12 @@ from esxforge_target.blocks import sync_path
 from esxforge_target.consoles import show
 
 NAME = "esxforge.log"  # 8.3, as all names in a bank
-# A bank is small and a log is read by people: of an older one the end is kept.
+# A bank is small and a log is read by people: of an older one the end is kept, of one that grows now (user-data may say
+# much) the beginning, too.
 _LONGEST = 512 * 1024
 _KEPT = 128 * 1024
+_MOST_LINES = 4000
+_LEFT_OUT = b"... lines are left out here: the log had grown too long\n"
 _LONGEST_LINE = 2000
 
 
@@ -23,13 +27,14 @@ class Log:
         self._system = system
         self._stream = sys.stdout  # the start script's output, for whoever looks before the bank is there
         self._masks = []  # type: List[Callable[[str], str]]
-        self._lines = []  # type: List[str]
+        self._lines = collections.deque(maxlen=_MOST_LINES)  # type: collections.deque[str]
+        self._length = 0
         self._path = ""
 
     def open(self, bank: str) -> None:
         """From now on write to the log in this bank, too."""
         self._path = self._system.locate("{}/{}".format(bank, NAME))
-        self._shorten()
+        self._shorten(0)
         self._append("".join(self._lines))
 
     def hide(self, redact: "Callable[[str], str]") -> None:
@@ -87,17 +92,24 @@ class Log:
         try:
             with open(self._path, "a", encoding="ascii", errors="backslashreplace") as stream:
                 stream.write(text)
+                self._length = stream.tell()
         except OSError:
             return
+        if self._length > _LONGEST:
+            self._shorten(_KEPT)
 
-    def _shorten(self) -> None:
+    def _shorten(self, head: int) -> None:
+        """Where it is too long, keep ``head`` bytes of the beginning, and the end."""
         try:
             if os.path.getsize(self._path) <= _LONGEST:
                 return
             with open(self._path, "rb") as stream:
+                start = stream.read(head)
                 stream.seek(-_KEPT, os.SEEK_END)
                 end = stream.read()
             with open(self._path, "wb") as stream:
+                if start:
+                    stream.write(start[: start.rfind(b"\n") + 1] + _LEFT_OUT)
                 stream.write(end[end.find(b"\n") + 1 :])
         except OSError:
             return

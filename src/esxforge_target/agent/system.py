@@ -17,8 +17,6 @@ from esxforge_target.metadata import Endpoint, MetadataClient, Patience, Token
 # The bank that runs, and the other one. ESXi makes the links early in its boot.
 BANKS = ("/bootbank", "/altbootbank")
 COMMAND_SECONDS = 60.0
-# Makes the configuration in memory the one of the next boot. ESXi does it every hour, too.
-BACKUP = ("/sbin/auto-backup.sh",)
 
 _QUESTIONS = (["partedUtil", "getptbl"], ["partedUtil", "getUsableSectors"], ["vmkfstools", "-P"])
 _QUESTION_PAUSE = 2.0

@@ -12,14 +12,15 @@ from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.network import Network
 from esxforge_target.agent.reach import Reach
+from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.story import Story
-from esxforge_target.agent.system import BACKUP, System, said
+from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
 from esxforge_target.errors import ForgeError
-from esxforge_target.inventory import Inventory, to_json
+from esxforge_target.inventory import Inventory, Release, from_json, to_json
 from esxforge_target.metadata import RIGHT, MetadataClient
 from esxforge_target.plan import STORAGE as STORAGE_PHASE
 from esxforge_target.plan import Plan, differences, make_plan
@@ -29,6 +30,7 @@ _ROUNDS = 3
 _ROUND_PAUSE = 5.0
 # The whole inventory at the start, for people and for `esxforge plan --inventory`; it stays with the log.
 INVENTORY = "esxforge.inv"
+_LEFT_DEPLOYED = "user-data: the machine stays Deployed. {}"
 
 
 class RefusedPlanError(ForgeError):
@@ -67,7 +69,7 @@ class Parts:
 
     def note(self, kind: str) -> None:
         """Write to the journal how far this came; the configuration is saved by then, so nothing ends without it."""
-        problem = self.journal.note(kind)
+        problem = self.journal.note_alone(kind)
         if problem:
             self.log.warn(problem)
 
@@ -87,7 +89,7 @@ class Work:
         self._figures = ""
         self.proved = False
         # An earlier start may have come that far.
-        self.saved = parts.journal.last("saved") is not None
+        self.saved = parts.journal.last("saved") is not None or asked_for_user_data(parts.journal)
 
     def run(self) -> List[str]:
         """All phases; MAAS has marked the machine Deployed when this returns. What failed after that, in sentences.
@@ -101,7 +103,27 @@ class Work:
         now = self._verify()
         self._save(now)
         problems = self._vendor_data(now)
-        return problems + self._user_data(now)
+        return problems + self._user_data(now.release)
+
+    def resume(self) -> List[str]:
+        """What is left where an earlier start had asked for user-data: the host is the owner's by then.
+
+        Nothing is set up again, as user-data may have changed it. Returns and raises as ``run``.
+        """
+        parts = self._parts
+        deployed = parts.journal.last("deployed")
+        if deployed is None:
+            found = parts.journal.last("found")
+            inventory = from_json(found["inventory"]) if found else parts.network.inventory()
+            return self._user_data(inventory.release)
+        if not deployed.get("runs", True):
+            return []
+        problem = (
+            "The host was restarted while it did user-data, by user-data itself or by a power cut; it is not run a "
+            "second time."
+        )
+        parts.story.finish("user-data", _LEFT_DEPLOYED.format(problem), False)
+        return [problem]
 
     def _take_inventory(self) -> Inventory:
         parts = self._parts
@@ -215,16 +237,12 @@ class Work:
         parts = self._parts
         parts.until(deadlines.PERSIST)
         parts.story.start("persist", "Saving ESXi's configuration")
-        for attempt in (1, 2):
-            result = parts.system.run(BACKUP)
-            if result.status == 0:
-                break
-            if attempt == 2:
-                raise StepError(
-                    "ESXi did not save its configuration: {}.".format(said(result)),
-                    "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
-                )
-            parts.system.clock.sleep(_ROUND_PAUSE)
+        problem = save_configuration(parts.system)
+        if problem:
+            raise StepError(
+                "ESXi did not save its configuration: {}.".format(problem),
+                "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
+            )
         self.saved = True
         parts.undo.settle(NETWORK, FALLBACK, STORAGE, IDENTITY)
         parts.note("saved")
@@ -262,23 +280,27 @@ class Work:
                 "The host is set up and saved. See whether MAAS's services run; then deploy again.",
             )
 
-    def _user_data(self, inventory: Inventory) -> List[str]:
-        """Fetching it marks the machine Deployed. It is run once: not again after a power cut."""
+    def _user_data(self, release: Release) -> List[str]:
+        """Fetching it marks the machine Deployed. It is noted before it is run, so that it is never run twice."""
         parts = self._parts
-        earlier = parts.journal.last("user-data") is not None
         parts.system.until(None)
         parts.story.start("user-data", "The host is ready; fetching user-data")
         self._deliver_story()
         parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
-        parts.note("deployed")
+        unnoted = parts.journal.note_alone("deployed", runs=data is not None)
         problems = [problem] if problem else []
-        if data is not None and earlier:
-            problems.append("An earlier start was cut off while it did user-data; it is not run a second time.")
+        if data is not None and unnoted:
+            problems.append("It was not run, as a restart could run it twice: {}".format(unnoted))
         elif data is not None:
-            outcome = cloud.do_user_data(parts.system, data, inventory.release, parts.log)
+            outcome = cloud.do_user_data(parts.system, data, release, parts.log)
             problems += list(outcome.problems)
-        text = "user-data: the machine stays Deployed. {}".format(" ".join(problems)) if problems else "done"
+        text = _LEFT_DEPLOYED.format(" ".join(problems)) if problems else "done"
         parts.story.finish("user-data", text, not problems)
         parts.story.deliver(deadlines.CLOSING)
         return problems
+
+
+def asked_for_user_data(journal: Journal) -> bool:
+    """Whether an earlier start may have marked the machine Deployed."""
+    return journal.last("user-data") is not None or journal.last("deployed") is not None

@@ -18,8 +18,9 @@ from esxforge_target.installer.step import STATE, run_step
 # Our log of the installation stays in the bank under this name.
 BANK_LOG = "esxfinst.log"
 _LONGEST_LOG = 65536
-# FAT gives out clusters of up to 64 KiB; what is written beside the module is one each.
-_SPARE_BYTES = 1 << 20
+# What is written beside the module: two logs (together at most 600 KiB), the inventory, the journal, boot.cfg, and
+# ESXi's own configuration, which is written beside its former one. FAT gives out clusters of up to 64 KiB.
+_SPARE_BYTES = 2 << 20
 _TRIES = 4
 _PAUSE = 10.0
 _RESCAN_SECONDS = 120.0

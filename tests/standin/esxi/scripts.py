@@ -11,7 +11,7 @@ from standin.esxi.disks import FOLDER, disks
 from standin.esxi.errors import CommandError, PowerLost
 from standin.esxi.host import Host
 from standin.esxi.output import as_text
-from standin.esxi.store import Document
+from standin.esxi.store import Document, tree_digests
 from standin.esxi.volumes import volumes
 
 BOOT_ORDER_HELP = """usage: bootorder [options]
@@ -23,8 +23,19 @@ BOOT_ORDER_HELP = """usage: bootorder [options]
 Program = Callable[[Host, List[str]], str]
 
 
+def _auto_backup(host: Host, arguments: List[str]) -> str:
+    """As backup.sh, but where nothing differs from what is saved it does nothing."""
+    state = os.path.join(host.store.root("/bootbank"), "state.tgz")
+    before = host.store["saved"], tree_digests(host.store.path("saved-etc"))
+    if os.path.isfile(state) and before[0] == host.store["running"]:
+        host.store.save_configuration()
+        if tree_digests(host.store.path("saved-etc")) == before[1]:
+            return ""
+    return save(host, arguments)
+
+
 def save(host: Host, arguments: List[str]) -> str:
-    """auto-backup.sh and backup.sh: the configuration goes to state.tgz in the boot bank."""
+    """backup.sh: the configuration goes to state.tgz in the boot bank."""
     bank = host.store.root("/bootbank")
     if not os.path.isdir(bank) or not os.path.isfile(os.path.join(bank, "boot.cfg")):
         raise CommandError("Bootbank cannot be found at path '/bootbank'", 1)
@@ -241,7 +252,7 @@ def _hostname(host: Host, arguments: List[str]) -> str:
 
 # By the last part of the path; `needs` of hostd stands in fake.py.
 PROGRAMS: Dict[str, Program] = {
-    "auto-backup.sh": save,
+    "auto-backup.sh": _auto_backup,
     "backup.sh": _backup,
     "generate-certificates": _certificates,
     "bootorder": _boot_order,

@@ -133,6 +133,16 @@ def file_digest(path: str) -> str:
         return hashlib.sha256(stream.read()).hexdigest()
 
 
+def tree_digests(folder: str) -> Dict[str, str]:
+    """Each file below a folder, with its SHA-256."""
+    found = {}
+    for where, _, names in os.walk(folder):
+        for path in (os.path.join(where, name) for name in names):
+            if os.path.isfile(path):
+                found[os.path.relpath(path, folder)] = file_digest(path)
+    return found
+
+
 def replace_tree(source: str, target: str) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, symlinks=True)

@@ -188,6 +188,8 @@ def cases(config: str) -> list[Case]:
     for number, step in enumerate(dict.fromkeys(steps), 1):
         if is_command(step):
             found.append(Case("always fails", number, step, _fail_always(step, "fail")))
+            if step not in NOT_TO_BE_ASKED:
+                found.append(Case("says it worked, always", number, step, _fail_always(step, "ignore")))
     return found
 
 

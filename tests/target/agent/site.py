@@ -90,6 +90,8 @@ class Moment:
         self.at: dict[str, Callable[[], None]] = {}
         self.fail: dict[int, str] = {}
         self.fail_always: dict[str, str] = {}
+        # From now on: nothing more fits into the bank ("full"), or it takes no change at all ("read-only").
+        self.bank = ""
         self.pass_time: Callable[[], None] = lambda: None
 
     def begin(self, what: str) -> int:
@@ -147,7 +149,9 @@ class WatchedFiles(AgentFiles):
 
     def _do(self, what: str, path: str, action: Callable[[], None]) -> None:
         number = self._moment.begin(f"{what} {path}")
-        if self._moment.fail.get(number):
+        if self._moment.bank == "read-only":
+            raise OSError(30, "Read-only file system")
+        if self._moment.fail.get(number) or (self._moment.bank and what != "move"):
             raise OSError(28, "No space left on device")
         action()
         self._moment.end(number)
@@ -164,7 +168,7 @@ class WatchedFiles(AgentFiles):
 
     def overwrite(self, path: str, data: bytes) -> None:
         number = self._moment.begin(f"overwrite {path}")
-        if self._moment.fail.get(number):
+        if self._moment.fail.get(number) or self._moment.bank == "read-only":
             raise DiskError("the disk fails")
         super().overwrite(path, data)
         self._moment.end(number)
@@ -174,6 +178,8 @@ class WatchedFiles(AgentFiles):
             return
         self._sectors(path)
         number = self._moment.begin(f"remove {path}")
+        if self._moment.bank == "read-only":
+            raise DiskError("the disk fails")
         super().remove(path)
         self._moment.end(number)
 
@@ -418,7 +424,7 @@ class Site:
         """What of the agent is still in the banks or started, besides its log and inventory."""
         names = [name for name in os.listdir(self.bank) if name.startswith("esxf")]  # noqa: PTH208
         # Cut off before its very last step, the agent leaves its module without secrets; nothing loads it.
-        harmless = ("esxforge.log", "esxforge.inv", "esxfend.tgz")
+        harmless = ("esxforge.log", "esxforge.inv", "esxforge.tgz")
         found = [name for name in names if name not in harmless]
         found += [name for name in self.listed() if name.startswith("esxf")]
         if "esxforge" in self.fake.running["firewall"]["rulesets"]:

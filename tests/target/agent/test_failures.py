@@ -10,6 +10,8 @@ import pytest
 
 from esxforge_target.agent.life import MOST_STARTS
 from esxforge_target.agent.lock import PATH as LOCK
+from esxforge_target.agent.lock import Lock
+from esxforge_target.agent.saving import COMMANDS
 from standin.esxi import PowerLost
 from standin.maas_metadata import Fault, MachineStatus
 from target.agent.conftest import MakeSite
@@ -186,6 +188,35 @@ def test_a_failure_of_user_data_leaves_the_machine_deployed_and_is_told(site: Ma
     assert "root is not a hash" in told(host)
 
 
+@pytest.mark.parametrize("how", ["ignore", "fail"])
+def test_a_host_whose_configuration_was_not_saved_is_not_called_deployed(site: MakeSite, how: str) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    for command in COMMANDS:
+        host.moment.fail_always[" ".join(command)] = how
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert "ESXi did not save its configuration: /sbin/backup.sh 0" in told(host)
+    assert_as_found(host, before)
+
+
+def test_a_saved_configuration_that_is_cut_short_is_not_believed(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+
+    def cut_short() -> None:
+        state = host.bank / "state.tgz"
+        host.fake.hourly_backup()
+        state.write_bytes(state.read_bytes()[:-20])
+
+    for command in COMMANDS:
+        host.moment.fail_always[" ".join(command)] = "ignore"
+        host.moment.at[" ".join(command)] = cut_short
+    assert host.start() == 0
+    assert host.status is FAILED
+    assert settings(host) == before
+
+
 def test_user_data_is_never_run_twice(site: MakeSite) -> None:
     host = site("simple-static")
     host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
@@ -194,6 +225,155 @@ def test_user_data_is_never_run_twice(site: MakeSite) -> None:
     assert host.status is MachineStatus.DEPLOYED
     assert host.fake.running["hostname"] == "esx01"
     assert "it is not run a second time" in told(host)
+
+
+def test_what_user_data_changed_before_it_rebooted_the_host_stays(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#!/bin/sh\nthe owner's commands\nreboot\n"
+    ran = []
+
+    def owner() -> None:
+        ran.append(host.moment.count)
+        for line in (
+            "esxcli network vswitch standard portgroup add -p vMotion -v vSwitch0",
+            "esxcli network ip interface add -i vmk1 -p vMotion",
+            "esxcli system hostname set --fqdn=owner.example",
+        ):
+            assert host.fake.run(line.split()).status == 0
+        host.fake.shutdown()  # ESXi saves when it is shut down in order
+        raise PowerLost("reboot")
+
+    host.moment.at["sh -c"] = owner
+    assert host.live() == 2
+    assert len(ran) == 1
+    second = host.moment.log[ran[0] :]
+    assert not [step for step in second if (" set " in step and "firewall" not in step) or "remove -" in step], second
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "owner"
+    assert "vmk1" in host.fake.running["interfaces"]
+    assert "restarted while it did user-data" in told(host)
+    assert (host.leftovers(), host.leaks()) == ([], [])
+
+
+def test_user_data_that_was_fetched_and_not_begun_is_fetched_again_and_run(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nfqdn: once.maas\n"
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = lambda: host.moment.at.update(
+        {"append /bootbank/esxforge.jnl": host.cut}
+    )
+    assert host.live() == 2
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "once"
+    assert not any("it is not run" in line for line in host.maas.machine.event_log)
+
+
+def test_a_deployed_host_is_left_alone_where_maas_is_silent_after_a_restart(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = lambda: host.moment.at.update(
+        {"append /bootbank/esxforge.jnl": host.cut}
+    )
+    with pytest.raises(PowerLost):
+        host.start()
+    assert host.status is MachineStatus.DEPLOYED
+    host.boot()
+    before = settings(host)
+    count = host.moment.count
+    host.outages = [Outage(one, 0, 1e9) for one in (Away.MAAS, Away.GATEWAY)]
+    assert host.start() == 0
+    changes = [step for step in host.moment.log[count:] if step.startswith("esxcli network ip")]
+    assert changes == []
+    host.outages = []
+    assert_as_found(host, before)
+    assert host.differences() == []
+
+
+def fills_up_at(host: Site, step: str, how: str = "full") -> None:
+    """The bank takes no more from this step on; an empty one: from the start."""
+
+    def fill() -> None:
+        host.moment.bank = how
+
+    if step:
+        host.moment.at[step] = fill
+    else:
+        fill()
+
+
+def test_user_data_that_cannot_be_noted_is_not_run(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
+    fills_up_at(host, "GET /MAAS/metadata/latest/user-data")
+    assert host.start() == 1
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "esx01"
+    assert "It was not run, as a restart could run it twice" in told(host)
+
+
+def test_user_data_is_not_run_in_a_bank_that_filled_up_before_the_restart(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.maas.machine.user_data = b"#cloud-config\nfqdn: twice.maas\n"
+    host.moment.at["GET /MAAS/metadata/latest/user-data"] = host.cut
+    with pytest.raises(PowerLost):
+        host.start()
+    host.boot()
+    fills_up_at(host, "")
+    host.start()
+    assert host.status is MachineStatus.DEPLOYED
+    assert host.fake.running["hostname"] == "esx01"
+    assert "It was not run, as a restart could run it twice" in told(host)
+    assert host.leaks() == []
+
+
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [
+        ("", FAILED),
+        ("esxcli network ip interface ipv4 set", FAILED),
+        ("/sbin/auto-backup.sh", MachineStatus.DEPLOYED),
+        ("GET /MAAS/metadata/latest/user-data", MachineStatus.DEPLOYED),
+    ],
+)
+def test_a_bank_that_is_full_costs_no_truth_and_no_secret(site: MakeSite, step: str, status: MachineStatus) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    fills_up_at(host, step)
+    for _ in range(2):
+        assert host.start() == 1
+        assert host.status is status
+        assert host.leaks() == []
+        host.fake.power_cut()
+        host.boot()
+        events = len(host.maas.machine.events)
+    assert host.start() == 1
+    assert len(host.maas.machine.events) == events  # all is said
+    host.moment.bank = ""
+    assert host.start() == 0
+    assert (host.leftovers(), host.leaks()) == ([], [])
+    if status is FAILED:
+        assert_as_found(host, before)
+    else:
+        assert host.differences() == []
+
+
+def test_a_bank_that_cannot_be_written_at_all_is_told(site: MakeSite) -> None:
+    host = site("simple-static")
+    before = settings(host)
+    fills_up_at(host, "", "read-only")
+    assert host.start() == 1
+    assert host.status is FAILED
+    assert "The journal in the boot bank cannot be written: Read-only file system. Nothing was set up." in told(host)
+    assert settings(host) == before
+    assert not Path(host.fake.path("/esxforge/secrets.json")).exists()
+
+
+def test_a_module_that_stays_in_memory_is_said(site: MakeSite) -> None:
+    host = site("simple-static")
+    loaded = Path(host.fake.path("/tardisks/esxforge.tgz"))
+    loaded.unlink()
+    loaded.mkdir()  # which cannot be unlinked
+    assert host.start() == 0
+    assert "/tardisks/esxforge.tgz was not removed" in host.log
+    assert "in memory until the next boot" in host.log
 
 
 def test_vendor_data_that_cannot_be_used_is_told_and_stops_nothing(site: MakeSite) -> None:
@@ -219,6 +399,34 @@ def test_the_lock_of_an_agent_that_was_killed_is_taken_over(site: MakeSite) -> N
     Path(host.fake.path(LOCK)).write_text("4194999")
     assert host.start() == 0
     assert host.status is MachineStatus.DEPLOYED
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_lock_that_its_maker_has_not_filled_yet_is_not_taken_over(
+    site: MakeSite, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def link(before: str, after: str) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    host = site("simple-static")
+    if not links:
+        monkeypatch.setattr("esxforge_target.agent.lock.os.link", link)
+    path = Path(host.fake.path(LOCK))
+    path.touch()
+    system = host.system()
+    fill = system.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        path.write_text(str(system.process))
+        fill(seconds)
+
+    monkeypatch.setattr(system.clock, "sleep", sleep)
+    assert not Lock(system).take()
+    path.unlink()
+    assert Lock(system).take()
+    assert path.read_text() == str(system.process)
+    assert not Lock(system).take()
+    assert [one.name for one in path.parent.iterdir() if one.name.startswith(path.name)] == [path.name]
 
 
 def test_an_agent_that_never_comes_to_its_end_gives_up(site: MakeSite) -> None:
@@ -254,7 +462,7 @@ def test_secrets_go_even_where_memory_runs_out_for_what_takes_their_place(
     monkeypatch.setattr("esxforge_target.agent.leave.without_secrets", without_secrets)
     host = site("simple-static")
     host.start()
-    assert "without a module for a power cut: memory ran out" in host.log
+    assert "cannot be overwritten alone: memory ran out" in host.log
     assert not (host.bank / "esxforge.tgz").exists()
     assert host.leaks() == []
 

@@ -29,6 +29,7 @@ FAULTS = [
     "power cut after",
     "power cut before",
     "says it worked",
+    "says it worked, always",
     "works, but hangs",
 ]
 

@@ -68,6 +68,37 @@ def test_a_full_bank_is_an_error_before_a_change_and_a_notice_after_the_last_one
     assert journal.last("outcome") == {"kind": "outcome", "text": "all is well"}
 
 
+def test_a_line_that_a_full_bank_took_in_part_does_not_spoil_the_next_one(system: System) -> None:
+    journal = reopened(system)
+    journal.add("boot", number=1)
+    whole = system.bank_files.append
+
+    def half(path: str, data: bytes) -> None:
+        whole(path, data[:9])
+        raise OSError(28, "No space left on device")
+
+    system.bank_files.append = half  # type: ignore[method-assign]
+    assert "No space left" in journal.note("saved")
+    system.bank_files.append = whole  # type: ignore[method-assign]
+    journal.add("deployed")
+    assert [record["kind"] for record in reopened(system).records] == ["boot", "deployed"]
+    assert journal.note_alone("outcome") == ""
+
+
+def test_the_log_of_a_talkative_host_stays_small_with_its_beginning_and_its_end(system: System) -> None:
+    log = Log(system)
+    log.open("/bootbank")
+    path = Path(system.locate("/bootbank/esxforge.log"))
+    for number in range(8000):
+        log.say("line {} {}".format(number, "x" * 100))
+        assert number % 100 or path.stat().st_size <= 513 * 1024
+    text = path.read_text()
+    assert " line 0 x" in text
+    assert "lines are left out here" in text
+    assert text.endswith("x\n")
+    assert " line 7999 x" in text
+
+
 def test_what_is_taken_back_is_forgotten_only_once_it_is_saved_but_on_disks_at_once(system: System) -> None:
     undo = Undo(system, reopened(system), Log(system))
     undo.before(NETWORK, (("true",),))

@@ -29,6 +29,7 @@ def test_a_host_becomes_what_maas_asked_for_and_the_agent_leaves(site: MakeSite,
     assert host.status is MachineStatus.DEPLOYED, host.log
     assert host.differences() == []
     assert host.leftovers() == []
+    assert not (host.bank / "esxforge.tgz").exists()
     assert host.leaks() == []
     keys = Path(host.fake.path("/etc/ssh/keys-root/authorized_keys")).read_text().splitlines()
     assert keys == [KEY, RECIPE_KEY]

@@ -182,7 +182,6 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], Status]] = [
     ("boot-order", log_says("nothing of it"), Status.NOT_SEEN),
     ("leaves", secret_left(Stage.SECOND_BOOT), Status.CONTRADICTED),
     ("leaves", bank_after(Stage.SECOND_BOOT, modules=("esxforge.tgz",)), Status.CONTRADICTED),
-    ("leaves", bank_after(Stage.SECOND_BOOT, modules=("esxfend.tgz",)), Status.CONTRADICTED),
     ("leaves", bank_after(Stage.SECOND_BOOT, files=(("esxforge.jnl", 9),)), Status.CONTRADICTED),
     ("leaves", failed, Status.NOT_REACHED),
     ("persists", lambda run: replace(run, answer=Answer("silent")), Status.CONTRADICTED),
