@@ -125,10 +125,14 @@ class Firewall:
         self._tell("the firewall lets TCP out to {}".format(self._told()))
 
     def _check_own(self) -> None:
-        """Raises CommandError where ESXi does not show what it took: nothing would get out."""
-        enabled = [record.truth("enabled") for record in self._records("ruleset", "list")
-                   if record.text("name") == RULESET]  # fmt: skip
-        allowed = self._allowed(RULESET)
+        """Raises CommandError where ESXi shows another thing than it took: nothing would get out."""
+        try:
+            enabled = [record.truth("enabled") for record in self._records("ruleset", "list")
+                       if record.text("name") == RULESET]  # fmt: skip
+            allowed = self._allowed(RULESET)
+        except CommandError as error:
+            self._log.warn("what the firewall lets out cannot be read back: {}".format(error.message))
+            return
         if enabled != [True] or (allowed is not None and len(allowed) < len(self._addresses())):
             raise CommandError("{} was set, but ESXi shows it closed.".format(RULESET), _HINT)
 

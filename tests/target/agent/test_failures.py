@@ -565,6 +565,14 @@ def test_where_esxi_takes_no_rule_file_another_rule_set_is_borrowed_and_given_ba
     assert host.fake.saved["firewall"] == before
 
 
+def test_a_firewall_that_cannot_be_read_back_is_no_reason_to_doubt_it(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.moment.fail_always["esxcli --formatter=json network firewall ruleset list"] = "fail"
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert "what the firewall lets out cannot be read back" in host.log
+
+
 def test_a_power_cut_while_a_rule_set_is_borrowed_gives_it_back(site: MakeSite) -> None:
     host = site("simple-static")
     before = host.fake.running["firewall"]
