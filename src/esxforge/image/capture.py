@@ -105,6 +105,13 @@ def capture(
     _check_outputs(disk, output, beside, options)
     for problem in found.problems:
         listener(Notice(f"{disk}: {problem} The image gets a whole table.", warning=True))
+    if not found.starts_by_uefi:
+        listener(
+            Notice(
+                f"{disk}: its system partition has no EFI program, so the image starts by legacy BIOS only.",
+                warning=True,
+            )
+        )
     listener(Decision(f"{disk}: ESXi {found.build}, in the boot bank on partition {found.boot_bank}"))
     try:
         captured = _Captured(disk, blocks, found, origin, listener)
@@ -220,7 +227,10 @@ class _Captured:
                     "build": found.build,
                     "life": found.life.value,
                     "boot_bank": found.boot_bank,
-                    "firmware": ["UEFI", *(["BIOS"] if found.starts_by_bios else [])],
+                    "firmware": [
+                        *(["UEFI"] if found.starts_by_uefi else []),
+                        *(["BIOS"] if found.starts_by_bios else []),
+                    ],
                     "renewed_volumes": list(places.renewed),
                     "shared_by_all_hosts": list(_SHARED + (_SHARED_BY_STARTED if found.life is not Life.FRESH else ())),
                     "structures": [

@@ -36,6 +36,11 @@ def starts_by_bios(manifest: Manifest) -> bool:
     return "BIOS" in facts_of(manifest)["firmware"]
 
 
+def starts_by_uefi(manifest: Manifest) -> bool:
+    """Whether the captured disk holds a boot loader for UEFI."""
+    return "UEFI" in facts_of(manifest)["firmware"]
+
+
 def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: Machine) -> "List[str]":
     """Why the image must not go to this boot disk."""
     reasons = []

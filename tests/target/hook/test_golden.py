@@ -23,6 +23,7 @@ from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
 from esxforge_target.formats.tar_module import read
 from standin import installed
 from target.hook.bench import CREDENTIALS, Bench, Overlay
@@ -290,9 +291,19 @@ def damaged(bench: Bench, config: dict[str, Any]) -> None:
         disk.write_at(offset + length // 2 + 20000, b"damage")
 
 
+def for_bios_only(bench: Bench, config: dict[str, Any]) -> None:
+    with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
+        esp = Window(disk, *read_table(disk).table.byte_range(1))
+        ((offset, length),) = FatVolume(esp).extents(MANIFEST_PATH)
+        manifest = Manifest.parse(esp.read_at(offset, length))
+        manifest.details["golden"]["firmware"] = ["BIOS"]
+        esp.write_at(offset, manifest.to_bytes(length))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (for_bios_only, "the captured disk has no EFI program"),
         (multipath, "several paths (multipath)"),
         (san, "is on a SAN"),
         (over_tcp, "NVMe by tcp"),

@@ -313,6 +313,34 @@ def with_foreign_hook(disk: Path) -> None:
     installed.put(disk, labels.read_label(str(disk)).partitions[1].first * 512, "curtin/curtin-hooks", b"x")
 
 
+def delete(disk: Path, number: int, *names: str) -> None:
+    """Delete files from a FAT volume, with mtools."""
+    start = labels.read_label(str(disk)).partitions[number].first * 512
+    for name in names:
+        command = ["mdel", "-i", f"{disk}@@{start}", "::/" + name]
+        subprocess.run(command, check=True, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
+
+
+def without_kernel(disk: Path) -> None:
+    delete(disk, 5, "b.b00", "k.b00")
+
+
+def with_empty_module(disk: Path) -> None:
+    installed.put(disk, labels.read_label(str(disk)).partitions[5].first * 512, "s.v00", b"")
+
+
+def without_boot_loaders(disk: Path) -> None:
+    delete(disk, 1, "EFI/BOOT/BOOTX64.EFI")
+    with disk.open("r+b") as stream:
+        stream.write(bytes(440))
+
+
+def with_blank_osdata(disk: Path) -> None:
+    osdata = labels.read_label(str(disk)).partitions[7]
+    start, length = osdata.first * 512, (osdata.last - osdata.first + 1) * 512
+    subprocess.run(["fallocate", "-p", "-o", str(start), "-l", str(length), str(disk)], check=True)
+
+
 def naming_a_uuid(disk: Path) -> None:
     start = labels.read_label(str(disk)).partitions[5].first * 512
     with disk.open("rb") as stream:
@@ -332,6 +360,10 @@ def naming_a_uuid(disk: Path) -> None:
         (with_damaged_bank, "chain"),
         (deployed_before, "holds esxforge.tgz already"),
         (with_foreign_hook, "Partition 1 holds a folder curtin already"),
+        (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
+        (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
+        (without_boot_loaders, "no machine would start it: partition 1 has no EFI/BOOT/BOOTX64.EFI"),
+        (with_blank_osdata, "partition 7 (OSDATA) was never formatted"),
         (naming_a_uuid, "names partition 5 by its UUID"),
     ],
 )
@@ -343,6 +375,14 @@ def test_disks_that_hold_no_clean_esxi_are_refused(
         capture(disk, tmp_path / "image.dd.gz")
     assert said in caught.value.message
     assert not (tmp_path / "image.dd.gz").exists()
+
+
+def test_a_disk_without_an_efi_program_is_said_to_start_by_legacy_bios_only(disk: Path, tmp_path: Path) -> None:
+    delete(disk, 1, "EFI/BOOT/BOOTX64.EFI")
+    told: list[Event] = []
+    result = capture(disk, tmp_path / "image.dd.gz", told.append)
+    assert result.document["details"]["golden"]["firmware"] == ["BIOS"]
+    assert any(isinstance(event, Notice) and event.warning and "legacy BIOS only" in event.text for event in told)
 
 
 @pytest.mark.parametrize("state", [installed.STARTED_FILES, "encrypted"])
