@@ -263,11 +263,20 @@ def test_a_cut_image_is_found(keep: float, disks: Path, tmp_path: Path) -> None:
         verify_image(image, ignore)
 
 
-def test_where_the_system_partition_is_full_the_hook_goes_into_the_boot_bank(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "wish",
+    [
+        installed.Wish("6.7.0", SIX.build, size=2 * GIB, esp_filler_bytes=3_000_000, module_bytes=9_000_000),
+        installed.Wish("6.7.0", SIX.build, size=9 * GIB, esp_filler_bytes=3_000_000),
+        installed.Wish(size=400 * MIB, esp_filler_bytes=103_400_000),
+    ],
+    ids=lambda wish: f"{wish.release}-{wish.size >> 20}",
+)
+def test_where_the_system_partition_is_full_the_hook_goes_into_the_boot_bank(
+    wish: installed.Wish, tmp_path: Path
+) -> None:
     disk = tmp_path / "disk.raw"
-    installed.make(
-        disk, installed.Wish("6.7.0", SIX.build, size=2 * GIB, esp_filler_bytes=3_000_000, module_bytes=9_000_000)
-    )
+    installed.make(disk, wish)
     result = capture(disk, tmp_path / "image.dd.gz")
     paths = [record["path"] for record in result.document["files"]]
     assert "5/curtin/curtin-hooks" in paths
