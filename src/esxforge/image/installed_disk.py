@@ -55,11 +55,11 @@ _INSTALL_HINT = (
 
 
 class Life(str, Enum):
-    """Whether the installed system ever ran; the value is a stable word for programs."""
+    """Whether the installed system ever ran, the best first; the value is a stable word for programs."""
 
     FRESH = "never-started"
-    STARTED = "started"
     UNKNOWN = "unknown"
+    STARTED = "started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,8 @@ def examine(disk: Blocks, name: str) -> InstalledDisk:
         _check_loaded(FatVolume(window(disk, found.volume(found.boot_bank))), chosen.cfg, name, found.boot_bank)
         found = replace(found, starts_by_uefi=_has_efi_program(disk, found, name))
         _check_osdata(disk, found, name)
-        return replace(found, life=_life(FatVolume(window(disk, found.volume(found.boot_bank)))))
+        lives = [_life(FatVolume(window(disk, volume))) for volume in volumes if volume.uuid]
+        return replace(found, life=max(lives, key=list(Life).index))
     except (FormatError, DiskError) as error:
         raise ImageError(f"{name}: {error.message}", error.hint or _INSTALL_HINT) from error
 
@@ -242,7 +243,10 @@ def _name(partition: Partition | None) -> str:
 
 
 def _life(bank: FatVolume) -> Life:
-    """From the configuration that ESXi saves in its bank; host keys are made at the first boot."""
+    """From the configuration that ESXi saves in a bank; host keys are made at the first boot.
+
+    The bank that does not boot counts too: it travels, and what an earlier life saved there with it.
+    """
     entry = bank.find(_STATE)
     if entry is None or not entry.size:
         return Life.FRESH

@@ -412,6 +412,20 @@ def test_a_system_that_was_started_is_refused_unless_that_is_accepted(
     assert "SSH host keys and the host's certificate" in golden["shared_by_all_hosts"]
 
 
+@pytest.mark.parametrize(
+    ("state", "life"), [(installed.STARTED_FILES, "started"), ("encrypted", "unknown"), (installed.FRESH_FILES, "")]
+)
+def test_what_was_saved_in_the_other_bank_counts_too(
+    state: tuple[str, ...] | str, life: str, disk: Path, tmp_path: Path
+) -> None:
+    installed.put(disk, labels.read_label(str(disk)).partitions[6].first * 512, "state.tgz", installed.state_of(state))
+    if life:
+        with pytest.raises(ImageError, match="started before"):
+            capture(disk, tmp_path / "image.dd.gz")
+    result = capture(disk, tmp_path / "image.dd.gz", allow=bool(life))
+    assert result.document["details"]["golden"]["life"] == (life or "never-started")
+
+
 def test_a_saved_configuration_without_host_keys_was_never_started(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
     installed.make(disk, installed.Wish(size=400 * MIB, state=installed.FRESH_FILES))
