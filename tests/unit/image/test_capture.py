@@ -314,12 +314,13 @@ def with_damaged_bank(disk: Path) -> None:
         stream.write(b"\xf8\xff\xff\xff" + b"\x02\x00" * 2000)  # every chain is a loop
 
 
-def deployed_before(disk: Path) -> None:
-    installed.put(disk, labels.read_label(str(disk)).partitions[5].first * 512, "esxforge.tgz", b"x")
+def with_file(number: int, name: str) -> Callable[[Path], None]:
+    """A change that puts a file on a volume."""
 
+    def put(disk: Path) -> None:
+        installed.put(disk, labels.read_label(str(disk)).partitions[number].first * 512, name, b"x")
 
-def with_foreign_hook(disk: Path) -> None:
-    installed.put(disk, labels.read_label(str(disk)).partitions[1].first * 512, "curtin/curtin-hooks", b"x")
+    return put
 
 
 def delete(disk: Path, number: int, *names: str) -> None:
@@ -367,8 +368,12 @@ def naming_a_uuid(disk: Path) -> None:
         (with_dirty_bank, "partition 5: its boot.cfg says bootstate=3"),
         (without_table, "is no disk with an installed ESXi"),
         (with_damaged_bank, "chain"),
-        (deployed_before, "holds esxforge.tgz already"),
-        (with_foreign_hook, "Partition 1 holds a folder curtin already"),
+        (with_file(5, "esxforge.tgz"), "partition 5 holds esxforge.tgz already"),
+        (with_file(6, "esxforge.tgz"), "partition 6 holds esxforge.tgz already"),
+        *(
+            (with_file(number, "curtin/curtin-hooks"), f"Partition {number} holds a folder curtin already")
+            for number in (1, 5, 6)
+        ),
         (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
         (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
         (without_boot_loaders, "no machine would start it: partition 1 has no EFI/BOOT/BOOTX64.EFI"),
