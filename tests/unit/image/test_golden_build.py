@@ -230,6 +230,15 @@ def test_a_restart_once_the_disk_is_written_ends_the_build(bench: Bench) -> None
     assert played.limits.silent < 10**5
 
 
+def test_what_nobody_can_see_is_not_called_never_started(bench: Bench) -> None:
+    result = bench.build(Played(installs(installed.Wish(size=400 * MIB, state="encrypted"))))
+    told = result.document["details"]["golden"]
+    assert told["life"] == "unknown"
+    assert "SSH host keys and the host's certificate" in told["shared_by_all_hosts"]
+    (notice,) = [event for event in bench.told if isinstance(event, Notice) and "nobody can see" in event.text]
+    assert notice.warning
+
+
 def nothing(_: Path) -> None:
     """An installer that powers off without having done anything."""
 
