@@ -73,6 +73,14 @@ def build_golden_image(
     accelerator = choose(options.accelerator)
     if accelerator is Accelerator.TCG:
         listener(Notice("Without KVM the installer takes some ten times longer.", warning=True))
+    if recipe.files:
+        listener(
+            Notice(
+                f"files: {', '.join(extra.path for extra in recipe.files)}: the installer in the virtual machine alone "
+                "has them, hosts of a golden image do not. Build an installer image where hosts need them.",
+                warning=True,
+            )
+        )
     with work_folder(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as folder:
         if options.keep:
             listener(Notice(f"The work folder is kept: {folder}"))
