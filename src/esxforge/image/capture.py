@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ from esxforge.image.installed_disk import InstalledDisk, Life, examine, window
 from esxforge.image.overlay import Overlay
 from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, write_gzip, write_raw
 from esxforge.recipe.model import Recipe
+from esxforge.vm.disks import unpack_command
 from esxforge_target.banks import MODULE
 from esxforge_target.blocks import DiskError, FileBlocks
 from esxforge_target.formats.manifest import MANIFEST_PATH, NO_HASH, FileRecord, Manifest
@@ -272,15 +274,18 @@ def check_raw(disk: Path) -> None:
         head = blocks.read_at(0, min(blocks.size, 512))
     for offset, magic, name in _FORMATS:
         if head[offset : offset + len(magic)] == magic:
+            target = disk.with_name((disk.name if disk.suffix == ".raw" else disk.stem) + ".raw")
+            command = ["qemu-img", "convert", "-O", "raw", str(disk), str(target)]
             raise ImageError(
-                f"{disk} is a {name} disk; capturing reads raw ones.",
-                f"Convert it first: qemu-img convert -O raw {disk.name} {disk.stem}.raw",
+                f"{disk} is a {name} disk; capturing reads raw ones.", f"Convert it first: {shlex.join(command)}"
             )
     if head[:2] == _GZIP:
-        raise ImageError(f"{disk} is a gzip.", f"Unpack it first: gunzip {disk.name}")
+        raise ImageError(f"{disk} is a gzip.", f"Unpack it first: {unpack_command(disk)}")
 
 
 def _opened(disk: Path) -> FileBlocks:
+    if disk.is_dir():
+        raise ImageError(f"{disk} is a folder.", "Give the raw disk itself, a file or a block device.")
     try:
         return FileBlocks(str(disk))
     except DiskError as error:

@@ -181,8 +181,14 @@ def _why(banks: tuple[Bank, ...]) -> str:
 
 def _check_layout(found: InstalledDisk, name: str) -> None:
     """The partitions that the installer of this release makes are there."""
-    release = found.release
-    if not 6 <= release.major <= 9:
+    try:
+        release = found.release
+    except FormatError as error:
+        raise ImageError(
+            f"{name}: boot.cfg of partition {found.boot_bank} says build={found.build}, which is no ESXi release.",
+            _INSTALL_HINT,
+        ) from error
+    if not (6, 5) <= release.numbers[:2] < (10, 0):
         raise ImageError(f"{name} holds ESXi {release}; releases 6.5 to 9 are known.", "Use an ESXi of one of these.")
     by_number: dict[int, Partition] = found.table.by_number()
     wrong = [

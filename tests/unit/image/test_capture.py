@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -323,6 +324,17 @@ def with_file(number: int, name: str) -> Callable[[Path], None]:
     return put
 
 
+def with_build(build: str) -> Callable[[Path], None]:
+    """A change of the release that the bank which boots names."""
+
+    def put(disk: Path) -> None:
+        start = labels.read_label(str(disk)).partitions[5].first * 512
+        cfg = installed.get(disk, start, "boot.cfg").replace(SEVEN.build.encode(), build.encode())
+        installed.put(disk, start, "boot.cfg", cfg)
+
+    return put
+
+
 def delete(disk: Path, number: int, *names: str) -> None:
     """Delete files from a FAT volume, with mtools."""
     start = labels.read_label(str(disk)).partitions[number].first * 512
@@ -374,6 +386,9 @@ def naming_a_uuid(disk: Path) -> None:
             (with_file(number, "curtin/curtin-hooks"), f"Partition {number} holds a folder curtin already")
             for number in (1, 5, 6)
         ),
+        (with_build("6.0.0-3.73.14320388"), "holds ESXi 6.0.0; releases 6.5 to 9 are known"),
+        (with_build("10.0.0-0.1.99999999"), "holds ESXi 10.0.0; releases 6.5 to 9 are known"),
+        (with_build("unknown"), "boot.cfg of partition 5 says build=unknown, which is no ESXi release"),
         (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
         (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
         (without_boot_loaders, "no machine would start it: partition 1 has no EFI/BOOT/BOOTX64.EFI"),
@@ -388,6 +403,7 @@ def test_disks_that_hold_no_clean_esxi_are_refused(
     with pytest.raises((ImageError, FormatError)) as caught:
         capture(disk, tmp_path / "image.dd.gz")
     assert said in caught.value.message
+    assert "Build the image again" not in caught.value.hint
     assert not (tmp_path / "image.dd.gz").exists()
 
 
@@ -468,6 +484,31 @@ def test_what_is_no_raw_disk_is_named(head: bytes, said: str, hint: str, tmp_pat
         capture(disk, tmp_path / "image.dd.gz")
     assert said in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_commands_in_hints_work_when_they_are_pasted(tmp_path: Path) -> None:
+    folder = tmp_path / "my disks"
+    folder.mkdir()
+    for name, target in (("a disk.dd.gz", "a disk.dd"), ("packed", "packed.raw")):
+        with gzip.open(folder / name, "wb") as packed:
+            packed.write(b"content")
+        with pytest.raises(ImageError, match="is a gzip") as caught:
+            capture(folder / name, tmp_path / "image.dd.gz")
+        subprocess.run(["sh", "-c", caught.value.hint.partition(": ")[2]], cwd=tmp_path, check=True)
+        assert (folder / target).read_bytes() == b"content"
+        assert (folder / name).exists()
+    for name, target in (("my disk.qcow2", "my disk.raw"), ("odd.raw", "odd.raw.raw")):
+        (folder / name).write_bytes(b"QFI\xfb")
+        with pytest.raises(ImageError, match="is a qcow2 disk") as caught:
+            capture(folder / name, tmp_path / "image.dd.gz")
+        words = shlex.split(caught.value.hint.partition(": ")[2])
+        assert words == ["qemu-img", "convert", "-O", "raw", str(folder / name), str(folder / target)]
+
+
+def test_a_folder_is_no_disk(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="is a folder") as caught:
+        capture(tmp_path, tmp_path / "image.dd.gz")
+    assert "raw disk" in caught.value.hint
 
 
 def test_an_installers_image_is_no_installed_disk(built: BuildResult, tmp_path: Path) -> None:
