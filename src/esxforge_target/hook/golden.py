@@ -78,7 +78,7 @@ def _transports(boot: BlockDisk, machine: Machine) -> "List[str]":
     device = "sys/block/{}/device".format(boot.name)
     own = machine.text(device + "/transport")
     folder = os.path.realpath(machine.path(device))
-    if own or not os.path.basename(folder).startswith("nvme-subsys"):
+    if own or not os.path.isdir(folder) or not os.path.basename(folder).startswith("nvme-subsys"):
         return [own]
     controllers = [name for name in os.listdir(folder) if re.match("nvme[0-9]+$", name)]
     found = {machine.text("{}/{}/transport".format(device, name)) for name in controllers}
