@@ -31,6 +31,7 @@ from esxforge.image.details import ascii_text, recipe_details
 from esxforge.image.installed_disk import InstalledDisk, Life, examine, window
 from esxforge.image.overlay import Overlay
 from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, write_gzip, write_raw
+from esxforge.image.verify import FARTHEST_HOOK_BYTES
 from esxforge.recipe.model import Recipe
 from esxforge.vm.disks import unpack_command
 from esxforge_target.banks import MODULE
@@ -161,6 +162,12 @@ class _Captured:
         hook = FatEditor(window(overlay, found.volume(self._places.hook)))
         ((offset, _),) = hook.extents(MANIFEST_PATH)
         place = found.volume(self._places.hook).offset + offset
+        if place + length > FARTHEST_HOOK_BYTES:
+            raise ImageError(
+                f"The EFI system partition is full, and in the boot bank on partition {self._places.hook} the hook "
+                f"would stand at byte {place}: verify and upload look no further than {FARTHEST_HOOK_BYTES}.",
+                "Free 2 MB on the EFI system partition, or install ESXi anew.",
+            )
         self._data.placed.append((place, Bytes(self.manifest.to_bytes(length))))
 
     def pieces(self) -> list[Piece]:

@@ -24,7 +24,7 @@ from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PA
 # GPT, FATs and folders of our own images stand within this; content follows.
 _HEAD_BYTES = 32 << 20
 # The hook of a golden image may stand behind the files of its boot bank (250 MB on 6.x; later ones after 101 MiB).
-_LONGEST_HEAD_BYTES = 1 << 30
+FARTHEST_HOOK_BYTES = 1 << 30
 # The backup GPT stands within this from the end.
 _TAIL_BYTES = 1 << 20
 _STEP = "verifying the image"
@@ -164,7 +164,7 @@ class _Seen:
             table = read_table(disk, sector_size_of(disk)).table
             watched = self._golden(disk, table) if len(table.partitions) > 1 else self._installer(disk, table)
         except DiskError as error:
-            if not last and len(self._head) < _LONGEST_HEAD_BYTES:
+            if not last and len(self._head) < FARTHEST_HOOK_BYTES:
                 self._enough = 2 * len(self._head)
                 return
             raise ImageError(

@@ -285,6 +285,17 @@ def test_where_the_system_partition_is_full_the_hook_goes_into_the_boot_bank(
     assert verify_image(result.image, ignore).manifest.kind == "golden"
 
 
+def test_a_hook_that_verify_would_not_reach_gives_no_image(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    boots = {"bootstate": "0", "updated": "2", "build": SEVEN.build, "modules": "k.b00"}
+    label = installed.make(disk, installed.Wish(esp_filler_bytes=103_400_000, bank_cfg={6: boots}))
+    for name in ("b.b00", "k.b00"):
+        installed.put(disk, label.partitions[6].first * 512, name, b"x")
+    with pytest.raises(ImageError, match="in the boot bank on partition 6 the hook would stand at byte"):
+        capture(disk, tmp_path / "image.dd.gz")
+    assert not (tmp_path / "image.dd.gz").exists()
+
+
 def with_foreign_partition(disk: Path) -> None:
     label = labels.read_label(str(disk))
     label.add(labels.Partition(9, 2048 * 350, 2048 * 360, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"))
