@@ -33,10 +33,9 @@ def libvirt_xml(
     from esxforge.vm.libvirt import domain_xml
 
     if disks.is_gzip(image):
-        target = image.with_suffix("")
         raise ImageError(
             f"{image} is compressed; libvirt needs a raw disk.",
-            f"Unpack a copy for it: gunzip -c {image} | cp --sparse=always /dev/stdin {target}",
+            f"Unpack a copy for it: {disks.unpack_command(image)}",
         )
     disks.check_bootable(image)
     machine = deployed_host(

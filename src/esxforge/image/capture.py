@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -30,7 +31,9 @@ from esxforge.image.details import ascii_text, recipe_details
 from esxforge.image.installed_disk import InstalledDisk, Life, examine, window
 from esxforge.image.overlay import Overlay
 from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, write_gzip, write_raw
+from esxforge.image.verify import FARTHEST_HOOK_BYTES
 from esxforge.recipe.model import Recipe
+from esxforge.vm.disks import unpack_command
 from esxforge_target.banks import MODULE
 from esxforge_target.blocks import DiskError, FileBlocks
 from esxforge_target.formats.manifest import MANIFEST_PATH, NO_HASH, FileRecord, Manifest
@@ -105,6 +108,13 @@ def capture(
     _check_outputs(disk, output, beside, options)
     for problem in found.problems:
         listener(Notice(f"{disk}: {problem} The image gets a whole table.", warning=True))
+    if not found.starts_by_uefi:
+        listener(
+            Notice(
+                f"{disk}: its system partition has no EFI program, so the image starts by legacy BIOS only.",
+                warning=True,
+            )
+        )
     listener(Decision(f"{disk}: ESXi {found.build}, in the boot bank on partition {found.boot_bank}"))
     try:
         captured = _Captured(disk, blocks, found, origin, listener)
@@ -152,6 +162,12 @@ class _Captured:
         hook = FatEditor(window(overlay, found.volume(self._places.hook)))
         ((offset, _),) = hook.extents(MANIFEST_PATH)
         place = found.volume(self._places.hook).offset + offset
+        if place + length > FARTHEST_HOOK_BYTES:
+            raise ImageError(
+                f"The EFI system partition is full, and in the boot bank on partition {self._places.hook} the hook "
+                f"would stand at byte {place}: verify and upload look no further than {FARTHEST_HOOK_BYTES}.",
+                "Free 2 MB on the EFI system partition, or install ESXi anew.",
+            )
         self._data.placed.append((place, Bytes(self.manifest.to_bytes(length))))
 
     def pieces(self) -> list[Piece]:
@@ -220,7 +236,10 @@ class _Captured:
                     "build": found.build,
                     "life": found.life.value,
                     "boot_bank": found.boot_bank,
-                    "firmware": ["UEFI", *(["BIOS"] if found.starts_by_bios else [])],
+                    "firmware": [
+                        *(["UEFI"] if found.starts_by_uefi else []),
+                        *(["BIOS"] if found.starts_by_bios else []),
+                    ],
                     "renewed_volumes": list(places.renewed),
                     "shared_by_all_hosts": list(_SHARED + (_SHARED_BY_STARTED if found.life is not Life.FRESH else ())),
                     "structures": [
@@ -262,15 +281,18 @@ def check_raw(disk: Path) -> None:
         head = blocks.read_at(0, min(blocks.size, 512))
     for offset, magic, name in _FORMATS:
         if head[offset : offset + len(magic)] == magic:
+            target = disk.with_name((disk.name if disk.suffix == ".raw" else disk.stem) + ".raw")
+            command = ["qemu-img", "convert", "-O", "raw", str(disk), str(target)]
             raise ImageError(
-                f"{disk} is a {name} disk; capturing reads raw ones.",
-                f"Convert it first: qemu-img convert -O raw {disk.name} {disk.stem}.raw",
+                f"{disk} is a {name} disk; capturing reads raw ones.", f"Convert it first: {shlex.join(command)}"
             )
     if head[:2] == _GZIP:
-        raise ImageError(f"{disk} is a gzip.", f"Unpack it first: gunzip {disk.name}")
+        raise ImageError(f"{disk} is a gzip.", f"Unpack it first: {unpack_command(disk)}")
 
 
 def _opened(disk: Path) -> FileBlocks:
+    if disk.is_dir():
+        raise ImageError(f"{disk} is a folder.", "Give the raw disk itself, a file or a block device.")
     try:
         return FileBlocks(str(disk))
     except DiskError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.boot_cfg import BootCfg
-from esxforge.formats.fat import FatEditor
+from esxforge.formats.fat import FatEditor, FatVolume
 from esxforge.formats.tar_module import build, file, folder, stored_gzip
 from esxforge.image.boot_volume import HOST_MODULE_BYTES
 from esxforge.image.installed_disk import InstalledDisk, Life, Volume, window
@@ -56,6 +56,7 @@ def lay_over(
 
     Raises :class:`ImageError` where there is no room.
     """
+    _check_untouched(overlay, found)
     renewed = volumes_to_renew(found, settings_saved=found.life is not Life.FRESH)
     _put_slot(overlay, found, listener)
     hook = _put_hook(overlay, found, settings, manifest_bytes, listener)
@@ -75,17 +76,30 @@ def volumes_to_renew(found: InstalledDisk, *, settings_saved: bool) -> tuple[int
     )
 
 
-def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> None:
-    """The empty module in the bank that boots, loaded last."""
-    volume = found.volume(found.boot_bank)
-    editor = FatEditor(window(overlay, volume))
-    try:
-        if editor.find(MODULE) is not None:
+def _check_untouched(overlay: Overlay, found: InstalledDisk) -> None:
+    """No volume has what is put there now: curtin would run another hook, and a module is an earlier host's."""
+    banks = {bank.partition for bank in found.banks}
+    for volume in found.volumes:
+        files = FatVolume(window(overlay, volume))
+        if volume.number in banks and files.find(MODULE) is not None:
             raise ImageError(
                 f"The boot bank on partition {volume.number} holds {MODULE} already: this disk was deployed, or "
                 "captured, before.",
                 "Capture a disk as VMware's installer leaves it.",
             )
+        if files.find("curtin") is not None:
+            raise ImageError(
+                f"Partition {volume.number} holds a folder curtin already: it would be run instead of this image's "
+                "hook.",
+                "Capture a disk as VMware's installer leaves it.",
+            )
+
+
+def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> None:
+    """The empty module in the bank that boots, loaded last."""
+    volume = found.volume(found.boot_bank)
+    editor = FatEditor(window(overlay, volume))
+    try:
         least = len(target_zip()) + _LEAST_BESIDE_CODE_BYTES
         room = editor.free_bytes() - _KEPT_FREE_IN_BANK_BYTES
         length = min(HOST_MODULE_BYTES, room // (1 << 20) << 20)
@@ -146,11 +160,6 @@ def _put_hook(
         editor = FatEditor(window(overlay, volume))
         size = editor.geometry.cluster_size
         needed = sum(-(-len(data) // size) * size for _, data in files) + 4 * size + _KEPT_FREE_BESIDE_HOOK_BYTES
-        if editor.find("curtin") is not None:
-            raise ImageError(
-                f"Partition {number} holds a folder curtin already: it would be run instead of this image's hook.",
-                "Capture a disk as VMware's installer leaves it.",
-            )
         if editor.free_bytes() < needed:
             refusals.append(f"partition {number} has {editor.free_bytes()} bytes free, {needed} are needed")
             continue

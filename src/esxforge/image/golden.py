@@ -73,6 +73,14 @@ def build_golden_image(
     accelerator = choose(options.accelerator)
     if accelerator is Accelerator.TCG:
         listener(Notice("Without KVM the installer takes some ten times longer.", warning=True))
+    if recipe.files:
+        listener(
+            Notice(
+                f"files: {', '.join(extra.path for extra in recipe.files)}: the installer in the virtual machine alone "
+                "has them, hosts of a golden image do not. Build an installer image where hosts need them.",
+                warning=True,
+            )
+        )
     with work_folder(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as folder:
         if options.keep:
             listener(Notice(f"The work folder is kept: {folder}"))
@@ -114,6 +122,15 @@ class _Job:
 def _captured(target: TargetDisk, job: _Job, origin: Origin) -> BuildResult:
     with FileBlocks(str(target.path)) as blocks, ExitStack() as outputs:
         found = _expected(_examined(blocks, target), job.media, target)
+        if found.life is Life.UNKNOWN:
+            job.listener(
+                Notice(
+                    "What ESXi saved on the virtual disk is encrypted or unreadable, so nobody can see whether the "
+                    "system was started. The machine did not restart after the installation had begun, which speaks "
+                    "against it; what hosts would share otherwise stands in the manifest.",
+                    warning=True,
+                )
+            )
         captured = CaptureOptions(job.output, job.options.overwrite)
         sbom = job.output.with_name(job.output.name + ".sbom.json") if job.options.sbom else None
         beside = outputs.enter_context(whole_file(sbom, overwrite=True)) if sbom else None
@@ -137,7 +154,7 @@ def _examined(blocks: FileBlocks, target: TargetDisk) -> InstalledDisk:
 
 
 def _expected(found: InstalledDisk, media: InstallerMedia, target: TargetDisk) -> InstalledDisk:
-    """The release of the ISO, never started. Raises :class:`NotCapturedError` otherwise."""
+    """The release of the ISO, not known to have started. Raises :class:`NotCapturedError` otherwise."""
     told = found.release
     version, build = media.release.version, media.release.build
     if str(told) != version or (build and told.build and str(told.build) != build):
@@ -150,7 +167,7 @@ def _expected(found: InstalledDisk, media: InstallerMedia, target: TargetDisk) -
             "The installed system was started before the machine powered off: its host keys and identifiers are made.",
             "Does a section of your kickstart restart the machine? It must not.",
         )
-    return replace(found, life=Life.FRESH)
+    return found
 
 
 def _check(job: _Job, computer: Computer) -> None:

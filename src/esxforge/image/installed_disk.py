@@ -11,6 +11,7 @@ from enum import Enum
 from uuid import UUID
 
 from esxforge.errors import FormatError, ImageError
+from esxforge.formats.boot_cfg import BootCfg
 from esxforge.formats.fat import FatVolume
 from esxforge.formats.gpt import (
     BASIC_DATA,
@@ -40,6 +41,9 @@ _COMMON: dict[int, UUID] = {1: EFI_SYSTEM, 5: BASIC_DATA, 6: BASIC_DATA}
 _SIX = {**_COMMON, 8: BASIC_DATA}
 _SEVEN = {**_COMMON, 7: VMFS_L}
 _BOOT_CODE_BYTES = 440
+_EFI_PROGRAM = "EFI/BOOT/BOOTX64.EFI"
+# A formatted VMFS-L volume has its first structures well within this; they begin at 1 MiB.
+_OSDATA_HEAD_BYTES = 16 << 20
 _STATE = "state.tgz"
 _LOCAL = "local.tgz"
 _MOST_STATE_BYTES = 64 << 20
@@ -51,11 +55,11 @@ _INSTALL_HINT = (
 
 
 class Life(str, Enum):
-    """Whether the installed system ever ran; the value is a stable word for programs."""
+    """Whether the installed system ever ran, the best first; the value is a stable word for programs."""
 
     FRESH = "never-started"
-    STARTED = "started"
     UNKNOWN = "unknown"
+    STARTED = "started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class InstalledDisk:
     build: str
     life: Life
     problems: tuple[str, ...] = ()
+    starts_by_uefi: bool = True
 
     @property
     def release(self) -> Release:
@@ -124,7 +129,11 @@ def examine(disk: Blocks, name: str) -> InstalledDisk:
             table, mbr, volumes, banks, chosen.partition, chosen.cfg.build, Life.FRESH, reading.problems
         )
         _check_layout(found, name)
-        return replace(found, life=_life(FatVolume(window(disk, found.volume(found.boot_bank)))))
+        _check_loaded(FatVolume(window(disk, found.volume(found.boot_bank))), chosen.cfg, name, found.boot_bank)
+        found = replace(found, starts_by_uefi=_has_efi_program(disk, found, name))
+        _check_osdata(disk, found, name)
+        lives = [_life(FatVolume(window(disk, volume))) for volume in volumes if volume.uuid]
+        return replace(found, life=max(lives, key=list(Life).index))
     except (FormatError, DiskError) as error:
         raise ImageError(f"{name}: {error.message}", error.hint or _INSTALL_HINT) from error
 
@@ -172,8 +181,14 @@ def _why(banks: tuple[Bank, ...]) -> str:
 
 def _check_layout(found: InstalledDisk, name: str) -> None:
     """The partitions that the installer of this release makes are there."""
-    release = found.release
-    if not 6 <= release.major <= 9:
+    try:
+        release = found.release
+    except FormatError as error:
+        raise ImageError(
+            f"{name}: boot.cfg of partition {found.boot_bank} says build={found.build}, which is no ESXi release.",
+            _INSTALL_HINT,
+        ) from error
+    if not (6, 5) <= release.numbers[:2] < (10, 0):
         raise ImageError(f"{name} holds ESXi {release}; releases 6.5 to 9 are known.", "Use an ESXi of one of these.")
     by_number: dict[int, Partition] = found.table.by_number()
     wrong = [
@@ -190,12 +205,54 @@ def _check_layout(found: InstalledDisk, name: str) -> None:
         found.volume(number)
 
 
+def _check_loaded(bank: FatVolume, cfg: BootCfg, name: str, number: int) -> None:
+    """The bank holds whatever its boot.cfg loads, found as mboot finds it."""
+    if cfg.kernel is None:
+        raise ImageError(f"{name}: boot.cfg of partition {number} names no kernel.", _INSTALL_HINT)
+    wrong = []
+    for path in cfg.files("/"):
+        entry = bank.find(path)
+        if entry is None or entry.is_directory:
+            wrong.append(f"{path.lstrip('/')} is missing")
+        elif not entry.size and path.lower() != f"/{_STATE}":  # nothing is saved yet: that starts
+            wrong.append(f"{path.lstrip('/')} is empty")
+    if wrong:
+        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ImageError(
+            f"{name}: the boot bank on partition {number} lacks what its boot.cfg loads: {'; '.join(wrong[:5])}{more}.",
+            _INSTALL_HINT,
+        )
+
+
+def _has_efi_program(disk: Blocks, found: InstalledDisk, name: str) -> bool:
+    """Whether UEFI finds a boot loader on the disk. Raises ImageError where a legacy BIOS finds none either."""
+    entry = FatVolume(window(disk, found.volume(1))).find(_EFI_PROGRAM)
+    if entry is not None and entry.size:
+        return True
+    if not found.starts_by_bios:
+        raise ImageError(f"{name}: no machine would start it: partition 1 has no {_EFI_PROGRAM}.", _INSTALL_HINT)
+    return False
+
+
+def _check_osdata(disk: Blocks, found: InstalledDisk, name: str) -> None:
+    """From 7.0 on the installer formats OSDATA, which would else be zeros."""
+    if found.release.major < 7:
+        return
+    offset, length = found.table.byte_range(7)
+    end = offset + min(length, _OSDATA_HEAD_BYTES)
+    if not any(any(disk.read_at(at, min(1 << 20, end - at))) for at in range(offset, end, 1 << 20)):
+        raise ImageError(f"{name}: partition 7 (OSDATA) was never formatted.", _INSTALL_HINT)
+
+
 def _name(partition: Partition | None) -> str:
     return "missing" if partition is None else _TYPE_NAMES[partition.type_guid]
 
 
 def _life(bank: FatVolume) -> Life:
-    """From the configuration that ESXi saves in its bank; host keys are made at the first boot."""
+    """From the configuration that ESXi saves in a bank; host keys are made at the first boot.
+
+    The bank that does not boot counts too: it travels, and what an earlier life saved there with it.
+    """
     entry = bank.find(_STATE)
     if entry is None or not entry.size:
         return Life.FRESH

@@ -23,8 +23,8 @@ from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PA
 
 # GPT, FATs and folders of our own images stand within this; content follows.
 _HEAD_BYTES = 32 << 20
-# The hook of a golden image may stand behind the files of its boot bank (250 MB on 6.x).
-_LONGEST_HEAD_BYTES = 512 << 20
+# The hook of a golden image may stand behind the files of its boot bank (250 MB on 6.x; later ones after 101 MiB).
+FARTHEST_HOOK_BYTES = 1 << 30
 # The backup GPT stands within this from the end.
 _TAIL_BYTES = 1 << 20
 _STEP = "verifying the image"
@@ -164,7 +164,7 @@ class _Seen:
             table = read_table(disk, sector_size_of(disk)).table
             watched = self._golden(disk, table) if len(table.partitions) > 1 else self._installer(disk, table)
         except DiskError as error:
-            if not last and len(self._head) < _LONGEST_HEAD_BYTES:
+            if not last and len(self._head) < FARTHEST_HOOK_BYTES:
                 self._enough = 2 * len(self._head)
                 return
             raise ImageError(
@@ -196,12 +196,23 @@ class _Seen:
         return list(self._files.values())
 
     def _golden(self, disk: Blocks, table: Table) -> list[WatchedFile]:
-        """What the manifest says, which stands on one of the FAT volumes, the EFI system partition before all."""
-        for number, partition in table.partitions:
+        """What the manifest says, which stands on one of the FAT volumes, the EFI system partition before all.
+
+        The others follow in the order of the disk, so that as little as possible of it must be held.
+        """
+        for number, partition in sorted(
+            table.partitions, key=lambda one: (one[1].type_guid != EFI_SYSTEM, one[1].first_lba)
+        ):
             if partition.type_guid not in (EFI_SYSTEM, BASIC_DATA):
                 continue
             offset, length = table.byte_range(number)
-            volume = FatVolume(Window(disk, offset, length))
+            disk.read_at(offset, 512)  # a DiskError where it is not here yet, which is no FormatError
+            try:
+                volume = FatVolume(Window(disk, offset, length))
+            except FormatError:
+                if partition.type_guid == EFI_SYSTEM:
+                    raise
+                continue  # such a partition may be empty
             if volume.find(MANIFEST_PATH) is not None:
                 ((start, size),) = volume.extents(MANIFEST_PATH) or [(0, 0)]
                 self._place = WatchedFile(MANIFEST_PATH, offset + start, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import importlib
+import shlex
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,12 @@ def is_gzip(path: Path) -> bool:
             return stream.read(2) == _GZIP_MAGIC
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def unpack_command(path: Path) -> str:
+    """A line for a shell that unpacks the compressed ``path`` beside it, holes left out."""
+    target = path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".raw")
+    return f"gunzip -c < {shlex.quote(str(path))} | cp --sparse=always /dev/stdin {shlex.quote(str(target))}"
 
 
 def check_bootable(path: Path) -> None:

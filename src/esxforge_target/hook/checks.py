@@ -150,6 +150,11 @@ def _firmware_reasons(machine: Machine, image: Image, report: Report) -> "List[s
         )
     elif not machine.is_uefi():
         reasons.append("firmware: this machine started in legacy BIOS mode, the image needs UEFI; set it in its setup.")
+    elif image.is_golden and not golden.starts_by_uefi(image.manifest):
+        reasons.append(
+            "firmware: this machine started in UEFI mode, but the captured disk has no EFI program; install ESXi in "
+            "UEFI mode and capture that."
+        )
     elif machine.secure_boot():
         reasons.append(
             "firmware: Secure Boot is on; disable Secure Boot: ESXi rejects the unsigned module that carries this "

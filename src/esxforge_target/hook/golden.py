@@ -5,6 +5,7 @@ Shared by all hosts stays the UUID of the OSDATA volume: two such disks on one S
 """
 
 import os
+import re
 import uuid
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -36,6 +37,11 @@ def starts_by_bios(manifest: Manifest) -> bool:
     return "BIOS" in facts_of(manifest)["firmware"]
 
 
+def starts_by_uefi(manifest: Manifest) -> bool:
+    """Whether the captured disk holds a boot loader for UEFI."""
+    return "UEFI" in facts_of(manifest)["firmware"]
+
+
 def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: Machine) -> "List[str]":
     """Why the image must not go to this boot disk."""
     reasons = []
@@ -59,8 +65,24 @@ def _network_of(boot: BlockDisk, machine: Machine) -> str:
     node = os.path.realpath(machine.path("sys/block/" + boot.name))
     if any(part.startswith(_SAN_FOLDERS) for part in node.split(os.sep)):
         return "on a SAN"
-    transport = machine.text("sys/block/{}/device/transport".format(boot.name))
-    return "" if transport in _LOCAL_NVME else "reached over a network (NVMe by {})".format(transport)
+    networks = [one for one in _transports(boot, machine) if one not in _LOCAL_NVME]
+    return "reached over a network (NVMe by {})".format(", ".join(networks)) if networks else ""
+
+
+def _transports(boot: BlockDisk, machine: Machine) -> "List[str]":
+    """How the controllers of an NVMe disk are reached; of another disk, nothing.
+
+    With Linux's native multipath the disk's ``device`` is a subsystem, nvme-subsys0, which has no transport but lists
+    its controllers, nvme0 and so on (drivers/nvme/host/core.c, multipath.c). A local disk with two ports is one too.
+    """
+    device = "sys/block/{}/device".format(boot.name)
+    own = machine.text(device + "/transport")
+    folder = os.path.realpath(machine.path(device))
+    if own or not os.path.isdir(folder) or not os.path.basename(folder).startswith("nvme-subsys"):
+        return [own]
+    controllers = [name for name in os.listdir(folder) if re.match("nvme[0-9]+$", name)]
+    found = {machine.text("{}/{}/transport".format(device, name)) for name in controllers}
+    return sorted(one or "a controller that does not say" for one in found) or ["no controller at all"]
 
 
 def check_datastore(boot: BlockDisk, manifest: Manifest, datastore: "Optional[int]") -> str:

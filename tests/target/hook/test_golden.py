@@ -23,6 +23,7 @@ from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
 from esxforge_target.formats.tar_module import read
 from standin import installed
 from target.hook.bench import CREDENTIALS, Bench, Overlay
@@ -271,6 +272,26 @@ def over_tcp(bench: Bench, config: dict[str, Any]) -> None:
     (bench.root / "sys/block/sda/device/transport").write_text("tcp\n")
 
 
+def of_subsystem(bench: Bench, **transports: str) -> None:
+    """The boot disk as Linux's native multipath shows it, with these controllers."""
+    subsystem = bench.root / "sys/devices/virtual/nvme-subsystem/nvme-subsys0"
+    for name, transport in transports.items():
+        controller = bench.root / "sys/devices/controllers" / name
+        controller.mkdir(parents=True)
+        (controller / "transport").write_text(transport + "\n")
+        subsystem.mkdir(parents=True, exist_ok=True)
+        (subsystem / name).symlink_to(controller)
+    device = bench.root / "sys/block/sda/device"
+    for path in device.iterdir():
+        shutil.copy(path, subsystem / path.name)
+    shutil.rmtree(device)
+    device.symlink_to(subsystem)
+
+
+def over_tcp_by_several_controllers(bench: Bench, config: dict[str, Any]) -> None:
+    of_subsystem(bench, nvme0="tcp", nvme1="rdma")
+
+
 def small(bench: Bench, config: dict[str, Any]) -> None:
     (bench.root / "sys/block/sda/size").write_text(str(300 * MIB // 512))
 
@@ -290,12 +311,23 @@ def damaged(bench: Bench, config: dict[str, Any]) -> None:
         disk.write_at(offset + length // 2 + 20000, b"damage")
 
 
+def for_bios_only(bench: Bench, config: dict[str, Any]) -> None:
+    with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
+        esp = Window(disk, *read_table(disk).table.byte_range(1))
+        ((offset, length),) = FatVolume(esp).extents(MANIFEST_PATH)
+        manifest = Manifest.parse(esp.read_at(offset, length))
+        manifest.details["golden"]["firmware"] = ["BIOS"]
+        esp.write_at(offset, manifest.to_bytes(length))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (for_bios_only, "the captured disk has no EFI program"),
         (multipath, "several paths (multipath)"),
         (san, "is on a SAN"),
         (over_tcp, "NVMe by tcp"),
+        (over_tcp_by_several_controllers, "NVMe by rdma, tcp"),
         (small, "choose a larger disk in MAAS, or build with a smaller golden.disk_size"),
         (large_datastore, "of which the golden image takes 419430400"),
         (secure_boot, "disable Secure Boot"),
@@ -310,6 +342,12 @@ def test_what_a_golden_image_must_not_go_to_is_refused_before_the_first_write(
     assert bench.run(config) == 1
     assert said in bench.said
     assert bench.writes == []
+
+
+def test_a_local_nvme_disk_with_two_ports_is_no_san(deployed: Deployed) -> None:
+    bench, config = deployed()
+    of_subsystem(bench, nvme0="pcie", nvme1="pcie")
+    assert bench.run(config) == 0, bench.output
 
 
 def test_a_machine_in_bios_mode_is_warned_where_the_disk_has_boot_code(deployed: Deployed) -> None:

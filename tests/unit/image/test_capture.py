@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -263,16 +264,36 @@ def test_a_cut_image_is_found(keep: float, disks: Path, tmp_path: Path) -> None:
         verify_image(image, ignore)
 
 
-def test_where_the_system_partition_is_full_the_hook_goes_into_the_boot_bank(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "wish",
+    [
+        installed.Wish("6.7.0", SIX.build, size=2 * GIB, esp_filler_bytes=3_000_000, module_bytes=9_000_000),
+        installed.Wish("6.7.0", SIX.build, size=9 * GIB, esp_filler_bytes=3_000_000),
+        installed.Wish(size=400 * MIB, esp_filler_bytes=103_400_000),
+    ],
+    ids=lambda wish: f"{wish.release}-{wish.size >> 20}",
+)
+def test_where_the_system_partition_is_full_the_hook_goes_into_the_boot_bank(
+    wish: installed.Wish, tmp_path: Path
+) -> None:
     disk = tmp_path / "disk.raw"
-    installed.make(
-        disk, installed.Wish("6.7.0", SIX.build, size=2 * GIB, esp_filler_bytes=3_000_000, module_bytes=9_000_000)
-    )
+    installed.make(disk, wish)
     result = capture(disk, tmp_path / "image.dd.gz")
     paths = [record["path"] for record in result.document["files"]]
     assert "5/curtin/curtin-hooks" in paths
     assert not any(path.startswith("1/curtin") for path in paths)
     assert verify_image(result.image, ignore).manifest.kind == "golden"
+
+
+def test_a_hook_that_verify_would_not_reach_gives_no_image(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    boots = {"bootstate": "0", "updated": "2", "build": SEVEN.build, "modules": "k.b00"}
+    label = installed.make(disk, installed.Wish(esp_filler_bytes=103_400_000, bank_cfg={6: boots}))
+    for name in ("b.b00", "k.b00"):
+        installed.put(disk, label.partitions[6].first * 512, name, b"x")
+    with pytest.raises(ImageError, match="in the boot bank on partition 6 the hook would stand at byte"):
+        capture(disk, tmp_path / "image.dd.gz")
+    assert not (tmp_path / "image.dd.gz").exists()
 
 
 def with_foreign_partition(disk: Path) -> None:
@@ -305,12 +326,52 @@ def with_damaged_bank(disk: Path) -> None:
         stream.write(b"\xf8\xff\xff\xff" + b"\x02\x00" * 2000)  # every chain is a loop
 
 
-def deployed_before(disk: Path) -> None:
-    installed.put(disk, labels.read_label(str(disk)).partitions[5].first * 512, "esxforge.tgz", b"x")
+def with_file(number: int, name: str) -> Callable[[Path], None]:
+    """A change that puts a file on a volume."""
+
+    def put(disk: Path) -> None:
+        installed.put(disk, labels.read_label(str(disk)).partitions[number].first * 512, name, b"x")
+
+    return put
 
 
-def with_foreign_hook(disk: Path) -> None:
-    installed.put(disk, labels.read_label(str(disk)).partitions[1].first * 512, "curtin/curtin-hooks", b"x")
+def with_build(build: str) -> Callable[[Path], None]:
+    """A change of the release that the bank which boots names."""
+
+    def put(disk: Path) -> None:
+        start = labels.read_label(str(disk)).partitions[5].first * 512
+        cfg = installed.get(disk, start, "boot.cfg").replace(SEVEN.build.encode(), build.encode())
+        installed.put(disk, start, "boot.cfg", cfg)
+
+    return put
+
+
+def delete(disk: Path, number: int, *names: str) -> None:
+    """Delete files from a FAT volume, with mtools."""
+    start = labels.read_label(str(disk)).partitions[number].first * 512
+    for name in names:
+        command = ["mdel", "-i", f"{disk}@@{start}", "::/" + name]
+        subprocess.run(command, check=True, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
+
+
+def without_kernel(disk: Path) -> None:
+    delete(disk, 5, "b.b00", "k.b00")
+
+
+def with_empty_module(disk: Path) -> None:
+    installed.put(disk, labels.read_label(str(disk)).partitions[5].first * 512, "s.v00", b"")
+
+
+def without_boot_loaders(disk: Path) -> None:
+    delete(disk, 1, "EFI/BOOT/BOOTX64.EFI")
+    with disk.open("r+b") as stream:
+        stream.write(bytes(440))
+
+
+def with_blank_osdata(disk: Path) -> None:
+    osdata = labels.read_label(str(disk)).partitions[7]
+    start, length = osdata.first * 512, (osdata.last - osdata.first + 1) * 512
+    subprocess.run(["fallocate", "-p", "-o", str(start), "-l", str(length), str(disk)], check=True)
 
 
 def naming_a_uuid(disk: Path) -> None:
@@ -330,8 +391,19 @@ def naming_a_uuid(disk: Path) -> None:
         (with_dirty_bank, "partition 5: its boot.cfg says bootstate=3"),
         (without_table, "is no disk with an installed ESXi"),
         (with_damaged_bank, "chain"),
-        (deployed_before, "holds esxforge.tgz already"),
-        (with_foreign_hook, "Partition 1 holds a folder curtin already"),
+        (with_file(5, "esxforge.tgz"), "partition 5 holds esxforge.tgz already"),
+        (with_file(6, "esxforge.tgz"), "partition 6 holds esxforge.tgz already"),
+        *(
+            (with_file(number, "curtin/curtin-hooks"), f"Partition {number} holds a folder curtin already")
+            for number in (1, 5, 6)
+        ),
+        (with_build("6.0.0-3.73.14320388"), "holds ESXi 6.0.0; releases 6.5 to 9 are known"),
+        (with_build("10.0.0-0.1.99999999"), "holds ESXi 10.0.0; releases 6.5 to 9 are known"),
+        (with_build("unknown"), "boot.cfg of partition 5 says build=unknown, which is no ESXi release"),
+        (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
+        (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
+        (without_boot_loaders, "no machine would start it: partition 1 has no EFI/BOOT/BOOTX64.EFI"),
+        (with_blank_osdata, "partition 7 (OSDATA) was never formatted"),
         (naming_a_uuid, "names partition 5 by its UUID"),
     ],
 )
@@ -342,7 +414,16 @@ def test_disks_that_hold_no_clean_esxi_are_refused(
     with pytest.raises((ImageError, FormatError)) as caught:
         capture(disk, tmp_path / "image.dd.gz")
     assert said in caught.value.message
+    assert "Build the image again" not in caught.value.hint
     assert not (tmp_path / "image.dd.gz").exists()
+
+
+def test_a_disk_without_an_efi_program_is_said_to_start_by_legacy_bios_only(disk: Path, tmp_path: Path) -> None:
+    delete(disk, 1, "EFI/BOOT/BOOTX64.EFI")
+    told: list[Event] = []
+    result = capture(disk, tmp_path / "image.dd.gz", told.append)
+    assert result.document["details"]["golden"]["firmware"] == ["BIOS"]
+    assert any(isinstance(event, Notice) and event.warning and "legacy BIOS only" in event.text for event in told)
 
 
 @pytest.mark.parametrize("state", [installed.STARTED_FILES, "encrypted"])
@@ -361,6 +442,20 @@ def test_a_system_that_was_started_is_refused_unless_that_is_accepted(
     golden = result.document["details"]["golden"]
     assert golden["life"] != "never-started"
     assert "SSH host keys and the host's certificate" in golden["shared_by_all_hosts"]
+
+
+@pytest.mark.parametrize(
+    ("state", "life"), [(installed.STARTED_FILES, "started"), ("encrypted", "unknown"), (installed.FRESH_FILES, "")]
+)
+def test_what_was_saved_in_the_other_bank_counts_too(
+    state: tuple[str, ...] | str, life: str, disk: Path, tmp_path: Path
+) -> None:
+    installed.put(disk, labels.read_label(str(disk)).partitions[6].first * 512, "state.tgz", installed.state_of(state))
+    if life:
+        with pytest.raises(ImageError, match="started before"):
+            capture(disk, tmp_path / "image.dd.gz")
+    result = capture(disk, tmp_path / "image.dd.gz", allow=bool(life))
+    assert result.document["details"]["golden"]["life"] == (life or "never-started")
 
 
 def test_a_saved_configuration_without_host_keys_was_never_started(tmp_path: Path) -> None:
@@ -400,6 +495,31 @@ def test_what_is_no_raw_disk_is_named(head: bytes, said: str, hint: str, tmp_pat
         capture(disk, tmp_path / "image.dd.gz")
     assert said in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_commands_in_hints_work_when_they_are_pasted(tmp_path: Path) -> None:
+    folder = tmp_path / "my disks"
+    folder.mkdir()
+    for name, target in (("a disk.dd.gz", "a disk.dd"), ("packed", "packed.raw")):
+        with gzip.open(folder / name, "wb") as packed:
+            packed.write(b"content")
+        with pytest.raises(ImageError, match="is a gzip") as caught:
+            capture(folder / name, tmp_path / "image.dd.gz")
+        subprocess.run(["sh", "-c", caught.value.hint.partition(": ")[2]], cwd=tmp_path, check=True)
+        assert (folder / target).read_bytes() == b"content"
+        assert (folder / name).exists()
+    for name, target in (("my disk.qcow2", "my disk.raw"), ("odd.raw", "odd.raw.raw")):
+        (folder / name).write_bytes(b"QFI\xfb")
+        with pytest.raises(ImageError, match="is a qcow2 disk") as caught:
+            capture(folder / name, tmp_path / "image.dd.gz")
+        words = shlex.split(caught.value.hint.partition(": ")[2])
+        assert words == ["qemu-img", "convert", "-O", "raw", str(folder / name), str(folder / target)]
+
+
+def test_a_folder_is_no_disk(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="is a folder") as caught:
+        capture(tmp_path, tmp_path / "image.dd.gz")
+    assert "raw disk" in caught.value.hint
 
 
 def test_an_installers_image_is_no_installed_disk(built: BuildResult, tmp_path: Path) -> None:

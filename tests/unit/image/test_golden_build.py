@@ -209,6 +209,17 @@ def _settings_of(image: Path, tmp_path: Path) -> dict[str, Any]:
     return settings
 
 
+def test_files_of_the_recipe_are_said_to_be_there_for_the_installer_alone(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "driver.vib").write_bytes(b"x")
+    played = Played(installs(WISHES["8.0"]))
+    bench.build(played, files=[{"source": str(tmp_path / "driver.vib"), "path": "drivers/driver.vib"}])
+    assert played.cfg is not None
+    assert "/esxfiles.tgz" in [module.name for module in played.cfg.modules]
+    (notice,) = [event for event in bench.told if isinstance(event, Notice) and event.text.startswith("files: ")]
+    assert notice.warning
+    assert "drivers/driver.vib: the installer in the virtual machine alone has them" in notice.text
+
+
 def test_a_random_password_is_drawn_for_the_build_and_kept_by_nobody(bench: Bench, tmp_path: Path) -> None:
     played = Played(installs(WISHES["8.0"]))
     result = bench.build(played, root_password={"random": True})
@@ -228,6 +239,15 @@ def test_a_restart_once_the_disk_is_written_ends_the_build(bench: Bench) -> None
     assert not played.limits.restart_after_writing
     assert played.limits.seconds == 420
     assert played.limits.silent < 10**5
+
+
+def test_what_nobody_can_see_is_not_called_never_started(bench: Bench) -> None:
+    result = bench.build(Played(installs(installed.Wish(size=400 * MIB, state="encrypted"))))
+    told = result.document["details"]["golden"]
+    assert told["life"] == "unknown"
+    assert "SSH host keys and the host's certificate" in told["shared_by_all_hosts"]
+    (notice,) = [event for event in bench.told if isinstance(event, Notice) and "nobody can see" in event.text]
+    assert notice.warning
 
 
 def nothing(_: Path) -> None:
