@@ -115,6 +115,9 @@ def capture(
                 warning=True,
             )
         )
+    if not found.osdata_formatted:
+        text = f"{disk}: partition 7 (OSDATA) was never formatted: did the installation come to its end?"
+        listener(Notice(text, warning=True))
     listener(Decision(f"{disk}: ESXi {found.build}, in the boot bank on partition {found.boot_bank}"))
     try:
         captured = _Captured(disk, blocks, found, origin, listener)

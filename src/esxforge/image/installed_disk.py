@@ -85,6 +85,7 @@ class InstalledDisk:
     life: Life
     problems: tuple[str, ...] = ()
     starts_by_uefi: bool = True
+    osdata_formatted: bool = True
 
     @property
     def release(self) -> Release:
@@ -130,8 +131,11 @@ def examine(disk: Blocks, name: str) -> InstalledDisk:
         )
         _check_layout(found, name)
         _check_loaded(FatVolume(window(disk, found.volume(found.boot_bank))), chosen.cfg, name, found.boot_bank)
-        found = replace(found, starts_by_uefi=_has_efi_program(disk, found, name))
-        _check_osdata(disk, found, name)
+        found = replace(
+            found,
+            starts_by_uefi=_has_efi_program(disk, found, name),
+            osdata_formatted=_is_osdata_formatted(disk, found),
+        )
         lives = [_life(FatVolume(window(disk, volume))) for volume in volumes if volume.uuid]
         return replace(found, life=max(lives, key=list(Life).index))
     except (FormatError, DiskError) as error:
@@ -234,14 +238,13 @@ def _has_efi_program(disk: Blocks, found: InstalledDisk, name: str) -> bool:
     return False
 
 
-def _check_osdata(disk: Blocks, found: InstalledDisk, name: str) -> None:
-    """From 7.0 on the installer formats OSDATA, which would else be zeros."""
+def _is_osdata_formatted(disk: Blocks, found: InstalledDisk) -> bool:
+    """From 7.0 on the installer formats OSDATA: a conclusion of ours, so nothing is refused where it seems not so."""
     if found.release.major < 7:
-        return
+        return True
     offset, length = found.table.byte_range(7)
     end = offset + min(length, _OSDATA_HEAD_BYTES)
-    if not any(any(disk.read_at(at, min(1 << 20, end - at))) for at in range(offset, end, 1 << 20)):
-        raise ImageError(f"{name}: partition 7 (OSDATA) was never formatted.", _INSTALL_HINT)
+    return any(any(disk.read_at(at, min(1 << 20, end - at))) for at in range(offset, end, 1 << 20))
 
 
 def _name(partition: Partition | None) -> str:

@@ -403,7 +403,6 @@ def naming_a_uuid(disk: Path) -> None:
         (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
         (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
         (without_boot_loaders, "no machine would start it: partition 1 has no EFI/BOOT/BOOTX64.EFI"),
-        (with_blank_osdata, "partition 7 (OSDATA) was never formatted"),
         (naming_a_uuid, "names partition 5 by its UUID"),
     ],
 )
@@ -424,6 +423,16 @@ def test_a_disk_without_an_efi_program_is_said_to_start_by_legacy_bios_only(disk
     result = capture(disk, tmp_path / "image.dd.gz", told.append)
     assert result.document["details"]["golden"]["firmware"] == ["BIOS"]
     assert any(isinstance(event, Notice) and event.warning and "legacy BIOS only" in event.text for event in told)
+
+
+def test_an_osdata_that_was_never_formatted_is_a_warning_as_what_formats_it_is_a_conclusion(
+    disk: Path, tmp_path: Path
+) -> None:
+    with_blank_osdata(disk)
+    told: list[Event] = []
+    capture(disk, tmp_path / "image.dd.gz", told.append)
+    warnings = [event.text for event in told if isinstance(event, Notice) and event.warning]
+    assert any("partition 7 (OSDATA) was never formatted" in text for text in warnings)
 
 
 @pytest.mark.parametrize("state", [installed.STARTED_FILES, "encrypted"])
