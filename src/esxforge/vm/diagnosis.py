@@ -21,6 +21,7 @@ class Ending(str, Enum):
     NO_SPACE = "ran out of disk space on this computer"
     PANICKED = "reported a crash"
     DIED = "lost its QEMU process"
+    QUIT = "was ended from its console"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ def _cause(evidence: Evidence) -> Cause:
 
 def _cause_by_ending(evidence: Evidence) -> Cause:
     match evidence.ending:
-        case Ending.DIED:
-            killed = evidence.exit_status is not None and evidence.exit_status < 0
-            return Cause.QEMU_KILLED if killed else Cause.QEMU_REFUSED
+        case Ending.DIED | Ending.QUIT:
+            # By SIGTERM and SIGINT QEMU ends in order, with status 0.
+            refused = evidence.exit_status is not None and evidence.exit_status > 0
+            return Cause.QEMU_REFUSED if refused else Cause.QEMU_KILLED
         case Ending.PAUSED:
             return Cause.KVM_BROKEN if evidence.accelerated else Cause.CRASHED
         case Ending.PANICKED:

@@ -21,6 +21,13 @@ from esxforge.vm.qmp import Qmp, QmpError
 
 _START_LIMIT = 60.0
 _SHOWN_OUTPUT_CHARACTERS = 4000
+# Every other reason is this computer's: a signal to QEMU, its window closed, an error of its own.
+_SHUTDOWNS = {
+    "guest-shutdown": Ending.POWERED_OFF,
+    "guest-reset": Ending.RESTARTED,
+    "guest-panic": Ending.PANICKED,
+    "host-qmp-quit": Ending.QUIT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,7 @@ def next_state(state: MachineState, event: Mapping[str, Any]) -> MachineState:
         case "RESET" if data.get("guest", True):
             return replace(state, restarts=state.restarts + 1)
         case "SHUTDOWN":
-            by_restart = data.get("reason") == "guest-reset"
-            return replace(state, ending=state.ending or (Ending.RESTARTED if by_restart else Ending.POWERED_OFF))
+            return replace(state, ending=state.ending or _SHUTDOWNS.get(data.get("reason", ""), Ending.DIED))
         case "GUEST_PANICKED":
             return replace(state, ending=Ending.PANICKED)
         case "BLOCK_IO_ERROR" if data.get("nospace") or "No space left" in str(data.get("reason", "")):

@@ -15,7 +15,7 @@ from esxforge.host.workspace import allocated_bytes
 from esxforge.vm import serial
 from esxforge.vm.diagnosis import Ending, Evidence, diagnose
 from esxforge.vm.failure import FailureReport, MachineFailedError
-from esxforge.vm.hardware import Accelerator, Machine, SerialToFile, SerialToSocket
+from esxforge.vm.hardware import Accelerator, Machine, SerialToFile, SerialToSocket, SerialToTerminal
 from esxforge.vm.machine import RunningMachine
 from esxforge.vm.phases import SENTENCES, Phase, phase_of
 from esxforge.vm.watch import WatchPage, watch_page
@@ -44,19 +44,22 @@ def run_until_power_off(
     listener: Listener,
     watch: bool = False,
 ) -> float:
-    """Run ``machine`` until its guest powers it off; returns the seconds it took.
+    """Run ``machine`` until its guest powers it off, or a person at its console; returns the seconds it took.
 
     The first disk's growth and the serial log tell the phase; each is an event. With ``watch`` a local page shows the
     screen, and its address is a notice. Raises :class:`MachineFailedError` when it ends otherwise, or not in time.
     """
     with _page(machine, listener, wanted=watch) as page, RunningMachine(machine, folder) as running:
         observer = _Observer(running, listener, page)
+        # Ctrl-A x on a serial console in the terminal is the person's own end.
+        by_console = isinstance(machine.serial, SerialToTerminal)
         while True:
             state = running.follow(limits.tick)
             observer.look()
             ending = state.ending or observer.ending(limits)
-            if ending is Ending.POWERED_OFF:
+            if ending in (Ending.POWERED_OFF, Ending.QUIT, Ending.DIED):
                 running.wait_for_exit(30)
+            if ending is Ending.POWERED_OFF or (ending is Ending.QUIT and by_console):
                 observer.finished()
                 return observer.seconds
             if ending is not None:

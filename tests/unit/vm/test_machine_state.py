@@ -22,6 +22,12 @@ def _after(*events: dict[str, Any]) -> MachineState:
     [
         ({"event": "SHUTDOWN", "data": {"guest": True, "reason": "guest-shutdown"}}, Ending.POWERED_OFF),
         ({"event": "SHUTDOWN", "data": {"guest": True, "reason": "guest-reset"}}, Ending.RESTARTED),
+        ({"event": "SHUTDOWN", "data": {"guest": True, "reason": "guest-panic"}}, Ending.PANICKED),
+        ({"event": "SHUTDOWN", "data": {"guest": False, "reason": "host-signal"}}, Ending.DIED),
+        ({"event": "SHUTDOWN", "data": {"guest": False, "reason": "host-ui"}}, Ending.DIED),
+        ({"event": "SHUTDOWN", "data": {"guest": False, "reason": "host-error"}}, Ending.DIED),
+        ({"event": "SHUTDOWN", "data": {"guest": False, "reason": "host-qmp-quit"}}, Ending.QUIT),
+        ({"event": "SHUTDOWN", "data": {}}, Ending.DIED),
         ({"event": "GUEST_PANICKED", "data": {"action": "pause"}}, Ending.PANICKED),
         ({"event": "BLOCK_IO_ERROR", "data": {"nospace": True, "reason": "x"}}, Ending.NO_SPACE),
         ({"event": "BLOCK_IO_ERROR", "data": {"reason": "No space left on device"}}, Ending.NO_SPACE),

@@ -1,0 +1,53 @@
+"""Runs with QEMU played: each way in which it ends, told as what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from esxforge.events import ignore
+from esxforge.vm.causes import Cause
+from esxforge.vm.deployed import deployed_host
+from esxforge.vm.diagnosis import Ending
+from esxforge.vm.failure import MachineFailedError
+from esxforge.vm.hardware import Accelerator, Disk, Machine, SeaBios, SerialToFile, SerialToTerminal
+from esxforge.vm.unattended import Limits, run_until_power_off
+from unit.vm.fake_qemu import put_on_path
+
+LIMITS = Limits(60, tick=0.05)
+
+
+def _shutdown(reason: str) -> dict[str, object]:
+    return {"event": "SHUTDOWN", "data": {"guest": reason.startswith("guest"), "reason": reason}}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with a disk and a serial log."""
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(512))
+    serial = SerialToFile(tmp_path / "serial.log")
+    return deployed_host("8.0", Disk(disk), SeaBios(), Accelerator.TCG, serial=serial)
+
+
+def test_only_the_guest_itself_ends_a_run_well(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(tmp_path / "bin", monkeypatch, events=(_shutdown("guest-shutdown"),), status=0)
+    run_until_power_off(machine, tmp_path, LIMITS, listener=ignore)
+    # As QEMU ends by SIGTERM: in order, and with status 0.
+    put_on_path(tmp_path / "bin", monkeypatch, events=(_shutdown("host-signal"),), status=0)
+    with pytest.raises(MachineFailedError, match="lost its QEMU process") as caught:
+        run_until_power_off(machine, tmp_path, LIMITS, listener=ignore)
+    report = caught.value.report
+    assert (report.evidence.ending, report.evidence.exit_status) == (Ending.DIED, 0)
+    assert report.diagnosis.cause is Cause.QEMU_KILLED
+
+
+def test_a_person_at_the_console_may_end_it(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_on_path(tmp_path / "bin", monkeypatch, events=(_shutdown("host-qmp-quit"),), status=0)
+    run_until_power_off(replace(machine, serial=SerialToTerminal()), tmp_path, LIMITS, listener=ignore)
+    with pytest.raises(MachineFailedError, match="was ended from its console"):
+        run_until_power_off(machine, tmp_path, LIMITS, listener=ignore)
