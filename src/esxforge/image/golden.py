@@ -23,7 +23,7 @@ from esxforge.image.installed_disk import InstalledDisk, Life, examine
 from esxforge.media.installer import InstallerMedia, open_installer
 from esxforge.recipe.model import Recipe
 from esxforge.vm.accelerator import choose
-from esxforge.vm.failure import MachineFailedError
+from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, UsbDisk, Vnc, hardware_for
 from esxforge.vm.unattended import Limits, run_until_power_off
@@ -90,12 +90,12 @@ def build_golden_image(
         make_unattended(medium.image, orders, media.release, recipe.install.kernel_options)
         machine = _machine(job, folder, target, accelerator)
         limits = _limits(accelerator, recipe)
-        seconds = run_until_power_off(machine, folder, limits, listener=listener, watch=options.watch)
-        listener(Decision(f"the installer took {seconds:.0f} seconds"))
-        medium.image.unlink()
+        # The medium stays as long as the folder: QEMU's command line in a report names it.
+        run = run_until_power_off(machine, folder, limits, listener=listener, watch=options.watch)
+        listener(Decision(f"the installer took {run.seconds:.0f} seconds"))
         origin = Origin(_details(medium.document, recipe), golden_settings(settings))
         try:
-            return _captured(target, job, origin)
+            return _captured(target, job, origin, run)
         except NotCapturedError:
             raise
         except ForgeError as error:
@@ -119,9 +119,9 @@ class _Job:
         return self.options.output or Path(_default_name(self.media, self.recipe))
 
 
-def _captured(target: TargetDisk, job: _Job, origin: Origin) -> BuildResult:
+def _captured(target: TargetDisk, job: _Job, origin: Origin, run: FailureReport) -> BuildResult:
     with FileBlocks(str(target.path)) as blocks, ExitStack() as outputs:
-        found = _expected(_examined(blocks, target), job.media, target)
+        found = _expected(_examined(blocks, run), job.media, target)
         if found.life is Life.UNKNOWN:
             job.listener(
                 Notice(
@@ -142,14 +142,13 @@ def _captured(target: TargetDisk, job: _Job, origin: Origin) -> BuildResult:
         return replace(result, sbom_file=sbom)
 
 
-def _examined(blocks: FileBlocks, target: TargetDisk) -> InstalledDisk:
+def _examined(blocks: FileBlocks, run: FailureReport) -> InstalledDisk:
     try:
         return examine(blocks, "the virtual disk")
     except ImageError as error:
         raise NotCapturedError(
-            f"The machine powered off, but ESXi was not installed: {error.message}",
-            f"Look at the serial log in {target.path.parent}, or watch the installer with --watch; a kickstart of your "
-            "own that halts, or installs to another disk, does this.",
+            f"The machine powered off, but ESXi was not installed: {error.message}\n{run.text}",
+            run.diagnosis.hint,
         ) from error
 
 

@@ -31,6 +31,7 @@ class Cause(str, Enum):
     QEMU_REFUSED = "qemu-refused"
     TOO_SLOW = "too-slow"
     SILENT = "silent"
+    SWITCHED_ITSELF_OFF = "switched-itself-off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,11 @@ DIAGNOSES = {
             Cause.SILENT,
             "It stopped making progress without a word.",
             "Watch it with --vnc; the screenshot shows where it stands.",
+        ),
+        Diagnosis(
+            Cause.SWITCHED_ITSELF_OFF,
+            "The system in it switched it off before its work was done.",
+            "Watch it with --watch; a kickstart of your own that halts, or installs to another disk, does this.",
         ),
     )
 }

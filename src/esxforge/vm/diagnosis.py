@@ -24,6 +24,14 @@ class Ending(str, Enum):
     QUIT = "was ended from its console"
 
 
+_BY_ENDING = {
+    Ending.POWERED_OFF: Cause.SWITCHED_ITSELF_OFF,
+    Ending.PANICKED: Cause.CRASHED,
+    Ending.RESTARTED: Cause.RESTART_LOOP,
+    Ending.RESTART_LOOP: Cause.RESTART_LOOP,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of a failed run. ``exit_status``: of QEMU, negative for a signal, None where it still ran."""
@@ -62,10 +70,8 @@ def _cause_by_ending(evidence: Evidence) -> Cause:
             return Cause.QEMU_REFUSED if refused else Cause.QEMU_KILLED
         case Ending.PAUSED:
             return Cause.KVM_BROKEN if evidence.accelerated else Cause.CRASHED
-        case Ending.PANICKED:
-            return Cause.CRASHED
-        case Ending.RESTARTED | Ending.RESTART_LOOP:
-            return Cause.RESTART_LOOP
+        case ending if ending in _BY_ENDING:
+            return _BY_ENDING[ending]
         case _:
             # Only what stands at the end is still waiting; earlier prompts were answered, or timed out themselves.
             if PROMPT.search("\n".join(evidence.serial.rstrip().splitlines()[-12:])):

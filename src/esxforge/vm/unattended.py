@@ -43,8 +43,9 @@ def run_until_power_off(
     *,
     listener: Listener,
     watch: bool = False,
-) -> float:
-    """Run ``machine`` until its guest powers it off, or a person at its console; returns the seconds it took.
+) -> FailureReport:
+    """Run ``machine`` until its guest powers it off, or a person at its console; returns all that was seen, for those
+    who find that it did not do its work.
 
     The first disk's growth and the serial log tell the phase; each is an event. With ``watch`` a local page shows the
     screen, and its address is a notice. Raises :class:`MachineFailedError` when it ends otherwise, or not in time.
@@ -61,7 +62,7 @@ def run_until_power_off(
                 running.wait_for_exit(30)
             if ending is Ending.POWERED_OFF or (ending is Ending.QUIT and by_console):
                 observer.finished()
-                return observer.seconds
+                return observer.report(ending)
             if ending is not None:
                 raise MachineFailedError(observer.report(ending))
 

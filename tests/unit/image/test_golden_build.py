@@ -22,7 +22,10 @@ from esxforge.image.golden import GoldenOptions, NotCapturedError, build_golden_
 from esxforge.image.verify import verify_image
 from esxforge.recipe.load import load_recipe
 from esxforge.vm.accelerator import KvmProbe, KvmState
+from esxforge.vm.diagnosis import Ending, Evidence, diagnose
+from esxforge.vm.failure import FailureReport
 from esxforge.vm.hardware import Accelerator, Chipset, Machine, NetworkCard
+from esxforge.vm.phases import Phase
 from esxforge.vm.unattended import Limits
 from esxforge_target.blocks import FileBlocks, Window
 from esxforge_target.formats.boot_cfg import BootCfg
@@ -81,8 +84,9 @@ class Played:
     cfg: BootCfg | None = None
     blank: list[str] = field(default_factory=list)
     folder: Path | None = None
+    serial: str = ""
 
-    def __call__(self, machine: Machine, folder: Path, limits: Limits, **_: Any) -> float:
+    def __call__(self, machine: Machine, folder: Path, limits: Limits, **_: Any) -> FailureReport:
         self.machine, self.limits, self.folder = machine, limits, folder
         with FileBlocks(str(machine.usb_disks[0].path)) as medium:
             volume = FatVolume(Window(medium, *read_table(medium).table.byte_range(1)))
@@ -94,7 +98,8 @@ class Played:
             assert table.partitions == ()
             self.blank.append(str(table.disk_guid))
         self.plays(machine.disks[0].path)
-        return 1.0
+        evidence = Evidence(Ending.POWERED_OFF, self.serial, exit_status=0, phase=Phase.INSTALLER)
+        return FailureReport(evidence, diagnose(evidence), "qemu-system-x86_64 -name golden", folder, 1.0)
 
 
 def installs(wish: installed.Wish) -> Callable[[Path], None]:
@@ -118,7 +123,7 @@ class Bench:
 
     def build(
         self,
-        played: Callable[..., float],
+        played: Callable[..., FailureReport],
         release: str = "8.0",
         computer: ThisComputer | None = None,
         options: GoldenOptions | None = None,
@@ -281,6 +286,22 @@ def test_what_is_no_fresh_install_gives_no_image_and_is_kept(
     assert caught.value.hint
 
 
+def test_an_installer_that_installs_nothing_is_told_with_all_that_was_seen(bench: Bench) -> None:
+    asked = "The selected disk is too small"
+    for said, cause in (
+        ("", "The system in it switched it off before its work was done"),
+        (asked, "The disk is too small"),
+    ):
+        played = Played(nothing, serial=said)
+        with pytest.raises(NotCapturedError) as caught:
+            bench.build(played)
+        assert played.folder is not None
+        for part in (f"Most likely: {cause}", said, "qemu-system-x86_64 -name golden", str(played.folder)):
+            assert part in caught.value.message
+        assert (played.folder / "installer.raw").exists()
+    assert "32 GiB from 7.0" in caught.value.hint
+
+
 def test_an_install_is_not_lost_where_the_image_cannot_be_written(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,7 +338,7 @@ def test_the_work_folder_stays_where_that_is_asked_for(bench: Bench) -> None:
     assert any(isinstance(event, Notice) and bench.left[0] in event.text for event in bench.told)
 
 
-def never(*_: object, **__: object) -> float:
+def never(*_: object, **__: object) -> FailureReport:
     """A virtual machine that must not be started."""
     raise AssertionError("the machine was started")
 

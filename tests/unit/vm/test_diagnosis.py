@@ -55,6 +55,7 @@ def test_what_the_console_says_names_the_cause(text: str, cause: Cause) -> None:
         (Evidence(Ending.DIED, exit_status=0), Cause.QEMU_KILLED),
         (Evidence(Ending.DIED, exit_status=1), Cause.QEMU_REFUSED),
         (Evidence(Ending.QUIT, exit_status=0), Cause.QEMU_KILLED),
+        (Evidence(Ending.POWERED_OFF, exit_status=0), Cause.SWITCHED_ITSELF_OFF),
         (Evidence(Ending.NO_SPACE), Cause.HOST_DISK_FULL),
         (Evidence(Ending.PAUSED, accelerated=True), Cause.KVM_BROKEN),
         (Evidence(Ending.PAUSED, accelerated=False), Cause.CRASHED),

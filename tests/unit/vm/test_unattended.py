@@ -35,8 +35,9 @@ def machine(tmp_path: Path) -> Machine:
 def test_only_the_guest_itself_ends_a_run_well(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_on_path(tmp_path / "bin", monkeypatch, events=(_shutdown("guest-shutdown"),), status=0)
-    run_until_power_off(machine, tmp_path, LIMITS, listener=ignore)
+    put_on_path(tmp_path / "bin", monkeypatch, serial="done", events=(_shutdown("guest-shutdown"),), status=0)
+    run = run_until_power_off(machine, tmp_path, LIMITS, listener=ignore)
+    assert (run.evidence.ending, run.evidence.serial) == (Ending.POWERED_OFF, "done")
     # As QEMU ends by SIGTERM: in order, and with status 0.
     put_on_path(tmp_path / "bin", monkeypatch, events=(_shutdown("host-signal"),), status=0)
     with pytest.raises(MachineFailedError, match="lost its QEMU process") as caught:
