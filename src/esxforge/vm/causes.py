@@ -18,6 +18,7 @@ class Cause(str, Enum):
     CPU_NOT_SUPPORTED = "cpu-not-supported"
     TOO_LITTLE_MEMORY = "too-little-memory"
     HOST_OUT_OF_MEMORY = "host-out-of-memory"
+    PORT_IN_USE = "port-in-use"
     DISK_TOO_SMALL = "disk-too-small"
     HOST_DISK_FULL = "host-disk-full"
     NO_DISK = "no-disk"
@@ -56,6 +57,7 @@ SAID_BY_QEMU = (
     ),
     (Cause.KVM_BROKEN, _any_of("KVM internal error", "error: failed to set MSR", "kvm run failed")),
     (Cause.HOST_OUT_OF_MEMORY, _any_of("annot allocate memory", "cannot set up guest memory")),
+    (Cause.PORT_IN_USE, _any_of("Address already in use", "Failed to find an available port")),
     (Cause.HOST_DISK_FULL, _any_of("No space left on device")),
 )
 SAID_ON_CONSOLE = (
@@ -171,6 +173,11 @@ DIAGNOSES = {
             Cause.HOST_OUT_OF_MEMORY,
             "This computer has not enough free memory for the machine.",
             "Free some, or give the machine less with --memory (at least 4096 MiB for 6.x, 8192 MiB from 7.0).",
+        ),
+        Diagnosis(
+            Cause.PORT_IN_USE,
+            "Another program has the TCP port that the machine's display needs.",
+            "Give another number for --vnc; ss -ltnp shows which program has the port.",
         ),
         Diagnosis(
             Cause.DISK_TOO_SMALL,

@@ -55,11 +55,19 @@ def next_state(state: MachineState, event: Mapping[str, Any]) -> MachineState:
     return state
 
 
+class NotStartedError(ProcessError):
+    """QEMU did not start. ``exit_status``: None where it runs, but does not answer."""
+
+    def __init__(self, message: str, hint: str, exit_status: int | None) -> None:
+        super().__init__(message, hint)
+        self.exit_status = exit_status
+
+
 class RunningMachine:
     """QEMU while it runs.
 
     ``folder`` must exist; QEMU's own messages (``qemu.log``), its passing files and pictures go there. Every failure to
-    start raises :class:`ProcessError` with QEMU's exit status, a command line that can be pasted, and what it said.
+    start raises :class:`NotStartedError` with QEMU's exit status, a command line that can be pasted, and what it said.
     """
 
     def __init__(self, machine: Machine, folder: Path) -> None:
@@ -165,16 +173,17 @@ class RunningMachine:
         except QmpError as error:
             raise self._not_started(error) from error
 
-    def _not_started(self, error: QmpError) -> ProcessError:
+    def _not_started(self, error: QmpError) -> NotStartedError:
         process = self._process
         if process is not None:
             # The channel breaks a moment before the exit status is known.
             with suppress(processes.StillRunning):
                 process.wait(5)
         status = "still running" if self.exit_status is None else f"exit status {self.exit_status}"
-        return ProcessError(
+        return NotStartedError(
             f"QEMU did not start ({status}): {self.output or error.message}\n{self.command_line}",
             "“esxforge doctor --kind golden” checks what QEMU needs.",
+            self.exit_status,
         )
 
     def _end(self) -> None:

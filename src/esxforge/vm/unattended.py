@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from esxforge.vm import serial
 from esxforge.vm.diagnosis import Ending, Evidence, diagnose
 from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.hardware import Accelerator, Machine, SerialToFile, SerialToSocket, SerialToTerminal
-from esxforge.vm.machine import RunningMachine
+from esxforge.vm.machine import NotStartedError, RunningMachine
 from esxforge.vm.phases import SENTENCES, Phase, phase_of
 from esxforge.vm.watch import WatchPage, watch_page
 
@@ -50,7 +50,7 @@ def run_until_power_off(
     The first disk's growth and the serial log tell the phase; each is an event. With ``watch`` a local page shows the
     screen, and its address is a notice. Raises :class:`MachineFailedError` when it ends otherwise, or not in time.
     """
-    with _page(machine, listener, wanted=watch) as page, RunningMachine(machine, folder) as running:
+    with _page(machine, listener, wanted=watch) as page, _started(RunningMachine(machine, folder)) as running:
         observer = _Observer(running, listener, page)
         # Ctrl-A x on a serial console in the terminal is the person's own end.
         by_console = isinstance(machine.serial, SerialToTerminal)
@@ -175,6 +175,27 @@ def _serial_log(machine: Machine) -> Path | None:
         case SerialToSocket(log=path):
             return path
     return None
+
+
+@contextmanager
+def _started(machine: RunningMachine) -> Iterator[RunningMachine]:
+    """The machine, running. One that does not start has failed like one that ends later, and is told like that."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(machine)
+        except NotStartedError as error:
+            raise MachineFailedError(_not_started(machine, error)) from error
+        yield running
+
+
+def _not_started(machine: RunningMachine, error: NotStartedError) -> FailureReport:
+    evidence = Evidence(
+        Ending.STALLED if error.exit_status is None else Ending.DIED,
+        qemu_output=machine.output or str(error.__cause__),
+        exit_status=error.exit_status,
+        accelerated=machine.machine.accelerator is Accelerator.KVM,
+    )
+    return FailureReport(evidence, diagnose(evidence), machine.command_line, machine.folder, 0.0)
 
 
 @contextmanager

@@ -23,10 +23,10 @@ from esxforge.image.verify import verify_image
 from esxforge.recipe.load import load_recipe
 from esxforge.vm.accelerator import KvmProbe, KvmState
 from esxforge.vm.diagnosis import Ending, Evidence, diagnose
-from esxforge.vm.failure import FailureReport
+from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.hardware import Accelerator, Chipset, Machine, NetworkCard
 from esxforge.vm.phases import Phase
-from esxforge.vm.unattended import Limits
+from esxforge.vm.unattended import Limits, run_until_power_off
 from esxforge_target.blocks import FileBlocks, Window
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
@@ -34,6 +34,7 @@ from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.kickstart import Kickstart
 from esxforge_target.formats.tar_module import read
 from standin import installed
+from unit.vm.fake_qemu import put_on_path
 
 HASH = "$6$saltsalt$" + "a" * 86
 MIB = 1 << 20
@@ -315,6 +316,17 @@ def test_an_install_is_not_lost_where_the_image_cannot_be_written(
     disk = bench.folder / "work" / kept / "disk.raw"
     assert f"esxforge capture {disk}" in caught.value.hint
     assert disk.exists()
+
+
+def test_a_qemu_that_refuses_to_start_leaves_the_files_that_its_command_line_names(bench: Bench) -> None:
+    put_on_path(bench.folder / "bin", bench.patch, refuses="cannot set up guest memory: Cannot allocate memory")
+    with pytest.raises(MachineFailedError, match="not enough free memory") as caught:
+        bench.build(run_until_power_off)
+    (kept,) = bench.left
+    folder = bench.folder / "work" / kept
+    for name in ("disk.raw", "installer.raw"):
+        assert (folder / name).exists()
+        assert str(folder / name) in caught.value.message
 
 
 def test_a_machine_that_fails_otherwise_or_is_interrupted_leaves_nothing(bench: Bench) -> None:

@@ -15,6 +15,7 @@ QEMU_SAID = [
     ("qemu-system-x86_64: failed to initialize kvm: No such file or directory", Cause.NO_KVM),
     ("KVM internal error. Suberror: 1\nemulation failure", Cause.KVM_BROKEN),
     ("cannot set up guest memory 'pc.ram': Cannot allocate memory", Cause.HOST_OUT_OF_MEMORY),
+    ("qemu-system-x86_64: -vnc :1: Failed to find an available port: Address already in use", Cause.PORT_IN_USE),
     ("qemu-system-x86_64: write failed: No space left on device", Cause.HOST_DISK_FULL),
 ]
 CONSOLE_SAID = [

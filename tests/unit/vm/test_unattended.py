@@ -52,3 +52,24 @@ def test_a_person_at_the_console_may_end_it(machine: Machine, tmp_path: Path, mo
     run_until_power_off(replace(machine, serial=SerialToTerminal()), tmp_path, LIMITS, listener=ignore)
     with pytest.raises(MachineFailedError, match="was ended from its console"):
         run_until_power_off(machine, tmp_path, LIMITS, listener=ignore)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "remedy"),
+    [
+        ("cannot set up guest memory 'pc.ram': Cannot allocate memory", Cause.HOST_OUT_OF_MEMORY, "--memory"),
+        ("-vnc :1: Failed to find an available port: Address already in use", Cause.PORT_IN_USE, "number for --vnc"),
+        ("-machine q36: unsupported machine type", Cause.QEMU_REFUSED, "doctor --kind golden"),
+    ],
+)
+def test_a_qemu_that_refuses_to_start_is_diagnosed(
+    said: str, cause: Cause, remedy: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = machine.disks[0].path.parent
+    put_on_path(folder / "bin", monkeypatch, refuses=f"qemu-system-x86_64: {said}")
+    with pytest.raises(MachineFailedError, match="QEMU's exit status 1") as caught:
+        run_until_power_off(machine, folder, LIMITS, listener=ignore)
+    assert caught.value.report.diagnosis.cause is cause
+    assert said in caught.value.message
+    assert f"Everything is kept in: {folder}" in caught.value.message
+    assert remedy in caught.value.hint
