@@ -28,6 +28,8 @@ from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, UsbDisk, Vnc, hardware_for
 from esxforge.vm.unattended import Limits, run_until_power_off
 from esxforge_target.blocks import FileBlocks
+from esxforge_target.hook.media_size import smallest_disk
+from esxforge_target.hook.release import Release as TargetRelease
 
 DISK_NAME = "disk.raw"
 _MEDIUM_NAME = "installer.raw"
@@ -172,6 +174,9 @@ def _expected(found: InstalledDisk, media: InstallerMedia, target: TargetDisk) -
 def _check(job: _Job, computer: Computer) -> None:
     """Whatever can be known before the minutes of work. Raises :class:`ForgeError`."""
     check_free(job.output, overwrite=job.options.overwrite)
+    for companion in (".manifest.json", ".sbom.json") if job.options.sbom else (".manifest.json",):
+        check_free(job.output.with_name(job.output.name + companion), overwrite=True)
+    _check_disk_size(job)
     wish = Wish(
         Kind.GOLDEN,
         job.media.release.version,
@@ -185,6 +190,16 @@ def _check(job: _Job, computer: Computer) -> None:
             "This computer lacks what a golden build needs:\n"
             + "\n".join(f"{line.name}: {line.found}; needed: {line.needed}. {line.fix}" for line in lines),
             "“esxforge doctor --kind golden” shows the whole list.",
+        )
+
+
+def _check_disk_size(job: _Job) -> None:
+    release = job.media.release
+    smallest = smallest_disk(TargetRelease.parse(release.version, release.build))
+    if _disk_size(job) < smallest:
+        raise RecipeError(
+            [f"golden.disk_size: {job.recipe.golden.disk_size} GiB are too few for ESXi {release.version}."],
+            f"Give --disk-size {-(-smallest >> 30)} at least; without it the disk has the size that VMware asks for.",
         )
 
 

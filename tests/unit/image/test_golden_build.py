@@ -385,6 +385,24 @@ def test_mistakes_are_told_before_anything_starts(bench: Bench, tmp_path: Path) 
         bench.build(never, install={"kickstart": str(own)}, root_password={})
 
 
+def test_a_disk_too_small_for_the_release_is_told_before_anything_starts(bench: Bench) -> None:
+    for size in (1, 7):
+        with pytest.raises(RecipeError, match=rf"disk_size: {size} GiB are too few for ESXi 8.0.3") as caught:
+            bench.build(never, golden={"disk_size": size})
+    assert "--disk-size 8 at least" in caught.value.hint
+    bench.build(Played(installs(WISHES["6.7"])), "6.7", golden={"disk_size": 1})
+
+
+def test_a_folder_where_a_companion_of_the_image_goes_is_told_before_anything_starts(bench: Bench) -> None:
+    options = GoldenOptions(bench.folder / "image.dd.gz", accelerator=Accelerator.TCG, sbom=True, overwrite=True)
+    for ending in ("manifest", "sbom"):
+        folder = bench.folder / f"image.dd.gz.{ending}.json"
+        folder.mkdir()
+        with pytest.raises(OutputError, match=rf"{ending}\.json is a folder"):
+            bench.build(never, options=options)
+        folder.rmdir()
+
+
 def test_options_for_golden_images_need_that_kind() -> None:
     command = [sys.executable, "-m", "esxforge", "build", "x.iso", "--disk-size", "10"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
