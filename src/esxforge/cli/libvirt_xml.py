@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from esxforge.cli import machine_options
 from esxforge.cli.machine_options import is_uefi, network_card
 
 
 def libvirt_xml(
     image: Annotated[Path, typer.Argument(help="A raw disk image.", show_default=False, readable=False)],
     *,
-    release: Annotated[str, typer.Option("--release", help="ESXi release; sets the hardware.")] = "8.0",
+    release: machine_options.ReleaseOption = None,
     firmware: Annotated[str, typer.Option("--firmware", help="uefi or bios.")] = "uefi",
     accel: Annotated[str, typer.Option("--accel", help="kvm, or tcg (slow, without KVM).")] = "kvm",
     memory: Annotated[int | None, typer.Option("--memory", min=64, help="Memory in MiB.")] = None,
@@ -26,6 +27,7 @@ def libvirt_xml(
 
     from esxforge.cli.machine_options import accelerator
     from esxforge.errors import ImageError
+    from esxforge.image.hardware_release import hardware_release
     from esxforge.vm import disks
     from esxforge.vm.deployed import Changes, deployed_host
     from esxforge.vm.firmware import find_ovmf
@@ -38,6 +40,7 @@ def libvirt_xml(
             f"Unpack a copy for it: {disks.unpack_command(image)}",
         )
     disks.check_bootable(image)
+    release = hardware_release(image, release)
     machine = deployed_host(
         release,
         Disk(image.resolve(), boot_index=0),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from esxforge.vm.hardware import Accelerator, NetworkCard
+
+ReleaseOption = Annotated[
+    str | None,
+    typer.Option("--release", help="ESXi release; sets the hardware. Else the image's own.", show_default=False),
+]
 
 
 def accelerator(text: str) -> Accelerator | None:

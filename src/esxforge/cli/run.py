@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from esxforge.cli import machine_options
 from esxforge.cli.machine_options import accelerator, is_uefi, network_card
 from esxforge.cli.render import listener
 
@@ -18,7 +19,7 @@ from esxforge.cli.render import listener
 def run(
     image: Annotated[Path, typer.Argument(help="A .dd.gz or raw image.", show_default=False, readable=False)],
     *,
-    release: Annotated[str, typer.Option("--release", help="ESXi release; sets the hardware.")] = "8.0",
+    release: machine_options.ReleaseOption = None,
     firmware: Annotated[str, typer.Option("--firmware", help="uefi or bios.")] = "uefi",
     accel: Annotated[str, typer.Option("--accel", help="auto (KVM), kvm, or tcg (slow, without KVM).")] = "auto",
     memory: Annotated[int | None, typer.Option("--memory", min=64, help="Memory in MiB.")] = None,
@@ -38,6 +39,7 @@ def run(
 
     from esxforge.host.interrupts import termination_as_interrupt
     from esxforge.host.workspace import work_folder
+    from esxforge.image.hardware_release import hardware_release
     from esxforge.vm import accelerator as accelerators
     from esxforge.vm import disks
     from esxforge.vm.deployed import Changes, deployed_host, machine_name
@@ -48,7 +50,9 @@ def run(
 
     wanted, uefi = accelerator(accel), is_uefi(firmware)
     changes = Changes(memory, cpus, network_card(nic))
-    hardware, display = hardware_for(release), parse_vnc(vnc) if vnc else None
+    if release:  # a mistake is told before the image is unpacked
+        hardware_for(release)
+    display = parse_vnc(vnc) if vnc else None
     packed = disks.is_gzip(image)
     chosen = accelerators.choose(wanted)
     limits = Limits(timeout or math.inf, restarts=sys.maxsize)  # installing, ESXi restarts as it should
@@ -62,6 +66,8 @@ def run(
         if packed:
             disks.unpack(image, raw, listen)
         disks.check_bootable(raw)
+        release = hardware_release(raw, release)
+        hardware = hardware_for(release)
         overlay = folder / "disk.qcow2"
         disks.create_overlay(raw, overlay, (disk_size or hardware.smallest_disk_gib) << 30)
         host = deployed_host(
