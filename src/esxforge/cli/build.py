@@ -82,7 +82,7 @@ def build(
     }
     recipe = load_recipe(config, flags)
     if recipe.image.kind == "golden":
-        builder = _golden_builder(_Outputs(output, force, sbom), accel, vnc, watch=watch, keep=keep)
+        builder = _golden_builder(_Outputs(output, force, sbom, config), accel, vnc, watch=watch, keep=keep)
     elif accel != "auto" or vnc or watch or keep or disk_size or memory or timeout:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     else:
@@ -115,6 +115,7 @@ class _Outputs:
     image: Path | None
     overwrite: bool
     sbom: bool
+    config: Path | None = None
 
 
 # Each kind imports what it needs and no more: the virtual machine's modules take longer than a small image.
@@ -138,5 +139,6 @@ def _golden_builder(outputs: _Outputs, accel: str, vnc: str | None, *, watch: bo
         vnc=parse_vnc(vnc) if vnc else None,
         watch=watch,
         keep=keep,
+        config=outputs.config,
     )
     return lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +47,8 @@ class NotCapturedError(ImageError):
 
 @dataclass(frozen=True, slots=True)
 class GoldenOptions:
-    """``accelerator``: None for KVM. ``keep``: keep the work folder after success too."""
+    """``accelerator``: None for KVM. ``keep``: keep the work folder after success too. ``config``: the recipe's file,
+    for a message that names it."""
 
     output: Path | None = None
     overwrite: bool = False
@@ -55,6 +57,7 @@ class GoldenOptions:
     vnc: Vnc | None = None
     watch: bool = False
     keep: bool = False
+    config: Path | None = None
 
 
 def build_golden_image(
@@ -103,7 +106,7 @@ def build_golden_image(
         except ForgeError as error:
             raise NotCapturedError(
                 f"{error.message}\nThe installer's disk is kept: {target.path}",
-                f"{error.hint} Then: esxforge capture {target.path}".strip(),
+                f"{error.hint} Then: {_capture_command(target.path, job)}".strip(),
             ) from error
 
 
@@ -119,6 +122,18 @@ class _Job:
     @property
     def output(self) -> Path:
         return self.options.output or Path(_default_name(self.media, self.recipe))
+
+
+def _capture_command(disk: Path, job: _Job) -> str:
+    """What captures the disk as the build would have done. A hash needs no flag: the installer gave it to root."""
+    options, password = job.options, job.recipe.root_password
+    words: list[str | Path] = ["esxforge", "capture", disk, "-o", job.output]
+    words += ["--config", options.config] if options.config else []
+    words += ["--root-password-random"] if password.random else []
+    words += ["--root-password-file", password.file] if password.file else []
+    words += ["--format", "raw"] if job.recipe.image.format == "raw" else []
+    words += ["--force"] if options.overwrite else []
+    return shlex.join(map(str, words))
 
 
 def _captured(target: TargetDisk, job: _Job, origin: Origin, run: FailureReport) -> BuildResult:

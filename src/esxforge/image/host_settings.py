@@ -91,9 +91,8 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Setti
     """
     problems: list[str] = []
     if recipe.install.kickstart or recipe.files or recipe.install.kernel_options:
-        problems.append(
-            "install.kickstart, install.kernel_options and files do nothing here: ESXi is installed already."
-        )
+        text = "install.kickstart, install.kernel_options and files do nothing here: ESXi is installed already."
+        listener(Notice(text, warning=True))
     mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
     if problems:
         raise RecipeError(problems, "Mend these; “esxforge recipe example” shows every key.")

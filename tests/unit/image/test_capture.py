@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from esxforge.errors import FormatError, ImageError, OutputError, RecipeError
+from esxforge.errors import FormatError, ImageError, OutputError
 from esxforge.events import BytesDone, Event, Notice, ignore
 from esxforge.image.build import BuildResult
 from esxforge.image.capture import CaptureOptions, capture_disk
@@ -560,11 +560,12 @@ def test_a_disk_that_changes_while_it_is_read_gives_no_image(disk: Path, tmp_pat
     assert not list(tmp_path.glob("image*"))
 
 
-def test_a_recipe_for_an_installation_is_refused(disk: Path, tmp_path: Path) -> None:
+def test_what_a_recipe_says_of_the_installation_is_left_out_with_a_warning(disk: Path, tmp_path: Path) -> None:
     ks = tmp_path / "ks.cfg"
     ks.write_text("vmaccepteula\n")
-    with pytest.raises(RecipeError, match="ESXi is installed already"):
-        capture(disk, tmp_path / "image.dd.gz", install={"kickstart": str(ks)})
+    told: list[Event] = []
+    capture(disk, tmp_path / "image.dd.gz", told.append, install={"kickstart": str(ks)})
+    assert any(isinstance(event, Notice) and event.warning and "installed already" in event.text for event in told)
 
 
 def test_the_command_line_tells_one_document(disk: Path, tmp_path: Path) -> None:

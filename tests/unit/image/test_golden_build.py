@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -314,8 +315,41 @@ def test_an_install_is_not_lost_where_the_image_cannot_be_written(
         bench.build(Played(installs(WISHES["8.0"])))
     (kept,) = bench.left
     disk = bench.folder / "work" / kept / "disk.raw"
-    assert f"esxforge capture {disk}" in caught.value.hint
+    assert f"esxforge capture {disk} -o {bench.folder / 'image.dd.gz'}" in caught.value.hint
     assert disk.exists()
+
+
+def test_the_command_that_rescues_an_install_asks_for_what_the_build_did(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OutputError("No space left.", "")
+
+    monkeypatch.setattr(golden, "capture", full)
+    secret = tmp_path / "root's password"
+    secret.write_text("esX-forge-Test1x\n")
+    secret.chmod(0o600)
+    options = GoldenOptions(
+        tmp_path / "my image.raw", overwrite=True, accelerator=Accelerator.TCG, config=tmp_path / "esxforge.toml"
+    )
+    given: dict[str, dict[str, Any]] = {"random": {"random": True}, "file": {"file": str(secret)}, "hash": {}}
+    for password, flags in (
+        ("random", ["--root-password-random"]),
+        ("file", ["--root-password-file", str(secret)]),
+        ("hash", []),
+    ):
+        with pytest.raises(NotCapturedError) as caught:
+            bench.build(
+                Played(installs(WISHES["8.0"])),
+                options=options,
+                image={"format": "raw"},
+                root_password=given[password] or {"hash": HASH},
+            )
+        words = shlex.split(caught.value.hint.partition("Then: ")[2])
+        config = ["--config", str(options.config)]
+        assert words[:2] == ["esxforge", "capture"]
+        assert words[3:] == ["-o", str(options.output), *config, *flags, "--format", "raw", "--force"]
+        assert HASH not in caught.value.hint
 
 
 def test_a_qemu_that_refuses_to_start_leaves_the_files_that_its_command_line_names(bench: Bench) -> None:
