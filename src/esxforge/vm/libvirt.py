@@ -45,8 +45,8 @@ def _devices(domain: Xml.Element, machine: Machine) -> None:
     for number, disk in enumerate(machine.disks):
         _disk(devices, machine.chipset, number, disk)
     for nic in machine.nics:
+        # No MAC address: libvirt draws one for each domain, and two on one network must not be the same.
         interface = Xml.SubElement(devices, "interface", type="network")
-        Xml.SubElement(interface, "mac", address=nic.mac)
         Xml.SubElement(interface, "source", network="default")
         Xml.SubElement(interface, "model", type=nic.card.value)
     serial = Xml.SubElement(devices, "serial", type="pty")

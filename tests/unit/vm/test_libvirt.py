@@ -66,3 +66,9 @@ def test_libvirt_gets_the_machine_that_qemu_gets() -> None:
     assert (target.get("bus"), model.get("type")) == ("ide", "e1000")
     assert domain.findtext("memory") == str(machine.memory_mib)
     assert domain.find("os/loader") is None
+
+
+def test_each_domain_gets_a_mac_address_of_its_own_from_libvirt() -> None:
+    for machine in DOMAINS.values():
+        domain = Xml.fromstring(domain_xml(machine))  # noqa: S314 - ours
+        assert domain.find("devices/interface/mac") is None
