@@ -192,7 +192,8 @@ DIAGNOSES = {
         Diagnosis(
             Cause.NO_DISK,
             "The installer sees no disk that it may use.",
-            "ESXi has no virtio drivers: the disk must be SATA (7.0 and later) or IDE (6.x), as --release sets it.",
+            "ESXi has no virtio drivers: the disk must be SATA (7.0 and later) or IDE (6.x), as "
+            "“esxforge run --release 6.7 IMAGE” sets it.",
         ),
         Diagnosis(
             Cause.KICKSTART_REFUSED,
@@ -207,7 +208,8 @@ DIAGNOSES = {
         Diagnosis(
             Cause.NOT_BOOTABLE,
             "The firmware found nothing to boot.",
-            "Is the image made for this firmware? Try --firmware uefi or bios, and esxforge verify IMAGE.",
+            "Is it made for this firmware? “esxforge run --firmware bios IMAGE” starts an image by legacy BIOS; "
+            "“esxforge verify IMAGE” tells whether it is whole.",
         ),
         Diagnosis(
             Cause.MEDIA_DAMAGED,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from esxforge.cli.main import app
 from esxforge.vm.causes import DIAGNOSES, Cause
 from esxforge.vm.diagnosis import Ending, Evidence, diagnose
 from esxforge.vm.phases import Phase
@@ -81,6 +85,17 @@ def test_every_cause_says_what_it_is_and_what_to_do() -> None:
     for diagnosis in DIAGNOSES.values():
         assert diagnosis.sentence.endswith(".")
         assert diagnosis.hint.endswith((".", "dmesg"))
+
+
+def test_options_in_a_hint_are_there_in_every_verb_unless_the_verb_is_named() -> None:
+    everywhere = set(re.findall(r"--[a-z-]+", _help("build"))) & set(re.findall(r"--[a-z-]+", _help("run")))
+    for diagnosis in DIAGNOSES.values():
+        unnamed = re.sub(r"“esxforge [^”]*”", "", diagnosis.hint)
+        assert set(re.findall(r"--[a-z-]+", unnamed)) <= everywhere, diagnosis.hint
+
+
+def _help(verb: str) -> str:
+    return CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).stdout
 
 
 @given(
