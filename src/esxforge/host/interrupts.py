@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, put off while something is taken or given back, and never lost."""
+"""Ctrl-C, SIGTERM and SIGHUP, put off while something is taken or given back, and never lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Hold SIGINT back until the block has ended; then it arrives as it would have.
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block has ended; then they arrive as they would have.
 
     For short blocks only: between starting a process and having it in hand, and while cleaning up. Python delivers
     signals to the main thread alone, so elsewhere this does nothing.
@@ -24,10 +24,10 @@ def put_off() -> Iterator[None]:
     def remember(number: int, _frame: FrameType | None) -> None:
         arrived.append(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         for number, handler in before.items():
-            # Not ours to hold back: ignored ones, and the default SIGTERM, which ends us at once as it should.
+            # Not ours to hold back: ignored ones, and the defaults, which end us at once as they should.
             if callable(handler):
                 signal.signal(number, remember)
         yield

@@ -89,3 +89,12 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert not problems
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_is_put_off_like_ctrl_c(number: signal.Signals) -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), termination_as_interrupt(), put_off():
+        signal.raise_signal(number)
+        reached.append("the end")
+    assert reached == ["the end"]
