@@ -30,7 +30,7 @@ def doctor(
 ) -> None:
     """Check what a build needs. Exit status 1 if something is missing.
 
-    MAAS is checked only where --maas-url or --profile names one.
+    MAAS is checked only where an option, MAAS_URL, MAAS_API_KEY or the maas CLI's only profile names one.
     """
     from esxforge.checks import report, requirements
     from esxforge.checks.computer import ThisComputer
@@ -43,8 +43,7 @@ def doctor(
         raise typer.BadParameter(f"“{kind}” is neither installer nor golden.", param_hint="--kind") from None
     wish = requirements.Wish(wanted, release, output, without_kvm=accelerator(accel) is Accelerator.TCG)
     lines = requirements.check_computer(ThisComputer(), wish)
-    if maas_url is not None or profile is not None:
-        lines += _maas(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 30.0))
+    lines += _maas(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 30.0))
     if as_json:
         print_json(report.document(wanted.value, lines))
     else:
@@ -60,6 +59,8 @@ def _maas(where: options.Where) -> list[Line]:
 
     with listener() as listen:
         try:
+            if not options.names_one(where):
+                return []
             connection = options.connect(where, listen)
         except MaasError as error:
             return [Line("MAAS", error.message, "an answer", Status.MISSING, error.hint)]

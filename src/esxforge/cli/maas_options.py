@@ -70,3 +70,12 @@ def connect(where: Where, listener: events.Listener) -> Connection:
     if where.api_key_file is not None and readable_by_others(where.api_key_file):
         listener(events.Notice(f"others can read the API key: chmod 600 {where.api_key_file}", warning=True))
     return find_connection(Wanted(*where), os.environ, Path.home())
+
+
+def names_one(where: Where) -> bool:
+    """Whether the options, the environment or the maas CLI's only profile names a MAAS. Raises MaasError."""
+    import os
+
+    from esxforge.maas import credentials
+
+    return credentials.names_one(credentials.Wanted(*where), os.environ, Path.home())

@@ -57,6 +57,16 @@ def find_connection(wanted: Wanted, environment: Mapping[str, str], home: Path) 
     return Connection(base_url(url), key, ca_file=wanted.ca_file, insecure=wanted.insecure, timeout=wanted.timeout)
 
 
+def names_one(wanted: Wanted, environment: Mapping[str, str], home: Path) -> bool:
+    """Whether the command line, the environment or the only profile in ``home`` names a MAAS at all, if not wholly.
+
+    Raises MaasError for profiles that cannot be read.
+    """
+    said = wanted.profile or wanted.maas_url or wanted.api_key_file
+    said = said or environment.get("MAAS_URL") or environment.get("MAAS_API_KEY")
+    return bool(said) or len(_profiles(home)) == 1
+
+
 def readable_by_others(path: Path) -> bool:
     """Whether other users of this machine can read the key file."""
     try:
@@ -83,9 +93,7 @@ def profile_databases(home: Path) -> list[Path]:
 
 
 def _from_profile(wanted: Wanted, name: str | None, home: Path) -> Connection:
-    profiles: dict[str, Mapping[str, Any]] = {}
-    for database in reversed(profile_databases(home)):
-        profiles.update(_read_profiles(database))
+    profiles = _profiles(home)
     if name is None:
         if len(profiles) != 1:
             known = f" The maas CLI has several profiles: {', '.join(sorted(profiles))}." if profiles else ""
@@ -110,6 +118,13 @@ def _from_profile(wanted: Wanted, name: str | None, home: Path) -> Connection:
         timeout=wanted.timeout,
         profile=name,
     )
+
+
+def _profiles(home: Path) -> dict[str, Mapping[str, Any]]:
+    profiles: dict[str, Mapping[str, Any]] = {}
+    for database in reversed(profile_databases(home)):
+        profiles.update(_read_profiles(database))
+    return profiles
 
 
 def _read_profiles(path: Path) -> dict[str, Mapping[str, Any]]:
