@@ -131,6 +131,11 @@ SAID_ON_CONSOLE = (
         ),
     ),
 )
+# Said by the firmware or the boot loader, which may find another way: no cause where something started after it.
+BEFORE_THE_KERNEL = frozenset({Cause.NOT_BOOTABLE, Cause.MEDIA_DAMAGED})
+# A running kernel's log is full of heaps and ramdisks short of something; what ends an install is said plainly.
+PASSING_IN_KERNEL_LOG = frozenset({Cause.TOO_LITTLE_MEMORY, Cause.DISK_TOO_SMALL})
+KERNEL_LOG_LINE = re.compile(r"^.*\bcpu\d+:\d+\).*$", re.MULTILINE)
 PROMPT = _any_of(
     r"\((?:Enter|F11)\) (?:Continue|Accept|Install|Reboot|OK)",
     r"Press (?:any key|<?Enter>?|ENTER)",

@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from esxforge.vm.causes import DIAGNOSES, PROMPT, SAID_BY_QEMU, SAID_ON_CONSOLE, Cause, Diagnosis
-from esxforge.vm.phases import Phase
+from esxforge.vm.causes import (
+    BEFORE_THE_KERNEL,
+    DIAGNOSES,
+    KERNEL_LOG_LINE,
+    PASSING_IN_KERNEL_LOG,
+    PROMPT,
+    SAID_BY_QEMU,
+    SAID_ON_CONSOLE,
+    Cause,
+    Diagnosis,
+)
+from esxforge.vm.phases import Phase, phase_of
 
 
 class Ending(str, Enum):
@@ -56,10 +66,25 @@ def _cause(evidence: Evidence) -> Cause:
             return cause
     if evidence.ending is Ending.NO_SPACE:
         return Cause.HOST_DISK_FULL
+    return _cause_on_console(evidence) or _cause_by_ending(evidence)
+
+
+def _cause_on_console(evidence: Evidence) -> Cause | None:
+    without_log = KERNEL_LOG_LINE.sub("", evidence.serial)
     for cause, pattern in SAID_ON_CONSOLE:
-        if pattern.search(evidence.serial):
+        text = without_log if cause in PASSING_IN_KERNEL_LOG else evidence.serial
+        said = list(pattern.finditer(text))
+        if said and not (cause in BEFORE_THE_KERNEL and _went_on(evidence, text[said[-1].end() :])):
             return cause
-    return _cause_by_ending(evidence)
+    return None
+
+
+def _went_on(evidence: Evidence, rest: str) -> bool:
+    """Whether something started after all, after what the firmware or the boot loader said: by ``rest``, what the
+    console said then, or where it says nothing of a start at all, by the disk's growth."""
+    if phase_of(rest, 0) > Phase.FIRMWARE:
+        return True
+    return evidence.phase > Phase.BOOT_LOADER and phase_of(evidence.serial, 0) is Phase.FIRMWARE
 
 
 def _cause_by_ending(evidence: Evidence) -> Cause:

@@ -80,6 +80,26 @@ def test_a_prompt_that_was_answered_long_ago_is_not_the_cause() -> None:
     assert diagnose(Evidence(Ending.TIMED_OUT, serial=log)).cause is Cause.SILENT
 
 
+FAILED_TO_LOAD = 'BdsDxe: failed to load Boot0001 "UEFI QEMU DVD-ROM": Not Found\nBdsDxe: loading Boot0002 "USB"\n'
+
+
+@pytest.mark.parametrize(
+    ("serial", "phase", "cause"),
+    [
+        ("cpu0:1)WARNING: insufficient memory for heap vmfs3\n(Enter) Continue", Phase.INSTALLER, "stuck-at-prompt"),
+        ("cpu0:1)x\nThe disk is too small\n(Enter) OK", Phase.INSTALLER, "disk-too-small"),
+        ("cpu1:2)ALERT: ramdisk (root) is full: not enough space for esx.log", Phase.WRITING, "silent"),
+        (FAILED_TO_LOAD + "Loading ESXi installer\ncpu0:1)weasel", Phase.WRITING, "silent"),
+        (FAILED_TO_LOAD, Phase.WRITING, "silent"),
+        (FAILED_TO_LOAD, Phase.FIRMWARE, "not-bootable"),
+        ("cpu0:1)weasel\nInstallation complete\nBdsDxe: No bootable option", Phase.FINISHED, "not-bootable"),
+        ("Loading /s.v00\nFatal error: 15 (Not found)", Phase.BOOT_LOADER, "media-damaged"),
+    ],
+)
+def test_what_passed_is_not_the_cause(serial: str, phase: Phase, cause: str) -> None:
+    assert diagnose(Evidence(Ending.TIMED_OUT, serial=serial, phase=phase)).cause.value == cause
+
+
 def test_every_cause_says_what_it_is_and_what_to_do() -> None:
     assert set(DIAGNOSES) == set(Cause)
     for diagnosis in DIAGNOSES.values():
