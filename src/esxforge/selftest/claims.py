@@ -255,9 +255,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "persists",
         Area.AFTERWARDS,
-        "The set-up survives a restart: the host answers at its address, and the agent stays away",
+        "Saving renews `state.tgz`, and the set-up survives a restart: the host answers, the agent stays away",
         _DOCS,
-        "one more start: the host answers, and the metadata service hears nothing",
+        "else the deployment fails; one more start: the host answers, the metadata service hears nothing",
     ),
     Claim(
         "management",
