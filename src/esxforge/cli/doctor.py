@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def doctor(
     *,
-    kind: Annotated[str, typer.Option("--kind", help="What is to be built: installer or golden.")] = "installer",
+    kind: Annotated[Literal["installer", "golden"], typer.Option("--kind", help="What is to be built.")] = "installer",
     release: Annotated[str, typer.Option("--release", help="ESXi release; sets the memory.")] = "8.0",
     output: Annotated[Path, typer.Option("--output", help="Folder where the image goes.")] = Path(),
     accel: Annotated[str, typer.Option("--accel", help="auto, kvm or tcg (slow, without KVM).")] = "auto",
@@ -37,10 +37,7 @@ def doctor(
     from esxforge.cli.machine_options import accelerator
     from esxforge.vm.hardware import Accelerator
 
-    try:
-        wanted = requirements.Kind(kind)
-    except ValueError:
-        raise typer.BadParameter(f"“{kind}” is neither installer nor golden.", param_hint="--kind") from None
+    wanted = requirements.Kind(kind)
     wish = requirements.Wish(wanted, release, output, without_kvm=accelerator(accel) is Accelerator.TCG)
     lines = requirements.check_computer(ThisComputer(), wish)
     lines += _maas(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 30.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,7 +23,9 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     release: Annotated[
         str, typer.Option("--release", help="The release that is assumed where there is no inventory.")
     ] = "8.0",
-    kind: Annotated[str, typer.Option("--kind", help="The image that is deployed: installer or golden.")] = "installer",
+    kind: Annotated[
+        Literal["installer", "golden"], typer.Option("--kind", help="The image that is deployed.")
+    ] = "installer",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     short: Annotated[bool, typer.Option("--summary", help="Some lines instead of tables and commands.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the plan as one self-contained page.")] = None,
@@ -40,8 +42,6 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
         raise typer.BadParameter("--json and --summary are two different outputs: choose one")
     if not release[:1].isdigit() or not release.replace(".", "").isalnum() or int(release.split(".")[0]) < 6:
         raise typer.BadParameter("a release of ESXi from 6.5 on, such as 8.0", param_hint="--release")
-    if kind not in ("installer", "golden"):
-        raise typer.BadParameter(f"“{kind}” is neither installer nor golden.", param_hint="--kind")
     report = report_for(curtin_config, inventory, release, golden=kind == "golden")
     if html is not None:
         write_html(report, html)
