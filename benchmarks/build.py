@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 
 ISO_MIB = 600
 _CHUNK = 1 << 20
@@ -48,12 +48,12 @@ def timed(arguments: list[str], output: Path | None = None) -> tuple[float, floa
 def report(size_mb: int = ISO_MIB, rounds: int = 3) -> list[str]:
     """Run everything side by side, ``rounds`` times, and give the medians as lines."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-        folder = Path(name)
-        iso, raw = folder / "installer.iso", folder / "image.raw"
+        directory = Path(name)
+        iso, raw = directory / "installer.iso", directory / "image.raw"
         make_standin_iso(iso, release="8.0", size_mb=size_mb)
         build = [sys.executable, "-m", "esxforge", "build", str(iso), "--accept-eula", "--root-password-random"]
         timed([*build, "--format", "raw", "-o", str(raw)])
-        output = folder / "output.gz"
+        output = directory / "output.gz"
         ratios: list[tuple[float, float]] = []
         for _ in range(rounds):
             ours, peak, written = timed([*build, "-o", str(output)])

@@ -20,9 +20,9 @@ GOAL_MIB = 200
 def report(rounds: int = 3) -> list[str]:
     """Capture and compress, ``rounds`` times side by side; the medians as lines."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-        folder = Path(name)
-        disk, image = folder / "disk.raw", folder / "image.dd.gz"
-        wish = installed.Wish(size=DISK_GIB << 30, module_bytes=DATA_BYTES // (len(installed.MODULES) + 1))
+        directory = Path(name)
+        disk, image = directory / "disk.raw", directory / "image.dd.gz"
+        wish = installed.InstalledLayout(size=DISK_GIB << 30, module_bytes=DATA_BYTES // (len(installed.MODULES) + 1))
         # In a process of its own: a child's peak memory, as the kernel counts it, begins with its parent's.
         maker = get_context("spawn").Process(target=installed.make, args=(disk, wish))
         maker.start()
@@ -31,11 +31,11 @@ def report(rounds: int = 3) -> list[str]:
         for _ in range(rounds):
             command = [sys.executable, "-m", "esxforge", "capture", str(disk), "-o", str(image), "--force"]
             ours, peak, _ = timed(command)
-            theirs, _, _ = timed(["pigz", "-1", "-p2", "-c", str(disk)], folder / "pigz.gz")
+            theirs, _, _ = timed(["pigz", "-1", "-p2", "-c", str(disk)], directory / "pigz.gz")
             ratios.append((ours / theirs, ours, theirs))
         subprocess.run(["pigz", "-t", str(image)], check=True)
         ratio, ours, theirs = sorted(ratios)[len(ratios) // 2]
-        sizes = image.stat().st_size / (folder / "pigz.gz").stat().st_size
+        sizes = image.stat().st_size / (directory / "pigz.gz").stat().st_size
         stored = disk.stat().st_blocks * 512 // 10**6
         times = f"{ours:.2f} s, pigz -1 -p2 {theirs:.2f} s: time ratio {ratio:.3f} (goal {GOAL})"
         return [

@@ -77,9 +77,9 @@ def write_gzip(disk: Path, target: Path) -> None:
         out.write(member.finish())
 
 
-def measure(disk_bytes: int = 32 << 30, data_bytes: int = 600_000_000, folder: Path | None = None) -> Result:
+def measure(disk_bytes: int = 32 << 30, data_bytes: int = 600_000_000, directory: Path | None = None) -> Result:
     """Make a disk, compress it both ways, check ours with gzip, and delete everything."""
-    with TemporaryDirectory(dir=folder) as place:
+    with TemporaryDirectory(dir=directory) as place:
         disk, ours, theirs = Path(place, "disk.raw"), Path(place, "ours.gz"), Path(place, "pigz.gz")
         make_disk(disk, disk_bytes, data_bytes)
         started = time.perf_counter()

@@ -18,11 +18,15 @@ from pathlib import Path
 
 import yaml
 
-from esxforge.plan.assumed import assumed_inventory, stamped
-from esxforge_target.commands import Result, Runner
-from esxforge_target.inventory import DeviceFolder, read, reread_network, reread_storage
-from esxforge_target.plan import STORAGE, make_plan
-from esxforge_target.wanted import Refusals, WantedHost, wanted_from_config
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.disk_identities import DeviceDirectory
+from esxforge_target.inventory.read import read, reread_network, reread_storage
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.steps import STORAGE
+from esxforge_target.runtime.commands import Result, Runner
+from esxforge_target.runtime.validation_errors import ValidationErrors
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "data" / "curtin"
 
@@ -64,11 +68,11 @@ TEMPLATE = {
 class FreshHost(Runner):
     """Answers an inventory's questions as a freshly installed host does, and counts them."""
 
-    def __init__(self, wanted: WantedHost) -> None:
+    def __init__(self, desired: DesiredHost) -> None:
         self.count = Count(0, 0)
         devices: list[dict[str, object]] = [
             {"Device": disk.name, "IsBootDevice": disk.boot, "DevfsPath": disk.name}
-            for disk in (wanted.boot_disk, *wanted.datastore_disks())
+            for disk in (desired.boot_disk, *desired.datastore_disks())
         ]
         self._answers: dict[str, object] = {
             "system version get": [{"Version": "8.0.3", "Build": "Releasebuild-24280767"}],
@@ -90,12 +94,12 @@ class FreshHost(Runner):
         return Result(0, "[]")
 
 
-class StampedFolder(DeviceFolder):
-    """The folder of disks, which costs one process to read; here every disk has its stamp."""
+class StampedDirectory(DeviceDirectory):
+    """The directory of disks, which costs one process to read; here every disk has its stamp."""
 
-    def __init__(self, wanted: WantedHost, host: FreshHost, empty: str) -> None:
+    def __init__(self, desired: DesiredHost, host: FreshHost, empty: str) -> None:
         super().__init__(empty)
-        self._stamps: dict[str, tuple[str, ...]] = {disk.name: (disk.stamp,) for disk in wanted.datastore_disks()}
+        self._stamps: dict[str, tuple[str, ...]] = {disk.name: (disk.disk_guid,) for disk in desired.datastore_disks()}
         self._host = host
 
     def stamps(self) -> dict[str, tuple[str, ...]]:
@@ -108,15 +112,15 @@ def measure() -> list[Row]:
     rows = []
     for path in sorted(SAMPLES.glob("*.yaml")):
         try:
-            wanted = stamped(wanted_from_config(yaml.safe_load(path.read_text(encoding="utf-8"))))
-        except Refusals:
+            desired = stamped(desired_host_from_config(yaml.safe_load(path.read_text(encoding="utf-8"))))
+        except ValidationErrors:
             continue  # refused in the hook: no process at all
-        plan = make_plan(wanted, assumed_inventory(wanted, "6.7.0" if "esxi67" in path.stem else "8.0.3"))
-        stamps = [disk.stamp for disk in wanted.datastore_disks()]
+        plan = make_plan(desired, assumed_inventory(desired, "6.7.0" if "esxi67" in path.stem else "8.0.3"))
+        stamps = [disk.disk_guid for disk in desired.datastore_disks()]
         with tempfile.TemporaryDirectory() as empty:
-            host = FreshHost(wanted)
-            folder = StampedFolder(wanted, host, empty)
-            found = read(host, folder, stamps)
+            host = FreshHost(desired)
+            directory = StampedDirectory(desired, host, empty)
+            found = read(host, directory, stamps)
             inventory, host.count = host.count, Count(0, 0)
             reread_network(host, found, [step.command for step in plan.steps])
             if any(step.phase == STORAGE for step in plan.steps):

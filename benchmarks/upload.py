@@ -131,8 +131,8 @@ def _ours(url: str, image: UploadImage) -> float:
 
 def measure(mebibytes: int = 1024) -> dict[str, float]:
     """Best of several rounds, taken by turns: MiB per second of both, their ratio, and our peak memory in MiB."""
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listening:
-        path, digest, block = Path(folder) / "image", hashlib.sha256(), os.urandom(1 << 20)
+    with tempfile.TemporaryDirectory() as directory, socket.create_server(("127.0.0.1", 0)) as listening:
+        path, digest, block = Path(directory) / "image", hashlib.sha256(), os.urandom(1 << 20)
         with path.open("wb") as file:
             for number in range(mebibytes):
                 piece = number.to_bytes(8, "big") + block[8:]

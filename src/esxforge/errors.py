@@ -2,12 +2,12 @@
 
 ::
 
-    ForgeError                  root; ``message`` and ``hint`` (esxforge_target.errors)
-    ├── FormatError             bytes are not what their format demands (esxforge_target.errors)
-    ├── DiskError               reading or writing a disk failed (esxforge_target.blocks)
-    ├── Refusals                what MAAS wants that ESXi cannot be; all reasons at once (esxforge_target.wanted)
-    ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's, damaged, contradictory
-    ├── RecipeError             what the person asked for is not possible; all problems at once
+    ForgeError                  root; ``message`` and ``hint`` (esxforge_target.runtime.errors)
+    ├── FormatError             bytes are not what their format demands (esxforge_target.runtime.errors)
+    ├── DiskError               reading or writing a disk failed (esxforge_target.runtime.blocks)
+    ├── ValidationErrors                what MAAS wants that ESXi cannot be; all reasons at once
+    (esxforge_target.curtin_config) ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's,
+    damaged, contradictory ├── RecipeError             what the person asked for is not possible; all problems at once
     ├── OutputError             the output cannot be written: exists, no space, no permission
     ├── ImageError              an image is not whole or not ours; a disk holds no installed ESXi
     │   ├── ChangedError        it changed while it was uploaded (maas.reader)
@@ -24,7 +24,7 @@ Exit status: 1 for all of them; 2 is for a wrong command line.
 
 from __future__ import annotations
 
-from esxforge_target.errors import ForgeError, FormatError
+from esxforge_target.runtime.errors import ForgeError, FormatError
 
 __all__ = [
     "ForgeError",

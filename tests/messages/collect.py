@@ -23,7 +23,7 @@ _SHOWN = {
 }
 _FIELDS = {"BadParameter": ["message"], "ValueError": ["message"]}
 # What these put into lists are the words of the ones that they play.
-_OTHERS = "esxforge.standin."
+_OTHERS = "esxforge.standin_iso."
 # Where a ValueError becomes one of the recipe's problems.
 _VALUE_ERRORS = {"esxforge.recipe.model"}
 # Of a class: what is said, of its fields; the field that says what to do; its parameters with their defaults.

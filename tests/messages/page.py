@@ -57,7 +57,7 @@ AREAS = (
     Area(
         "Building: output and this computer",
         "",
-        ("esxforge/host/", "esxforge/image/build", "esxforge/image/stream", "esxforge/image/target_code"),
+        ("esxforge/local/", "esxforge/image/build", "esxforge/image/stream", "esxforge/image/target_code"),
         "Give the same command again once what is named is mended.",
     ),
     Area(
@@ -76,7 +76,12 @@ AREAS = (
         "What MAAS asks for and ESXi cannot be",
         "By `esxforge plan`, and by the hook in MAAS's log of the installation. All reasons are told at once, each "
         "behind its place, such as `network bond0:`. The hook refuses before any disk but the image's own is touched.",
-        ("esxforge_target/wanted/", "esxforge_target/plan/layout", "esxforge_target/plan/storage", "esxforge/plan/"),
+        (
+            "esxforge_target/curtin_config/",
+            "esxforge_target/plan/layout",
+            "esxforge_target/plan/storage",
+            "esxforge/preview/",
+        ),
         _MAAS,
     ),
     Area(
@@ -136,7 +141,7 @@ AREAS = (
     Area(
         "The command line, and stand-ins",
         "A wrong command line ends with exit status 2.",
-        ("esxforge/cli/", "esxforge/standin/"),
+        ("esxforge/cli/", "esxforge/standin_iso/"),
         "`esxforge VERB --help` has every option.",
         general=True,
     ),

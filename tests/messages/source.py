@@ -54,12 +54,12 @@ class Found:
 class Source:
     """All modules below ``src``."""
 
-    def __init__(self, folder: Path = ROOT / "src") -> None:
+    def __init__(self, directory: Path = ROOT / "src") -> None:
         self.modules: dict[str, Module] = {}
-        for path in sorted(folder.rglob("*.py")):
-            parts = path.relative_to(folder).with_suffix("").parts
+        for path in sorted(directory.rglob("*.py")):
+            parts = path.relative_to(directory).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            self.modules[name] = _module(name, path.relative_to(folder.parent).as_posix(), path.read_text("utf-8"))
+            self.modules[name] = _module(name, path.relative_to(directory.parent).as_posix(), path.read_text("utf-8"))
         self._calls: dict[str, list[tuple[Module, ast.Call]]] = {}
         for module in self.modules.values():
             for node in ast.walk(module.tree):

@@ -26,7 +26,7 @@ FRESH_FILES = ("etc/hosts", "etc/shadow")
 
 
 @dataclass(frozen=True)
-class Wish:
+class InstalledLayout:
     """What the disk shall be. ``state``: names in local.tgz, None for no state.tgz, "encrypted" for one since 7.0U2."""
 
     release: str = "8.0.3"
@@ -40,22 +40,22 @@ class Wish:
     bank_cfg: dict[int, dict[str, str]] = field(default_factory=dict)
 
 
-def make(path: Path, wish: Wish = Wish()) -> labels.Label:
-    """Make the disk, sparse; what was put on it is the same for the same wish, but for UUIDs."""
+def make(path: Path, layout: InstalledLayout = InstalledLayout()) -> labels.Label:
+    """Make the disk, sparse; what was put on it is the same for the same layout, but for UUIDs."""
     with path.open("wb") as disk:
-        disk.truncate(wish.size)
-    label = labels.Label(wish.size // SECTOR)
-    compact = wish.size < 2 * GIB
-    for partition in _compact_table(wish.release, label) if compact else boot_table(wish.release, label.sectors):
-        if partition.type != labels.VMFS or wish.datastore:
+        disk.truncate(layout.size)
+    label = labels.Label(layout.size // SECTOR)
+    compact = layout.size < 2 * GIB
+    for partition in _compact_table(layout.release, label) if compact else boot_table(layout.release, label.sectors):
+        if partition.type != labels.VMFS or layout.datastore:
             partition.last = min(partition.last, label.usable[1])
             label.add(partition)
     labels.write_label(str(path), label)
-    six = int(wish.release.split(".")[0]) < 7
+    six = int(layout.release.split(".")[0]) < 7
     with path.open("r+b") as disk:
         disk.write(b"\xebstand-in boot code")
         for number, partition in label.partitions.items():
-            _fill(path, disk.fileno(), number, partition, wish, six=six)
+            _fill(path, disk.fileno(), number, partition, layout, six=six)
     return label
 
 
@@ -72,20 +72,22 @@ def _compact_table(release: str, label: labels.Label) -> list[labels.Partition]:
     return [labels.Partition(*row, 128 if row[0] == 1 else 0) for row in rows]
 
 
-def _fill(path: Path, disk: int, number: int, partition: labels.Partition, wish: Wish, *, six: bool) -> None:
+def _fill(
+    path: Path, disk: int, number: int, partition: labels.Partition, layout: InstalledLayout, *, six: bool
+) -> None:
     start, size = partition.first * SECTOR, (partition.last - partition.first + 1) * SECTOR
     noise = random.Random(number)  # noqa: S311  the same filler every time
     if partition.type == ESP:
         _format(path, start, size, 12 if six else 16)
         put(path, start, "EFI/BOOT/BOOTX64.EFI", b"MZ safeboot" * 9000)
         put(path, start, "EFI/VMware/mboot64.efi", b"MZ mboot" * 15000)
-        if wish.esp_filler_bytes:
-            put(path, start, "filler.bin", noise.randbytes(wish.esp_filler_bytes))
+        if layout.esp_filler_bytes:
+            put(path, start, "filler.bin", noise.randbytes(layout.esp_filler_bytes))
     elif partition.type == BASIC:
         _format(path, start, size, 16)
         os.pwrite(disk, b"VMWARE FAT16    " + uuid.uuid4().bytes, start + SECTOR)
         if number in (5, 6):
-            _fill_bank(path, start, number, wish)
+            _fill_bank(path, start, number, layout)
         elif number == 8:
             put(path, start, "packages/tools.iso", noise.randbytes(500_000))
     elif partition.type == DUMP:
@@ -95,7 +97,7 @@ def _fill(path: Path, disk: int, number: int, partition: labels.Partition, wish:
             os.pwrite(disk, noise.randbytes(90_000), start + place)
 
 
-def _fill_bank(path: Path, start: int, number: int, wish: Wish) -> None:
+def _fill_bank(path: Path, start: int, number: int, layout: InstalledLayout) -> None:
     active = number == 5
     keys = {
         "bootstate": "0" if active else "3",
@@ -103,19 +105,19 @@ def _fill_bank(path: Path, start: int, number: int, wish: Wish) -> None:
         "timeout": "5",
         "prefix": "",
         "kernel": "b.b00",
-        "kernelopt": wish.kernelopt if active else "",
-        "modules": " --- ".join([*MODULES, *(["state.tgz"] if wish.state is not None else [])]) if active else "",
-        "build": wish.build if active else "",
+        "kernelopt": layout.kernelopt if active else "",
+        "modules": " --- ".join([*MODULES, *(["state.tgz"] if layout.state is not None else [])]) if active else "",
+        "build": layout.build if active else "",
         "updated": "1" if active else "0",
-        **wish.bank_cfg.get(number, {}),
+        **layout.bank_cfg.get(number, {}),
     }
     put(path, start, "boot.cfg", "".join(f"{key}={value}\n" for key, value in keys.items()).encode())
     if not active:
         return
     for name in ("b.b00", *MODULES):
-        put(path, start, name, random.Random(name).randbytes(wish.module_bytes))  # noqa: S311  likewise
-    if wish.state is not None:
-        put(path, start, "state.tgz", state_of(wish.state))
+        put(path, start, name, random.Random(name).randbytes(layout.module_bytes))  # noqa: S311  likewise
+    if layout.state is not None:
+        put(path, start, "state.tgz", state_of(layout.state))
 
 
 def state_of(names: tuple[str, ...] | str) -> bytes:

@@ -46,7 +46,7 @@ def ready(fake: FakeEsxi) -> FakeEsxi:
 
 @pytest.fixture(scope="module")
 def unmoved(tmp_path_factory: pytest.TempPathFactory) -> FakeEsxi:
-    """One host for all refusals: each test proves that it left the host as it was."""
+    """One host for all errors: each test proves that it left the host as it was."""
     fake = FakeEsxi.create(str(tmp_path_factory.mktemp("unmoved")))
     for line in SETUP:
         esxcli(fake, line)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.commands import TIMED_OUT
+from esxforge_target.runtime.commands import TIMED_OUT
 from standin.esxi import FakeEsxi, PowerLost
 from standin.pythons import find_python
 
@@ -91,14 +91,14 @@ def test_the_reboot_command_wants_maintenance_mode_and_ends_the_machine(fake: Fa
     with pytest.raises(PowerLost):
         fake.run(["esxcli", "system", "shutdown", "reboot", "-d", "20", "-r", "done"])
     assert not fake.is_on
-    again = FakeEsxi.open(fake.store.folder)
+    again = FakeEsxi.open(fake.store.directory)
     again.boot()
     assert "Enabled" in run(again, "esxcli", "system", "maintenanceMode", "get")
     assert again.store["power"]["boots"] == 2
 
 
 def test_state_is_readable_json_that_tests_may_change_between_commands(fake: FakeEsxi) -> None:
-    path = Path(fake.store.folder) / "running.json"
+    path = Path(fake.store.directory) / "running.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     document["hostname"] = "by-hand"
     path.write_text(json.dumps(document), encoding="utf-8")
@@ -285,12 +285,12 @@ def test_a_broken_rule_file_is_refused(fake: FakeEsxi, text: str) -> None:
 # -- as programs ----------------------------------------------------------------------------------------------------
 
 
-def as_program(python: str, folder: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def as_program(python: str, directory: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{TREE / 'tests'}{os.pathsep}{TREE / 'src'}",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "STANDIN_ESXI": folder,
+        "STANDIN_ESXI": directory,
     }
     command = [python, "-W", "error", "-m", "standin.esxi", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, input=stdin, env=environment)
@@ -299,22 +299,22 @@ def as_program(python: str, folder: str, *words: str, stdin: str = "") -> subpro
 @pytest.mark.parametrize("version", ["3.6", "3.8", ""])
 def test_it_runs_as_a_program_on_old_pythons_too(fake: FakeEsxi, version: str) -> None:
     python = find_python(version) if version else sys.executable
-    asked = as_program(python, fake.store.folder, "esxcli", "network", "nic", "list")
+    asked = as_program(python, fake.store.directory, "esxcli", "network", "nic", "list")
     assert (asked.returncode, asked.stderr) == (0, "")
     assert asked.stdout.splitlines()[2].startswith("vmnic0 ")
-    refused = as_program(python, fake.store.folder, "/bin/esxcli", "network", "nothing")
+    refused = as_program(python, fake.store.directory, "/bin/esxcli", "network", "nothing")
     assert refused.returncode == 1
-    made = as_program(python, fake.store.folder, "/bin/localcli", *VSWITCH[1:], "add", "-v", "vSwitch1")
+    made = as_program(python, fake.store.directory, "/bin/localcli", *VSWITCH[1:], "add", "-v", "vSwitch1")
     assert made.returncode == 0
     assert "vSwitch1" in fake.running["vswitches"]
     label = as_program(
-        python, fake.store.folder, "partedUtil", "mklabel", "/vmfs/devices/disks/naa.5000039b98d0a1b1", "gpt"
+        python, fake.store.directory, "partedUtil", "mklabel", "/vmfs/devices/disks/naa.5000039b98d0a1b1", "gpt"
     )
     assert (label.returncode, label.stderr) == (0, "")
     fake.power_cut()
-    off = as_program(python, fake.store.folder, "esxcli", "network", "nic", "list")
+    off = as_program(python, fake.store.directory, "esxcli", "network", "nic", "list")
     assert off.returncode == 255
 
 
-def test_it_needs_to_know_its_folder(fake: FakeEsxi) -> None:
+def test_it_needs_to_know_its_directory(fake: FakeEsxi) -> None:
     assert as_program(sys.executable, "", "esxcli").returncode == 2

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from esxforge_target.esxcli import normal, parse_keyvalue
+from esxforge_target.esxi.esxcli import normal, parse_keyvalue
 from standin.esxi import FakeEsxi
 
 SAMPLES = (Path(__file__).parents[1] / "data/esxi/esxcli-outputs.txt").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.inventory import DeviceFolder
+from esxforge_target.inventory.disk_identities import DeviceDirectory
 from standin.esxi import FakeEsxi
 from standin.esxi.presets import disk
 
@@ -249,7 +249,7 @@ def test_the_boot_device_is_told_in_two_ways(fake: FakeEsxi) -> None:
     assert bank in run(fake, "esxcli", "system", "boot", "device", "get")
 
 
-def test_the_folder_of_devices_holds_every_disk_more_than_once(fake: FakeEsxi) -> None:
+def test_the_directory_of_devices_holds_every_disk_more_than_once(fake: FakeEsxi) -> None:
     names = names_in(fake)
     assert {BOOT, f"{BOOT}:1", f"{BOOT}:8"} <= set(names)
     links = [name for name in names if name.startswith("vml.") and ":" not in name]
@@ -265,7 +265,7 @@ def test_a_dead_disk_blocks_its_reader_and_the_products_search_goes_on(tmp_path:
     fake = FakeEsxi.create(str(tmp_path), "dead-lun")
     dead = Path(fake.devices) / "naa.5000144f79272808"
     assert stat.S_ISFIFO(dead.stat().st_mode)
-    found = DeviceFolder(fake.devices, 2.0).stamps()
+    found = DeviceDirectory(fake.devices, 2.0).stamps()
     assert set(found) == {BOOT, DATA, MORE, OLD}
     assert len(found[BOOT]) == 1
     assert "Status: dead" in run(fake, "esxcli", "storage", "core", "device", "list", "-d", dead.name)

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 import esxforge_target
-import esxforge_target.documents
-from esxforge.plan.assumed import assumed_inventory, stamped
-from esxforge_target import inventory, wanted
-from esxforge_target.plan import make_plan
+import esxforge_target.runtime.documents
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.plan.make_plan import make_plan
 from standin.pythons import find_python
 from target.plan.configs import SAMPLES, sample
 
@@ -25,21 +27,23 @@ VERSIONS = ["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 PLAN = """
 import importlib, json, pkgutil, sys
 import esxforge_target
-import esxforge_target.documents
+import esxforge_target.runtime.documents
 names = [m.name for m in pkgutil.walk_packages(esxforge_target.__path__, "esxforge_target.")]
 for name in names:
     if ".vendor" not in name:
         importlib.import_module(name)
-from esxforge_target import inventory, wanted
-from esxforge_target.documents import plain
+from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.runtime.documents import plain
 from esxforge_target.plan import make_plan
 found = []
 for case in json.load(sys.stdin):
     if "config" in case:
-        host = wanted.wanted_from_config(case["config"])
-        assert wanted.from_json(wanted.to_json(host)) == host
-    host = wanted.from_json(case["wanted"])
-    found.append(plain(make_plan(host, inventory.from_json(case["inventory"]))))
+        host = desired_host_from_config(case["config"])
+        assert desired_host_from_json(desired_host_to_json(host)) == host
+    host = desired_host_from_json(case["desired"])
+    found.append(plain(make_plan(host, inventory_from_json(case["inventory"]))))
 json.dump(found, sys.stdout, sort_keys=True)
 """
 
@@ -98,9 +102,9 @@ def cases() -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for path in SAMPLES:
         config = sample(path.stem)
-        host = stamped(wanted.wanted_from_config(config))
+        host = stamped(desired_host_from_config(config))
         now = assumed_inventory(host, "6.7.0" if "esxi67" in path.stem else "8.0.3")
-        found.append({"config": config, "wanted": wanted.to_json(host), "inventory": inventory.to_json(now)})
+        found.append({"config": config, "desired": desired_host_to_json(host), "inventory": inventory_to_json(now)})
     return found
 
 
@@ -121,6 +125,8 @@ def test_real_old_pythons_make_the_same_plans(version: str) -> None:
     assert asked.returncode == 0, asked.stderr
     expected = []
     for case in given:
-        host = wanted.from_json(str(case["wanted"]))
-        expected.append(esxforge_target.documents.plain(make_plan(host, inventory.from_json(str(case["inventory"])))))
+        host = desired_host_from_json(str(case["desired"]))
+        expected.append(
+            esxforge_target.runtime.documents.plain(make_plan(host, inventory_from_json(str(case["inventory"]))))
+        )
     assert json.loads(asked.stdout) == json.loads(json.dumps(expected))

@@ -32,11 +32,11 @@ ERRORS = """
 class ForgeError(Exception):
     def __init__(self, message, hint=""):
         pass
-class Refusals(ForgeError):
+class ValidationErrors(ForgeError):
     def __init__(self, reasons, hint="Change it in MAAS."):
         pass
 """
-IMPORT = "from project.errors import ForgeError, Refusals\n"
+IMPORT = "from project.errors import ForgeError, ValidationErrors\n"
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_function_that_makes_errors_is_told_for_each_of_its_calls(tmp_path: Pa
 
 def test_what_differs_only_in_its_values_is_told_once_unless_the_remedy_differs(tmp_path: Path) -> None:
     code = IMPORT + "def wrong(what, hint):\n    return ForgeError(f'{what} is missing.', hint)\n"
-    code += "def read(name):\n    raise wrong(name, 'Make it.')\n    raise wrong('The folder', 'Make it.')\n"
+    code += "def read(name):\n    raise wrong(name, 'Make it.')\n    raise wrong('The directory', 'Make it.')\n"
     code += "    raise wrong('The disk', 'Buy one.')\n"
     assert said_by(tmp_path, errors=ERRORS, code=code) == [
         ("The disk is missing.", "Buy one."),
@@ -115,7 +115,7 @@ def test_what_differs_only_in_its_values_is_told_once_unless_the_remedy_differs(
 
 def test_lists_of_problems_and_refusals_are_told_one_by_one(tmp_path: Path) -> None:
     code = IMPORT + "problems.append(f'{name} is not there.')\nreasons.refuse('network', 'ESXi has no bridges.')\n"
-    code += "raise Refusals(['There is no disk.', 'There is no NIC.'])\n"
+    code += "raise ValidationErrors(['There is no disk.', 'There is no NIC.'])\n"
     assert said_by(tmp_path, errors=ERRORS, code=code) == [
         ("ESXi has no bridges.", ""),
         ("There is no NIC.", "Change it in MAAS."),

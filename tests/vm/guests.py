@@ -14,7 +14,7 @@ _PROLOGUE = bytes.fromhex("31c0 8ed8 fc")  # xor ax, ax; mov ds, ax; cld
 
 
 def boot_sector(text: str, ending: bytes, *, write_disk: bool = False) -> bytes:
-    """Print ``text``, then, if wanted, write 20 MiB to the boot disk from 1 MiB on, then do ``ending``."""
+    """Print ``text``, then, if desired, write 20 MiB to the boot disk from 1 MiB on, then do ``ending``."""
     code = _PROLOGUE
     code += _print(text.encode(), _ORIGIN + len(code))
     if write_disk:
@@ -24,9 +24,9 @@ def boot_sector(text: str, ending: bytes, *, write_disk: bool = False) -> bytes:
     return code.ljust(510, b"\0") + b"\x55\xaa"
 
 
-def machine(folder: Path, sector: bytes, *, chipset: Chipset = Chipset.Q35) -> Machine:
-    """A machine without KVM that boots ``sector`` from a sparse disk of 64 MiB in ``folder``."""
-    disk = folder / "disk.raw"
+def machine(directory: Path, sector: bytes, *, chipset: Chipset = Chipset.Q35) -> Machine:
+    """A machine without KVM that boots ``sector`` from a sparse disk of 64 MiB in ``directory``."""
+    disk = directory / "disk.raw"
     with disk.open("wb") as stream:
         stream.write(sector)
         stream.truncate(64 << 20)
@@ -38,7 +38,7 @@ def machine(folder: Path, sector: bytes, *, chipset: Chipset = Chipset.Q35) -> M
         memory_mib=64,
         firmware=SeaBios(),
         disks=(Disk(disk, boot_index=0),),
-        serial=SerialToFile(folder / "serial.log"),
+        serial=SerialToFile(directory / "serial.log"),
     )
 
 

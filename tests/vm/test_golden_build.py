@@ -15,17 +15,17 @@ import pytest
 
 from esxforge.events import ignore
 from esxforge.image.verify import verify_image
-from esxforge.standin.bootable import make_bootable_iso
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.bootable import make_bootable_iso
+from esxforge.standin_iso.iso import make_standin_iso
 from esxforge.vm.disks import unpack
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, hardware_for
 from esxforge.vm.machine import RunningMachine
 from esxforge.vm.serial import read
 from esxforge_target.agent.log import NAME as AGENT_LOG
-from esxforge_target.blocks import FileBlocks, Window
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.runtime.blocks import FileBlocks, Window
 from target.hook.bench import Bench
 from target.plan.configs import sample
 from vm.traces import nothing_left, processes_naming
@@ -40,10 +40,10 @@ PATIENCE = 900.0
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """The folder of temporary files."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
+    """The directory of temporary files."""
+    directory = tmp_path / "work"
+    directory.mkdir()
+    return directory
 
 
 def environment(work: Path) -> dict[str, str]:
@@ -80,7 +80,7 @@ def test_a_golden_image_is_built_deployed_and_starts_the_agent(tmp_path: Path, w
     assert "esxforge" in log or "agent" in log, read(tmp_path / "serial.log")[-2000:]
 
 
-def host(folder: Path, disk: Path) -> Machine:
+def host(directory: Path, disk: Path) -> Machine:
     """A machine with the NIC that MAAS knows, and this disk."""
     hardware = hardware_for("8.0")
     return Machine(
@@ -89,10 +89,10 @@ def host(folder: Path, disk: Path) -> Machine:
         accelerator=Accelerator.TCG,
         cpus=2,
         memory_mib=1024,
-        firmware=private_copy(find_ovmf(hardware.chipset), folder),
+        firmware=private_copy(find_ovmf(hardware.chipset), directory),
         disks=(Disk(disk, boot_index=0),),
         nics=(replace(Nic(hardware.card), mac="52:54:00:00:00:01"),),
-        serial=SerialToFile(folder / "serial.log"),
+        serial=SerialToFile(directory / "serial.log"),
     )
 
 
@@ -145,7 +145,7 @@ def test_an_interrupt_at_every_phase_leaves_no_process_and_no_file(
     assert processes_naming(str(work)) == []
 
 
-def test_an_installer_that_powers_off_without_installing_is_told_and_its_folder_kept(
+def test_an_installer_that_powers_off_without_installing_is_told_and_its_directory_kept(
     idle_iso: Path, tmp_path: Path, work: Path
 ) -> None:
     command = [*COMMAND, str(idle_iso), *SLOW, "-o", str(tmp_path / "golden.dd.gz")]

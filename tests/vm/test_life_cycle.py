@@ -19,7 +19,7 @@ from esxforge.errors import ProcessError
 from esxforge.events import BytesDone, Event, Notice, StepFinished, StepStarted, ignore
 from esxforge.vm.accelerator import run_guest
 from esxforge.vm.causes import Cause
-from esxforge.vm.diagnosis import Ending, Evidence, diagnose
+from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
 from esxforge.vm.failure import MachineFailedError
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import (
@@ -47,9 +47,9 @@ pytestmark = pytest.mark.vm
 PATIENT = Limits(120, tick=0.05)
 
 
-def _fails(a_machine: Machine, folder: Path, limits: Limits = PATIENT) -> MachineFailedError:
-    with nothing_left(folder), pytest.raises(MachineFailedError) as caught:
-        run_until_power_off(a_machine, folder, limits, listener=ignore)
+def _fails(a_machine: Machine, directory: Path, limits: Limits = PATIENT) -> MachineFailedError:
+    with nothing_left(directory), pytest.raises(MachineFailedError) as caught:
+        run_until_power_off(a_machine, directory, limits, listener=ignore)
     return caught.value
 
 
@@ -138,7 +138,7 @@ def test_a_disk_that_does_not_boot_is_recognised_under_uefi(tmp_path: Path) -> N
         deadline = time.monotonic() + 120
         while "BdsDxe: failed" not in read(tmp_path / "serial.log") and time.monotonic() < deadline:
             assert running.follow(0.1).ending is None
-    evidence = Evidence(Ending.TIMED_OUT, serial=read(tmp_path / "serial.log"))
+    evidence = FailureEvidence(Ending.TIMED_OUT, serial=read(tmp_path / "serial.log"))
     assert diagnose(evidence).cause is Cause.NOT_BOOTABLE, evidence.serial
     assert template.variables.read_bytes() == original
 

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.vm
 LOADER = "Loading /esxforge.tgz\r\n"
 
 
-def plan(folder: Path, text: str, ending: bytes, stage: Stage = Stage.INSTALL, *, write: bool = False) -> BootPlan:
-    guest = machine(folder, boot_sector(text, ending, write_disk=write))
-    return BootPlan(stage, guest, folder, 60.0, tick=0.05)
+def plan(directory: Path, text: str, ending: bytes, stage: Stage = Stage.INSTALL, *, write: bool = False) -> BootPlan:
+    guest = machine(directory, boot_sector(text, ending, write_disk=write))
+    return BootPlan(stage, guest, directory, 60.0, tick=0.05)
 
 
 def test_a_guest_that_restarts_is_not_started_again(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 from vm.traces import processes_naming
 
 pytestmark = pytest.mark.vm
@@ -29,44 +29,44 @@ def iso(tmp_path: Path) -> Path:
     return path
 
 
-def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(folder), "COLUMNS": "200", "NO_COLOR": "1"}
+def environment(directory: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(directory), "COLUMNS": "200", "NO_COLOR": "1"}
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
+    directory = tmp_path / "work"
+    directory.mkdir()
+    return directory
 
 
-def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, directory: Path) -> subprocess.CompletedProcess[str]:
     command = [*SELFTEST, *map(str, arguments)]
-    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, env=environment(directory), capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_nothing_starts_without_the_licence_accepted(iso: Path, work: Path) -> None:
-    done = run("--iso", iso, "--accel", "tcg", folder=work)
+    done = run("--iso", iso, "--accel", "tcg", directory=work)
     assert done.returncode == 1
     assert "--accept-eula" in done.stderr
 
 
 def test_what_would_be_in_the_way_is_told_before_the_work(iso: Path, work: Path, tmp_path: Path) -> None:
     (tmp_path / "r.json").touch()
-    done = run("--iso", iso, *SLOW, "--report", tmp_path / "r.md", folder=work)
+    done = run("--iso", iso, *SLOW, "--report", tmp_path / "r.md", directory=work)
     assert done.returncode == 1
     assert "exists already" in done.stderr
-    done = run("--iso", iso, *SLOW, "--keep", tmp_path, folder=work)
+    done = run("--iso", iso, *SLOW, "--keep", tmp_path, directory=work)
     assert done.returncode == 1
     assert "is not empty" in done.stderr
-    done = run("--iso", tmp_path / "none.iso", *SLOW, folder=work)
+    done = run("--iso", tmp_path / "none.iso", *SLOW, directory=work)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert not list(work.iterdir())
 
 
 def test_a_run_that_gets_nowhere_says_so_and_leaves_nothing(iso: Path, work: Path, tmp_path: Path) -> None:
-    done = run("--iso", iso, *SLOW, "--json", "--report", tmp_path / "r", folder=work)
+    done = run("--iso", iso, *SLOW, "--json", "--report", tmp_path / "r", directory=work)
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     assert told == json.loads((tmp_path / "r.json").read_text("utf-8"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin.bootable import make_bootable_iso
+from esxforge.standin_iso.bootable import make_bootable_iso
 from standin.pythons import python_of
 from vm.traces import processes_naming
 

@@ -10,23 +10,23 @@ from pathlib import Path
 def processes_naming(text: str) -> list[int]:
     """The ids of QEMU processes whose command line holds ``text``; those that only wait to be reaped do not count."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for directory in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_bytes()
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            command = (directory / "cmdline").read_bytes()
+            state = (directory / "stat").read_text().rpartition(")")[2].split()[0]
         except (FileNotFoundError, ProcessLookupError):
             continue
         if command.startswith(b"qemu-system") and text.encode() in command and state != "Z":
-            found.append(int(folder.name))
+            found.append(int(directory.name))
     return found
 
 
 @contextmanager
-def nothing_left(folder: Path) -> Iterator[None]:
-    """Fail unless every QEMU that names ``folder`` is gone afterwards, and every descriptor closed."""
+def nothing_left(directory: Path) -> Iterator[None]:
+    """Fail unless every QEMU that names ``directory`` is gone afterwards, and every descriptor closed."""
     before = _descriptors()
     yield
-    assert processes_naming(str(folder)) == []
+    assert processes_naming(str(directory)) == []
     assert _descriptors() == before
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.recipe.load import load_recipe
-from esxforge.standin.bootable import make_bootable_iso
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.bootable import make_bootable_iso
+from esxforge.standin_iso.iso import make_standin_iso
 from whole_way.deployer import Deployer, make_deployer
 from whole_way.laboratory import PLACES, Laboratory, laboratory
 from whole_way.neighbour import Place
@@ -31,8 +31,8 @@ def deployer(tmp_path_factory: pytest.TempPathFactory) -> Deployer:
 @pytest.fixture(scope="session")
 def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image that deploys, and installs nothing: for what ends in the hook."""
-    folder = tmp_path_factory.mktemp("small-image")
-    iso, image = folder / "esxi.iso", folder / "esxi.dd.gz"
+    directory = tmp_path_factory.mktemp("small-image")
+    iso, image = directory / "esxi.iso", directory / "esxi.dd.gz"
     make_standin_iso(iso, release="8.0")
     recipe = load_recipe(None, {"install": {"accept_eula": True}, "root_password": {"hash": ROOT_PASSWORD_HASH}})
     build_installer_image(iso, recipe, BuildOptions(image), lambda event: None)
@@ -41,7 +41,7 @@ def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def put_up(tmp_path: Path) -> PutUp:
-    """Puts up a laboratory; where its logs are is told with a failure. Each machine of a test has a folder."""
+    """Puts up a laboratory; where its logs are is told with a failure. Each machine of a test has a directory."""
     machines: list[Path] = []
 
     @contextmanager
@@ -58,8 +58,8 @@ def put_up(tmp_path: Path) -> PutUp:
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An image of the bootable stand-in ISO: it installs, and what it installs runs."""
-    folder = tmp_path_factory.mktemp("image")
-    iso, image = folder / "esxi.iso", folder / "esxi.dd.gz"
+    directory = tmp_path_factory.mktemp("image")
+    iso, image = directory / "esxi.iso", directory / "esxi.dd.gz"
     make_bootable_iso(iso, release="8.0")
     recipe = load_recipe(None, {"install": {"accept_eula": True}, "root_password": {"hash": ROOT_PASSWORD_HASH}})
     build_installer_image(iso, recipe, BuildOptions(image), lambda event: None)

@@ -22,8 +22,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from esxforge.errors import ForgeError
-from esxforge.host.interrupts import termination_as_interrupt
-from esxforge.host.workspace import work_folder
+from esxforge.local.interrupts import termination_as_interrupt
+from esxforge.local.workspace import work_directory
 from esxforge.vm import serial
 from esxforge.vm.machine import RunningMachine
 from esxforge.vm.watch import WatchPage, watch_page
@@ -58,17 +58,17 @@ def main() -> int:
     return 1
 
 
-def _demo(wanted: order.Order, *, watch: bool) -> int:
+def _demo(desired: order.Order, *, watch: bool) -> int:
     # Logs outlive the run; the machine's disks and the image do not.
     logs = Path(tempfile.mkdtemp(prefix="esxforge-demo-"))
     with ExitStack() as stack:
-        folder = stack.enter_context(work_folder())
-        lab = stack.enter_context(laboratory(wanted, logs, on_segment=2))
+        directory = stack.enter_context(work_directory())
+        lab = stack.enter_context(laboratory(desired, logs, on_segment=2))
         if watch:
             page = stack.enter_context(watch_page("esxforge demo"))
             lab.host.look = _shower(page)
             say(f"Watch the machine's screen at {page.address}")
-        the_whole_way(lab, folder)
+        the_whole_way(lab, directory)
         step("What is on the machine's disks, its power cut")
         good = _conclude(lab)
         say(f"Serial logs and MAAS's story: {logs}")
@@ -77,12 +77,12 @@ def _demo(wanted: order.Order, *, watch: bool) -> int:
         return 0 if good else 1
 
 
-def the_whole_way(lab: Laboratory, folder: Path, while_it_runs: Callable[[], None] = lambda: None) -> None:
+def the_whole_way(lab: Laboratory, directory: Path, while_it_runs: Callable[[], None] = lambda: None) -> None:
     """From an ISO to a host on which the agent has done its work, told step by step; its power is cut at the end.
 
     Raises ForgeError for what esxforge refuses, HostError for what the machine does not do.
     """
-    iso, image, password = folder / "esxi.iso", folder / "vmware-esxi.dd.gz", folder / "password"
+    iso, image, password = directory / "esxi.iso", directory / "vmware-esxi.dd.gz", directory / "password"
     password.write_text(_PASSWORD + "\n")
     step("An installer ISO (a stand-in: VMware's own is not free to pass on)")
     _esxforge("standin-iso", str(iso), "--release", "8.0", "--bootable")
@@ -92,7 +92,7 @@ def the_whole_way(lab: Laboratory, folder: Path, while_it_runs: Callable[[], Non
     _esxforge("upload", str(image), MAAS_URL=lab.maas.url, MAAS_API_KEY=ADMIN_KEY)
     lab.maas.serve_image(lab.maas.region.content("esxi/8.0.3"))
     step("MAAS deploys the machine: Linux starts from the network, writes the image as curtin does, runs its hook")
-    deployer = make_deployer(folder)
+    deployer = make_deployer(directory)
     with _telling(lab.maas):
         deployed = lab.deploy(deployer)
     _quote(lab.maas.installation_log, "esxforge: ")
@@ -113,7 +113,7 @@ def _esxforge(*arguments: str, **variables: str) -> None:
 
 
 def _conclude(lab: Laboratory) -> bool:
-    """Tell what became of it; whether that is what was wanted."""
+    """Tell what became of it; whether that is what was desired."""
     say(summary(lab))
     found = lab.leaks()
     say("\nMAAS's token stands nowhere on its disks, packed files included." if not found else f"\nLeft: {found}")

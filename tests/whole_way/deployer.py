@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import standin.curtin
-from esxforge.host import processes
+from esxforge.local import processes
 from standin.linux.contents import (
     DISKS,
     FILE_SYSTEMS,
@@ -45,12 +45,12 @@ class Deployer:
     initrd: Path
 
 
-def make_deployer(folder: Path) -> Deployer:
-    """Make it in ``folder``. Raises :class:`~esxforge.errors.ProcessError` where the parts are not installed."""
+def make_deployer(directory: Path) -> Deployer:
+    """Make it in ``directory``. Raises :class:`~esxforge.errors.ProcessError` where the parts are not installed."""
     linux = find_guest_linux()
     archive = Archive()
     for name in ("proc", "sys", "dev", "run", "tmp"):
-        archive.add_folder(name)
+        archive.add_directory(name)
     archive.add_character_device("dev/console", 5, 1)
     archive.add("init", _INIT, 0o755)
     add_busybox(archive, leave_out=("dd", "gzip", "gunzip", "zcat"))
@@ -58,7 +58,7 @@ def make_deployer(folder: Path) -> Deployer:
         _add_program(archive, name)
     archive.add("bin/zcat", '#!/bin/sh\nexec gzip -cd "$@"\n', 0o755)
     add_modules(archive, linux, (*DISKS, *FILE_SYSTEMS, *NETWORK_CARDS))
-    work = folder / "python"
+    work = directory / "python"
     work.mkdir()
     program = add_python(archive, Path(shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin") or ""), work=work)
     archive.add_link("usr/bin/python3", program)
@@ -71,7 +71,7 @@ def make_deployer(folder: Path) -> Deployer:
     archive.add_file("curtin/standin/system/efi_variables.py", Path(efi_variables.__file__))
     unpacked = io.BytesIO()
     archive.write(unpacked)
-    initrd = folder / "deployer.cpio.gz"
+    initrd = directory / "deployer.cpio.gz"
     initrd.write_bytes(gzip.compress(unpacked.getvalue(), 1, mtime=0))
     shutil.rmtree(work)
     return Deployer(linux.kernel, initrd)

@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from esxforge_target.blocks import FileBlocks, Window
-from esxforge_target.errors import FormatError
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.runtime.blocks import FileBlocks, Window
+from esxforge_target.runtime.errors import FormatError
 
 _CHUNK = 8 << 20
 _GZIP = b"\x1f\x8b\x08"

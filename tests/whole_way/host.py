@@ -43,7 +43,7 @@ class HostError(AssertionError):
 
 @dataclass
 class Host:
-    """``disks``: as Linux finds them. ``folder`` holds the disks; ``logs`` the serial logs and the last screen.
+    """``disks``: as Linux finds them. ``directory`` holds the disks; ``logs`` the serial logs and the last screen.
 
     The first NICs, ``on_segment`` of them, are on ``segment``; the others each on a network of its own that leads
     nowhere, where DHCP answers.
@@ -52,7 +52,7 @@ class Host:
     disks: tuple[WholeDisk, ...]
     macs: tuple[str, ...]
     segment: Segment
-    folder: Path
+    directory: Path
     logs: Path
     on_segment: int = 1
     card: NetworkCard = NetworkCard.E1000E
@@ -61,13 +61,13 @@ class Host:
     boots: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.firmware = private_copy(find_ovmf(Chipset.Q35), self.folder)
+        self.firmware = private_copy(find_ovmf(Chipset.Q35), self.directory)
         for number, disk in enumerate(self.disks):
             create_blank(self.disk(number), disk.size)
 
     def disk(self, number: int) -> Path:
         """The file of a disk."""
-        return self.folder / f"disk{number}.raw"
+        return self.directory / f"disk{number}.raw"
 
     @property
     def machine(self) -> Machine:
@@ -97,7 +97,7 @@ class Host:
         log = self.logs / f"{len(self.boots) + 1}-{name}.serial.log"
         self.boots.append(log)
         machine = replace(self.machine, serial=SerialToFile(log), linux=linux, restart_allowed=linux is None)
-        with RunningMachine(machine, self.folder) as running:
+        with RunningMachine(machine, self.directory) as running:
             boot = Boot(self, running, log)
             try:
                 yield boot

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from esxforge_target.blocks import FileBlocks
-from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.gpt import VMFS
 from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.runtime.blocks import FileBlocks
+from esxforge_target.runtime.errors import FormatError
 from standin.esxi.volumes import MAGIC, PLACE
 from whole_way.evidence import volumes
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from esxforge.host.workspace import work_folder
+from esxforge.local.workspace import work_directory
 from whole_way.deployer import Deployer
 from whole_way.evidence import Found, leaks
 from whole_way.host import Host
@@ -62,11 +62,11 @@ def laboratory(
 ) -> Iterator[Laboratory]:
     """Put it up. Disks go away at the end; serial logs and MAAS's story are in ``logs``, which must exist."""
     with (
-        work_folder() as folder,
+        work_directory() as directory,
         running_maas(order) as maas,
         Neighbour(places) as neighbour,
     ):
-        host = Host(order.disks, order.macs(), segment(neighbour.port), folder, logs, on_segment)
+        host = Host(order.disks, order.macs(), segment(neighbour.port), directory, logs, on_segment)
         try:
             yield Laboratory(order, maas, host, neighbour)
         finally:

@@ -23,7 +23,7 @@ from esxforge.maas.auth import ApiKey
 from esxforge.maas.connection import Connection
 from esxforge.maas.upload import UploadResult, upload_image
 from esxforge.maas.upload_image import UploadImage
-from esxforge.standin.maas_machine import PREFIX, Reply
+from esxforge.selftest.maas_machine import PREFIX, Reply
 from standin.maas_metadata import FakeMetadataService, Heard, MaasMachine, MachineStatus
 from standin.maas_region import ADMIN_KEY, FakeRegion, serve
 from whole_way.order import Order

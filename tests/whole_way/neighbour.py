@@ -126,22 +126,22 @@ class Neighbour:
 
         The question is repeated each second.
         """
-        wanted = ipaddress.ip_address(address)
+        desired = ipaddress.ip_address(address)
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
-            mac = self._resolve(wanted, asking)
-            if mac and self._ping(wanted, asking, mac):
+            mac = self._resolve(desired, asking)
+            if mac and self._ping(desired, asking, mac):
                 return Answer(mac.hex(":"))
         return None
 
-    def _resolve(self, wanted: Address, asking: Place) -> bytes | None:
-        if isinstance(wanted, ipaddress.IPv4Address):
+    def _resolve(self, desired: Address, asking: Place) -> bytes | None:
+        if isinstance(desired, ipaddress.IPv4Address):
             assert isinstance(asking.address, ipaddress.IPv4Address)
-            arp = Arp(1, asking.mac, asking.address, bytes(6), wanted)
+            arp = Arp(1, asking.mac, asking.address, bytes(6), desired)
             question = Frame(BROADCAST, asking.mac, asking.vlan, ARP, arp.encode())
         else:
-            group, mac = solicited_node(wanted)
-            body = bytes(4) + wanted.packed + b"\x01\x01" + asking.mac
+            group, mac = solicited_node(desired)
+            body = bytes(4) + desired.packed + b"\x01\x01" + asking.mac
             solicitation = Icmp(asking.address, group, SOLICITATION, body)
             question = Frame(mac, asking.mac, asking.vlan, IPV6, solicitation.encode())
 
@@ -150,21 +150,21 @@ class Neighbour:
                 return False
             arp = Arp.parse(frame.payload) if frame.protocol == ARP else None
             if arp is not None:
-                return arp.operation == 2 and arp.sender == wanted
+                return arp.operation == 2 and arp.sender == desired
             message = Icmp.parse(frame)
-            return message is not None and message.kind == ADVERTISEMENT and message.body[4:20] == wanted.packed
+            return message is not None and message.kind == ADVERTISEMENT and message.body[4:20] == desired.packed
 
         frame = self._ask(question, claims)
         return frame.source if frame else None
 
-    def _ping(self, wanted: Address, asking: Place, mac: bytes) -> bool:
-        kinds = (ECHO_REQUEST, ECHO_REPLY) if wanted.version == 4 else (ECHO_REQUEST_6, ECHO_REPLY_6)
+    def _ping(self, desired: Address, asking: Place, mac: bytes) -> bool:
+        kinds = (ECHO_REQUEST, ECHO_REPLY) if desired.version == 4 else (ECHO_REQUEST_6, ECHO_REPLY_6)
         body = struct.pack(">HH", 0x4E42, 1) + b"is it you?"
-        request = Icmp(asking.address, wanted, kinds[0], body)
+        request = Icmp(asking.address, desired, kinds[0], body)
 
         def answers(frame: Frame) -> bool:
             message = Icmp.parse(frame) if frame.vlan == asking.vlan else None
-            return message is not None and (message.source, message.kind, message.body) == (wanted, kinds[1], body)
+            return message is not None and (message.source, message.kind, message.body) == (desired, kinds[1], body)
 
         question = Frame(mac, asking.mac, asking.vlan, request.protocol, request.encode())
         return self._ask(question, answers) is not None

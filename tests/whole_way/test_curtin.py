@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.metadata.token import Token
+from esxforge_target.contract.token import Token
 from standin.curtin.choices import InstallationError, boot_device, by_serial, kernel_parameter, wiped_devices
 from standin.curtin.machine import MEBIBYTE, wipe
 from standin.curtin.stages import MaasClient, Stages

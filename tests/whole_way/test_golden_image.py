@@ -10,7 +10,7 @@ import pytest
 
 from esxforge.image.golden import GoldenOptions, build_golden_image
 from esxforge.recipe.load import load_recipe
-from esxforge.standin.bootable import make_bootable_iso
+from esxforge.standin_iso.bootable import make_bootable_iso
 from esxforge.vm.hardware import Accelerator
 from standin.curtin import bank_loader
 from whole_way import order
@@ -38,8 +38,8 @@ def golden_order() -> order.Order:
 @pytest.fixture(scope="session")
 def golden_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made as ``esxforge build --kind golden --accel tcg`` makes it, with a small machine."""
-    folder = tmp_path_factory.mktemp("golden")
-    iso, image = folder / "esxi.iso", folder / "golden.dd.gz"
+    directory = tmp_path_factory.mktemp("golden")
+    iso, image = directory / "esxi.iso", directory / "golden.dd.gz"
     make_bootable_iso(iso, release="6.7")
     recipe = load_recipe(
         None,

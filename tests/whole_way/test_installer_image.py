@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.host.workspace import work_folder
+from esxforge.local.workspace import work_directory
 from whole_way import order
 from whole_way.checks import check_deployed, check_left_nothing
 from whole_way.conftest import ROOT_PASSWORD_HASH, PutUp
@@ -22,12 +22,12 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow]
 def test_one_nic_with_dhcp_as_the_demo_tells_it(
     put_up: PutUp, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with put_up(order.dhcp()) as lab, work_folder() as folder:
+    with put_up(order.dhcp()) as lab, work_directory() as directory:
 
         def ask() -> None:
             assert lab.neighbour.who_has("10.0.0.100", GATEWAY) is not None, "the host does not answer"
 
-        the_whole_way(lab, folder, ask)
+        the_whole_way(lab, directory, ask)
         check_deployed(lab.maas)
         host = lab.installed()
         check_left_nothing(lab, host, host.root_password_hash)

@@ -64,7 +64,7 @@ def test_a_bridge_on_a_machine_with_secure_boot_is_refused_for_both_reasons(
         pytest.skip("OVMF with Secure Boot is not installed (Debian package ovmf)")
     with put_up(replace(order.dhcp(), sample="bridge-not-refused", change=lambda config: None)) as lab:
         lab.maas.publish(small_image)
-        own = lab.host.folder / "secure-boot-variables.fd"
+        own = lab.host.directory / "secure-boot-variables.fd"
         own.write_bytes(variables.read_bytes())
         lab.host.firmware = Ovmf(code, own)
         check_refused(lab, deployer, "disable Secure Boot", "bridge")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from esxforge.errors import ForgeError
-from esxforge.host import processes
+from esxforge.local import processes
 from esxforge.vm.accelerator import KvmProbe, probe_kvm
 from esxforge.vm.firmware import find_ovmf
 
@@ -29,8 +29,8 @@ class Computer(Protocol):
     def memory(self) -> tuple[int, int] | None:
         """All of it, and what is available now."""
 
-    def free_disk(self, folder: Path) -> int | None: ...
-    def temporary_folder(self) -> Path: ...
+    def free_disk(self, directory: Path) -> int | None: ...
+    def temporary_directory(self) -> Path: ...
     def program_version(self, name: str) -> str | None:
         """Empty where the program is there but tells no version."""
 
@@ -65,13 +65,13 @@ class ThisComputer:
             return None
         return sizes["MemTotal"], sizes.get("MemAvailable", sizes.get("MemFree", 0))
 
-    def free_disk(self, folder: Path) -> int | None:
+    def free_disk(self, directory: Path) -> int | None:
         try:
-            return shutil.disk_usage(folder).free
+            return shutil.disk_usage(directory).free
         except OSError:
             return None
 
-    def temporary_folder(self) -> Path:
+    def temporary_directory(self) -> Path:
         return Path(tempfile.gettempdir())
 
     def program_version(self, name: str) -> str | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from esxforge import events
-from esxforge.checks.report import Line, Status, line
+from esxforge.checks.report import CheckStatus, Line, line
 from esxforge.errors import ForgeError
 from esxforge.maas import region
 from esxforge.maas.client import Client, Surroundings
@@ -52,18 +52,18 @@ def _node_timeout(client: Client) -> int | None:
 def check_region(facts: RegionFacts) -> list[Line]:
     """The lines about MAAS. Pure."""
     if facts.problem:
-        return [Line("MAAS", facts.problem, "an answer", Status.MISSING, facts.hint)]
-    return [Line("MAAS", facts.url, "an answer", Status.OK), _version(facts), _patience(facts)]
+        return [Line("MAAS", facts.problem, "an answer", CheckStatus.MISSING, facts.hint)]
+    return [Line("MAAS", facts.url, "an answer", CheckStatus.OK), _version(facts), _patience(facts)]
 
 
 def _version(facts: RegionFacts) -> Line:
     needed = ".".join(str(number) for number in _OLDEST_MAAS) + " or newer"
     numbers = re.match(r"(\d+)\.(\d+)", facts.version)
     if numbers is None:
-        return Line("MAAS's version", facts.version or "unknown", needed, Status.ADVICE, "Make sure that it is.")
+        return Line("MAAS's version", facts.version or "unknown", needed, CheckStatus.ADVICE, "Make sure that it is.")
     good = (int(numbers[1]), int(numbers[2])) >= _OLDEST_MAAS
     fix = "Upgrade MAAS; deploying with this version was never tried."
-    return line("MAAS's version", facts.version, needed, fix, good=good, otherwise=Status.ADVICE)
+    return line("MAAS's version", facts.version, needed, fix, good=good, otherwise=CheckStatus.ADVICE)
 
 
 def _patience(facts: RegionFacts) -> Line:
@@ -74,4 +74,4 @@ def _patience(facts: RegionFacts) -> Line:
     )
     found = "not told" if facts.node_timeout is None else f"{facts.node_timeout} minutes"
     good = facts.node_timeout is not None and facts.node_timeout >= _ADVISED_MINUTES
-    return line("MAAS's node_timeout", found, needed, fix, good=good, otherwise=Status.ADVICE)
+    return line("MAAS's node_timeout", found, needed, fix, good=good, otherwise=CheckStatus.ADVICE)

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 
-class Status(str, Enum):
+class CheckStatus(str, Enum):
     """``MISSING`` means that it cannot work; ``ADVICE`` that it may, and what would be better."""
 
     OK = "ok"
@@ -23,7 +23,7 @@ class Line:
     name: str
     found: str
     needed: str
-    status: Status
+    status: CheckStatus
     fix: str = ""
 
     def as_dict(self) -> dict[str, str]:
@@ -37,14 +37,16 @@ class Line:
         }
 
 
-def line(name: str, found: str, needed: str, fix: str, *, good: bool, otherwise: Status = Status.MISSING) -> Line:
+def line(
+    name: str, found: str, needed: str, fix: str, *, good: bool, otherwise: CheckStatus = CheckStatus.MISSING
+) -> Line:
     """A line whose ``fix`` is only told where it is not ``good``."""
-    return Line(name, found, needed, Status.OK if good else otherwise, "" if good else fix)
+    return Line(name, found, needed, CheckStatus.OK if good else otherwise, "" if good else fix)
 
 
 def missing(lines: Sequence[Line]) -> list[Line]:
     """The lines that stop us."""
-    return [entry for entry in lines if entry.status is Status.MISSING]
+    return [entry for entry in lines if entry.status is CheckStatus.MISSING]
 
 
 def document(kind: str, lines: Sequence[Line]) -> dict[str, Any]:

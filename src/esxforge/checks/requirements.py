@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from esxforge.checks.computer import Computer
-from esxforge.checks.report import Line, Status, line
+from esxforge.checks.report import CheckStatus, Line, line
 from esxforge.vm.hardware import QEMU, hardware_for
 
 _GIB = 1 << 30
@@ -29,7 +29,7 @@ class Kind(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DoctorOptions:
     """What is to be built. ``without_kvm``: the person takes the slow way. ``memory_mib``: other than the release's."""
 
     kind: Kind = Kind.INSTALLER
@@ -39,74 +39,74 @@ class Wish:
     memory_mib: int | None = None
 
 
-Check = Callable[[Computer, Wish], Line]
+Check = Callable[[Computer, DoctorOptions], Line]
 
 
-def check_computer(computer: Computer, wish: Wish) -> list[Line]:
+def check_computer(computer: Computer, options: DoctorOptions) -> list[Line]:
     """Every line for this kind of build, in order. Raises :class:`~esxforge.errors.RecipeError` for a bad release."""
-    return [check(computer, wish) for check in CHECKS[wish.kind]]
+    return [check(computer, options) for check in CHECKS[options.kind]]
 
 
-def _python(computer: Computer, _wish: Wish) -> Line:
+def _python(computer: Computer, _wish: DoctorOptions) -> Line:
     major, minor = computer.python_version()
     return line(
         "Python", f"{major}.{minor}", "3.10 or newer", "Install a newer Python.", good=(major, minor) >= (3, 10)
     )
 
 
-def _system(computer: Computer, _wish: Wish) -> Line:
+def _system(computer: Computer, _wish: DoctorOptions) -> Line:
     found = computer.system()
     return line("System", found, "Linux", "Build golden images on GNU/Linux.", good=found == "Linux")
 
 
-def _architecture(computer: Computer, _wish: Wish) -> Line:
+def _architecture(computer: Computer, _wish: DoctorOptions) -> Line:
     found = computer.architecture()
     good = found in ("x86_64", "AMD64")
     return line("Architecture", found, "x86_64", "Build golden images on a computer with an x86_64 CPU.", good=good)
 
 
-def _processors(computer: Computer, _wish: Wish) -> Line:
+def _processors(computer: Computer, _wish: DoctorOptions) -> Line:
     found = computer.processors()
     return line("Processor cores", str(found), "2", "ESXi needs two cores: use another computer.", good=found >= 2)
 
 
-def _memory(computer: Computer, wish: Wish) -> Line:
-    guest = (wish.memory_mib or hardware_for(wish.release).memory_mib) * _MIB
-    needed = f"{_size(guest)} for ESXi {wish.release}"
+def _memory(computer: Computer, options: DoctorOptions) -> Line:
+    guest = (options.memory_mib or hardware_for(options.release).memory_mib) * _MIB
+    needed = f"{_size(guest)} for ESXi {options.release}"
     found = computer.memory()
     if found is None:
-        return Line("Memory", "unknown", needed, Status.ADVICE, "Make sure that there is as much.")
+        return Line("Memory", "unknown", needed, CheckStatus.ADVICE, "Make sure that there is as much.")
     total, available = found
     text = f"{_size(total)}, {_size(available)} of it free"
     if total < guest:
-        return Line("Memory", text, needed, Status.MISSING, "Use a computer with more memory.")
+        return Line("Memory", text, needed, CheckStatus.MISSING, "Use a computer with more memory.")
     free = available >= guest
-    return line("Memory", text, needed, "Close other programs first.", good=free, otherwise=Status.ADVICE)
+    return line("Memory", text, needed, "Close other programs first.", good=free, otherwise=CheckStatus.ADVICE)
 
 
-def _disk(name: str, computer: Computer, folder: Path, needed: int, where: str) -> Line:
-    found = computer.free_disk(folder)
+def _disk(name: str, computer: Computer, directory: Path, needed: int, where: str) -> Line:
+    found = computer.free_disk(directory)
     if found is None:
-        return Line(name, f"{folder} is not there", _size(needed), Status.MISSING, f"Create it, or {where}.")
-    text = f"{_size(found)} in {folder.absolute()}"
+        return Line(name, f"{directory} is not there", _size(needed), CheckStatus.MISSING, f"Create it, or {where}.")
+    text = f"{_size(found)} in {directory.absolute()}"
     return line(name, text, _size(needed), f"Free some, or {where}.", good=found >= needed)
 
 
-def _output_disk(computer: Computer, wish: Wish) -> Line:
-    needed = _INSTALLER_DISK if wish.kind is Kind.INSTALLER else _GOLDEN_DISK
-    return _disk("Free disk for the output", computer, wish.output, needed, "choose another place with --output")
+def _output_disk(computer: Computer, options: DoctorOptions) -> Line:
+    needed = _INSTALLER_DISK if options.kind is Kind.INSTALLER else _GOLDEN_DISK
+    return _disk("Free disk for the output", computer, options.output, needed, "choose another place with --output")
 
 
-def _temporary_disk(computer: Computer, _wish: Wish) -> Line:
-    folder = computer.temporary_folder()
-    return _disk("Free disk for the work", computer, folder, _GOLDEN_DISK, "choose another place with TMPDIR")
+def _temporary_disk(computer: Computer, _wish: DoctorOptions) -> Line:
+    directory = computer.temporary_directory()
+    return _disk("Free disk for the work", computer, directory, _GOLDEN_DISK, "choose another place with TMPDIR")
 
 
-def _qemu(computer: Computer, _wish: Wish) -> Line:
+def _qemu(computer: Computer, _wish: DoctorOptions) -> Line:
     return _program(computer, QEMU)
 
 
-def _qemu_img(computer: Computer, _wish: Wish) -> Line:
+def _qemu_img(computer: Computer, _wish: DoctorOptions) -> Line:
     return _program(computer, "qemu-img")
 
 
@@ -114,36 +114,36 @@ def _program(computer: Computer, name: str) -> Line:
     needed = ".".join(str(number) for number in _OLDEST_QEMU) + " or newer"
     found = computer.program_version(name)
     if found is None:
-        return Line(name, "not installed", needed, Status.MISSING, _QEMU_PACKAGES)
+        return Line(name, "not installed", needed, CheckStatus.MISSING, _QEMU_PACKAGES)
     numbers = tuple(int(number) for number in found.split(".")[:2]) if found else ()
     if not numbers:
-        return Line(name, "version unknown", needed, Status.ADVICE, f"See what “{name} --version” says.")
+        return Line(name, "version unknown", needed, CheckStatus.ADVICE, f"See what “{name} --version” says.")
     return line(name, found, needed, "Install a newer QEMU.", good=numbers >= _OLDEST_QEMU)
 
 
-def _firmware(computer: Computer, _wish: Wish) -> Line:
+def _firmware(computer: Computer, _wish: DoctorOptions) -> Line:
     found = computer.firmware()
     fix = "Install it: “ovmf” on Debian and Ubuntu, “edk2-ovmf” on Fedora and Arch."
     return line("UEFI firmware (OVMF)", found or "not found", "without Secure Boot", fix, good=found is not None)
 
 
-def _kvm(computer: Computer, wish: Wish) -> Line:
+def _kvm(computer: Computer, options: DoctorOptions) -> Line:
     name, needed = "Hardware virtualisation", "a guest runs with KVM"
     found = computer.kvm()
     text = "a guest ran" if found.works else found.sentence
     fix = f"{found.fix} Or take the slow way: --accel tcg."
-    otherwise = Status.ADVICE if wish.without_kvm else Status.MISSING
+    otherwise = CheckStatus.ADVICE if options.without_kvm else CheckStatus.MISSING
     return line(name, text, needed, fix, good=found.works, otherwise=otherwise)
 
 
-def _unknown_msrs(computer: Computer, _wish: Wish) -> Line:
+def _unknown_msrs(computer: Computer, _wish: DoctorOptions) -> Line:
     found = computer.ignores_unknown_msrs()
     text = {True: "yes", False: "no", None: "unknown: the module kvm is not loaded"}[found]
     fix = (
         "Should ESXi stop with “Exception 13”: as root, echo 1 > /sys/module/kvm/parameters/ignore_msrs (until the "
         "next start; for good: “options kvm ignore_msrs=1” in /etc/modprobe.d/kvm.conf)."
     )
-    return line("KVM ignores unknown MSRs", text, "yes", fix, good=found is True, otherwise=Status.ADVICE)
+    return line("KVM ignores unknown MSRs", text, "yes", fix, good=found is True, otherwise=CheckStatus.ADVICE)
 
 
 CHECKS: dict[Kind, tuple[Check, ...]] = {

@@ -71,7 +71,7 @@ def build(
 
     An installer image is made in one pass, without KVM. For a golden image the installer runs in a virtual machine.
     """
-    from esxforge.host.interrupts import termination_as_interrupt
+    from esxforge.local.interrupts import termination_as_interrupt
     from esxforge.recipe.load import load_recipe
 
     flags: dict[str, Any] = {
@@ -91,7 +91,7 @@ def build(
         raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
     with listener(verbose=verbose) as listen, termination_as_interrupt():
         if upload:  # a missing key is told before the minutes of work, not after
-            options.connect(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 300.0), listen)
+            options.connect(options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, 300.0), listen)
         result = builder(iso, recipe, listen)
     typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
     if as_json and not upload:

@@ -37,9 +37,9 @@ def capture(
 
     Without a root password here or in the recipe, root keeps the one that was given at the installation.
     """
-    from esxforge.host.interrupts import termination_as_interrupt
     from esxforge.image.capture import CaptureOptions, capture_disk
     from esxforge.image.host_settings import captured_settings
+    from esxforge.local.interrupts import termination_as_interrupt
     from esxforge.recipe.load import load_recipe
 
     recipe = load_recipe(

@@ -19,7 +19,7 @@ def doctor(
     *,
     kind: Annotated[Literal["installer", "golden"], typer.Option("--kind", help="What is to be built.")] = "installer",
     release: Annotated[str, typer.Option("--release", help="ESXi release; sets the memory.")] = "8.0",
-    output: Annotated[Path, typer.Option("--output", help="Folder where the image goes.")] = Path(),
+    output: Annotated[Path, typer.Option("--output", help="Directory where the image goes.")] = Path(),
     accel: Annotated[str, typer.Option("--accel", help="auto, kvm or tcg (slow, without KVM).")] = "auto",
     maas_url: options.UrlOption = None,
     profile: options.ProfileOption = None,
@@ -37,21 +37,21 @@ def doctor(
     from esxforge.cli.machine_options import accelerator
     from esxforge.vm.hardware import Accelerator
 
-    wanted = requirements.Kind(kind)
-    wish = requirements.Wish(wanted, release, output, without_kvm=accelerator(accel) is Accelerator.TCG)
+    desired = requirements.Kind(kind)
+    wish = requirements.DoctorOptions(desired, release, output, without_kvm=accelerator(accel) is Accelerator.TCG)
     lines = requirements.check_computer(ThisComputer(), wish)
-    lines += _maas(options.Where(profile, maas_url, api_key_file, ca_file, insecure, 30.0))
+    lines += _maas(options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, 30.0))
     if as_json:
-        print_json(report.document(wanted.value, lines))
+        print_json(report.document(desired.value, lines))
     else:
         _print(lines)
     if report.missing(lines):
         raise typer.Exit(1)
 
 
-def _maas(where: options.Where) -> list[Line]:
+def _maas(where: options.MaasOptions) -> list[Line]:
     from esxforge.checks import region
-    from esxforge.checks.report import Line, Status
+    from esxforge.checks.report import CheckStatus, Line
     from esxforge.errors import MaasError
 
     with listener() as listen:
@@ -60,7 +60,7 @@ def _maas(where: options.Where) -> list[Line]:
                 return []
             connection = options.connect(where, listen)
         except MaasError as error:
-            return [Line("MAAS", error.message, "an answer", Status.MISSING, error.hint)]
+            return [Line("MAAS", error.message, "an answer", CheckStatus.MISSING, error.hint)]
         return region.check_region(region.ask(connection, listen))
 
 

@@ -33,5 +33,5 @@ WatchOption = Annotated[
     bool, typer.Option("--watch", help="Show the installer's screen on a local web page.", rich_help_panel=_PANEL)
 ]
 KeepOption = Annotated[
-    bool, typer.Option("--keep", help="Keep the work folder after success too.", rich_help_panel=_PANEL)
+    bool, typer.Option("--keep", help="Keep the work directory after success too.", rich_help_panel=_PANEL)
 ]

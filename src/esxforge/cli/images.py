@@ -23,7 +23,7 @@ ImageArgument = Annotated[str, typer.Argument(help="Number or name, like 46 or e
 
 
 @contextmanager
-def _images(where: options.Where) -> Iterator[BootResources]:
+def _images(where: options.MaasOptions) -> Iterator[BootResources]:
     from esxforge.maas import region
     from esxforge.maas.boot_resources import BootResources
     from esxforge.maas.client import Client
@@ -48,7 +48,7 @@ def list_images(
     as_json: options.JsonOption = False,
 ) -> None:
     """List the images that were uploaded to MAAS, and how complete they are."""
-    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
     with _images(where) as images:
         found = []
         for entry in images.list("all" if everything else "uploaded"):
@@ -81,7 +81,7 @@ def show_image(
     as_json: options.JsonOption = False,
 ) -> None:
     """Show one image with its versions and files."""
-    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
     with _images(where) as images:
         found = _find(images, image)
     if as_json:
@@ -121,7 +121,7 @@ def delete_image(
     as_json: options.JsonOption = False,
 ) -> None:
     """Delete an image from MAAS, with all its versions. Asks first."""
-    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
     with _images(where) as images:
         found = _find(images, image)
     if not yes:
@@ -143,24 +143,24 @@ def _ask(image: BootResource) -> None:
         raise MaasError("Nothing was deleted.", "Answer y, or give --yes.")
 
 
-def _find(images: BootResources, wanted: str) -> BootResource:
-    if wanted.isdecimal():
-        found = images.get(int(wanted))
+def _find(images: BootResources, desired: str) -> BootResource:
+    if desired.isdecimal():
+        found = images.get(int(desired))
         if found is None:
-            raise _absent(wanted)
+            raise _absent(desired)
         return found
-    matches = [entry for entry in images.list("all") if entry.name == wanted]
+    matches = [entry for entry in images.list("all") if entry.name == desired]
     if len(matches) > 1:
         numbers = ", ".join(f"{entry.id} ({entry.type}, {entry.architecture})" for entry in matches)
-        raise MaasError(f"MAAS holds several images of the name {wanted}: {numbers}.", "Give the number.")
+        raise MaasError(f"MAAS holds several images of the name {desired}: {numbers}.", "Give the number.")
     whole = images.get(matches[0].id) if matches else None
     if whole is None:
-        raise _absent(wanted)
+        raise _absent(desired)
     return whole
 
 
-def _absent(wanted: str) -> MaasError:
-    return MaasError(f"MAAS holds no image “{_printable(wanted)}”.", "esxforge images list shows what it holds.")
+def _absent(desired: str) -> MaasError:
+    return MaasError(f"MAAS holds no image “{_printable(desired)}”.", "esxforge images list shows what it holds.")
 
 
 def _state(image: BootResource) -> str:

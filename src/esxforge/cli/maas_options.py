@@ -50,7 +50,7 @@ TimeoutOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
-class Where(NamedTuple):
+class MaasOptions(NamedTuple):
     """What these options say, in one thing."""
 
     profile: str | None
@@ -61,21 +61,21 @@ class Where(NamedTuple):
     timeout: float
 
 
-def connect(where: Where, listener: events.Listener) -> Connection:
+def connect(where: MaasOptions, listener: events.Listener) -> Connection:
     """The connection that the options, the environment and the maas CLI's profiles mean. Raises MaasError."""
     import os
 
-    from esxforge.maas.credentials import Wanted, find_connection, readable_by_others
+    from esxforge.maas.credentials import ConnectionOptions, find_connection, readable_by_others
 
     if where.api_key_file is not None and readable_by_others(where.api_key_file):
         listener(events.Notice(f"others can read the API key: chmod 600 {where.api_key_file}", warning=True))
-    return find_connection(Wanted(*where), os.environ, Path.home())
+    return find_connection(ConnectionOptions(*where), os.environ, Path.home())
 
 
-def names_one(where: Where) -> bool:
+def names_one(where: MaasOptions) -> bool:
     """Whether the options, the environment or the maas CLI's only profile names a MAAS. Raises MaasError."""
     import os
 
     from esxforge.maas import credentials
 
-    return credentials.names_one(credentials.Wanted(*where), os.environ, Path.home())
+    return credentials.names_one(credentials.ConnectionOptions(*where), os.environ, Path.home())

@@ -38,8 +38,8 @@ app = App(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(desired: bool) -> None:
+    if desired:
         typer.echo(f"esxforge {__version__}")
         raise typer.Exit
 

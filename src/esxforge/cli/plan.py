@@ -34,9 +34,9 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     from rich.console import Console
 
     from esxforge.cli.render import print_json
-    from esxforge.plan.html import write_html
-    from esxforge.plan.report import document, report_for
-    from esxforge.plan.text import show, summary
+    from esxforge.preview.html import write_html
+    from esxforge.preview.report import document, report_for
+    from esxforge.preview.text import show, summary
 
     if as_json and short:
         raise typer.BadParameter("--json and --summary are two different outputs: choose one")
@@ -47,14 +47,14 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
         write_html(report, html)
     if as_json:
         print_json(document(report))
-    elif report.refusals:
+    elif report.errors:
         sys.stderr.write("esxforge: ESXi cannot be what MAAS asks of this machine:\n")
-        sys.stderr.writelines(f"  - {reason}\n" for reason in report.refusals)
+        sys.stderr.writelines(f"  - {reason}\n" for reason in report.errors)
         sys.stderr.write("  Change the machine's configuration in MAAS and deploy again.\n")
     elif short:
         sys.stdout.write(summary(report) + "\n")
     else:
         # Without a terminal there is no width to keep to.
         show(report, Console(highlight=False, width=None if sys.stdout.isatty() else 120))
-    if report.refusals:
+    if report.errors:
         raise typer.Exit(1)

@@ -37,9 +37,9 @@ def run(
     """
     from dataclasses import replace
 
-    from esxforge.host.interrupts import termination_as_interrupt
-    from esxforge.host.workspace import work_folder
     from esxforge.image.hardware_release import hardware_release
+    from esxforge.local.interrupts import termination_as_interrupt
+    from esxforge.local.workspace import work_directory
     from esxforge.vm import accelerator as accelerators
     from esxforge.vm import disks
     from esxforge.vm.deployed import Changes, deployed_host, machine_name
@@ -48,46 +48,46 @@ def run(
     from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for, parse_vnc
     from esxforge.vm.unattended import Limits, run_until_power_off
 
-    wanted, uefi = accelerator(accel), is_uefi(firmware)
+    desired, uefi = accelerator(accel), is_uefi(firmware)
     changes = Changes(memory, cpus, network_card(nic))
     if release:  # a mistake is told before the image is unpacked
         hardware_for(release)
     display = parse_vnc(vnc) if vnc else None
     packed = disks.is_gzip(image)
-    chosen = accelerators.choose(wanted)
+    chosen = accelerators.choose(desired)
     limits = Limits(timeout or math.inf, restarts=sys.maxsize)  # installing, ESXi restarts as it should
     with (
         termination_as_interrupt(),
-        work_folder(keep_after=(MachineFailedError,)) as folder,
+        work_directory(keep_after=(MachineFailedError,)) as directory,
         listener() as listen,
-        _terminal_restored(wanted=serial),
+        _terminal_restored(desired=serial),
     ):
-        raw = folder / "image.raw" if packed else image
+        raw = directory / "image.raw" if packed else image
         if packed:
             disks.unpack(image, raw, listen)
         disks.check_bootable(raw)
         release = hardware_release(raw, release)
         hardware = hardware_for(release)
-        overlay = folder / "disk.qcow2"
+        overlay = directory / "disk.qcow2"
         disks.create_overlay(raw, overlay, (disk_size or hardware.smallest_disk_gib) << 30)
         host = deployed_host(
             release,
             Disk(overlay, "qcow2", boot_index=0),
-            private_copy(find_ovmf(hardware.chipset), folder) if uefi else SeaBios(),
+            private_copy(find_ovmf(hardware.chipset), directory) if uefi else SeaBios(),
             chosen,
             changes=changes,
-            serial=SerialToTerminal() if serial else SerialToFile(folder / "serial.log"),
+            serial=SerialToTerminal() if serial else SerialToFile(directory / "serial.log"),
             vnc=display,
         )
         machine = replace(host, name=machine_name(image))
         show = watch or (vnc is None and not serial)
-        run_until_power_off(machine, folder, limits, listener=listen, watch=show)
+        run_until_power_off(machine, directory, limits, listener=listen, watch=show)
 
 
 @contextmanager
-def _terminal_restored(*, wanted: bool) -> Iterator[None]:
+def _terminal_restored(*, desired: bool) -> Iterator[None]:
     """QEMU makes the terminal raw; when it is killed it cannot undo that."""
-    if not (wanted and sys.stdin.isatty()):
+    if not (desired and sys.stdin.isatty()):
         yield
         return
     import termios

@@ -44,7 +44,7 @@ def selftest(
     ] = False,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", help="Keep disks, consoles and pictures in this new folder.", show_default=False),
+        typer.Option("--keep", help="Keep disks, consoles and pictures in this new directory.", show_default=False),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
     profile: options.ProfileOption = None,
@@ -62,9 +62,9 @@ def selftest(
     """
     from esxforge.cli.machine_options import accelerator, network_card
     from esxforge.errors import RecipeError
-    from esxforge.host.interrupts import termination_as_interrupt
+    from esxforge.local.interrupts import termination_as_interrupt
     from esxforge.selftest.evidence import Asked
-    from esxforge.selftest.scenario import Settings, default_limit, default_patience
+    from esxforge.selftest.scenario import SelftestSettings, default_limit, default_patience
     from esxforge.selftest.session import check_computer, run_session
     from esxforge.selftest.written import check_place, write_report
     from esxforge.vm import accelerator as accelerators
@@ -75,11 +75,11 @@ def selftest(
             ["ESXi will be installed in a virtual machine, and VMware's licence agreement is not accepted."],
             "Read it; if you accept it, say --accept-eula.",
         )
-    changes, wanted = Changes(memory, cpus, network_card(nic)), accelerator(accel)
+    changes, desired = Changes(memory, cpus, network_card(nic)), accelerator(accel)
     if report is not None:
         check_place(report, overwrite=force)
-    chosen = accelerators.choose(wanted)
-    settings = Settings(
+    chosen = accelerators.choose(desired)
+    settings = SelftestSettings(
         iso,
         chosen,
         timeout or default_limit(chosen),
@@ -89,12 +89,12 @@ def selftest(
         default_patience(chosen),
         Asked(golden=golden, maas=profile is not None or maas_url is not None),
     )
-    with listener(verbose=verbose) as listen, termination_as_interrupt(), _folder(keep) as folder:
+    with listener(verbose=verbose) as listen, termination_as_interrupt(), _directory(keep) as directory:
         check_computer(settings)
-        where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, 300.0)
+        where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, 300.0)
         connection = options.connect(where, listen) if settings.asked.maas else None
-        document = run_session(settings, folder, connection, listen, watch=watch)
-        written = write_report(report, document, folder, overwrite=force) if report is not None else []
+        document = run_session(settings, directory, connection, listen, watch=watch)
+        written = write_report(report, document, directory, overwrite=force) if report is not None else []
     if as_json:
         print_json(document)
     else:
@@ -106,22 +106,22 @@ def selftest(
 
 
 @contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    """The work folder: one that goes, or the one that the person wants to keep."""
+def _directory(keep: Path | None) -> Iterator[Path]:
+    """The work directory: one that goes, or the one that the person wants to keep."""
     from esxforge.errors import OutputError
-    from esxforge.host.workspace import work_folder
+    from esxforge.local.workspace import work_directory
 
     if keep is None:
-        with work_folder() as folder:
-            yield folder
+        with work_directory() as directory:
+            yield directory
         return
     try:
         keep.mkdir(parents=True, exist_ok=True)
         used = any(keep.iterdir())
     except OSError as error:
-        raise OutputError(f"{keep} cannot be used: {error.strerror}.", "Name a new folder with --keep.") from error
+        raise OutputError(f"{keep} cannot be used: {error.strerror}.", "Name a new directory with --keep.") from error
     if used:
-        raise OutputError(f"{keep} is not empty.", "Name a new folder with --keep.")
+        raise OutputError(f"{keep} is not empty.", "Name a new directory with --keep.")
     yield keep
 
 

@@ -45,8 +45,8 @@ def standin_iso(  # noqa: PLR0917  # typer makes options of them
     It lets you try everything without VMware's ISO. It installs nothing, unless it is made with --bootable; that takes
     a checkout of esxforge and what its tests need (make .stamps/debian).
     """
-    from esxforge.standin.bootable import make_bootable_iso
-    from esxforge.standin.iso import make_standin_iso
+    from esxforge.standin_iso.bootable import make_bootable_iso
+    from esxforge.standin_iso.iso import make_standin_iso
 
     if bootable and efi_program is not None:
         raise typer.BadParameter("--bootable brings its own EFI program.", param_hint="--efi-program")

@@ -63,7 +63,7 @@ def upload(
     from esxforge.maas.upload import upload_image
     from esxforge.maas.upload_image import check_image
 
-    where = options.Where(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
     with listener() as listen:
         connection: Connection | None = None
         try:

@@ -84,7 +84,7 @@ def fat_bytes(fat_bits: int, chain_ends: Sequence[int], used: int) -> bytes:
     """The used beginning of a FAT: clusters 2 to ``used`` - 1 are chains in a row, ``chain_ends`` their last ones."""
     entries = array("I", range(1, used + 1))  # each cluster's next is the one after it
     end_mark = (1 << min(fat_bits, 28)) - 1
-    # Entry 0 holds the media byte; entry 1 says: unmounted cleanly, no read errors (FAT12 has no such flags).
+    # DirectoryEntry 0 holds the media byte; entry 1 says: unmounted cleanly, no read errors (FAT12 has no such flags).
     entries[0] = end_mark & ~0xFF | MEDIA
     entries[1] = end_mark
     for last in chain_ends:

@@ -1,7 +1,7 @@
 """A whole new FAT volume as segments, from content that is known beforehand: one pass, contiguous, deterministic.
 
-The order on the volume: reserved sectors, FATs, folders, files in the order given, zeros to the end. So the last file
-given stands last, and can be written when everything before it has passed.
+The order on the volume: reserved sectors, FATs, directories, files in the order given, zeros to the end. So the last
+file given stands last, and can be written when everything before it has passed.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from esxforge_target.errors import FormatError
+from esxforge.formats.fat_boot import boot_sector, fat_bytes, info_sector, reserved_bytes
+from esxforge.formats.fat_sizing import MIB, VolumeOptions, choose_geometry, clusters_for
+from esxforge.formats.fat_tree import Node, build_tree, directory_bytes, slot_count
+from esxforge.formats.segments import Bytes, Segment, Zeros
 from esxforge_target.formats.fat_geometry import Geometry
 from esxforge_target.formats.fat_names import SLOT_BYTES
-
-from .fat_boot import boot_sector, fat_bytes, info_sector, reserved_bytes
-from .fat_sizing import MIB, Wish, choose_geometry, clusters_for
-from .fat_tree import Node, build_tree, folder_bytes, slot_count
-from .segments import Bytes, Segment, Zeros
+from esxforge_target.runtime.errors import FormatError
 
 FIXED_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.timezone.utc)
 NO_LABEL = "NO NAME"
@@ -65,21 +64,21 @@ def layout(
     label: str = "",
     volume_id: int = 0,
     timestamp: datetime.datetime = FIXED_TIME,
-    folders: Sequence[str] = (),
+    directories: Sequence[str] = (),
     vmware_uuid: bytes = b"",
 ) -> FatLayout:
-    """Lay out a volume of ``volume_bytes`` that holds ``files``, and ``folders`` that may be empty.
+    """Lay out a volume of ``volume_bytes`` that holds ``files``, and ``directories`` that may be empty.
 
     ``hidden_sectors`` is the sector of the disk at which the volume will begin. ``vmware_uuid`` (16 bytes) puts
     VMware's marker of a boot bank into the second sector. ``timestamp`` is written as it stands, whatever its zone.
     Raises FormatError for names that FAT cannot hold or that collide, files of 4 GiB or more, a root directory or
     volume that is too small, and a geometry that FAT does not know.
     """
-    wish = Wish(sector_size, fat_bits, cluster_size, reserved_sectors, fat_count, root_entries)
+    options = VolumeOptions(sector_size, fat_bits, cluster_size, reserved_sectors, fat_count, root_entries)
     packed_label = _packed_label(label)
-    geometry = choose_geometry(wish, volume_bytes)
+    geometry = choose_geometry(options, volume_bytes)
     _check_marker(geometry, vmware_uuid)
-    root, by_path = build_tree([(file.path, file.segment.length) for file in files], folders)
+    root, by_path = build_tree([(file.path, file.segment.length) for file in files], directories)
     plan = _place(root, [by_path[file.path] for file in files], geometry, bool(label))
     free = geometry.cluster_count + 2 - plan.used
     if free < 0:
@@ -96,7 +95,7 @@ def layout(
     for _ in range(geometry.fat_count):
         out.add(Bytes(fat))
         out.add(Zeros(geometry.fat_sectors * sector_size - len(fat)))
-    _add_folders(out, root, geometry, timestamp, packed_label if label else b"")
+    _add_directories(out, root, geometry, timestamp, packed_label if label else b"")
     offsets = _add_files(out, files, geometry)
     out.add(Zeros(volume_bytes - out.length))
     return FatLayout(out.segments, offsets, geometry, free)
@@ -111,21 +110,21 @@ def smallest_volume_bytes(
     cluster_size: int | None = None,
     reserved_sectors: int | None = None,
     label: str = "",
-    folders: Sequence[str] = (),
+    directories: Sequence[str] = (),
 ) -> int:
     """A size in whole MiB that surely holds ``files`` and ``slack_bytes`` more, for ``layout`` with the same arguments.
 
     It is at least what the kind of FAT needs: about 33 MiB for FAT32 with sectors of 512 bytes, 257 MiB with 4096.
     Raises FormatError as ``layout`` does, for what no size can mend.
     """
-    wish = Wish(sector_size, fat_bits, cluster_size, reserved_sectors)
-    root, by_path = build_tree([(file.path, file.segment.length) for file in files], folders)
+    options = VolumeOptions(sector_size, fat_bits, cluster_size, reserved_sectors)
+    root, by_path = build_tree([(file.path, file.segment.length) for file in files], directories)
     content = sum(file.segment.length for file in files) + slack_bytes
     size = max(1, -(-content // MIB)) * MIB
     largest = 0xFFFFFFFF * sector_size
     while size <= largest:
         try:
-            geometry = choose_geometry(wish, size)
+            geometry = choose_geometry(options, size)
         except FormatError:
             size += MIB
             continue
@@ -146,7 +145,7 @@ class _Placement:
 
 
 def _place(root: Node, files: Sequence[Node], geometry: Geometry, labelled: bool) -> _Placement:
-    """Give clusters to folders, then files, one after the other from cluster 2."""
+    """Give clusters to directories, then files, one after the other from cluster 2."""
     ends: list[int] = []
     position = 2
 
@@ -158,13 +157,13 @@ def _place(root: Node, files: Sequence[Node], geometry: Geometry, labelled: bool
         if count:
             ends.append(position - 1)
 
-    for folder in root.folders():
-        extra = 2 if folder is not root else int(labelled)
-        length = (slot_count(folder) + extra) * SLOT_BYTES
-        if folder is root and geometry.fat_bits != 32:
-            _check_root(length, geometry, len(folder.children))
+    for directory in root.directories():
+        extra = 2 if directory is not root else int(labelled)
+        length = (slot_count(directory) + extra) * SLOT_BYTES
+        if directory is root and geometry.fat_bits != 32:
+            _check_root(length, geometry, len(directory.children))
         else:
-            take(folder, max(length, 1))
+            take(directory, max(length, 1))
     for node in files:
         take(node, node.size)
     return _Placement(ends, position)
@@ -174,8 +173,8 @@ def _check_root(length: int, geometry: Geometry, children: int) -> None:
     if length > geometry.root_entries * SLOT_BYTES:
         raise FormatError(
             f"The root directory of this FAT{geometry.fat_bits} volume has room for {geometry.root_entries} slots: "
-            f"{children} files and folders need {length // SLOT_BYTES}.",
-            "Use FAT32, or put files into a folder.",
+            f"{children} files and directories need {length // SLOT_BYTES}.",
+            "Use FAT32, or put files into a directory.",
         )
 
 
@@ -213,11 +212,11 @@ class _Joined:
             self.segments.append(segment)
 
 
-def _add_folders(out: _Joined, root: Node, geometry: Geometry, when: datetime.datetime, label: bytes) -> None:
-    parents = {id(child): folder for folder in root.folders() for child in folder.children.values()}
-    for folder in root.folders():
-        data = folder_bytes(folder, parents.get(id(folder)), when, label if folder is root else b"")
-        if folder is root and geometry.fat_bits != 32:
+def _add_directories(out: _Joined, root: Node, geometry: Geometry, when: datetime.datetime, label: bytes) -> None:
+    parents = {id(child): directory for directory in root.directories() for child in directory.children.values()}
+    for directory in root.directories():
+        data = directory_bytes(directory, parents.get(id(directory)), when, label if directory is root else b"")
+        if directory is root and geometry.fat_bits != 32:
             room = geometry.root_sectors * geometry.sector_size
         else:
             room = max(1, clusters_for(len(data), geometry)) * geometry.cluster_size

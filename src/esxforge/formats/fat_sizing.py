@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from esxforge_target.errors import FormatError
 from esxforge_target.formats.fat_geometry import (
     FAT16_FIRST_COUNT,
     FAT32_FIRST_COUNT,
@@ -13,6 +12,7 @@ from esxforge_target.formats.fat_geometry import (
     Geometry,
     table_bytes,
 )
+from esxforge_target.runtime.errors import FormatError
 
 MIB = 1 << 20
 # The specification asks to stay some clusters away from the counts that part FAT12, FAT16 and FAT32, as many drivers
@@ -30,7 +30,7 @@ _MOST_SECTORS = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class VolumeOptions:
     """What the caller wants of a volume; None leaves the choice to us."""
 
     sector_size: int = 512
@@ -57,75 +57,77 @@ class Wish:
             raise FormatError(f"Clusters of {size} bytes are not possible on sectors of {self.sector_size} bytes.")
 
 
-def choose_geometry(wish: Wish, volume_bytes: int) -> Geometry:
+def choose_geometry(options: VolumeOptions, volume_bytes: int) -> Geometry:
     """The geometry of a volume of exactly ``volume_bytes``.
 
     Raises FormatError when that is no whole number of sectors, or when no cluster size gives the number of clusters
     that the kind of FAT needs (FAT32: at least 65,525).
     """
-    sectors, rest = divmod(volume_bytes, wish.sector_size)
+    sectors, rest = divmod(volume_bytes, options.sector_size)
     if rest or not 0 < sectors <= _MOST_SECTORS:
-        raise FormatError(f"A FAT volume cannot be {volume_bytes} bytes long with sectors of {wish.sector_size} bytes.")
+        raise FormatError(
+            f"A FAT volume cannot be {volume_bytes} bytes long with sectors of {options.sector_size} bytes."
+        )
     tried = []
-    for fat_bits in _kinds(wish, volume_bytes):
-        for cluster_size in _cluster_sizes(wish, fat_bits, volume_bytes):
-            geometry = _geometry(wish, fat_bits, cluster_size, sectors)
+    for fat_bits in _kinds(options, volume_bytes):
+        for cluster_size in _cluster_sizes(options, fat_bits, volume_bytes):
+            geometry = _geometry(options, fat_bits, cluster_size, sectors)
             low, high = _COUNTS[fat_bits]
             if geometry is not None and low <= geometry.cluster_count <= high:
                 return geometry
             count = geometry.cluster_count if geometry else 0
             tried.append(f"FAT{fat_bits} with {cluster_size} bytes a cluster: {count} clusters, {low} to {high} needed")
     raise FormatError(
-        f"A volume of {volume_bytes} bytes in sectors of {wish.sector_size} cannot be made ({'; '.join(tried)}).",
+        f"A volume of {volume_bytes} bytes in sectors of {options.sector_size} cannot be made ({'; '.join(tried)}).",
         "Make the volume larger, or choose another kind of FAT.",
     )
 
 
-def _kinds(wish: Wish, volume_bytes: int) -> tuple[int, ...]:
-    if wish.fat_bits is not None:
-        return (wish.fat_bits,)
+def _kinds(options: VolumeOptions, volume_bytes: int) -> tuple[int, ...]:
+    if options.fat_bits is not None:
+        return (options.fat_bits,)
     return (32, 16, 12) if volume_bytes >= _FAT32_FROM else (16, 12, 32)
 
 
-def _cluster_sizes(wish: Wish, fat_bits: int, volume_bytes: int) -> list[int]:
+def _cluster_sizes(options: VolumeOptions, fat_bits: int, volume_bytes: int) -> list[int]:
     """Cluster sizes to try, the best first: 4 KiB (a page, and mkfs.fat's choice), then smaller, then larger."""
-    if wish.cluster_size is not None:
-        return [wish.cluster_size]
-    sizes = [wish.sector_size << shift for shift in range(8) if wish.sector_size << shift <= _LARGEST_CLUSTER]
+    if options.cluster_size is not None:
+        return [options.cluster_size]
+    sizes = [options.sector_size << shift for shift in range(8) if options.sector_size << shift <= _LARGEST_CLUSTER]
     preferred = 4096
     while fat_bits == 32 and preferred < _LARGEST_CLUSTER and volume_bytes // preferred > 1 << 21:
         preferred *= 2
     return sorted((s for s in sizes if s <= preferred), reverse=True) + [s for s in sizes if s > preferred]
 
 
-def _geometry(wish: Wish, fat_bits: int, cluster_size: int, sectors: int) -> Geometry | None:
+def _geometry(options: VolumeOptions, fat_bits: int, cluster_size: int, sectors: int) -> Geometry | None:
     """The geometry with these clusters, data aligned to them where we may choose; None when it has no room."""
-    cluster_sectors = cluster_size // wish.sector_size
+    cluster_sectors = cluster_size // options.sector_size
     least = 8 if fat_bits == 32 else 1
-    reserved = wish.reserved_sectors or (32 if fat_bits == 32 else 4)
+    reserved = options.reserved_sectors or (32 if fat_bits == 32 else 4)
     if reserved < least:
         raise FormatError(f"FAT32 needs at least {least} reserved sectors, {reserved} were asked for.")
-    root_entries = 0 if fat_bits == 32 else wish.root_entries
+    root_entries = 0 if fat_bits == 32 else options.root_entries
     fat_sectors = 1
     while True:
         geometry = Geometry(
             fat_bits,
-            wish.sector_size,
+            options.sector_size,
             cluster_sectors,
             reserved,
-            wish.fat_count,
+            options.fat_count,
             fat_sectors,
             root_entries,
             sectors,
             2 if fat_bits == 32 else 0,
             1 if fat_bits == 32 else 0,
         )
-        if wish.reserved_sectors is None:
-            off = geometry.data_offset // wish.sector_size % cluster_sectors
+        if options.reserved_sectors is None:
+            off = geometry.data_offset // options.sector_size % cluster_sectors
             geometry = geometry.replace(reserved_sectors=reserved + (cluster_sectors - off) % cluster_sectors)
         count = geometry.cluster_count
-        needed = -(-table_bytes(fat_bits, count) // wish.sector_size)
-        too_large = needed * wish.sector_size > MOST_TABLE_BYTES or (fat_bits < 32 and needed > 0xFFFF)
+        needed = -(-table_bytes(fat_bits, count) // options.sector_size)
+        too_large = needed * options.sector_size > MOST_TABLE_BYTES or (fat_bits < 32 and needed > 0xFFFF)
         if count == 0 or too_large:
             return None
         if needed <= fat_sectors:

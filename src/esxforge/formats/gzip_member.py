@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from .crc32 import crc32_combine, crc32_with_zeros
+from esxforge.formats.crc32 import crc32_combine, crc32_with_zeros
 
 __all__ = ["GzipMember", "backend_name", "crc32_combine", "crc32_with_zeros"]
 

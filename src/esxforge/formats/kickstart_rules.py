@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from esxforge.errors import FormatError
-from esxforge.formats.kickstart import MOST_COMMANDS, SECTIONS, Command, Kickstart, Section
 from esxforge.formats.kickstart_commands import (
     COMMANDS,
     IGNORED_COMMANDS,
@@ -24,6 +23,7 @@ from esxforge.formats.kickstart_commands import (
     Release,
 )
 from esxforge.formats.password_rules import hash_problems, is_weak_hash, password_problems, password_warnings
+from esxforge_target.formats.kickstart import MOST_COMMANDS, SECTIONS, Command, Kickstart, Section
 
 ERROR, WARNING = "error", "warning"
 INSTALL_COMMANDS = ("install", "installorupgrade", "upgrade")
@@ -183,10 +183,10 @@ def _command(command: Command, use: Use) -> Iterator[Finding]:
     if not rule.fewest_arguments <= count <= rule.most_arguments:
         few = count < rule.fewest_arguments
         extra = "" if few or secret else f" {command.arguments[rule.most_arguments]!r} is one too many."
-        wanted = {0: "no bare word", 1: "one bare word"}[rule.most_arguments]
+        desired = {0: "no bare word", 1: "one bare word"}[rule.most_arguments]
         yield _error(
             line,
-            f"{command.name} takes {wanted}.{extra}",
+            f"{command.name} takes {desired}.{extra}",
             "Quote a value with blanks; write options as --name=value.",
         )
     elif command.name == "rootpw":

@@ -9,13 +9,14 @@ from esxforge.errors import MediaError, RecipeError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.fat_layout import FatFile
 from esxforge.formats.segments import Bytes
-from esxforge.formats.tar_module import build, file, folder, stored_gzip, stored_length
 from esxforge.image.target_code import HOOK_SCRIPT, target_zip
 from esxforge.media.boot_files import BootCfgFile
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
+from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
 from esxforge_target.formats.boot_cfg import installer_kernelopt
-from esxforge_target.settings import SETTINGS_PATH, Settings
+from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
+from esxforge_target.formats.tar_module import build, directory, file
 
 HOST_MODULE = "ESXFORGE.TGZ"
 FILES_MODULE = "ESXFILES.TGZ"
@@ -36,7 +37,7 @@ class VolumeFile:
 
 
 def boot_volume_files(
-    media: InstallerMedia, recipe: Recipe, settings: Settings, listener: Listener
+    media: InstallerMedia, recipe: Recipe, settings: ImageSettings, listener: Listener
 ) -> list[VolumeFile]:
     """Every file of the volume but the manifest, which comes last.
 
@@ -79,7 +80,7 @@ def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, listen
     return cfg.with_reserved_kernelopt(_KERNELOPT_ROOM).to_bytes()
 
 
-def _hook_files(settings: Settings) -> list[VolumeFile]:
+def _hook_files(settings: ImageSettings) -> list[VolumeFile]:
     return [
         VolumeFile(FatFile("curtin/curtin-hooks", Bytes(HOOK_SCRIPT))),
         VolumeFile(FatFile("curtin/target.zip", Bytes(target_zip()))),
@@ -88,7 +89,7 @@ def _hook_files(settings: Settings) -> list[VolumeFile]:
 
 
 def _own_files(recipe: Recipe) -> list[VolumeFile]:
-    blank = build([folder("esxforge"), file("esxforge/README", _NOT_PERSONALISED)])
+    blank = build([directory("esxforge"), file("esxforge/README", _NOT_PERSONALISED)])
     ours = [VolumeFile(FatFile(HOST_MODULE, Bytes(stored_gzip(blank, HOST_MODULE_BYTES))), at_deploy=True)]
     if recipe.files:
         ours.append(VolumeFile(FatFile(FILES_MODULE, Bytes(_files_module(recipe)))))
@@ -97,12 +98,12 @@ def _own_files(recipe: Recipe) -> list[VolumeFile]:
 
 def _files_module(recipe: Recipe) -> bytes:
     """The person's own files as a module: the installer, and the new host, find them under /esxforge/files/."""
-    folders = {"esxforge", "esxforge/files"}
+    directories = {"esxforge", "esxforge/files"}
     contents = []
     total = 0
     for extra in sorted(recipe.files, key=lambda extra: extra.path):
         name = f"esxforge/files/{extra.path}"
-        folders.update(parent.as_posix() for parent in Path(name).parents if parent != Path())
+        directories.update(parent.as_posix() for parent in Path(name).parents if parent != Path())
         total += extra.source.stat().st_size
         if total > _MOST_EXTRA_BYTES:
             raise RecipeError(
@@ -110,5 +111,5 @@ def _files_module(recipe: Recipe) -> bytes:
                 "Serve large files over HTTP and fetch them in a %post or %firstboot section.",
             )
         contents.append(file(name, extra.source.read_bytes()))
-    tar = build([*(folder(name) for name in sorted(folders)), *contents])
+    tar = build([*(directory(name) for name in sorted(directories)), *contents])
     return stored_gzip(tar, stored_length(tar))

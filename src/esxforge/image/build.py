@@ -19,16 +19,16 @@ from esxforge import __version__
 from esxforge.errors import OutputError, RecipeError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.fat_layout import FatFile, FatLayout, layout, smallest_volume_bytes
-from esxforge.formats.gpt import EFI_SYSTEM, Partition, Table
 from esxforge.formats.gzip_member import backend_name
 from esxforge.formats.segments import Bytes, FileRange, Zeros
-from esxforge.host.output import check_free, whole_file
 from esxforge.image.boot_volume import VolumeFile, boot_volume_files
 from esxforge.image.details import details_of, identity_of
 from esxforge.image.host_settings import settings_for
 from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, Written, write_gzip, write_raw
+from esxforge.local.output import check_free, whole_file
 from esxforge.media.installer import InstallerMedia, open_installer
 from esxforge.recipe.model import Recipe
+from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
 from esxforge_target.formats.manifest import MANIFEST_PATH, NO_HASH, FileRecord, Manifest
 
 _MIB = 1 << 20
@@ -63,7 +63,7 @@ class BuildResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class ImageDisk:
     """A whole disk as pieces, ready to be written, and the manifest that its late piece will complete."""
 
     pieces: Sequence[Piece]
@@ -115,7 +115,7 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     return BuildResult(output, manifest_file, sbom_file, written.size, written.raw_size, written.sha256, document)
 
 
-def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) -> Disk:
+def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) -> ImageDisk:
     """Lay out the disk. A pure function but for the ISO's extents, which stay where they are."""
     sector = recipe.image.sector_size
     identity = identity_of(media, recipe, files)
@@ -123,7 +123,7 @@ def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) 
     length = blank.length_needed() + 16 * (len(files) + 8)  # places are numbers of more digits once they are known
     fat_files = [*(item.fat for item in files), FatFile(MANIFEST_PATH, FileRange(_MANIFEST_PLACE, 0, length))]
     volume_bytes = smallest_volume_bytes(
-        fat_files, sector_size=sector, slack_bytes=_SLACK_BYTES, label=_LABEL, folders=("root",)
+        fat_files, sector_size=sector, slack_bytes=_SLACK_BYTES, label=_LABEL, directories=("root",)
     )
     volume = layout(
         fat_files,
@@ -133,7 +133,7 @@ def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) 
         hidden_sectors=_MIB // sector,
         label=_LABEL,
         volume_id=uuid.uuid5(_NAMESPACE, identity + " volume").int & 0xFFFFFFFF,
-        folders=("root",),
+        directories=("root",),
     )
     table = _table(identity, volume_bytes, sector)
     manifest = _manifest(media, recipe, files, table, volume)
@@ -146,14 +146,14 @@ def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) 
         return made[0].to_bytes(length)
 
     watched = [WatchedFile(record.path, record.offset, record.length) for record in manifest.files]
-    return Disk(_pieces(table, volume, Late(length, make)), watched, manifest, made)
+    return ImageDisk(_pieces(table, volume, Late(length, make)), watched, manifest, made)
 
 
 def _table(identity: str, volume_bytes: int, sector: int) -> Table:
     first = _MIB // sector
     total = (2 * _MIB + volume_bytes) // sector
     disk_guid = uuid.uuid5(_NAMESPACE, identity + " disk")
-    partition = Partition(
+    partition = GptPartition(
         EFI_SYSTEM,
         uuid.uuid5(_NAMESPACE, identity + " partition"),
         first,
@@ -213,7 +213,7 @@ def _check_outputs(iso: Path, output: Path, companions: Sequence[Path], options:
             raise OutputError(f"{path} is the ISO itself; it is never overwritten.", "Name another output with -o.")
     for companion in companions:
         if companion.is_dir():
-            raise OutputError(f"{companion} is a folder; a file of that name is to be written.", "Move it away.")
+            raise OutputError(f"{companion} is a directory; a file of that name is to be written.", "Move it away.")
 
 
 def _companion(manifest: Manifest, output: Path, written: Written, recipe: Recipe) -> dict[str, Any]:

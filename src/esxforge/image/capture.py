@@ -19,11 +19,8 @@ from typing import Any
 from esxforge import __version__
 from esxforge.errors import FormatError, ImageError, OutputError
 from esxforge.events import Decision, Listener, Notice
-from esxforge.formats.fat import FatEditor
-from esxforge.formats.gpt import VMFS, VMK_DIAGNOSTIC
 from esxforge.formats.gzip_member import backend_name
 from esxforge.formats.segments import Bytes, FileRange, Segment
-from esxforge.host.output import check_free, whole_file
 from esxforge.image.build import BuildResult
 from esxforge.image.captured_data import cut_table, fat_data, fat_parts, joined, opaque_data, segments_with_offsets
 from esxforge.image.captured_edits import Places, lay_over
@@ -32,12 +29,15 @@ from esxforge.image.installed_disk import InstalledDisk, Life, examine, window
 from esxforge.image.overlay import Overlay
 from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, write_gzip, write_raw
 from esxforge.image.verify import FARTHEST_HOOK_BYTES
+from esxforge.local.output import check_free, whole_file
 from esxforge.recipe.model import Recipe
 from esxforge.vm.disks import unpack_command
-from esxforge_target.banks import MODULE
-from esxforge_target.blocks import DiskError, FileBlocks
+from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.esxi.banks import MODULE
+from esxforge_target.formats.fat_editor import FatEditor
+from esxforge_target.formats.gpt import VMFS, VMK_DIAGNOSTIC
 from esxforge_target.formats.manifest import MANIFEST_PATH, NO_HASH, FileRecord, Manifest
-from esxforge_target.settings import Settings
+from esxforge_target.runtime.blocks import DiskError, FileBlocks
 
 _NAMESPACE = uuid.UUID("2f3a7d0c-9c1b-5a58-8a0e-4a4f0f3b6d11")
 # Magic numbers of disks that are not raw (QEMU: block/*.c and docs/interop).
@@ -76,11 +76,11 @@ class Origin:
     """What is known of a disk that was built here: ``details`` of the installer image, and what was asked for."""
 
     details: Mapping[str, Any]
-    settings: Settings
+    settings: ImageSettings
 
 
 def capture_disk(
-    disk: Path, recipe: Recipe, settings_of: Callable[[str], Settings], options: CaptureOptions, listener: Listener
+    disk: Path, recipe: Recipe, settings_of: Callable[[str], ImageSettings], options: CaptureOptions, listener: Listener
 ) -> BuildResult:
     """Capture a disk that somebody installed. ``settings_of`` makes the hosts' settings for a release."""
     check_raw(disk)
@@ -198,7 +198,7 @@ class _Captured:
     def _room_for_manifest(self, found: InstalledDisk, overlay: Overlay, origin: Origin) -> int:
         """Bytes to set aside for the manifest, before it is known: what is there now, and our own files."""
         records = list(self._data.files)
-        structures = [FileRecord(f"1/folder /curtin {index}", 1 << 40, 1 << 40, NO_HASH) for index in range(8)]
+        structures = [FileRecord(f"1/directory /curtin {index}", 1 << 40, 1 << 40, NO_HASH) for index in range(8)]
         for volume in found.volumes:
             for part in fat_parts(overlay, volume):
                 record = FileRecord(part.path, 1 << 40, part.length, NO_HASH)
@@ -295,7 +295,7 @@ def check_raw(disk: Path) -> None:
 
 def _opened(disk: Path) -> FileBlocks:
     if disk.is_dir():
-        raise ImageError(f"{disk} is a folder.", "Give the raw disk itself, a file or a block device.")
+        raise ImageError(f"{disk} is a directory.", "Give the raw disk itself, a file or a block device.")
     try:
         return FileBlocks(str(disk))
     except DiskError as error:
@@ -365,4 +365,4 @@ def _check_outputs(disk: Path, output: Path, beside: Path, options: CaptureOptio
         if path.exists() and path.samefile(disk):
             raise OutputError(f"{path} is the disk itself; it is never overwritten.", "Name another output with -o.")
     if beside.is_dir():
-        raise OutputError(f"{beside} is a folder; a file of that name is to be written.", "Move it away.")
+        raise OutputError(f"{beside} is a directory; a file of that name is to be written.", "Move it away.")

@@ -1,7 +1,7 @@
 """Which bytes of an installed disk travel, as segments, and what the manifest says of them.
 
-Of FAT volumes: what their files hold, folders and tables, but nothing of free clusters. Of VMFS-L: what is not zero.
-Nothing of datastores, of core dumps, of what lies outside partitions.
+Of FAT volumes: what their files hold, directories and tables, but nothing of free clusters. Of VMFS-L: what is not
+zero. Nothing of datastores, of core dumps, of what lies outside partitions.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import BinaryIO
 
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import BytesDone, Listener, step
-from esxforge.formats.fat import FatVolume
-from esxforge.formats.gpt import VMFS, VMK_DIAGNOSTIC, Table
 from esxforge.formats.segments import Bytes, FileRange, Segment, Zeros
-from esxforge.image.installed_disk import InstalledDisk, Volume, window
+from esxforge.image.installed_disk import InstalledDisk, InstalledVolume, window
 from esxforge.image.overlay import Overlay
 from esxforge.image.sparse import segments_of_file
 from esxforge.image.stream import CHUNK_BYTES, read_exactly
-from esxforge_target.blocks import Blocks
+from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.formats.gpt import VMFS, VMK_DIAGNOSTIC, Table
 from esxforge_target.formats.manifest import FileRecord
+from esxforge_target.runtime.blocks import Blocks
 
 # Zeros are told from data in blocks of this size, whatever holes the file has: the same disk gives the same image.
 _GRAIN_BYTES = 64 << 10
@@ -92,8 +92,8 @@ def opaque_data(path: Path, found: InstalledDisk, table: Table, listener: Listen
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A run of bytes of a FAT volume: of a file, or of its tables and folders. ``offset`` on the disk, in bytes."""
+class DataPart:
+    """A run of bytes of a FAT volume: of a file, or of its tables and directories. ``offset`` on the disk, in bytes."""
 
     path: str
     offset: int
@@ -101,27 +101,27 @@ class Part:
     is_structure: bool = False
 
 
-def fat_parts(disk: Blocks, volume: Volume) -> Iterator[Part]:
+def fat_parts(disk: Blocks, volume: InstalledVolume) -> Iterator[DataPart]:
     """All that a FAT volume holds. Raises :class:`FormatError` for a damaged one."""
     fat = FatVolume(window(disk, volume))
     number, start = volume.number, volume.offset
-    yield Part(f"{number}/file system", start, fat.geometry.data_offset, is_structure=True)
-    folders = [("", fat.folder(""))]
+    yield DataPart(f"{number}/file system", start, fat.geometry.data_offset, is_structure=True)
+    directories = [("", fat.directory(""))]
     for name, entry in fat.walk():
         if entry.is_directory:
-            folders.append((name, fat.folder(name)))
+            directories.append((name, fat.directory(name)))
             continue
         runs = fat.extents(name)
         for index, (offset, length) in enumerate(runs, 1):
             part = f" (part {index} of {len(runs)})" if len(runs) > 1 else ""
-            yield Part(f"{number}/{name}{part}", start + offset, length)
-    for name, folder in folders:
-        for index, (offset, length) in enumerate(folder.runs, 1):
+            yield DataPart(f"{number}/{name}{part}", start + offset, length)
+    for name, directory in directories:
+        for index, (offset, length) in enumerate(directory.runs, 1):
             if offset >= fat.geometry.data_offset:  # FAT16's root stands before the clusters
-                yield Part(f"{number}/folder /{name} {index}", start + offset, length, is_structure=True)
+                yield DataPart(f"{number}/directory /{name} {index}", start + offset, length, is_structure=True)
 
 
-def fat_data(path: Path, overlay: Overlay, volume: Volume, skipped: str = "") -> Data:
+def fat_data(path: Path, overlay: Overlay, volume: InstalledVolume, skipped: str = "") -> Data:
     """What travels of a FAT volume, changes laid over it included, but for the file ``skipped``.
 
     Raises :class:`FormatError` for a damaged volume.
@@ -137,7 +137,7 @@ def fat_data(path: Path, overlay: Overlay, volume: Volume, skipped: str = "") ->
     return data
 
 
-def _segment(path: Path, overlay: Overlay, part: Part) -> Segment:
+def _segment(path: Path, overlay: Overlay, part: DataPart) -> Segment:
     if part.is_structure or overlay.changed(part.offset, part.length):
         return Bytes(overlay.read_at(part.offset, part.length))
     return FileRange(path, part.offset, part.length)

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import Decision, Listener, Notice
-from esxforge.formats.boot_cfg import BootCfg
-from esxforge.formats.fat import FatEditor, FatVolume
-from esxforge.formats.tar_module import build, file, folder, stored_gzip
 from esxforge.image.boot_volume import HOST_MODULE_BYTES
-from esxforge.image.installed_disk import InstalledDisk, Life, Volume, window
+from esxforge.image.installed_disk import InstalledDisk, InstalledVolume, Life, window
 from esxforge.image.overlay import Overlay
 from esxforge.image.target_code import HOOK_SCRIPT, target_zip
-from esxforge_target.banks import BOOT_CFG, MODULE, module_name
+from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
+from esxforge_target.esxi.banks import BOOT_CFG, MODULE, module_name
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.fat_editor import FatEditor
+from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.manifest import MANIFEST_PATH
-from esxforge_target.settings import SETTINGS_PATH, Settings
+from esxforge_target.formats.stored_gzip import stored_gzip
+from esxforge_target.formats.tar_module import build, directory, file
 
 HOOK_PATH = "curtin/curtin-hooks"
 TARGET_ZIP_PATH = "curtin/target.zip"
@@ -46,7 +48,7 @@ class Places:
 def lay_over(
     overlay: Overlay,
     found: InstalledDisk,
-    settings: Settings,
+    settings: ImageSettings,
     manifest_bytes: int,
     new_uuid: Callable[[], uuid.UUID],
     *,
@@ -89,7 +91,7 @@ def _check_untouched(overlay: Overlay, found: InstalledDisk) -> None:
             )
         if files.find("curtin") is not None:
             raise ImageError(
-                f"Partition {volume.number} holds a folder curtin already: it would be run instead of this image's "
+                f"Partition {volume.number} holds a directory curtin already: it would be run instead of this image's "
                 "hook.",
                 "Capture a disk as VMware's installer leaves it.",
             )
@@ -110,7 +112,7 @@ def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> Non
                 "Use an ESXi without additional drivers and tools, or a larger disk: from 7.0 on the banks grow with "
                 "it.",
             )
-        blank = build([folder("esxforge"), file("esxforge/README", _README)])
+        blank = build([directory("esxforge"), file("esxforge/README", _README)])
         editor.write_file(MODULE, stored_gzip(blank, length))
         _check_in_one_piece(editor, MODULE, volume)
         before = editor.read_file(BOOT_CFG)
@@ -141,11 +143,12 @@ def _without_boot_uuid(cfg: BootCfg, found: InstalledDisk, listener: Listener) -
 
 
 def _put_hook(
-    overlay: Overlay, found: InstalledDisk, settings: Settings, manifest_bytes: int, listener: Listener
+    overlay: Overlay, found: InstalledDisk, settings: ImageSettings, manifest_bytes: int, listener: Listener
 ) -> int:
-    """The folder ``curtin`` with all it needs, on the EFI system partition, else in the bank; the partition's number.
+    """The directory ``curtin`` with all it needs, on the EFI system partition, else in the bank; the partition's
+    number.
 
-    curtin mounts every partition in turn and takes the last one that has the folder, so any FAT volume will do. The
+    curtin mounts every partition in turn and takes the last one that has the directory, so any FAT volume will do. The
     EFI system partition is first choice: ESXi never mounts it.
     """
     files = [
@@ -164,8 +167,8 @@ def _put_hook(
             refusals.append(f"partition {number} has {editor.free_bytes()} bytes free, {needed} are needed")
             continue
         try:
-            for folder_name in ("curtin", "root"):  # curtin itself writes to the second
-                editor.make_folder(folder_name)
+            for directory_name in ("curtin", "root"):  # curtin itself writes to the second
+                editor.make_directory(directory_name)
             for path, data in files:
                 editor.write_file(path, data)
                 _check_in_one_piece(editor, path, volume)
@@ -178,7 +181,7 @@ def _put_hook(
     )
 
 
-def _check_in_one_piece(editor: FatEditor, path: str, volume: Volume) -> None:
+def _check_in_one_piece(editor: FatEditor, path: str, volume: InstalledVolume) -> None:
     if len(editor.extents(path)) != 1:
         raise ImageError(
             f"The free space of partition {volume.number} is in too many pieces for {path}.", "Install ESXi anew."

@@ -10,17 +10,17 @@ from typing import Any
 
 from esxforge.checks.computer import Computer, ThisComputer
 from esxforge.checks.report import missing
-from esxforge.checks.requirements import Kind, Wish, check_computer
+from esxforge.checks.requirements import DoctorOptions, Kind, check_computer
 from esxforge.errors import ForgeError, ImageError, ProcessError, RecipeError
 from esxforge.events import Decision, Listener, Notice, ignore
-from esxforge.host.output import check_free, whole_file
-from esxforge.host.workspace import work_folder
 from esxforge.image.build import BuildOptions, BuildResult, build_installer_image
 from esxforge.image.capture import CaptureOptions, Origin, capture
 from esxforge.image.details import recipe_details
 from esxforge.image.golden_medium import Orders, TargetDisk, build_kickstart, make_target, make_unattended
 from esxforge.image.host_settings import golden_settings, settings_for
 from esxforge.image.installed_disk import InstalledDisk, Life, examine
+from esxforge.local.output import check_free, whole_file
+from esxforge.local.workspace import work_directory
 from esxforge.media.installer import InstallerMedia, open_installer
 from esxforge.recipe.model import Recipe
 from esxforge.vm.accelerator import choose
@@ -28,9 +28,9 @@ from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, UsbDisk, Vnc, hardware_for
 from esxforge.vm.unattended import Limits, run_until_power_off
-from esxforge_target.blocks import FileBlocks
-from esxforge_target.hook.media_size import smallest_disk
-from esxforge_target.hook.release import Release as TargetRelease
+from esxforge_target.esxi.media_size import smallest_disk
+from esxforge_target.esxi.release import Release
+from esxforge_target.runtime.blocks import FileBlocks
 
 DISK_NAME = "disk.raw"
 _MEDIUM_NAME = "installer.raw"
@@ -42,13 +42,13 @@ _FIRMWARE_RESTARTS = 3
 
 
 class NotCapturedError(ImageError):
-    """The installer ran, but no image could be made of its disk; the work folder is kept."""
+    """The installer ran, but no image could be made of its disk; the work directory is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoldenOptions:
-    """``accelerator``: None for KVM. ``keep``: keep the work folder after success too. ``config``: the recipe's file,
-    for a message that names it."""
+    """``accelerator``: None for KVM. ``keep``: keep the work directory after success too. ``config``: the recipe's
+    file, for a message that names it."""
 
     output: Path | None = None
     overwrite: bool = False
@@ -63,7 +63,7 @@ class GoldenOptions:
 def build_golden_image(
     iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener, computer: Computer | None = None
 ) -> BuildResult:
-    """Build the image. Raises a :class:`ForgeError`; where the virtual machine failed its work folder is kept."""
+    """Build the image. Raises a :class:`ForgeError`; where the virtual machine failed its work directory is kept."""
     if recipe.image.sector_size != 512:
         raise RecipeError(
             ["image.sector_size: a golden image has the sectors of its virtual disk, 512 bytes."],
@@ -86,17 +86,17 @@ def build_golden_image(
                 warning=True,
             )
         )
-    with work_folder(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as folder:
+    with work_directory(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as directory:
         if options.keep:
-            listener(Notice(f"The work folder is kept: {folder}"))
-        medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(folder / _MEDIUM_NAME), ignore)
-        target = make_target(folder / DISK_NAME, _disk_size(job))
+            listener(Notice(f"The work directory is kept: {directory}"))
+        medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(directory / _MEDIUM_NAME), ignore)
+        target = make_target(directory / DISK_NAME, _disk_size(job))
         orders = Orders(kickstart, install_options, target, _media_size(recipe))
         make_unattended(medium.image, orders, media.release, recipe.install.kernel_options)
-        machine = _machine(job, folder, target, accelerator)
+        machine = _machine(job, directory, target, accelerator)
         limits = _limits(accelerator, recipe)
-        # The medium stays as long as the folder: QEMU's command line in a report names it.
-        run = run_until_power_off(machine, folder, limits, listener=listener, watch=options.watch)
+        # The medium stays as long as the directory: QEMU's command line in a report names it.
+        run = run_until_power_off(machine, directory, limits, listener=listener, watch=options.watch)
         listener(Decision(f"the installer took {run.seconds:.0f} seconds"))
         origin = Origin(_details(medium.document, recipe), golden_settings(settings))
         try:
@@ -192,7 +192,7 @@ def _check(job: _Job, computer: Computer) -> None:
     for companion in (".manifest.json", ".sbom.json") if job.options.sbom else (".manifest.json",):
         check_free(job.output.with_name(job.output.name + companion), overwrite=True)
     _check_disk_size(job)
-    wish = Wish(
+    wish = DoctorOptions(
         Kind.GOLDEN,
         job.media.release.version,
         job.output.absolute().parent,
@@ -210,7 +210,7 @@ def _check(job: _Job, computer: Computer) -> None:
 
 def _check_disk_size(job: _Job) -> None:
     release = job.media.release
-    smallest = smallest_disk(TargetRelease.parse(release.version, release.build))
+    smallest = smallest_disk(Release.parse(release.version, release.build))
     if _disk_size(job) < smallest:
         raise RecipeError(
             [f"golden.disk_size: {job.recipe.golden.disk_size} GiB are too few for ESXi {release.version}."],
@@ -232,7 +232,7 @@ def _disk_size(job: _Job) -> int:
     return (job.recipe.golden.disk_size or hardware_for(job.media.release.version).smallest_disk_gib) << 30
 
 
-def _machine(job: _Job, folder: Path, target: TargetDisk, accelerator: Accelerator) -> Machine:
+def _machine(job: _Job, directory: Path, target: TargetDisk, accelerator: Accelerator) -> Machine:
     hardware = hardware_for(job.media.release.version)
     return Machine(
         name="esxforge-golden",
@@ -240,12 +240,12 @@ def _machine(job: _Job, folder: Path, target: TargetDisk, accelerator: Accelerat
         accelerator=accelerator,
         cpus=hardware.cpus,
         memory_mib=job.recipe.golden.memory or hardware.memory_mib,
-        firmware=private_copy(find_ovmf(hardware.chipset), folder),
+        firmware=private_copy(find_ovmf(hardware.chipset), directory),
         disks=(Disk(target.path, boot_index=1),),
-        usb_disks=(UsbDisk(folder / _MEDIUM_NAME, boot_index=0),),
+        usb_disks=(UsbDisk(directory / _MEDIUM_NAME, boot_index=0),),
         # Without a network card the installer stops.
         nics=(Nic(hardware.card),),
-        serial=SerialToFile(folder / "serial.log"),
+        serial=SerialToFile(directory / "serial.log"),
         vnc=job.options.vnc,
     )
 

@@ -8,25 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esxforge.events import Listener, Notice
-from esxforge.formats.boot_cfg import BootCfg
-from esxforge.formats.fat import FatEditor
-from esxforge.formats.gpt import Table, read_table, write_table
-from esxforge.formats.kickstart import Additions, Blank, Command, Kickstart, kept_install_options, merge
-from esxforge.formats.tar_module import build as build_tar
-from esxforge.formats.tar_module import file, folder, stored_gzip
 from esxforge.image.boot_volume import HOST_MODULE
 from esxforge.image.target_code import target_zip
-from esxforge.media.release import Release
+from esxforge.media.release import MediaRelease
 from esxforge.vm.disks import create_blank
-from esxforge_target.blocks import FileBlocks, Window
-from esxforge_target.hook import media_size
+from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.esxi import media_size
+from esxforge_target.esxi.release import Release
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.fat_editor import FatEditor
+from esxforge_target.formats.gpt import Table
+from esxforge_target.formats.gpt_disk import read_table, write_table
+from esxforge_target.formats.kickstart import Blank, Command, Kickstart
+from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
+from esxforge_target.formats.stored_gzip import stored_gzip
+from esxforge_target.formats.tar_module import build as build_tar
+from esxforge_target.formats.tar_module import directory, file
 from esxforge_target.hook.host_module import library
 from esxforge_target.hook.kickstart import INSTALL_LINE, KICKSTART, section_of
 from esxforge_target.hook.personalise import BOOT_CFG, UEFI_BOOT_CFG
-from esxforge_target.hook.release import Release as TargetRelease
 from esxforge_target.installer.golden_pre import BUILD, MODULE
-from esxforge_target.passwords import draw_password, hash_password
-from esxforge_target.settings import Settings
+from esxforge_target.runtime.blocks import FileBlocks, Window
+from esxforge_target.runtime.passwords import draw_password, hash_password
 
 _SECTOR = 512
 # In a virtual machine: processors that the release no longer lists, and a log that can be read from outside.
@@ -54,7 +57,7 @@ class TargetDisk:
 
     path: Path
     size: int
-    stamp: uuid.UUID
+    disk_guid: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def make_target(path: Path, size: int) -> TargetDisk:
     return TargetDisk(path, size, stamp)
 
 
-def build_kickstart(settings: Settings, listener: Listener) -> tuple[bytes, list[str]]:
+def build_kickstart(settings: ImageSettings, listener: Listener) -> tuple[bytes, list[str]]:
     """The user's kickstart with ours, and the user's install options. Raises FormatError for what cannot be merged."""
     user = _without_reboot(Kickstart.parse(settings.kickstart.encode("ascii")), listener)
     rootpw = None
@@ -113,20 +116,20 @@ def _without_reboot(user: Kickstart, listener: Listener) -> Kickstart:
     return Kickstart(items)
 
 
-def make_unattended(medium: Path, orders: Orders, release: Release, own_options: tuple[str, ...]) -> None:
+def make_unattended(medium: Path, orders: Orders, release: MediaRelease, own_options: tuple[str, ...]) -> None:
     """Turn an installer image (raw) into one that follows ``orders``, by editing it in place.
 
     ``own_options``: the person's kernel options, which are in the image already.
     """
     target = orders.target
-    build = {"stamp": str(target.stamp), "install_options": orders.install_options}
+    build = {"disk_guid": str(target.disk_guid), "install_options": orders.install_options}
     entries = [
-        folder("esxforge"),
+        directory("esxforge"),
         file("esxforge/ks.cfg", orders.kickstart, 0o600),
         file(BUILD.lstrip("/"), json.dumps(build, sort_keys=True).encode() + b"\n"),
         *library(target_zip()),
     ]
-    size = media_size.choose(orders.media_size, TargetRelease.parse(release.version, release.build), target.size, None)
+    size = media_size.choose(orders.media_size, Release.parse(release.version, release.build), target.size, None)
     words = [f"ks={KICKSTART}", *size.options]
     words += [word for word in _KERNEL_OPTIONS if word.split("=")[0] not in _names(own_options)]
     with FileBlocks(str(medium), writable=True) as blocks:

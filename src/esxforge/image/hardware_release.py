@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from esxforge.errors import FormatError, ImageError
-from esxforge.formats.gpt import read_table
-from esxforge_target.blocks import DiskError, FileBlocks, Window
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import Table
+from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, Manifest
+from esxforge_target.runtime.blocks import DiskError, FileBlocks, Window
 
 _UNKNOWN = "8.0"
 
 
-def hardware_release(raw: Path, wanted: str | None) -> str:
-    """``wanted``, or else the release that the raw image's manifest names; 8.0 where it has none.
+def hardware_release(raw: Path, desired: str | None) -> str:
+    """``desired``, or else the release that the raw image's manifest names; 8.0 where it has none.
 
     Raises :class:`ImageError` for an image of a disk that QEMU has none of: with sectors of 4096 bytes.
     """
@@ -27,9 +27,9 @@ def hardware_release(raw: Path, wanted: str | None) -> str:
                     f"{raw} is for disks with sectors of {table.sector_size} bytes; the virtual machine's has 512.",
                     "Build one without --sector-size 4096 to start it here.",
                 )
-            return wanted or _told(blocks, table) or _UNKNOWN
+            return desired or _told(blocks, table) or _UNKNOWN
     except (DiskError, FormatError):  # no GPT: no image of ours
-        return wanted or _UNKNOWN
+        return desired or _UNKNOWN
 
 
 def _told(blocks: FileBlocks, table: Table) -> str | None:

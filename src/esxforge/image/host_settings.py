@@ -6,18 +6,18 @@ from pathlib import Path
 
 from esxforge.errors import RecipeError
 from esxforge.events import Decision, Listener, Notice
-from esxforge.formats.kickstart import Kickstart
 from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_release
 from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
-from esxforge.media.release import Release
+from esxforge.media.release import MediaRelease
 from esxforge.recipe.model import Recipe
-from esxforge_target.settings import Settings
+from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.formats.kickstart import Kickstart
 
 _LARGEST_TEXT_BYTES = 1 << 20
 _EULA_COMMANDS = ("vmaccepteula", "accepteula")
 
 
-def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settings:
+def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> ImageSettings:
     """Check what the recipe says about the host against the release. Raises :class:`RecipeError` with every problem."""
     problems: list[str] = []
     data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else None
@@ -40,7 +40,7 @@ def settings_for(recipe: Recipe, release: Release, listener: Listener) -> Settin
         raise RecipeError(problems, "Mend these and build again; “esxforge recipe example” shows every key.")
     for decision in _decisions(recipe, mode):
         listener(Decision(decision))
-    return Settings(
+    return ImageSettings(
         kind=recipe.image.kind,
         release=release.version,
         accept_eula=eula,
@@ -73,7 +73,7 @@ def _decisions(recipe: Recipe, mode: str) -> list[str]:
     ]
 
 
-def golden_settings(settings: Settings) -> Settings:
+def golden_settings(settings: ImageSettings) -> ImageSettings:
     """What a host needs of them once the kickstart has run at build time: of it, no more than root's password."""
     if settings.root_password_mode != "kickstart":  # noqa: S105  a mode, no password
         return settings.replace(kind="golden", kickstart="")
@@ -84,7 +84,7 @@ def golden_settings(settings: Settings) -> Settings:
     return settings.replace(kind="golden", kickstart="", root_password_mode=mode, root_password_hash=hashed)
 
 
-def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Settings:
+def captured_settings(recipe: Recipe, release: str, listener: Listener) -> ImageSettings:
     """For a disk that somebody installed: root keeps the password given then, unless the recipe has one.
 
     Raises :class:`RecipeError` with every problem.
@@ -96,7 +96,7 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Setti
     mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
     if problems:
         raise RecipeError(problems, "Mend these; “esxforge recipe example” shows every key.")
-    return Settings(
+    return ImageSettings(
         kind="golden",
         release=release,
         root_password_mode=mode,
@@ -141,15 +141,15 @@ def _without_kickstart(recipe: Recipe) -> list[str]:
 
 def _password(recipe: Recipe, problems: list[str], listener: Listener) -> tuple[str, str]:
     """(mode, hash) of root's password."""
-    wanted = recipe.root_password
-    if wanted.random:
+    desired = recipe.root_password
+    if desired.random:
         return "random", ""
-    if wanted.hash is not None:
-        problems += [f"root_password.hash: {problem}" for problem in hash_problems(wanted.hash)]
-        return "hash", wanted.hash
-    if wanted.file is None:
+    if desired.hash is not None:
+        problems += [f"root_password.hash: {problem}" for problem in hash_problems(desired.hash)]
+        return "hash", desired.hash
+    if desired.file is None:
         return "kickstart", ""
-    clear = _first_line(wanted.file, problems)
+    clear = _first_line(desired.file, problems)
     found = [f"root_password.file: {problem}" for problem in password_problems(clear)]
     problems += found
     for warning in password_warnings(clear):
@@ -191,12 +191,12 @@ def _password_key(path: Path | None) -> dict[str, object] | None:
 
 
 def _vcenter(recipe: Recipe) -> dict[str, str] | None:
-    wanted = recipe.vcenter
-    if wanted is None:
+    desired = recipe.vcenter
+    if desired is None:
         return None
-    told = {"server": wanted.server, "datacenter": wanted.datacenter}
-    if wanted.thumbprint:
-        told["thumbprint"] = wanted.thumbprint
-    if wanted.ca_file:
-        told["ca"] = wanted.ca_file.read_text(encoding="ascii", errors="replace")
+    told = {"server": desired.server, "datacenter": desired.datacenter}
+    if desired.thumbprint:
+        told["thumbprint"] = desired.thumbprint
+    if desired.ca_file:
+        told["ca"] = desired.ca_file.read_text(encoding="ascii", errors="replace")
     return told

@@ -11,23 +11,14 @@ from enum import Enum
 from uuid import UUID
 
 from esxforge.errors import FormatError, ImageError
-from esxforge.formats.boot_cfg import BootCfg
-from esxforge.formats.fat import FatVolume
-from esxforge.formats.gpt import (
-    BASIC_DATA,
-    EFI_SYSTEM,
-    VMFS,
-    VMFS_L,
-    VMK_DIAGNOSTIC,
-    Partition,
-    Table,
-    read_table,
-    sector_size_of,
-)
-from esxforge.formats.tar_module import read as read_tar
-from esxforge_target.banks import BOOT_CFG, Bank, bank_to_boot, judged
-from esxforge_target.blocks import Blocks, DiskError, Window
-from esxforge_target.hook.release import Release
+from esxforge_target.esxi.banks import BOOT_CFG, Bank, bank_to_boot, judged
+from esxforge_target.esxi.release import Release
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, VMFS, VMFS_L, VMK_DIAGNOSTIC, GptPartition, Table
+from esxforge_target.formats.gpt_disk import read_table, sector_size_of
+from esxforge_target.formats.tar_module import read as read_tar
+from esxforge_target.runtime.blocks import Blocks, DiskError, Window
 
 _TYPE_NAMES = {
     EFI_SYSTEM: "EFI system partition",
@@ -63,7 +54,7 @@ class Life(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class InstalledVolume:
     """A FAT volume: its partition's number, place and length in bytes, and VMware's UUID in it (empty: none)."""
 
     number: int
@@ -78,7 +69,7 @@ class InstalledDisk:
 
     table: Table
     mbr: bytes
-    volumes: tuple[Volume, ...]
+    volumes: tuple[InstalledVolume, ...]
     banks: tuple[Bank, ...]
     boot_bank: int
     build: str
@@ -97,7 +88,7 @@ class InstalledDisk:
         """Whether the first sector holds code for a legacy BIOS."""
         return any(self.mbr[:_BOOT_CODE_BYTES])
 
-    def volume(self, number: int) -> Volume:
+    def volume(self, number: int) -> InstalledVolume:
         """The FAT volume on a partition. Raises :class:`ImageError` when it holds none."""
         for volume in self.volumes:
             if volume.number == number:
@@ -105,7 +96,7 @@ class InstalledDisk:
         raise ImageError(f"Partition {number} holds no FAT volume.", _INSTALL_HINT)
 
 
-def window(disk: Blocks, volume: Volume) -> Window:
+def window(disk: Blocks, volume: InstalledVolume) -> Window:
     """The partition of a volume."""
     return Window(disk, volume.offset, volume.length)
 
@@ -159,7 +150,7 @@ def _check_types(table: Table, name: str) -> None:
         )
 
 
-def _volume(disk: Blocks, table: Table, number: int) -> Volume | None:
+def _volume(disk: Blocks, table: Table, number: int) -> InstalledVolume | None:
     if table.partition(number).type_guid not in (EFI_SYSTEM, BASIC_DATA):
         return None
     offset, length = table.byte_range(number)
@@ -167,10 +158,10 @@ def _volume(disk: Blocks, table: Table, number: int) -> Volume | None:
         fat = FatVolume(Window(disk, offset, length))
     except FormatError:
         return None  # such a partition may be empty; where one is needed, that is told later
-    return Volume(number, offset, length, fat.vmware_uuid())
+    return InstalledVolume(number, offset, length, fat.vmware_uuid())
 
 
-def _bank(disk: Blocks, volume: Volume) -> Bank | None:
+def _bank(disk: Blocks, volume: InstalledVolume) -> Bank | None:
     if not volume.uuid:
         return None
     fat = FatVolume(window(disk, volume))
@@ -194,7 +185,7 @@ def _check_layout(found: InstalledDisk, name: str) -> None:
         ) from error
     if not (6, 5) <= release.numbers[:2] < (10, 0):
         raise ImageError(f"{name} holds ESXi {release}; releases 6.5 to 9 are known.", "Use an ESXi of one of these.")
-    by_number: dict[int, Partition] = found.table.by_number()
+    by_number: dict[int, GptPartition] = found.table.by_number()
     wrong = [
         f"partition {number} is {_name(by_number.get(number))} instead of {_TYPE_NAMES[kind]}"
         for number, kind in (_SIX if release.major == 6 else _SEVEN).items()
@@ -247,7 +238,7 @@ def _is_osdata_formatted(disk: Blocks, found: InstalledDisk) -> bool:
     return any(any(disk.read_at(at, min(1 << 20, end - at))) for at in range(offset, end, 1 << 20))
 
 
-def _name(partition: Partition | None) -> str:
+def _name(partition: GptPartition | None) -> str:
     return "missing" if partition is None else _TYPE_NAMES[partition.type_guid]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from esxforge_target.blocks import Blocks, check_bounds
+from esxforge_target.runtime.blocks import Blocks, check_bounds
 
 
 class Overlay(Blocks):

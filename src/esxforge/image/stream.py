@@ -28,7 +28,7 @@ _WRITTEN_BACK_EVERY_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class WatchedFile:
-    """A file inside the image whose SHA-256 is wanted: ``offset`` and ``length`` in bytes of the raw disk."""
+    """A file inside the image whose SHA-256 is desired: ``offset`` and ``length`` in bytes of the raw disk."""
 
     path: str
     offset: int
@@ -270,7 +270,7 @@ def write_gzip(
     watched: Sequence[WatchedFile],
     listener: Listener,
 ) -> Written:
-    """Write the disk as one gzip member to ``output``. ``source``: a file whose own SHA-256 is wanted too."""
+    """Write the disk as one gzip member to ``output``. ``source``: a file whose own SHA-256 is desired too."""
     member = GzipMember()
     sha256 = hashlib.sha256()
     size = 0

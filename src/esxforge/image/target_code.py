@@ -48,6 +48,6 @@ def _sources(package: str) -> Iterator[tuple[str, bytes]]:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ImageError(f"The Python package {package} is not installed.", "Install esxforge again.")
-    folder = Path(spec.submodule_search_locations[0])
-    for path in sorted(folder.rglob("*.py")):
-        yield f"{package}/{path.relative_to(folder).as_posix()}", path.read_bytes()
+    directory = Path(spec.submodule_search_locations[0])
+    for path in sorted(directory.rglob("*.py")):
+        yield f"{package}/{path.relative_to(directory).as_posix()}", path.read_bytes()

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import Listener, Notice, StepFinished, StepStarted
-from esxforge.formats.fat import FatVolume
-from esxforge.formats.gpt import BASIC_DATA, EFI_SYSTEM, Table, sector_size_of, stamps_in
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.stream import FileHashes, WatchedFile
-from esxforge_target.blocks import Blocks, DiskError, Window
-from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, Table
+from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of
 from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, FileRecord, Manifest
+from esxforge_target.runtime.blocks import Blocks, DiskError, Window
 
-# GPT, FATs and folders of our own images stand within this; content follows.
+# GPT, FATs and directories of our own images stand within this; content follows.
 _HEAD_BYTES = 32 << 20
 # The hook of a golden image may stand behind the files of its boot bank (250 MB on 6.x; later ones after 101 MiB).
 FARTHEST_HOOK_BYTES = 1 << 30
@@ -158,7 +158,7 @@ class _Seen:
     def _open_disk(self, *, last: bool) -> None:
         """Find out what to hash, and hash what has passed already; unless this is the ``last`` try, wait for more."""
         disk = _Ends(self._head, b"", 1 << 62)
-        if not stamps_in(bytes(self._head[:8192])):
+        if not disk_identities(bytes(self._head[:8192])):
             raise ImageError(f"{self._path}: there is no partition table (GPT) at its start.", _NOT_OURS)
         try:
             table = read_table(disk, sector_size_of(disk)).table
@@ -278,7 +278,8 @@ class _Seen:
 
 
 def _golden_records(manifest: Manifest) -> list[FileRecord]:
-    """All that the manifest of a golden image says of the disk: what hosts check, and tables and folders of volumes."""
+    """All that the manifest of a golden image says of the disk: what hosts check, and tables and directories of
+    volumes."""
     structures = manifest.details["golden"]["structures"]
     return [*manifest.files, *(FileRecord(**one) for one in structures)]
 

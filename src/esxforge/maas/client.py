@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class Answer:
+class MaasResponse:
     """What MAAS answered to a request that it took: a status of 2xx, and text."""
 
     status: int
@@ -94,7 +94,7 @@ class Client:
         fields: Mapping[str, str] | None = None,
         content: bytes | None = None,
         signed: bool = True,
-    ) -> Answer:
+    ) -> MaasResponse:
         """Send one request, once, to ``path`` below ``/api/2.0/``, with form ``fields`` (multipart) or ``content``.
 
         Raises TransientError or RefusedError (:mod:`esxforge.maas.failures`), or MaasError where something else than
@@ -117,7 +117,7 @@ class Client:
             ) from error
         self._judge(response, text)
         self._reached = True
-        return Answer(response.status_code, text)
+        return MaasResponse(response.status_code, text)
 
     def json(self, method: str, path: str, **arguments: Any) -> Any:
         """Send one request, once, and return the JSON of the answer. Raises as :meth:`request`."""

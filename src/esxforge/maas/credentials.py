@@ -22,7 +22,7 @@ _LONGEST_KEY_FILE = 4096
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ConnectionOptions:
     """What the person said on the command line; None where they said nothing."""
 
     profile: str | None = None
@@ -33,36 +33,36 @@ class Wanted:
     timeout: float = 300.0
 
 
-def find_connection(wanted: Wanted, environment: Mapping[str, str], home: Path) -> Connection:
+def find_connection(desired: ConnectionOptions, environment: Mapping[str, str], home: Path) -> Connection:
     """The connection that the command line, the environment and the profiles in ``home`` give, in this order.
 
     A profile that is named wins over the environment; the only profile there is serves when nothing else is said.
     Raises MaasError saying what is missing.
     """
-    url, key_text = wanted.maas_url or environment.get("MAAS_URL"), environment.get("MAAS_API_KEY")
-    if wanted.profile is not None:
-        if wanted.maas_url or wanted.api_key_file:
+    url, key_text = desired.maas_url or environment.get("MAAS_URL"), environment.get("MAAS_API_KEY")
+    if desired.profile is not None:
+        if desired.maas_url or desired.api_key_file:
             raise MaasError("--profile and --maas-url or --api-key-file say two different things.", "Leave one out.")
-        return _from_profile(wanted, wanted.profile, home)
-    if not url and not wanted.api_key_file and not key_text:
-        return _from_profile(wanted, None, home)
+        return _from_profile(desired, desired.profile, home)
+    if not url and not desired.api_key_file and not key_text:
+        return _from_profile(desired, None, home)
     if not url:
         raise MaasError("There is an API key, but the address of MAAS is missing.", "Give --maas-url or set MAAS_URL.")
-    if wanted.api_key_file is not None:
-        key = ApiKey.parse(_read_key_file(wanted.api_key_file), f"the file {wanted.api_key_file}")
+    if desired.api_key_file is not None:
+        key = ApiKey.parse(_read_key_file(desired.api_key_file), f"the file {desired.api_key_file}")
     elif key_text:
         key = ApiKey.parse(key_text, "the variable MAAS_API_KEY")
     else:
         raise MaasError("The address of MAAS is known, but there is no API key.", _WAYS)
-    return Connection(base_url(url), key, ca_file=wanted.ca_file, insecure=wanted.insecure, timeout=wanted.timeout)
+    return Connection(base_url(url), key, ca_file=desired.ca_file, insecure=desired.insecure, timeout=desired.timeout)
 
 
-def names_one(wanted: Wanted, environment: Mapping[str, str], home: Path) -> bool:
+def names_one(desired: ConnectionOptions, environment: Mapping[str, str], home: Path) -> bool:
     """Whether the command line, the environment or the only profile in ``home`` names a MAAS at all, if not wholly.
 
     Raises MaasError for profiles that cannot be read.
     """
-    said = wanted.profile or wanted.maas_url or wanted.api_key_file
+    said = desired.profile or desired.maas_url or desired.api_key_file
     said = said or environment.get("MAAS_URL") or environment.get("MAAS_API_KEY")
     return bool(said) or len(_profiles(home)) == 1
 
@@ -92,7 +92,7 @@ def profile_databases(home: Path) -> list[Path]:
     return [home / ".maascli.db", home / "snap" / "maas" / "current" / ".maascli.db"]
 
 
-def _from_profile(wanted: Wanted, name: str | None, home: Path) -> Connection:
+def _from_profile(desired: ConnectionOptions, name: str | None, home: Path) -> Connection:
     profiles = _profiles(home)
     if name is None:
         if len(profiles) != 1:
@@ -112,10 +112,10 @@ def _from_profile(wanted: Wanted, name: str | None, home: Path) -> Connection:
     return Connection(
         base_url(url),
         ApiKey.parse(text, f"the profile “{name}”"),
-        ca_file=wanted.ca_file,
+        ca_file=desired.ca_file,
         ca_certificates=certificates if isinstance(certificates, str) and certificates else None,
-        insecure=wanted.insecure,
-        timeout=wanted.timeout,
+        insecure=desired.insecure,
+        timeout=desired.timeout,
         profile=name,
     )
 

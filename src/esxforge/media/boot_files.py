@@ -26,8 +26,8 @@ class BootCfgFile:
     cfg: BootCfg
 
     @property
-    def folder(self) -> str:
-        """The folder it lies in, as absolute path on the boot volume."""
+    def directory(self) -> str:
+        """The directory it lies in, as absolute path on the boot volume."""
         return "/" + self.path.rpartition("/")[0]
 
 
@@ -81,11 +81,11 @@ def check_boot_files(found: dict[str, bytes], names: Collection[str]) -> tuple[B
 
 def _resolve(boot_cfg: BootCfgFile, names: Collection[str]) -> tuple[tuple[str, ...], bool, list[str]]:
     """(paths loaded, whether ``prefix=/`` is needed, paths missing), all upper case without the leading slash."""
-    as_loaded = [_in_iso(path) for path in boot_cfg.cfg.files(boot_cfg.folder)]
+    as_loaded = [_in_iso(path) for path in boot_cfg.cfg.files(boot_cfg.directory)]
     missing = [path for path in as_loaded if path not in names]
     if not missing:
         return tuple(as_loaded), False, []
-    at_root = [_in_iso(path) for path in boot_cfg.cfg.with_value("prefix", "/").files(boot_cfg.folder)]
+    at_root = [_in_iso(path) for path in boot_cfg.cfg.with_value("prefix", "/").files(boot_cfg.directory)]
     if all(path in names for path in at_root):
         return tuple(at_root), True, []
     return tuple(as_loaded), False, missing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-# (text in the volume's name, file or folder in the tree, what it is); any of the two tells. "" tells nothing.
+# (text in the volume's name, file or directory in the tree, what it is); any of the two tells. "" tells nothing.
 _KNOWN = (
     ("VCSA", "VCSA/", "VMware's vCenter Server appliance"),
     ("NSX", "NSX/", "VMware NSX"),

@@ -22,11 +22,11 @@ from esxforge.media.boot_files import (
 from esxforge.media.identify import describe, looks_like_installer
 from esxforge.media.isotree import ElToritoEntry, MediaFile, TooMuchToRead, read_tree
 from esxforge.media.profile import ImageProfile, Vib, parse_profile
-from esxforge.media.release import METADATA, PROFILE, Release, release_of, version_and_build
-from esxforge.media.volume import Volume, open_regular_file, read_volume
+from esxforge.media.release import METADATA, PROFILE, MediaRelease, release_of, version_and_build
+from esxforge.media.volume import IsoVolume, open_regular_file, read_volume
 from esxforge.media.xml import MAX_XML_BYTES
 
-__all__ = ["BootCfgFile", "ElToritoEntry", "InstallerMedia", "MediaFile", "Release", "Vib", "open_installer"]
+__all__ = ["BootCfgFile", "ElToritoEntry", "InstallerMedia", "MediaFile", "MediaRelease", "Vib", "open_installer"]
 
 _MAX_BOOT_CFG_BYTES = 1 << 20
 _USE_VMWARES = "Use the installer ISO as VMware or the server's vendor ships it."
@@ -47,7 +47,7 @@ class InstallerMedia:
     size: int
     volume_id: str
     tree: str
-    release: Release
+    release: MediaRelease
     files: tuple[MediaFile, ...]
     boot_cfgs: tuple[BootCfgFile, ...]
     loaded: tuple[str, ...]
@@ -59,8 +59,8 @@ class InstallerMedia:
 
     def find(self, path: str) -> MediaFile | None:
         """The file at ``path``, in whatever case and with or without a leading slash; None if there is none."""
-        wanted = path.strip("/").upper()
-        return next((file for file in self.files if file.path == wanted), None)
+        desired = path.strip("/").upper()
+        return next((file for file in self.files if file.path == desired), None)
 
     def boot_cfg(self, path: str) -> BootCfgFile:
         """The boot.cfg at ``path`` ("BOOT.CFG" or "EFI/BOOT/BOOT.CFG"). Raises KeyError for anything else."""
@@ -93,7 +93,7 @@ def _open(stream: BinaryIO, path: Path) -> InstallerMedia:
     try:
         tree = read_tree(stream, path, volume)
     except TooMuchToRead as error:
-        raise _not_esxi(path, volume, (), "it has far more files and folders than ESXi's installer") from error
+        raise _not_esxi(path, volume, (), "it has far more files and directories than ESXi's installer") from error
     by_path = {file.path: file for file in tree.files}
     if not looks_like_installer(by_path):
         raise _not_esxi(path, volume, by_path, "")
@@ -151,7 +151,7 @@ def _small_file(stream: BinaryIO, by_path: dict[str, MediaFile], name: str, limi
     return stream.read(file.size)
 
 
-def _not_esxi(path: Path, volume: Volume, names: dict[str, MediaFile] | tuple[()], why: str) -> MediaError:
+def _not_esxi(path: Path, volume: IsoVolume, names: dict[str, MediaFile] | tuple[()], why: str) -> MediaError:
     what = describe(volume.volume_id, names)
     return MediaError(
         f"{path} is an ISO, but not ESXi's installer: {why + '; ' if why else ''}{what}.",
@@ -159,7 +159,7 @@ def _not_esxi(path: Path, volume: Volume, names: dict[str, MediaFile] | tuple[()
     )
 
 
-def _notices(boot_files: BootFiles, profile: ImageProfile | None, release: Release) -> list[str]:
+def _notices(boot_files: BootFiles, profile: ImageProfile | None, release: MediaRelease) -> list[str]:
     notices = [
         f"{path} names its files without a leading slash, but they lie at the root: it needs prefix=/."
         for path in boot_files.needs_root_prefix

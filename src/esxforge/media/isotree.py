@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from esxforge.errors import MediaError
 from esxforge.formats.segments import FileRange
-from esxforge.media.volume import SECTOR, Volume
+from esxforge.media.volume import SECTOR, IsoVolume
 
 # An ESXi ISO has some 300 entries; their directories, in two trees, and its boot sectors stay far below these.
 _MAX_BYTES = 1 << 20
@@ -110,7 +110,7 @@ class _BoundedReader:
         return self._position
 
 
-def read_tree(stream: BinaryIO, path: Path, volume: Volume) -> IsoTree:
+def read_tree(stream: BinaryIO, path: Path, volume: IsoVolume) -> IsoTree:
     """Read the tree of the ISO open as ``stream``.
 
     Raises :class:`MediaError` with every problem found (extents past the end or overlapping, names that meet on FAT,
@@ -157,14 +157,14 @@ def _entries(iso: Any, path: Path) -> tuple[str, list[MediaFile]]:
     else:
         kind, root = "ISO 9660", iso.pvd.root_dir_record
     files: list[MediaFile] = []
-    folders = [("", root, 0)]
+    directories = [("", root, 0)]
     count = 0
-    while folders:
-        prefix, folder, depth = folders.pop()
+    while directories:
+        prefix, directory, depth = directories.pop()
         if depth > _MAX_DEPTH:
-            raise MediaError(f"{path} nests folders deeper than {_MAX_DEPTH}, which ISO 9660 forbids.", _DAMAGED)
+            raise MediaError(f"{path} nests directories deeper than {_MAX_DEPTH}, which ISO 9660 forbids.", _DAMAGED)
         continued: set[int] = set()
-        for record in folder.children:
+        for record in directory.children:
             if record.is_dot() or record.is_dotdot() or id(record) in continued:
                 continue
             count += 1
@@ -172,7 +172,7 @@ def _entries(iso: Any, path: Path) -> tuple[str, list[MediaFile]]:
                 raise TooMuchToRead
             name = prefix + _name(record, kind, path)
             if record.is_dir():
-                folders.append((name + "/", record, depth + 1))
+                directories.append((name + "/", record, depth + 1))
             elif not record.is_associated_file():
                 parts = [record]
                 while parts[-1].data_continuation is not None:
@@ -188,7 +188,7 @@ def _name(record: Any, kind: str, path: Path) -> str:
         raw: bytes = rock_ridge.name()
         if record.is_symlink() or rock_ridge.child_link_record_exists():
             raise MediaError(
-                f"{path} has a symbolic link or a moved folder ({raw.decode('utf-8', 'replace')!r}),"
+                f"{path} has a symbolic link or a moved directory ({raw.decode('utf-8', 'replace')!r}),"
                 " which a FAT file system cannot hold.",
                 "Use VMware's own ISO, or one made without such entries.",
             )
@@ -201,7 +201,7 @@ def _name(record: Any, kind: str, path: Path) -> str:
         name = re.sub(r";[0-9]+\Z", "", name)
         name = name.removesuffix(".")
     if not name or name in {".", ".."} or name[-1] in ". " or _NOT_ON_FAT.search(name) or len(name) > 255:
-        raise MediaError(f"{path} has a file or folder whose name FAT cannot hold: {name[:300]!r}.", _DAMAGED)
+        raise MediaError(f"{path} has a file or directory whose name FAT cannot hold: {name[:300]!r}.", _DAMAGED)
     return name.upper()
 
 
@@ -226,14 +226,14 @@ def _boot_entries(iso: Any) -> Iterator[ElToritoEntry]:
         yield ElToritoEntry(name, entry.boot_indicator == 0x88, entry.load_rba * SECTOR, entry.sector_count)
 
 
-def _problems(files: tuple[MediaFile, ...], volume: Volume) -> Iterator[str]:
+def _problems(files: tuple[MediaFile, ...], volume: IsoVolume) -> Iterator[str]:
     """Every reason why these files cannot be copied to a FAT file system. ``files`` are in the order of their paths."""
     for before, after in pairwise(files):
         if before.path == after.path:
             yield f"two files are named {after.path} once upper and lower case count as the same"
     names = {file.path for file in files}
-    for folder in sorted({parent for file in files for parent in _parents(file.path)} & names):
-        yield f"{folder} is both a file and a folder once upper and lower case count as the same"
+    for directory in sorted({parent for file in files for parent in _parents(file.path)} & names):
+        yield f"{directory} is both a file and a directory once upper and lower case count as the same"
     for file in files:
         end = file.extent.offset + file.extent.length
         if file.size > _FAT_LARGEST_FILE:

@@ -58,7 +58,7 @@ _UPDATE_LONG = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class MediaRelease:
     """What an ISO installs.
 
     ``version`` "8.0.3" ("6.5" or "6.7" when only file names could tell: then "or older", "or newer"), ``build``
@@ -89,14 +89,14 @@ def release_of(
     title: str,
     names: Collection[str],
     volume_id: str,
-) -> Release:
+) -> MediaRelease:
     """Find the release. ``builds`` are (path of a boot.cfg, its ``build=``); ``names`` all paths, upper case.
 
     Raises :class:`MediaError` when ``metadata`` is no XML.
     """
     version, build, source = _version(metadata, profile, builds, names)
     told = [profile.name if profile else "", volume_id]
-    return Release(
+    return MediaRelease(
         version=version,
         build=build,
         update=_update(version, build, told),

@@ -35,7 +35,7 @@ _STARTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class IsoVolume:
     """What the primary volume descriptor says. ``size`` is the volume's size in bytes, ``file_size`` the file's."""
 
     volume_id: str
@@ -48,7 +48,7 @@ def open_regular_file(path: Path) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise MediaError(f"{path} is a folder, not an ISO.", "Name the ISO file itself.")
+            raise MediaError(f"{path} is a directory, not an ISO.", "Name the ISO file itself.")
         if not stat.S_ISREG(mode):
             raise MediaError(
                 f"{path} is a device or a pipe, not a file.", "Copy the medium into a file first, for example with dd."
@@ -65,7 +65,7 @@ def open_regular_file(path: Path) -> BinaryIO:
         raise MediaError(f"Cannot open {path}: {reason}.", "Check the path, and the disk it is on.") from error
 
 
-def read_volume(stream: BinaryIO, path: Path) -> Volume:
+def read_volume(stream: BinaryIO, path: Path) -> IsoVolume:
     """Read the primary volume descriptor and check that the file holds the whole volume.
 
     Raises :class:`MediaError`: empty, not an ISO, or truncated.
@@ -99,7 +99,7 @@ def read_volume(stream: BinaryIO, path: Path) -> Volume:
             f" ({missing / 2**20:.1f} MiB are missing).",
             _DOWNLOAD_AGAIN,
         )
-    return Volume(printable(primary[40:72]), size, file_size)
+    return IsoVolume(printable(primary[40:72]), size, file_size)
 
 
 def printable(field: bytes) -> str:

@@ -26,7 +26,7 @@ def load_recipe(path: Path | None, flags: Mapping[str, Any] | None = None) -> Re
     """Read the recipe at ``path`` (or none) and lay ``flags`` over it.
 
     ``flags`` has the shape of the TOML document; a None in it means that the flag was not given. Relative paths in the
-    file are relative to the file's folder, those of flags to the working directory. Raises :class:`RecipeError`.
+    file are relative to the file's directory, those of flags to the working directory. Raises :class:`RecipeError`.
     """
     document = _read(path) if path is not None else {}
     laid_over = _lay_over(document, flags or {})
@@ -37,7 +37,7 @@ def load_recipe(path: Path | None, flags: Mapping[str, Any] | None = None) -> Re
         raise RecipeError([f"{place}: {_sentence(detail)}" for detail in error.errors()], _HINT) from error
     problems = _missing_files(recipe)
     if problems:
-        raise RecipeError(problems, "Mend the paths; those in a recipe are relative to the recipe's folder.")
+        raise RecipeError(problems, "Mend the paths; those in a recipe are relative to the recipe's directory.")
     return recipe
 
 
@@ -55,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
     return _relative_to(document, Recipe, path.absolute().parent)
 
 
-def _relative_to(document: dict[str, Any], model: type[BaseModel], folder: Path) -> dict[str, Any]:
+def _relative_to(document: dict[str, Any], model: type[BaseModel], directory: Path) -> dict[str, Any]:
     """The same document with the text of every path field made absolute; what does not fit is left for validation."""
     changed = dict(document)
     for name, field in model.model_fields.items():
@@ -63,11 +63,11 @@ def _relative_to(document: dict[str, Any], model: type[BaseModel], folder: Path)
         kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
         inner = next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
         if inner is not None and isinstance(value, dict):
-            changed[name] = _relative_to(value, inner, folder)
+            changed[name] = _relative_to(value, inner, directory)
         elif inner is not None and isinstance(value, list):
-            changed[name] = [_relative_to(item, inner, folder) if isinstance(item, dict) else item for item in value]
+            changed[name] = [_relative_to(item, inner, directory) if isinstance(item, dict) else item for item in value]
         elif Path in kinds and isinstance(value, str):
-            changed[name] = str(folder / Path(value).expanduser())
+            changed[name] = str(directory / Path(value).expanduser())
     return changed
 
 

@@ -144,7 +144,7 @@ class VcenterRecipe(_Model):
     """A vCenter that each host joins; the user's password comes from MAAS's vendor-data, never from here."""
 
     server: str = Field(description="Its host name, as its certificate has it.")
-    datacenter: str = Field(description="Datacenter, or the path of a folder in it.")
+    datacenter: str = Field(description="Datacenter, or the path of a directory in it.")
     ca_file: Path | None = Field(None, description="PEM file of the CA that signed its certificate.")
     thumbprint: str | None = Field(None, description="Or the SHA-256 (SHA-1) thumbprint of its certificate.")
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key, load_ssh_public_key
 
 from esxforge.errors import RecipeError
-from esxforge_target.passwords import PublicKey
+from esxforge_target.runtime.passwords import PublicKey
 
 SMALLEST_BITS = 2048
 LARGEST_BITS = 16384

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from esxforge.errors import ForgeError
 from esxforge.events import Decision, Listener, step
-from esxforge.host.workspace import allocated_bytes
+from esxforge.local.workspace import allocated_bytes
 from esxforge.selftest.evidence import Boot, Stage, Stop
 from esxforge.vm import serial
 from esxforge.vm.causes import SAID_ON_CONSOLE, Cause
-from esxforge.vm.diagnosis import Ending, diagnose
-from esxforge.vm.diagnosis import Evidence as MachineEvidence
+from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
 from esxforge.vm.hardware import Accelerator, Machine, SerialToFile
 from esxforge.vm.machine import RunningMachine
 from esxforge.vm.phases import Phase, phase_of
@@ -70,7 +69,7 @@ class BootPlan:
 
     stage: Stage
     machine: Machine
-    folder: Path
+    directory: Path
     limit: float
     enough: Callable[[Progress], bool] = lambda _progress: False
     settle: float = 0.0
@@ -83,7 +82,7 @@ def run_boot(plan: BootPlan, listener: Listener, page: WatchPage | None = None) 
     with step(listener, SENTENCES[plan.stage]):
         for attempt in range(_FIRMWARE_RESTARTS + 1):
             observer = _Observer(plan, page, attempt)
-            with RunningMachine(observer.machine, plan.folder) as running:
+            with RunningMachine(observer.machine, plan.directory) as running:
                 boot = observer.run(running)
             if boot.stop is Stop.RESTARTED and not boot.reached(Phase.BOOT_LOADER) and attempt < _FIRMWARE_RESTARTS:
                 listener(Decision("the firmware restarted the machine; it is started again"))
@@ -99,7 +98,7 @@ class _Observer:
     def __init__(self, plan: BootPlan, page: WatchPage | None, attempt: int) -> None:
         self._plan = plan
         self._page = page
-        self._log = plan.folder / f"{plan.stage.value}{f'-{attempt + 1}' if attempt else ''}.serial.log"
+        self._log = plan.directory / f"{plan.stage.value}{f'-{attempt + 1}' if attempt else ''}.serial.log"
         self.machine = _with_log(plan.machine, self._log)
         self._disk = plan.machine.disks[0].path
         self._before = allocated_bytes(self._disk)
@@ -176,7 +175,7 @@ class _Observer:
         self._keep_picture("end")
         for name, picture in self._screens.items():
             with suppress(OSError):
-                (self._plan.folder / name).write_bytes(picture)
+                (self._plan.directory / name).write_bytes(picture)
         progress = self._progress
         sentence = ""
         if ending is not None and stop not in (Stop.RESTARTED, Stop.POWERED_OFF):
@@ -198,7 +197,7 @@ class _Observer:
         if ours:
             return " ".join(ours[0].replace("esxforge:", " ").split())
         found = diagnose(
-            MachineEvidence(
+            FailureEvidence(
                 ending,
                 serial=self._progress.console,
                 qemu_output=running.output,

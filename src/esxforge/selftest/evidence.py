@@ -132,11 +132,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class HookRun:
-    """The hook in process. ``stamps``: disk GUIDs by MAAS's disk id."""
+    """The hook in process. ``disk_guids``: disk GUIDs by MAAS's disk id."""
 
     succeeded: bool
     lines: tuple[str, ...] = ()
-    stamps: Mapping[str, str] = field(default_factory=dict)
+    disk_guids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServiceAnswer:
     """Whether the host answers at its address: ``kind`` is "tls", "closed" or "silent"; ``subject`` of its
     certificate."""
 
@@ -222,9 +222,9 @@ class Evidence:
     snapshots: Mapping[Stage, Snapshot] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
     machine_status: str = ""
-    boot_datastore_wanted: bool = False
+    boot_datastore_desired: bool = False
     told: Mapping[str, Any] | None = None
-    answer: Answer | None = None
+    answer: ServiceAnswer | None = None
     upload: MaasUpload | None = None
     golden_problem: str = ""
     notes: tuple[str, ...] = ()

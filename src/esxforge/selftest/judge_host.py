@@ -8,7 +8,7 @@ from esxforge.selftest.evidence import OURS, Call, Evidence, Stage, Stop
 from esxforge.selftest.order import BOOT_DATASTORE, DATA_DATASTORE, HOST_NAME, SECOND
 from esxforge.selftest.verdicts import Verdict, contradicted, not_asked, not_reached, not_seen, seen
 from esxforge.vm.phases import Phase
-from esxforge_target.esxcli import Record
+from esxforge_target.esxi.esxcli import Record
 from esxforge_target.metadata.client import TOP_LEVEL
 
 _AGENT_STAGES = (Stage.FIRST_BOOT, Stage.SECOND_BOOT)
@@ -89,7 +89,7 @@ def datastore_data(evidence: Evidence) -> Verdict:
 
 
 def datastore_boot(evidence: Evidence) -> Verdict:
-    if not evidence.boot_datastore_wanted:
+    if not evidence.boot_datastore_desired:
         return not_asked("The boot disk is too small for a datastore: give --disk-size.")
     return _datastore(evidence, BOOT_DATASTORE)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from esxforge.formats.gpt import BASIC_DATA, EFI_SYSTEM, VMFS, VMFS_L, VMK_DIAGNOSTIC
 from esxforge.selftest.evidence import BankFacts, Boot, DiskFacts, Evidence, Snapshot, Stage, Stop
 from esxforge.selftest.verdicts import Verdict, contradicted, not_reached, not_seen, seen
 from esxforge.vm.phases import Phase
 from esxforge.vm.serial import last_lines
+from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, VMFS, VMFS_L, VMK_DIAGNOSTIC
 
 # The loader's own words for giving up (vmware/esx-boot).
 _LOADER_ERROR = re.compile(r"(?:Fatal error|Error): \d+ \(.*|Fatal error.*")
@@ -277,7 +277,7 @@ def _bank_with_module(evidence: Evidence) -> BankFacts | None:
 
 
 def _stamp(evidence: Evidence, disk: str) -> str:
-    return evidence.hook.stamps.get(disk, "") if evidence.hook else ""
+    return evidence.hook.disk_guids.get(disk, "") if evidence.hook else ""
 
 
 def _asked_size(evidence: Evidence) -> str:
@@ -288,11 +288,11 @@ def _asked_size(evidence: Evidence) -> str:
 
 
 def _wrong_types(disk: DiskFacts, major: int) -> str:
-    wanted = _TYPES_6 if major < 7 else _TYPES_7
+    desired = _TYPES_6 if major < 7 else _TYPES_7
     for one in disk.partitions:
-        if one.number not in wanted:
+        if one.number not in desired:
             return f"Partition {one.number} is in no document."
-        if one.type_guid not in {str(guid) for guid in wanted[one.number]}:
+        if one.type_guid not in {str(guid) for guid in desired[one.number]}:
             return f"Partition {one.number} has type {one.type_guid}."
     missing = [number for number in (1, 5, 6, 7) if disk.partition(number) is None]
     return f"Partition {missing[0]} is missing." if missing else ""

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from esxforge.selftest import judge_host, judge_install
 from esxforge.selftest.claims import CLAIMS, Claim, Part
 from esxforge.selftest.evidence import Evidence
-from esxforge.selftest.verdicts import Status, Verdict, contradicted, not_asked, not_reached, not_seen, seen
+from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_asked, not_reached, not_seen, seen
 
 Check: TypeAlias = Callable[[Evidence], Verdict]
 
@@ -21,9 +21,9 @@ def _release_9(evidence: Evidence) -> Verdict:
     """The sum of the others, with an ISO of ESXi 9."""
     others = [(claim.id, _judge_one(claim, evidence)) for claim in CLAIMS if claim.part is not Part.ONLY_9]
     for status, say in (
-        (Status.CONTRADICTED, contradicted),
-        (Status.NOT_REACHED, not_reached),
-        (Status.NOT_SEEN, not_seen),
+        (VerdictStatus.CONTRADICTED, contradicted),
+        (VerdictStatus.NOT_REACHED, not_reached),
+        (VerdictStatus.NOT_SEEN, not_seen),
     ):
         names = [name for name, verdict in others if verdict.asked and verdict.status is status]
         if names:
@@ -95,5 +95,5 @@ def _judge_one(claim: Claim, evidence: Evidence) -> Verdict:
 
 def is_good(verdicts: Mapping[str, Verdict]) -> bool:
     """Whether nothing was contradicted, and everything that was asked for was reached."""
-    bad = (Status.CONTRADICTED, Status.NOT_REACHED)
+    bad = (VerdictStatus.CONTRADICTED, VerdictStatus.NOT_REACHED)
     return not any(verdict.asked and verdict.status in bad for verdict in verdicts.values())

@@ -30,7 +30,7 @@ HOST_NAME = "selftest.esxforge.test"
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class GuestNetwork:
     """One of the two isolated networks; ``gateway`` is this computer as the guest sees it."""
 
     subnet: str
@@ -47,12 +47,12 @@ class Network:
 
 
 # The first leads nowhere. Only DHCP answers there, as a host's forgotten port would.
-FIRST = Network("10.0.2.0/24", "10.0.2.2", "10.0.2.3", "", "52:54:00:65:78:01", reaches_us=False)
-SECOND = Network("10.0.3.0/24", "10.0.3.2", "10.0.3.3", "10.0.3.50", "52:54:00:65:78:02", reaches_us=True)
+FIRST = GuestNetwork("10.0.2.0/24", "10.0.2.2", "10.0.2.3", "", "52:54:00:65:78:01", reaches_us=False)
+SECOND = GuestNetwork("10.0.3.0/24", "10.0.3.2", "10.0.3.3", "10.0.3.50", "52:54:00:65:78:02", reaches_us=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class GuestToken:
     """MAAS's token for this host: drawn for each run, worth nothing after it, and still never shown."""
 
     consumer_key: str = field(default_factory=lambda: secrets.token_hex(9), repr=False)
@@ -97,7 +97,7 @@ def smallest_disks(release: str) -> tuple[int, int]:
     return (16 if major < 7 else 48) * GIB, 8 * GIB
 
 
-def curtin_config(order: Order, endpoint: str, token: Token) -> dict[str, Any]:
+def curtin_config(order: Order, endpoint: str, token: GuestToken) -> dict[str, Any]:
     """curtin's configuration, as far as the hook reads it; the shape is that of MAAS 3.6.5."""
     return {
         "network": {"version": 1, "config": [*_nics(), _name_server()]},

@@ -35,7 +35,7 @@ COMMANDS = (
     ("execinstalledonly", ESXCLI + ("system", "settings", "kernel", "list", "-o", "execInstalledOnly")),
 )
 TEXTS = ("/bootbank/boot.cfg", "/altbootbank/boot.cfg", "/etc/ntp.conf")
-FOLDERS = ("/bootbank", "/altbootbank", "/etc/rc.local.d", "/vmfs/volumes", "/vmfs/devices/disks", "/tardisks")
+DIRECTORIES = ("/bootbank", "/altbootbank", "/etc/rc.local.d", "/vmfs/volumes", "/vmfs/devices/disks", "/tardisks")
 BOOT_ORDER = "/usr/lib/vmware/uefi/bin/bootorder"
 KEYS = "/etc/ssh/keys-root/authorized_keys"
 
@@ -64,10 +64,10 @@ def text(path: str) -> "Optional[str]":
         return None
 
 
-def names(folder: str) -> "Optional[List[str]]":
-    """What is in a folder, or None."""
+def names(directory: str) -> "Optional[List[str]]":
+    """What is in a directory, or None."""
     try:
-        return sorted(os.listdir(folder))
+        return sorted(os.listdir(directory))
     except OSError:
         return None
 
@@ -79,7 +79,7 @@ def main() -> None:
         "python": list(sys.version_info[:3]),
         "commands": {name: dict(ask(arguments), command=" ".join(arguments)) for name, arguments in COMMANDS},
         "texts": {path: text(path) for path in TEXTS},
-        "folders": {path: names(path) for path in FOLDERS},
+        "directories": {path: names(path) for path in DIRECTORIES},
         "boot_order_tool": os.path.exists(BOOT_ORDER),
         "has_our_key": KEY in (text(KEYS) or ""),
     }

@@ -23,7 +23,7 @@ class Uploaded:
     next_steps: str = ""
 
 
-def upload_for_selftest(iso: Path, folder: Path, connection: Connection, listener: Listener) -> Uploaded:
+def upload_for_selftest(iso: Path, directory: Path, connection: Connection, listener: Listener) -> Uploaded:
     """Build a deployable image, upload it under a name of its own, and say what to do with it. Never raises."""
     recipe = load_recipe(
         None,
@@ -31,9 +31,9 @@ def upload_for_selftest(iso: Path, folder: Path, connection: Connection, listene
         {"install": {"accept_eula": True}, "root_password": {"random": True}},
     )
     try:
-        built = build_installer_image(iso, recipe, BuildOptions(folder / "selftest.dd.gz"), listener)
+        built = build_installer_image(iso, recipe, BuildOptions(directory / "selftest.dd.gz"), listener)
         image = verify_image(built.image, listener)
-        wanted = UploadImage(
+        desired = UploadImage(
             path=image.path,
             size=image.size,
             sha256=image.sha256,
@@ -41,7 +41,7 @@ def upload_for_selftest(iso: Path, folder: Path, connection: Connection, listene
             title=f"esxforge selftest, {image.release.title}",
             architecture="amd64/generic",
         )
-        result = upload_image(wanted, connection, listener)
+        result = upload_image(desired, connection, listener)
     except ForgeError as error:
         return Uploaded(MaasUpload(problem=error.message))
     return Uploaded(

@@ -15,12 +15,12 @@ _COMMON = {"root", "localhost", "user", "admin", "debian", "ubuntu", "host", "es
 _SHORTEST = 3
 
 
-class Redactor:
+class ReportRedactor:
     """Replaces texts by what they stand for. ``paths`` and ``names`` map a text to a placeholder such as [home]."""
 
     def __init__(self, paths: Mapping[str, str], names: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
         rules = [(re.escape(secret), "[secret]") for secret in secrets if secret]
-        # The longest first: a work folder lies in the home folder.
+        # The longest first: a work directory lies in the home directory.
         rules += [(re.escape(path) + r"(?![\w.-])", paths[path]) for path in _longest_first(paths) if len(path) > 1]
         rules += [
             (rf"(?<![\w-]){re.escape(name)}(?![\w-])", names[name])
@@ -50,12 +50,12 @@ def _longest_first(texts: Iterable[str]) -> list[str]:
     return sorted(texts, key=len, reverse=True)
 
 
-def redactor_here(paths: Mapping[Path, str], secrets: Iterable[str]) -> Redactor:
+def redactor_here(paths: Mapping[Path, str], secrets: Iterable[str]) -> ReportRedactor:
     """For this computer and person; ``paths`` are those of this run."""
     here = {str(path.absolute()): shown for path, shown in paths.items()}
     resolved = {str(path.resolve()): shown for path, shown in paths.items()}
     home = os.environ.get("HOME", "")
-    return Redactor({**here, **resolved, **({home: "[home]"} if home else {})}, _names(), secrets)
+    return ReportRedactor({**here, **resolved, **({home: "[home]"} if home else {})}, _names(), secrets)
 
 
 def _names() -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from esxforge.selftest.claims import CLAIMS, Area
 from esxforge.selftest.evidence import Boot, Call, Evidence, Stop
 from esxforge.selftest.judgement import is_good
-from esxforge.selftest.verdicts import Status, Verdict
+from esxforge.selftest.verdicts import Verdict, VerdictStatus
 from esxforge.vm.serial import last_lines
 
 VERSION = 1
@@ -20,7 +20,12 @@ STANDIN_NOTICE = (
     "This ISO is esxforge's own stand-in. It imitates ESXi: what is “seen” here was seen on the imitation, and says "
     "nothing of VMware's software."
 )
-_MARKS = {Status.SEEN: "✔", Status.NOT_SEEN: "○", Status.CONTRADICTED: "✘", Status.NOT_REACHED: "…"}
+_MARKS = {
+    VerdictStatus.SEEN: "✔",
+    VerdictStatus.NOT_SEEN: "○",
+    VerdictStatus.CONTRADICTED: "✘",
+    VerdictStatus.NOT_REACHED: "…",
+}
 _CONSOLE_LINES = 30
 _LOG_LINES = 60
 
@@ -33,7 +38,7 @@ def document(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> dict[str, A
         "ok": is_good(verdicts),
         "standin": evidence.subject.is_standin,
         "subject": asdict(evidence.subject),
-        "summary": {status.value: counted[status.value] for status in Status},
+        "summary": {status.value: counted[status.value] for status in VerdictStatus},
         "not_part_of_this_run": sum(not verdict.asked for verdict in verdicts.values()),
         "claims": [
             {
@@ -96,7 +101,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     lines = [f"# esxforge selftest: {release}", ""]
     if report["standin"]:
         lines += [f"> **{STANDIN_NOTICE}**", ""]
-    told = ", ".join(f"{summary[status.value]} {status.value}" for status in Status)
+    told = ", ".join(f"{summary[status.value]} {status.value}" for status in VerdictStatus)
     lines += [
         f"**{'Good' if report['ok'] else 'Not good'}**: {told}; {report['not_part_of_this_run']} not part of this run.",
         "",
@@ -118,7 +123,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 def _shown(claim: Mapping[str, Any]) -> str:
     if not claim["asked"]:
         return "not part of this run"
-    return f"{_MARKS[Status(claim['status'])]} {claim['status']}"
+    return f"{_MARKS[VerdictStatus(claim['status'])]} {claim['status']}"
 
 
 def _subject_rows(subject: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -21,9 +21,9 @@ from esxforge.media.installer import open_installer
 from esxforge.recipe.load import load_recipe
 from esxforge.recipe.model import Recipe
 from esxforge.selftest.boots import BootPlan, Finish, Progress, run_boot
+from esxforge.selftest.connectivity import Connectivity
 from esxforge.selftest.evidence import Asked, Boot, Evidence, Snapshot, Stage, Stop
-from esxforge.selftest.order import Order, Token, smallest_disks
-from esxforge.selftest.reach import Reach
+from esxforge.selftest.order import GuestToken, Order, smallest_disks
 from esxforge.selftest.service import Service
 from esxforge.selftest.snapshots import take_snapshot
 from esxforge.selftest.subject import subject_of
@@ -49,7 +49,7 @@ _MANAGEMENT_WAIT = {Accelerator.KVM: 180.0, Accelerator.TCG: 30.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SelftestSettings:
     """What the person asked for. ``limit``: the longest that one start may take, in seconds.
 
     ``boot_gib`` 0 is for the smallest disk that leaves a datastore. ``patience`` stretches short waits: 1 with KVM.
@@ -85,14 +85,15 @@ class _Stopped(Exception):  # noqa: N818  no error: the run ends here, and what 
 
 
 def run_selftest(
-    settings: Settings, folder: Path, token: Token, listener: Listener, page: WatchPage | None = None
+    settings: SelftestSettings, directory: Path, token: GuestToken, listener: Listener, page: WatchPage | None = None
 ) -> Evidence:
-    """The run in ``folder``, an empty work folder. Raises a ForgeError only for what ends it before the first start."""
+    """The run in ``directory``, an empty work directory. Raises a ForgeError only for what ends it before the first
+    start."""
     media = open_installer(settings.iso)
     boot_bytes, data_bytes = smallest_disks(media.release.version)
     boot_bytes = settings.boot_gib * _GIB or boot_bytes
     order = Order(media.release.version, boot_bytes, data_bytes)
-    host = VirtualHost(folder / "host-1", order, settings.accelerator, settings.changes)
+    host = VirtualHost(directory / "host-1", order, settings.accelerator, settings.changes)
     began = time.monotonic()
     result = build_installer_image(settings.iso, _recipe(settings, "installer"), BuildOptions(host.boot_disk), listener)
     iso_sha256 = str(result.document["details"]["iso"]["sha256"])
@@ -102,11 +103,11 @@ def run_selftest(
         settings.asked,
         image_bytes=result.size,
         build_seconds=time.monotonic() - began,
-        boot_datastore_wanted=bool(order.boot_datastore_bytes),
+        boot_datastore_desired=bool(order.boot_datastore_bytes),
     )
     host.attach_disks()
     with Service(token) as service:
-        run = _Run(settings, folder, host, service, listener, page, evidence)
+        run = _Run(settings, directory, host, service, listener, page, evidence)
         try:
             run.everything()
         except _Stopped as stopped:
@@ -120,7 +121,7 @@ def run_selftest(
         return run.finished()
 
 
-def _recipe(settings: Settings, kind: str) -> Recipe:
+def _recipe(settings: SelftestSettings, kind: str) -> Recipe:
     return load_recipe(
         None,
         {
@@ -137,8 +138,8 @@ def _recipe(settings: Settings, kind: str) -> Recipe:
 class _Run:
     """The stages, and what they have shown up to now."""
 
-    settings: Settings
-    folder: Path
+    settings: SelftestSettings
+    directory: Path
     host: VirtualHost
     service: Service
     listener: Listener
@@ -172,12 +173,12 @@ class _Run:
     # -- stages -------------------------------------------------------------------------------------------------
 
     def _interactive(self) -> None:
-        overlay = self.folder / "interactive.qcow2"
+        overlay = self.directory / "interactive.qcow2"
         create_overlay(self.host.boot_disk, overlay, self.host.order.boot_bytes)
         plan = BootPlan(
             Stage.INTERACTIVE,
             self.host.machine_on_overlay(self.host.firmware("firmware-interactive"), overlay),
-            self.folder,
+            self.directory,
             min(self.settings.limit, 900.0 * self.settings.patience),
             enough=lambda progress: progress.phase >= Phase.INSTALLER,
             settle=20.0,  # for the picture
@@ -223,13 +224,15 @@ class _Run:
             raise _Stopped(f"the machine is not Deployed: {self.service.status}.")
 
     def _later_boot(self) -> None:
-        reach = Reach(self.host.management_port, _MANAGEMENT_WAIT[self.settings.accelerator])
-        self._run(self._plan(Stage.LATER_BOOT, lambda progress: reach.ask(progress.seconds), finish=Finish.BUTTON))
-        self.evidence = replace(self.evidence, answer=reach.answer)
+        connectivity = Connectivity(self.host.management_port, _MANAGEMENT_WAIT[self.settings.accelerator])
+        self._run(
+            self._plan(Stage.LATER_BOOT, lambda progress: connectivity.ask(progress.seconds), finish=Finish.BUTTON)
+        )
+        self.evidence = replace(self.evidence, answer=connectivity.answer)
 
     def golden(self) -> None:
         """Another host, from a golden image of the same ISO: up to Deployed. What goes wrong is evidence."""
-        host = VirtualHost(self.folder / "host-2", self.host.order, self.settings.accelerator, self.settings.changes)
+        host = VirtualHost(self.directory / "host-2", self.host.order, self.settings.accelerator, self.settings.changes)
         began = time.monotonic()
         try:
             options = GoldenOptions(host.boot_disk, accelerator=self.settings.accelerator)
@@ -273,7 +276,7 @@ class _Run:
     ) -> BootPlan:
         """A start of the host as it now is."""
         machine = self.host.machine(self.host.firmware("firmware"))
-        return BootPlan(stage, machine, self.folder, self.settings.limit, enough, settle, finish)
+        return BootPlan(stage, machine, self.directory, self.settings.limit, enough, settle, finish)
 
     # -- what each stage leaves ---------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from esxforge.selftest.evidence import Call, Stage
-from esxforge.selftest.order import HOST_NAME, SECOND, Token
-from esxforge.standin.maas_machine import PREFIX, Heard, MaasMachine, MachineStatus, Reply
-from esxforge.standin.metadata_server import MetadataServer
+from esxforge.selftest.maas_machine import PREFIX, Heard, MaasMachine, MachineStatus, Reply
+from esxforge.selftest.metadata_server import MetadataServer
+from esxforge.selftest.order import HOST_NAME, SECOND, GuestToken
 
 MAAS_PORT = 5248
 SYSTEM_ID = "selftest"
@@ -26,7 +26,7 @@ _VENDOR_DATA = f'cloud-init: "#cloud-config\\nntp:\\n  servers:\\n  - {SECOND.ga
 class Service:
     """Listens while used as a context manager. Nothing but the virtual host's own network leads to it."""
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: GuestToken) -> None:
         self.token = token
         self.told: dict[str, Any] | None = None
         self._path = f"/selftest/{secrets.token_hex(8)}"

@@ -17,18 +17,18 @@ from esxforge.events import Listener, Notice
 from esxforge.maas.connection import Connection
 from esxforge.media.installer import open_installer
 from esxforge.selftest.judgement import judge
-from esxforge.selftest.order import Token
+from esxforge.selftest.order import GuestToken
 from esxforge.selftest.real_maas import upload_for_selftest
 from esxforge.selftest.redaction import redactor_here
 from esxforge.selftest.report import document
-from esxforge.selftest.scenario import Settings, run_selftest
+from esxforge.selftest.scenario import SelftestSettings, run_selftest
 from esxforge.vm.hardware import Accelerator
 from esxforge.vm.watch import WatchPage, watch_page
 
 
-def check_computer(settings: Settings, computer: Computer | None = None) -> None:
+def check_computer(settings: SelftestSettings, computer: Computer | None = None) -> None:
     """What doctor checks for golden builds, which need the same. Raises ProcessError with all that is missing."""
-    wish = requirements.Wish(
+    wish = requirements.DoctorOptions(
         requirements.Kind.GOLDEN,
         open_installer(settings.iso).release.version,
         Path(tempfile.gettempdir()),
@@ -45,25 +45,35 @@ def check_computer(settings: Settings, computer: Computer | None = None) -> None
 
 
 def run_session(
-    settings: Settings, folder: Path, connection: Connection | None, listener: Listener, *, watch: bool = False
+    settings: SelftestSettings,
+    directory: Path,
+    connection: Connection | None,
+    listener: Listener,
+    *,
+    watch: bool = False,
 ) -> dict[str, Any]:
-    """Run everything that was asked for; the report's document. Pictures and consoles stay in ``folder``."""
-    token = Token()
-    with _page(listener, wanted=watch) as page:
-        evidence = run_selftest(settings, folder, token, listener, page)
+    """Run everything that was asked for; the report's document. Pictures and consoles stay in ``directory``."""
+    token = GuestToken()
+    with _page(listener, desired=watch) as page:
+        evidence = run_selftest(settings, directory, token, listener, page)
     if connection is not None:
-        uploaded = upload_for_selftest(settings.iso, folder, connection, listener)
+        uploaded = upload_for_selftest(settings.iso, directory, connection, listener)
         notes = (*evidence.notes, uploaded.next_steps) if uploaded.next_steps else evidence.notes
         evidence = replace(evidence, upload=uploaded.upload, notes=notes)
-    paths = {folder: "[work]", settings.iso: "[iso]", settings.iso.absolute().parent: "[folder]", Path.cwd(): "[here]"}
+    paths = {
+        directory: "[work]",
+        settings.iso: "[iso]",
+        settings.iso.absolute().parent: "[directory]",
+        Path.cwd(): "[here]",
+    }
     redacted = redactor_here(paths, token.secrets).document(document(evidence, judge(evidence)))
     assert isinstance(redacted, dict)  # noqa: S101  a document stays one
     return redacted
 
 
 @contextmanager
-def _page(listener: Listener, *, wanted: bool) -> Iterator[WatchPage | None]:
-    if not wanted:
+def _page(listener: Listener, *, desired: bool) -> Iterator[WatchPage | None]:
+    if not desired:
         yield None
         return
     with watch_page("esxforge selftest") as page:

@@ -15,11 +15,11 @@ from esxforge.errors import ForgeError, FormatError
 from esxforge.formats.segments import FileRange
 from esxforge.image.sparse import segments_of_file
 from esxforge.selftest.evidence import BankFacts, DiskFacts, PartitionFacts, Snapshot
-from esxforge_target.blocks import Blocks, FileBlocks, Window
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.runtime.blocks import Blocks, FileBlocks, Window
 
 MODULE = "esxforge.tgz"
 IN_THE_MODULE = "in the host module"
@@ -103,7 +103,7 @@ def _read_bank(disk: Blocks, partition: PartitionFacts) -> _Bank:
 
 
 def _bank(volume: FatVolume, partition: PartitionFacts) -> _Bank:
-    files = {entry.name.lower(): entry.size for entry in volume.list_folder() if not entry.is_directory}
+    files = {entry.name.lower(): entry.size for entry in volume.list_directory() if not entry.is_directory}
     marker = bool(volume.vmware_uuid())
     if "boot.cfg" not in files:
         return _Bank(BankFacts(partition.number, marker, files=tuple(files.items())))

@@ -10,7 +10,7 @@ from esxforge.checks.computer import ThisComputer
 from esxforge.media.installer import InstallerMedia
 from esxforge.media.release import PROFILE
 from esxforge.selftest.evidence import Subject
-from esxforge.standin.texts import MARK
+from esxforge.standin_iso.texts import MARK
 from esxforge.vm.deployed import Changes
 from esxforge.vm.firmware import find_ovmf
 from esxforge.vm.hardware import QEMU, Accelerator, Chipset, hardware_for

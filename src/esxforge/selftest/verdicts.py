@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Status(str, Enum):
+class VerdictStatus(str, Enum):
     """``NOT_SEEN``: the moment came, and nothing showed it either way. ``NOT_REACHED``: the moment did not come."""
 
     SEEN = "seen"
@@ -20,31 +20,31 @@ class Verdict:
     """``evidence`` is a sentence. ``asked``: whether the run was to look at this at all; where not, no exit status
     comes of it."""
 
-    status: Status
+    status: VerdictStatus
     evidence: str
     asked: bool = True
 
 
 def seen(evidence: str) -> Verdict:
     """It is so."""
-    return Verdict(Status.SEEN, evidence)
+    return Verdict(VerdictStatus.SEEN, evidence)
 
 
 def not_seen(evidence: str) -> Verdict:
     """It was to be seen here, and was not; that does not yet prove the contrary."""
-    return Verdict(Status.NOT_SEEN, evidence)
+    return Verdict(VerdictStatus.NOT_SEEN, evidence)
 
 
 def contradicted(evidence: str) -> Verdict:
     """It is otherwise."""
-    return Verdict(Status.CONTRADICTED, evidence)
+    return Verdict(VerdictStatus.CONTRADICTED, evidence)
 
 
 def not_reached(evidence: str) -> Verdict:
     """The run did not get there."""
-    return Verdict(Status.NOT_REACHED, evidence)
+    return Verdict(VerdictStatus.NOT_REACHED, evidence)
 
 
 def not_asked(evidence: str) -> Verdict:
     """Not a part of this run."""
-    return Verdict(Status.NOT_REACHED, evidence, asked=False)
+    return Verdict(VerdictStatus.NOT_REACHED, evidence, asked=False)

@@ -1,4 +1,4 @@
-"""The virtual host: its folder with disks, its two NICs, its firmware, and the hook run on it as curtin would."""
+"""The virtual host: its directory with disks, its two NICs, its firmware, and the hook run on it as curtin would."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from esxforge.host import processes
+from esxforge.local import processes
 from esxforge.selftest import order as orders
 from esxforge.selftest.evidence import HookRun
-from esxforge.selftest.file_machine import FileMachine, MachineFolder
-from esxforge.selftest.order import FIRST, SECOND, Order, Token
+from esxforge.selftest.file_host import FileHost, HostDirectory
+from esxforge.selftest.order import FIRST, SECOND, GuestToken, Order
 from esxforge.vm.deployed import Changes, deployed_host
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Forward, Machine, Nic, Ovmf, hardware_for
-from esxforge_target.blocks import FileBlocks, Window
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.hook.main import main
-from esxforge_target.hook.report import Report
+from esxforge_target.runtime.blocks import FileBlocks, Window
+from esxforge_target.runtime.report import Report
 
 BOOT_DISK, DATA_DISK = "sda", "sdb"
 HTTPS = 443
 
 
 class VirtualHost:
-    """A host in ``folder``, which must be empty. The image is written to ``boot_disk`` first, as MAAS would."""
+    """A host in ``directory``, which must be empty. The image is written to ``boot_disk`` first, as MAAS would."""
 
-    def __init__(self, folder: Path, order: Order, accelerator: Accelerator, changes: Changes) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, order: Order, accelerator: Accelerator, changes: Changes) -> None:
+        self.directory = directory
         self.order = order
         self._accelerator = accelerator
         self._changes = changes
-        self._files = MachineFolder(folder / "host", boot_mac=SECOND.mac)
+        self._files = HostDirectory(directory / "host", boot_mac=SECOND.mac)
         self.management_port = free_port()
 
     @property
@@ -53,12 +53,12 @@ class VirtualHost:
         self._files.attach(DATA_DISK, self.order.data_bytes, orders.DATA_SERIAL)
         self._files.partition(BOOT_DISK, BOOT_DISK + "1")
 
-    def run_hook(self, endpoint: str, token: Token) -> HookRun:
+    def run_hook(self, endpoint: str, token: GuestToken) -> HookRun:
         """What curtin does once the image is on the disk: leave its configuration there, and start the hook."""
         config = orders.curtin_config(self.order, endpoint, token)
         self._files.credentials(BOOT_DISK, config)
         said = io.StringIO()
-        status = main(FileMachine(self._files, has_keys=True), self._files.variables(config), Report(said))
+        status = main(FileHost(self._files, has_keys=True), self._files.variables(config), Report(said))
         lines = tuple(said.getvalue().splitlines())
         if status != 0:
             return HookRun(False, lines)
@@ -92,8 +92,8 @@ class VirtualHost:
         return replace(base, name="esxforge-selftest", disks=disks, nics=nics)
 
     def firmware(self, name: str) -> Ovmf:
-        """UEFI with variables of its own, in a folder of that name; they stay from start to start."""
-        place = self.folder / name
+        """UEFI with variables of its own, in a directory of that name; they stay from start to start."""
+        place = self.directory / name
         template = find_ovmf(hardware_for(self.order.release).chipset)
         if place.is_dir():
             return replace(template, variables=place / f"firmware-variables.{template.variables_format}")

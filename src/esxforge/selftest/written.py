@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from esxforge.host.output import check_free, whole_file
+from esxforge.local.output import check_free, whole_file
 from esxforge.selftest.report import markdown
 
 
 def companions(report: Path) -> tuple[Path, Path]:
-    """The JSON file and the folder of pictures for a report at ``report``."""
+    """The JSON file and the directory of pictures for a report at ``report``."""
     stem = report.with_suffix("") if report.suffix in (".md", ".json") else report
     return stem.with_name(stem.name + ".json"), stem.with_name(stem.name + "-screens")
 
@@ -26,7 +26,7 @@ def check_place(report: Path, *, overwrite: bool) -> None:
 
 
 def write_report(report: Path, document: Mapping[str, Any], pictures: Path, *, overwrite: bool) -> list[Path]:
-    """Write all of it; ``pictures`` is the folder in which they are now. The paths, most useful first."""
+    """Write all of it; ``pictures`` is the directory in which they are now. The paths, most useful first."""
     beside, screens = companions(report)
     text = report.with_suffix(".md")
     with whole_file(text, overwrite=overwrite) as people, whole_file(beside, overwrite=overwrite) as programs:

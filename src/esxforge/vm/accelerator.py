@@ -16,8 +16,8 @@ from enum import Enum
 from pathlib import Path
 
 from esxforge.errors import ProcessError
-from esxforge.host import processes
-from esxforge.host.interrupts import put_off
+from esxforge.local import processes
+from esxforge.local.interrupts import put_off
 from esxforge.vm.hardware import QEMU, Accelerator
 
 _ROM_SIZE = 0x10000
@@ -117,8 +117,8 @@ def run_guest(accelerator: Accelerator, *, limit: float = 15) -> str:
     ``limit`` is in seconds. Raises :class:`ProcessError` where QEMU is missing.
     """
     with tempfile.TemporaryDirectory(prefix="esxforge-probe-") as name:
-        folder = Path(name)
-        rom, log = folder / "guest.rom", folder / "qemu.log"
+        directory = Path(name)
+        rom, log = directory / "guest.rom", directory / "qemu.log"
         rom.write_bytes(probe_rom())
         process = None
         try:
@@ -158,13 +158,13 @@ def probe_kvm(device: Path = Path("/dev/kvm"), guest: Callable[[Accelerator], st
     return KvmProbe(KvmState.BROKEN, problem) if problem else KvmProbe(KvmState.WORKS)
 
 
-def choose(wanted: Accelerator | None, probe: Callable[[], KvmProbe] = probe_kvm) -> Accelerator:
+def choose(desired: Accelerator | None, probe: Callable[[], KvmProbe] = probe_kvm) -> Accelerator:
     """The accelerator to use; None wants KVM, and an error where it does not work.
 
     Raises :class:`ProcessError`, whose hint names the slow way.
     """
-    if wanted is Accelerator.TCG:
-        return wanted
+    if desired is Accelerator.TCG:
+        return desired
     found = probe()
     if found.works:
         return Accelerator.KVM

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from esxforge.vm.hardware import Accelerator, Disk, Machine, NetworkCard, Nic, Ovmf, SeaBios, Serial, Vnc, hardware_for
+from esxforge.vm.hardware import (
+    Accelerator,
+    Disk,
+    Machine,
+    NetworkCard,
+    Nic,
+    Ovmf,
+    SeaBios,
+    Serial,
+    Vnc,
+    hardware_for,
+)
 
 
 @dataclass(frozen=True, slots=True)

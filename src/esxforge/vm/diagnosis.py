@@ -43,7 +43,7 @@ _BY_ENDING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class FailureEvidence:
     """What is known of a failed run. ``exit_status``: of QEMU, negative for a signal, None where it still ran."""
 
     ending: Ending
@@ -55,12 +55,12 @@ class Evidence:
     recent_growth: bool = False
 
 
-def diagnose(evidence: Evidence) -> Diagnosis:
+def diagnose(evidence: FailureEvidence) -> Diagnosis:
     """The likeliest cause: what QEMU said first, then what the console said, then how it ended."""
     return DIAGNOSES[_cause(evidence)]
 
 
-def _cause(evidence: Evidence) -> Cause:
+def _cause(evidence: FailureEvidence) -> Cause:
     for cause, pattern in SAID_BY_QEMU:
         if pattern.search(evidence.qemu_output):
             return cause
@@ -69,7 +69,7 @@ def _cause(evidence: Evidence) -> Cause:
     return _cause_on_console(evidence) or _cause_by_ending(evidence)
 
 
-def _cause_on_console(evidence: Evidence) -> Cause | None:
+def _cause_on_console(evidence: FailureEvidence) -> Cause | None:
     without_log = KERNEL_LOG_LINE.sub("", evidence.serial)
     for cause, pattern in SAID_ON_CONSOLE:
         text = without_log if cause in PASSING_IN_KERNEL_LOG else evidence.serial
@@ -79,7 +79,7 @@ def _cause_on_console(evidence: Evidence) -> Cause | None:
     return None
 
 
-def _went_on(evidence: Evidence, rest: str) -> bool:
+def _went_on(evidence: FailureEvidence, rest: str) -> bool:
     """Whether something started after all, after what the firmware or the boot loader said: by ``rest``, what the
     console said then, or where it says nothing of a start at all, by the disk's growth."""
     if phase_of(rest, 0) > Phase.FIRMWARE:
@@ -87,7 +87,7 @@ def _went_on(evidence: Evidence, rest: str) -> bool:
     return evidence.phase > Phase.BOOT_LOADER and phase_of(evidence.serial, 0) is Phase.FIRMWARE
 
 
-def _cause_by_ending(evidence: Evidence) -> Cause:
+def _cause_by_ending(evidence: FailureEvidence) -> Cause:
     match evidence.ending:
         case Ending.DIED | Ending.QUIT:
             # By SIGTERM and SIGINT QEMU ends in order, with status 0.

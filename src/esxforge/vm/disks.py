@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from esxforge.errors import ImageError, OutputError
 from esxforge.events import BytesDone, Listener, step
-from esxforge.host import processes
+from esxforge.local import processes
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GPT_PLACES = (512, 4096)

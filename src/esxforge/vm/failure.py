@@ -1,4 +1,4 @@
-"""A failed machine, told so that a person can act: cause, command line, serial log, screenshot, kept folder."""
+"""A failed machine, told so that a person can act: cause, command line, serial log, screenshot, kept directory."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 from esxforge.errors import ProcessError
 from esxforge.vm.causes import Diagnosis
-from esxforge.vm.diagnosis import Evidence
+from esxforge.vm.diagnosis import FailureEvidence
 from esxforge.vm.phases import SENTENCES
 from esxforge.vm.serial import last_lines
 
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    """All that is known. ``folder`` is kept; ``screenshot`` and ``serial_log`` are in it where there were any."""
+    """All that is known. ``directory`` is kept; ``screenshot`` and ``serial_log`` are in it where there were any."""
 
-    evidence: Evidence
+    evidence: FailureEvidence
     diagnosis: Diagnosis
     command_line: str
-    folder: Path
+    directory: Path
     seconds: float
     serial_log: Path | None = None
     screenshot: Path | None = None
@@ -44,7 +44,7 @@ class FailureReport:
             lines.append(f"Last screenshot: {self.screenshot}")
         if self.serial_log:
             lines.append(f"Serial log: {self.serial_log}")
-        lines.append(f"Everything is kept in: {self.folder}")
+        lines.append(f"Everything is kept in: {self.directory}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class FailureReport:
             "exit_status": self.evidence.exit_status,
             "seconds": round(self.seconds, 1),
             "command_line": self.command_line,
-            "folder": str(self.folder),
+            "directory": str(self.directory),
             "serial_log": str(self.serial_log) if self.serial_log else None,
             "screenshot": str(self.screenshot) if self.screenshot else None,
         }

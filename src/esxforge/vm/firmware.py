@@ -1,7 +1,7 @@
 """Finding UEFI firmware for QEMU, and giving each machine a copy of the variables of its own.
 
-Distributions describe their firmware in JSON files (QEMU: docs/interop/firmware.json, which also gives the folders and
-how one file hides another); where there are none, the places that well-known distributions use are tried.
+Distributions describe their firmware in JSON files (QEMU: docs/interop/firmware.json, which also gives the directories
+and how one file hides another); where there are none, the places that well-known distributions use are tried.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _UNWANTED_FEATURES = {"secure-boot", "enrolled-keys", "requires-smm"}
 
 @dataclass(frozen=True, slots=True)
 class FirmwarePlaces:
-    """Where firmware is looked for: folders of descriptors, weakest first, and (code, variables) of known packages."""
+    """Where firmware is looked for: directories of descriptors, weakest first, and (code, variables) of known
+    packages."""
 
-    descriptor_folders: tuple[Path, ...]
+    descriptor_directories: tuple[Path, ...]
     known_pairs: tuple[tuple[Path, Path], ...]
 
 
@@ -54,7 +55,7 @@ def find_ovmf(chipset: Chipset = Chipset.Q35, places: FirmwarePlaces | None = No
     Raises :class:`ProcessError` when there is none.
     """
     places = places or default_places()
-    for descriptor in _descriptors(places.descriptor_folders):
+    for descriptor in _descriptors(places.descriptor_directories):
         found = _from_descriptor(descriptor, chipset)
         if found and found.code.is_file() and found.variables.is_file():
             return found
@@ -67,19 +68,19 @@ def find_ovmf(chipset: Chipset = Chipset.Q35, places: FirmwarePlaces | None = No
     )
 
 
-def private_copy(template: Ovmf, folder: Path) -> Ovmf:
-    """``template`` with its variables copied into ``folder``, where the machine may write them."""
-    own = folder / f"firmware-variables.{template.variables_format}"
+def private_copy(template: Ovmf, directory: Path) -> Ovmf:
+    """``template`` with its variables copied into ``directory``, where the machine may write them."""
+    own = directory / f"firmware-variables.{template.variables_format}"
     shutil.copyfile(template.variables, own)
     return replace(template, variables=own)
 
 
-def _descriptors(folders: Sequence[Path]) -> list[Any]:
-    # A file hides those of the same name in weaker folders; an empty one hides without a replacement.
+def _descriptors(directories: Sequence[Path]) -> list[Any]:
+    # A file hides those of the same name in weaker directories; an empty one hides without a replacement.
     by_name: dict[str, Path] = {}
-    for folder in folders:
-        if folder.is_dir():
-            by_name.update({path.name: path for path in sorted(folder.glob("*.json"))})
+    for directory in directories:
+        if directory.is_dir():
+            by_name.update({path.name: path for path in sorted(directory.glob("*.json"))})
     return [_read_json(path) for _, path in sorted(by_name.items())]
 
 

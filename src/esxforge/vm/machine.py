@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from esxforge.errors import ProcessError
-from esxforge.host import processes
-from esxforge.host.interrupts import put_off
+from esxforge.local import processes
+from esxforge.local.interrupts import put_off
 from esxforge.vm import screen
 from esxforge.vm.diagnosis import Ending
 from esxforge.vm.hardware import Machine, SerialToSocket, SerialToTerminal, qemu_arguments
@@ -66,15 +66,16 @@ class NotStartedError(ProcessError):
 class RunningMachine:
     """QEMU while it runs.
 
-    ``folder`` must exist; QEMU's own messages (``qemu.log``), its passing files and pictures go there. Every failure to
-    start raises :class:`NotStartedError` with QEMU's exit status, a command line that can be pasted, and what it said.
+    ``directory`` must exist; QEMU's own messages (``qemu.log``), its passing files and pictures go there. Every
+    failure to start raises :class:`NotStartedError` with QEMU's exit status, a command line that can be pasted, and
+    what it said.
     """
 
-    def __init__(self, machine: Machine, folder: Path) -> None:
+    def __init__(self, machine: Machine, directory: Path) -> None:
         self.machine = machine
-        self.folder = folder
+        self.directory = directory
         self.state = MachineState()
-        self._log = folder / "qemu.log"
+        self._log = directory / "qemu.log"
         self._process: processes.Process | None = None
         self._qmp: Qmp | None = None
 
@@ -121,7 +122,7 @@ class RunningMachine:
 
     def screenshot(self) -> bytes:
         """The screen as PNG. Raises :class:`QmpError`."""
-        return screen.screenshot(self.qmp, self.folder)
+        return screen.screenshot(self.qmp, self.directory)
 
     def follow(self, wait: float) -> MachineState:
         """Take in what happens, for up to ``wait`` seconds or until something does; returns the new state."""
@@ -165,7 +166,7 @@ class RunningMachine:
                     stderr=log,
                     pass_fds=[theirs.fileno()],
                     # QEMU keeps what is written to a medium in a file there, and leaves it behind when it is killed.
-                    extra_environment={"TMPDIR": str(self.folder)},
+                    extra_environment={"TMPDIR": str(self.directory)},
                 )
         try:
             self._qmp.connect(limit=_START_LIMIT)

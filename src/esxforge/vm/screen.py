@@ -15,9 +15,10 @@ _HINT = "Install a newer QEMU: it writes PNG itself."
 _PPM_HEADER = re.compile(rb"P6\s+(?:#[^\n]*\n\s*)?(\d+)\s+(\d+)\s+255\s")
 
 
-def screenshot(qmp: Qmp, folder: Path) -> bytes:
-    """The screen as a PNG file's bytes; ``folder`` is for a passing file. Raises :class:`~esxforge.vm.qmp.QmpError`."""
-    with tempfile.TemporaryDirectory(prefix="screen-", dir=folder) as name:
+def screenshot(qmp: Qmp, directory: Path) -> bytes:
+    """The screen as a PNG file's bytes; ``directory`` is for a passing file. Raises
+    :class:`~esxforge.vm.qmp.QmpError`."""
+    with tempfile.TemporaryDirectory(prefix="screen-", dir=directory) as name:
         picture = Path(name) / "screen"
         try:
             qmp.execute("screendump", {"filename": str(picture), "format": "png"})

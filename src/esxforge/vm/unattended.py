@@ -11,9 +11,9 @@ from pathlib import Path
 
 from esxforge.errors import ForgeError
 from esxforge.events import BytesDone, Listener, Notice, StepFinished, StepStarted
-from esxforge.host.workspace import allocated_bytes
+from esxforge.local.workspace import allocated_bytes
 from esxforge.vm import serial
-from esxforge.vm.diagnosis import Ending, Evidence, diagnose
+from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
 from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.hardware import Accelerator, Machine, SerialToFile, SerialToSocket, SerialToTerminal
 from esxforge.vm.machine import NotStartedError, RunningMachine
@@ -38,7 +38,7 @@ class Limits:
 
 def run_until_power_off(
     machine: Machine,
-    folder: Path,
+    directory: Path,
     limits: Limits,
     *,
     listener: Listener,
@@ -50,7 +50,7 @@ def run_until_power_off(
     The first disk's growth and the serial log tell the phase; each is an event. With ``watch`` a local page shows the
     screen, and its address is a notice. Raises :class:`MachineFailedError` when it ends otherwise, or not in time.
     """
-    with _page(machine, listener, wanted=watch) as page, _started(RunningMachine(machine, folder)) as running:
+    with _page(machine, listener, desired=watch) as page, _started(RunningMachine(machine, directory)) as running:
         observer = _Observer(running, listener, page)
         # Ctrl-A x on a serial console in the terminal is the person's own end.
         by_console = isinstance(machine.serial, SerialToTerminal)
@@ -134,8 +134,8 @@ class _Observer:
         self._listener(StepFinished(SENTENCES[self._phase]))
 
     def report(self, ending: Ending) -> FailureReport:
-        """All that is known, with the last picture written to the folder."""
-        evidence = Evidence(
+        """All that is known, with the last picture written to the directory."""
+        evidence = FailureEvidence(
             ending,
             serial=self._serial_text(),
             qemu_output=self._running.output,
@@ -148,7 +148,7 @@ class _Observer:
             evidence,
             diagnose(evidence),
             self._running.command_line,
-            self._running.folder,
+            self._running.directory,
             self.seconds,
             serial_log=self._log if self._log and self._log.exists() else None,
             screenshot=self._write_picture(),
@@ -157,10 +157,10 @@ class _Observer:
     def _write_picture(self) -> Path | None:
         if not self._picture:
             return None
-        path = self._running.folder / "last-screen.png"
+        path = self._running.directory / "last-screen.png"
         try:
             path.write_bytes(self._picture)
-        except OSError:  # the folder's disk may be what is full
+        except OSError:  # the directory's disk may be what is full
             return None
         return path
 
@@ -189,18 +189,18 @@ def _started(machine: RunningMachine) -> Iterator[RunningMachine]:
 
 
 def _not_started(machine: RunningMachine, error: NotStartedError) -> FailureReport:
-    evidence = Evidence(
+    evidence = FailureEvidence(
         Ending.STALLED if error.exit_status is None else Ending.DIED,
         qemu_output=machine.output or str(error.__cause__),
         exit_status=error.exit_status,
         accelerated=machine.machine.accelerator is Accelerator.KVM,
     )
-    return FailureReport(evidence, diagnose(evidence), machine.command_line, machine.folder, 0.0)
+    return FailureReport(evidence, diagnose(evidence), machine.command_line, machine.directory, 0.0)
 
 
 @contextmanager
-def _page(machine: Machine, listener: Listener, *, wanted: bool) -> Iterator[WatchPage | None]:
-    if not wanted:
+def _page(machine: Machine, listener: Listener, *, desired: bool) -> Iterator[WatchPage | None]:
+    if not desired:
         yield None
         return
     with watch_page(f"esxforge: {machine.name}") as page:

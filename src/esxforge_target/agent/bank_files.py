@@ -5,8 +5,8 @@ Both happen in place, in the sectors that a file has: a file that was written an
 
 import os
 
-from esxforge_target.banks import BANK_FAILS, BankFiles
-from esxforge_target.blocks import DiskError, sync_if_possible, write_whole
+from esxforge_target.esxi.banks import BANK_FAILS, BankFiles
+from esxforge_target.runtime.blocks import DiskError, sync_if_possible, write_whole
 
 
 class AgentFiles(BankFiles):

@@ -1,4 +1,5 @@
-"""Network boot first again: ESXi's installer puts itself first, and MAAS could then not start this machine any more.
+"""NetworkSetup boot first again: ESXi's installer puts itself first, and MAAS could then not start this machine any
+more.
 
 Facts: ``/usr/lib/vmware/uefi/bin/bootorder`` exists from 7.0 on where the firmware is UEFI; ``-l`` lists the entries in
 their order, ``-h`` its options (Dell KB 000152960). How the order is set is read from that help: NVRAM is nothing to
@@ -10,7 +11,7 @@ from typing import List, Sequence
 
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
-from esxforge_target.commands import COULD_NOT_START
+from esxforge_target.runtime.commands import COULD_NOT_START
 
 PROGRAM = "/usr/lib/vmware/uefi/bin/bootorder"
 _ENTRY = re.compile(r"^\s*Boot([0-9A-Fa-f]{4})\b", re.MULTILINE)
@@ -30,20 +31,20 @@ def restore_boot_order(system: System, before: "Sequence[str]", log: Log) -> Non
     if listed.status != 0 or not now:
         log.warn("bootorder lists no entries ({}): {}".format(said(listed), _BY_HAND))
         return
-    wanted = _order(now, before)
-    if wanted == now:
+    desired = _order(now, before)
+    if desired == now:
         log.say("the firmware's boot order is as before")
         return
     option = _setting_option(system.run((PROGRAM, "-h")).stdout)
     if not option:
         log.warn("bootorder names no option that sets the order: {}".format(_BY_HAND))
         return
-    result = system.run((PROGRAM, option, ",".join(wanted)))
+    result = system.run((PROGRAM, option, ",".join(desired)))
     after = _ENTRY.findall(system.run((PROGRAM, "-l")).stdout)
-    if result.status != 0 or after != wanted:
+    if result.status != 0 or after != desired:
         log.warn("the firmware's boot order is not as before ({}): {}".format(said(result), _BY_HAND))
         return
-    log.say("the firmware's boot order is as before: {}".format(", ".join(wanted)))
+    log.say("the firmware's boot order is as before: {}".format(", ".join(desired)))
 
 
 def _order(now: "List[str]", before: "Sequence[str]") -> "List[str]":

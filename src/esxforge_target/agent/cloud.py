@@ -7,21 +7,26 @@ from esxforge_target.agent.deployment import Deployment
 from esxforge_target.agent.firewall import Firewall, addresses_of
 from esxforge_target.agent.log import Log, mask
 from esxforge_target.agent.system import System
-from esxforge_target.cloud_data import Outcome, apply_plan, plan_user_data, plan_vendor_data
-from esxforge_target.inventory import Release
-from esxforge_target.metadata import MetadataClient, MetadataError, RefusedError, TooLargeError
-from esxforge_target.vcenter import Trust, VcenterError, join, parse_document
+from esxforge_target.cloud_data.execution import Outcome, apply_plan
+from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
+from esxforge_target.inventory.model import InstalledRelease
+from esxforge_target.metadata.client import MetadataClient
+from esxforge_target.metadata.errors import MetadataError, RejectedError, TooLargeError
+from esxforge_target.vcenter.desired import parse_document
+from esxforge_target.vcenter.errors import VcenterError
+from esxforge_target.vcenter.join import join
+from esxforge_target.vcenter.tls import Trust
 
 _PAUSE = 5.0
 
 
-def version(release: Release) -> "Tuple[int, ...]":
+def version(release: InstalledRelease) -> "Tuple[int, ...]":
     """(8, 0) of 8.0.3."""
     return tuple(int(part) for part in release.version.split(".")[:2] if part.isdigit())
 
 
 def vendor_data(
-    system: System, client: MetadataClient, release: Release, log: Log, left: "Callable[[], float]"
+    system: System, client: MetadataClient, release: InstalledRelease, log: Log, left: "Callable[[], float]"
 ) -> "Tuple[List[str], bytes]":
     """Do what vendor-data asks for: problems, and the vCenter document that was among it."""
     try:
@@ -54,14 +59,14 @@ def join_vcenter(  # noqa: PLR0917  # one for each part that it uses
             log.warn("the recipe names a vCenter, but MAAS sent no credentials for it: registration is a choice there")
         return ""
     try:
-        wanted = parse_document(document, str(recipe.get("server") or ""), str(recipe.get("datacenter") or ""))
-        log.hide(mask(wanted.password.reveal()))
+        desired = parse_document(document, str(recipe.get("server") or ""), str(recipe.get("datacenter") or ""))
+        log.hide(mask(desired.password.reveal()))
         trust = Trust(str(recipe.get("ca") or ""), str(recipe.get("thumbprint") or ""))
-        firewall.open(wanted.port, addresses_of(wanted.server, wanted.port))
-        joined = join(wanted, trust, name, system.host(log.say), max(left(), 30.0), cleaning)
+        firewall.open(desired.port, addresses_of(desired.server, desired.port))
+        joined = join(desired, trust, name, system.host(log.say), max(left(), 30.0), cleaning)
     except VcenterError as error:
         return "vCenter was not joined: {} {}".format(error.message, error.hint).strip()
-    log.say("vCenter {} {} this host".format(wanted.server, "already has" if joined.already else "has taken"))
+    log.say("vCenter {} {} this host".format(desired.server, "already has" if joined.already else "has taken"))
     return ""
 
 
@@ -76,12 +81,12 @@ def fetch_user_data(system: System, client: MetadataClient, end: float) -> "Tupl
         except TooLargeError as error:  # noqa: PERF203  one request a turn
             return None, error.message  # MAAS marks the machine before it sends anything
         except MetadataError as error:
-            final = isinstance(error, RefusedError) and error.status < 500
+            final = isinstance(error, RejectedError) and error.status < 500
             if final or system.clock.monotonic() + _PAUSE >= end:
                 raise
             system.clock.sleep(_PAUSE)
 
 
-def do_user_data(system: System, data: bytes, release: Release, log: Log) -> Outcome:
+def do_user_data(system: System, data: bytes, release: InstalledRelease, log: Log) -> Outcome:
     """Do what the owner asks for, within its time limit."""
     return apply_plan(plan_user_data(data, version(release)), system.host(log.say), deadlines.USER_DATA)

@@ -7,12 +7,12 @@ use is left to those after it: a phase ends at the sum of all limits up to its o
 
 from typing import Dict, Tuple
 
-from esxforge_target.clock import Clock
+from esxforge_target.runtime.clock import Clock
 
 WAIT = "wait"
 INVENTORY = "inventory"
 NETWORK = "network"
-REACH = "reach"
+CONNECTIVITY = "connectivity"
 STORAGE = "storage"
 IDENTITY = "identity"
 VERIFY = "verify"
@@ -25,7 +25,7 @@ LIMITS = (
     (WAIT, 300, "ESXi's management service comes up"),
     (INVENTORY, 45, "NICs, disks, what is set up now"),
     (NETWORK, 60, "commands of the network's plan"),
-    (REACH, 255, "MAAS answers, the ladder of fall-backs included"),
+    (CONNECTIVITY, 255, "MAAS answers, the ladder of fall-backs included"),
     (STORAGE, 45, "commands of the storage's plan"),
     (IDENTITY, 60, "name, keys, certificate, and hostd's restart"),
     (VERIFY, 45, "everything read back"),
@@ -35,7 +35,7 @@ LIMITS = (
 )  # type: Tuple[Tuple[str, int, str], ...]
 MOST = 900
 
-# Within REACH: how long silence lasts before the ladder begins, and how long each rung is given.
+# Within CONNECTIVITY: how long silence lasts before the ladder begins, and how long each rung is given.
 SILENCE = 180.0
 FALLBACK = 30.0
 # MAAS has its answer by then, and waits for none of these.

@@ -9,32 +9,33 @@ from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE
 from esxforge_target.agent.work import Parts, Work
-from esxforge_target.errors import ForgeError
-from esxforge_target.inventory import from_json, reread_network
+from esxforge_target.inventory.document import inventory_from_json
+from esxforge_target.inventory.read import reread_network
+from esxforge_target.runtime.errors import ForgeError
 
 _FIRST_TRY = 15.0
-# What could not be taken back is tried again after so many seconds: ESXi's management service may be away just now.
+# What could not be rolled back is tried again after so many seconds: ESXi's management service may be away just now.
 _PAUSES = (5.0, 15.0, 30.0)
 # All of an inventory that the network's steps change.
 _NETWORK = (("esxcli", "network", "vswitch", "standard"), ("esxcli", "network", "ip", "interface"))
 
 
 def settle_failure(parts: Parts, work: Work, reason: str) -> bool:
-    """Tell MAAS, and take back what is not saved. Whether MAAS took the news."""
+    """Tell MAAS, and roll back what is not saved. Whether MAAS took the news."""
     parts.log.announce("FAILED: {}".format(reason))
     # Where MAAS is heard now; whether it is after the roll-back is not known, nor how long that takes.
-    told = parts.story.failed(reason, _FIRST_TRY)
+    told = parts.reporter.failed(reason, _FIRST_TRY)
     _for(parts, deadlines.TAKING_BACK)
     if not work.saved:
         _put_back(parts)
     if not told:
         left = parts.ends.left(deadlines.DEPLOYED) - deadlines.LAST_RESORT
-        told = parts.story.failed(reason, max(left, deadlines.CLOSING))
+        told = parts.reporter.failed(reason, max(left, deadlines.CLOSING))
     _for(parts, deadlines.TAKING_BACK)
     if not told and not work.saved and not parts.network.fallback and parts.network.fall_back():
-        told = parts.story.failed(reason, deadlines.CLOSING)
+        told = parts.reporter.failed(reason, deadlines.CLOSING)
     if not told and parts.ends.left(deadlines.DEPLOYED):
-        told = parts.story.failed(reason, parts.ends.left(deadlines.DEPLOYED))
+        told = parts.reporter.failed(reason, parts.ends.left(deadlines.DEPLOYED))
     if not told:
         parts.log.announce("MAAS could not be told; it will give up on this machine by itself")
     return told
@@ -49,7 +50,7 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
         return True
     if parts.network.fallback:
         parts.log.announce("the host stays on DHCP on the NIC that booted, where it can be reached")
-        parts.undo.settle(FALLBACK)
+        parts.undo.commit(FALLBACK)
         return True
     if parts.journal.last("found") is None:
         return parts.deployment.golden  # root's password and the UUID are to stay
@@ -60,10 +61,10 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
         parts.log.warn("what was put back cannot be read, so it is not saved: {}".format(error.message))
         return False
     if unlike:
-        text = "not as found: {}. It is not saved: reboot the host, which takes back what is left".format(
+        text = "not as found: {}. It is not saved: reboot the host, which rolls back what is left".format(
             ", ".join(unlike)
         )
-        parts.story.finish("put-back", text, False)
+        parts.reporter.finish("put-back", text, False)
     return not unlike
 
 
@@ -72,7 +73,7 @@ def unlike_found(system: System, journal: Journal) -> "List[str]":
     found = journal.last("found")
     if found is None:
         return []
-    before = from_json(found["inventory"])
+    before = inventory_from_json(found["inventory"])
     unlike = changed_parts(before, reread_network(system.runner, before, _NETWORK, system.program))
     ssh, now = found.get("ssh"), starts_with_host(system)
     if None not in (ssh, now) and ssh != now:
@@ -90,8 +91,8 @@ def _put_back(parts: Parts) -> None:
     about = [STORAGE, IDENTITY] + ([] if parts.network.fallback else [NETWORK, FALLBACK])
     if not parts.undo.is_open(*about):
         return
-    parts.log.announce("taking back what was changed")
-    problems = parts.undo.take_back(*about)
+    parts.log.announce("rolling back what was changed")
+    problems = parts.undo.roll_back(*about)
     for pause in _PAUSES:
         unlike = _unlike(parts, problems)
         if not unlike or parts.system.is_over():
@@ -99,12 +100,12 @@ def _put_back(parts: Parts) -> None:
         parts.log.warn("not as found: {}; tried again after {:.0f} s".format(", ".join(unlike), pause))
         parts.system.clock.sleep(pause)
         parts.undo.reopen(*[one for one in about if one != STORAGE])
-        problems = parts.undo.take_back(*about)
-    parts.log.say("taken back{}".format("; {} commands failed".format(len(problems)) if problems else ""))
+        problems = parts.undo.roll_back(*about)
+    parts.log.say("rolled back{}".format("; {} commands failed".format(len(problems)) if problems else ""))
 
 
 def _unlike(parts: Parts, problems: "List[str]") -> "List[str]":
-    """What is not put back yet. What failed is none of it where it reads as found: there was nothing to take back."""
+    """What is not put back yet. What failed is none of it where it reads as found: there was nothing to roll back."""
     unlike = ["storage"] if [change for change in parts.undo.changes if change.about == STORAGE] else []
     if parts.network.fallback:
         return unlike + (["identity"] if problems else [])

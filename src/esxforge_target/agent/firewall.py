@@ -11,9 +11,9 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import FIREWALL, Undo
-from esxforge_target.errors import ForgeError
-from esxforge_target.esxcli import CommandError, Record
-from esxforge_target.metadata import look_up
+from esxforge_target.esxi.esxcli import CommandError, Record
+from esxforge_target.metadata.connection import look_up
+from esxforge_target.runtime.errors import ForgeError
 
 RULE_FILE = "/etc/vmware/firewall/esxforge.xml"
 RULESET = "esxforge"
@@ -67,7 +67,7 @@ class Firewall:
 
     def close(self) -> "List[str]":
         """As it was. A sentence for each command that failed."""
-        problems = self._undo.take_back(FIREWALL)
+        problems = self._undo.roll_back(FIREWALL)
         if self._ruleset == RULESET and self._is_there(RULESET):
             self._system.run(_COMMAND + ("refresh",))
         self._ruleset = ""
@@ -106,7 +106,7 @@ class Firewall:
                 self._fill_own()
             except ForgeError as error:
                 self._log.warn("ESXi does not take a rule file: {}".format(error.message))
-                self._undo.take_back(FIREWALL, quiet=True)
+                self._undo.roll_back(FIREWALL, quiet=True)
             else:
                 self._ruleset = RULESET
                 return

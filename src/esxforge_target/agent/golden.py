@@ -14,9 +14,9 @@ from esxforge_target.agent.deployment import Deployment
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System
-from esxforge_target.cloud_data.actions import Plan, SetPasswordHash
+from esxforge_target.cloud_data.actions import ActionPlan, SetPasswordHash
 from esxforge_target.cloud_data.execution import apply_plan
-from esxforge_target.errors import ForgeError
+from esxforge_target.runtime.errors import ForgeError
 
 CONFIGURATION = "/etc/vmware/esx.conf"
 _LINE = re.compile(r'^(/system/uuid\s*=\s*)"[^"\n]*"', re.MULTILINE)
@@ -28,7 +28,7 @@ def own_identity(system: System, deployment: Deployment, journal: Journal, log: 
         return
     problems = ()  # type: Tuple[str, ...]
     if deployment.root_hash:
-        plan = Plan((SetPasswordHash("root", deployment.root_hash),))
+        plan = ActionPlan((SetPasswordHash("root", deployment.root_hash),))
         problems = apply_plan(plan, system.host(log.say)).problems
     if journal.last("uuid") is None:
         _renew_uuid(system, log)

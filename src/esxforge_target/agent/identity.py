@@ -9,9 +9,10 @@ from esxforge_target.agent.ssh import is_running, starts_with_host
 from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import IDENTITY, Undo
 from esxforge_target.cloud_data.execution import AUTHORIZED_KEYS
-from esxforge_target.errors import ForgeError
-from esxforge_target.esxcli import Record
-from esxforge_target.metadata import MetadataClient, parse_public_keys
+from esxforge_target.esxi.esxcli import Record
+from esxforge_target.metadata.client import MetadataClient
+from esxforge_target.metadata.public_keys import parse_public_keys
+from esxforge_target.runtime.errors import ForgeError
 
 _SET_NAME = ("esxcli", "system", "hostname", "set")
 _CERTIFICATE = ("/etc/vmware/ssl/rui.crt", "/etc/vmware/ssl/rui.key")
@@ -27,21 +28,21 @@ class Identity:
 
     def name(self, client: MetadataClient) -> str:
         """The host's full name, as MAAS says it; what it is now."""
-        wanted = client.hostname()
+        desired = client.hostname()
         before = self._names()
-        if wanted.lower() != self._full(before).lower():
+        if desired.lower() != self._full(before).lower():
             self._undo.before(IDENTITY, (_SET_NAME + ("--fqdn=" + self._full(before),),))
-            self._do(*(_SET_NAME + ("--fqdn=" + wanted,)))
-            self._log.say("the host's name is {}".format(wanted))
-        return wanted
+            self._do(*(_SET_NAME + ("--fqdn=" + desired,)))
+            self._log.say("the host's name is {}".format(desired))
+        return desired
 
-    def differences(self, wanted: str, keys: "Sequence[str]") -> "List[str]":
-        """What of name and keys is not as wanted."""
+    def differences(self, desired: str, keys: "Sequence[str]") -> "List[str]":
+        """What of name and keys is not as desired."""
         found = []
         names = self._names()
-        now = self._full(names) if "." in wanted else names.text("hostname")
-        if now.lower() != wanted.lower():
-            found.append("The host's name is {}, not {}.".format(now, wanted))
+        now = self._full(names) if "." in desired else names.text("hostname")
+        if now.lower() != desired.lower():
+            found.append("The host's name is {}, not {}.".format(now, desired))
         lines = self._key_lines()
         missing = [key for key in keys if key not in lines]
         if missing:
@@ -85,7 +86,7 @@ class Identity:
         back = []
         if not running:
             back.append(("vim-cmd", "hostsvc/stop_ssh"))
-        # Where the host does not say what it does at a boot: a service that ran was wanted by somebody.
+        # Where the host does not say what it does at a boot: a service that ran was desired by somebody.
         if starts is False or (starts is None and not running):
             back.append(("vim-cmd", "hostsvc/disable_ssh"))
         self._undo.before(IDENTITY, back)

@@ -1,4 +1,4 @@
-"""The journal: what was begun on this host and is not settled yet, in the boot bank, so that it survives power cuts.
+"""The journal: what was begun on this host and is not committed yet, in the boot bank, so that it survives power cuts.
 
 A line for each record: CRC-32 of the JSON text in eight hexadecimal digits, a blank, the JSON text. A record is on the
 disk before what it tells begins; a line that the power cut short is dropped. No secret is in it.
@@ -10,7 +10,7 @@ import zlib
 from typing import Any, Dict, List, Optional
 
 from esxforge_target.agent.system import System
-from esxforge_target.blocks import DiskError
+from esxforge_target.runtime.blocks import DiskError
 
 NAME = "esxforge.jnl"  # 8.3, as all names in a bank
 
@@ -75,9 +75,9 @@ class Journal:
         return self.note(kind, **values)
 
     def remove(self) -> None:
-        """Everything is settled. Raises DiskError."""
+        """Everything is committed. Raises DiskError."""
         self._system.bank_files.remove(self._path)
-        self._system.bank_files.settle(os.path.dirname(self._path))
+        self._system.bank_files.sync_directory(os.path.dirname(self._path))
         self.records = []
         self._length = 0
 

@@ -5,7 +5,7 @@ import sys
 import traceback
 from typing import Optional
 
-from esxforge_target.agent import deadlines, leave
+from esxforge_target.agent import cleanup, deadlines
 from esxforge_target.agent.deployment import Deployment, read_deployment
 from esxforge_target.agent.failure import may_be_saved, settle_failure, unlike_found
 from esxforge_target.agent.firewall import Firewall, addresses_of
@@ -18,9 +18,10 @@ from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.system import BANKS, System
 from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, Undo
 from esxforge_target.agent.work import Parts, Work, asked_for_user_data
-from esxforge_target.errors import ForgeError
-from esxforge_target.metadata import Patience
-from esxforge_target.vcenter import VcenterError, remove_account
+from esxforge_target.metadata.client import Patience
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.vcenter.account import remove_account
+from esxforge_target.vcenter.errors import VcenterError
 
 _BANK_SECONDS = float(deadlines.LIMITS[0][1])  # as long as for hostd
 _PAUSE = 5.0
@@ -45,7 +46,7 @@ def _start(system: System) -> int:
     if not bank:
         log.announce("ESXi's boot bank is not there, so nothing can be done safely; the next boot tries again")
         return 1
-    if not any(leave.is_listed(system, one) or exists(system, one) for one in BANKS):
+    if not any(cleanup.is_listed(system, one) or exists(system, one) for one in BANKS):
         return 0
     log.open(bank)
     try:
@@ -93,7 +94,7 @@ class _Life:
         self._log.announce("the agent starts; start {} of this deployment".format(starts))
         outcome = self._journal.last("outcome")
         # Where the bank was full, or the power cut came late, the missing secrets say as much as an outcome.
-        if outcome is None and leave.is_last(self._system):
+        if outcome is None and cleanup.is_last(self._system):
             outcome = self._outcome(bool(self._undo.changes), "what was left of it is gone")
         if outcome is None:
             outcome = self._deploy(starts, problem)
@@ -102,11 +103,11 @@ class _Life:
             wait_for_hostd(self._system, self._log, self._system.clock.monotonic() + deadlines.LIMITS[0][1])
             self._recover(self._is_kept())
             outcome = self._as_found(outcome)
-        self._leave(outcome)
+        self._cleanup(outcome)
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
     def _is_kept(self) -> bool:
-        """Whether the wanted host was saved: then nothing of it is taken back any more."""
+        """Whether the desired host was saved: then nothing of it is rolled back any more."""
         return self._journal.last("saved") is not None or asked_for_user_data(self._journal)
 
     def _deploy(self, starts: int, unwritable: str) -> Record:
@@ -120,7 +121,7 @@ class _Life:
             self._recover(resumes)
         if deployment is None:
             return self._outcome(False, "the host module is damaged; MAAS cannot be told")
-        maas = deployment.wanted.maas
+        maas = deployment.desired.maas
         self._firewall.open(maas.port, addresses_of(maas.host, maas.port, maas.addresses))
         patience = Patience(request=15.0, total=45.0)
         client = self._system.connect(deployment.endpoint, deployment.token, patience, self._system.clock)
@@ -162,7 +163,7 @@ class _Life:
 
     def _check_earlier(self, starts: int, unwritable: str) -> None:
         """Raises ForgeError where an earlier start had failed, as MAAS may know that, or where there were too many, or
-        where the journal cannot be written: nothing could be taken back after a power cut.
+        where the journal cannot be written: nothing could be rolled back after a power cut.
         """
         failed = self._journal.last("failed")
         if failed is not None:
@@ -188,15 +189,15 @@ class _Life:
         return deployment
 
     def _recover(self, deployed: bool) -> None:
-        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is taken back.
+        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is rolled back.
 
         Of a host that may be ``deployed`` only the firewall: the rest is the owner's.
         """
         self._remove_account()
         about = (FIREWALL,) if deployed else (FIREWALL, IDENTITY, FALLBACK, NETWORK)
         if [change for change in self._undo.changes if change.about in about]:
-            self._log.announce("an earlier start was cut off: what it changed is taken back first")
-            self._undo.take_back(*about, quiet=True)
+            self._log.announce("an earlier start was cut off: what it changed is rolled back first")
+            self._undo.roll_back(*about, quiet=True)
 
     def _remove_account(self) -> None:
         """The administrator that exists only while vCenter adds this host."""
@@ -210,7 +211,7 @@ class _Life:
         return not outcome["save"] and self._undo.is_open(NETWORK, FALLBACK, IDENTITY)
 
     def _as_found(self, outcome: Record) -> Record:
-        """The outcome once more where what could not be put back was taken back now."""
+        """The outcome once more where what could not be put back was rolled back now."""
         if not self._is_astray(outcome):
             return outcome
         try:
@@ -229,7 +230,7 @@ class _Life:
             self._log.warn(problem)
         return self._journal.records[-1]
 
-    def _leave(self, outcome: Record) -> None:
+    def _cleanup(self, outcome: Record) -> None:
         self._system.until(None)
         for problem in self._firewall.close():
             self._log.warn("the firewall: {}".format(problem))
@@ -239,20 +240,20 @@ class _Life:
             if problem:
                 self._log.announce("ESXi did not save its configuration; it does so every hour: {}".format(problem))
         try:
-            leave.take_secrets_out(self._system, self._log)
+            cleanup.take_secrets_out(self._system, self._log)
             if self._is_astray(outcome):
                 self._stay()
             # The secrets' absence says by itself that all is done; in a full bank its room is needed for boot.cfg.
             self._journal.remove()
-            leave.take_out(self._system, self._log)
+            cleanup.take_out(self._system, self._log)
         finally:
-            leave.forget(self._system, self._log)
+            cleanup.wipe(self._system, self._log)
 
     def _stay(self) -> None:
         """Journal and agent stay for the next boot. Raises ForgeError; not where boots enough have come and gone."""
         kinds = [record["kind"] for record in self._journal.records]
         if kinds[kinds.index("outcome") :].count("boot") < MOST_STARTS:
-            raise ForgeError("The host is not as it was found.", "Reboot it: that takes back what is left.")
+            raise ForgeError("The host is not as it was found.", "Reboot it: that rolls back what is left.")
         self._log.announce("the host is not as it was found, and no boot mended that: deploy it again")
 
 

@@ -7,8 +7,8 @@ import time
 from typing import Callable, List
 
 from esxforge_target.agent.system import System
-from esxforge_target.blocks import sync_path
-from esxforge_target.consoles import show
+from esxforge_target.runtime.blocks import sync_path
+from esxforge_target.runtime.consoles import show
 
 NAME = "esxforge.log"  # 8.3, as all names in a bank
 # A bank is small and a log is read by people: of an older one the end is kept, of one that grows now (user-data may say

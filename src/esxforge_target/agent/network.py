@@ -1,53 +1,54 @@
-"""The wanted network is put in place and proved; where it is silent, the ladder of fall-backs.
+"""The desired network is put in place and proved; where it is silent, the ladder of fall-backs.
 
-Silence of MAAS and the gateway under the wanted network: back to the one that was found. Is MAAS silent there too,
-DHCP on the NIC that booted. Is it silent there too, the network was not the cause: the wanted one is put back, and
-tried on until the deadline. Where MAAS answers under a fall-back, the wanted one gets a second chance, as MAAS may have
-been away just then; if it stays silent, the host stays on the fall-back and MAAS is told why.
+Silence of MAAS and the gateway under the desired network: back to the one that was found. Is MAAS silent there too,
+DHCP on the NIC that booted. Is it silent there too, the network was not the cause: the desired one is put back, and
+tried on until the deadline. Where MAAS answers under a fall-back, the desired one gets a second chance, as MAAS may
+have been away just then; if it stays silent, the host stays on the fall-back and MAAS is told why.
 """
 
 from typing import Callable, List, Optional, Tuple
 
 from esxforge_target.agent import deadlines
+from esxforge_target.agent.connectivity import Connectivity
 from esxforge_target.agent.deadlines import Deadlines
 from esxforge_target.agent.log import Log
-from esxforge_target.agent.reach import Reach
 from esxforge_target.agent.steps import Steps
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
-from esxforge_target.errors import ForgeError
-from esxforge_target.inventory import Inventory, Vmk, read, reread_network, reread_storage
-from esxforge_target.metadata import ANSWERED, RIGHT
-from esxforge_target.plan import COMPLETE, MANAGEMENT, PREPARE, Plan, make_plan
+from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
+from esxforge_target.inventory.model import Inventory, Vmk
+from esxforge_target.inventory.read import read, reread_network, reread_storage
+from esxforge_target.metadata.errors import ANSWERED, RIGHT
 from esxforge_target.plan.layout import MANAGEMENT_VMK
-from esxforge_target.wanted import Address, Interface, WantedHost
-from esxforge_target.wanted.model import DHCP4, NIC
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
+from esxforge_target.runtime.errors import ForgeError
 
 _ASK_AGAIN = ("esxcli", "network", "ip", "interface", "ipv4", "set", "-i", MANAGEMENT_VMK, "-t", "dhcp", "-P", "true")
 
 
 class NetworkError(ForgeError):
-    """The wanted network does not lead to MAAS, or MAAS did not answer in time."""
+    """The desired network does not lead to MAAS, or MAAS did not answer in time."""
 
 
-class Network:
-    """Makes the wanted network and proves it."""
+class NetworkSetup:
+    """Makes the desired network and proves it."""
 
     def __init__(  # noqa: PLR0917  # one for each part that it uses
         self,
         system: System,
-        wanted: WantedHost,
+        desired: DesiredHost,
         steps: Steps,
         undo: Undo,
-        reach: Reach,
+        connectivity: Connectivity,
         ends: Deadlines,
         log: Log,
     ) -> None:
         self._system = system
-        self._wanted = wanted
+        self._desired = desired
         self._steps = steps
         self._undo = undo
-        self._reach = reach
+        self._connectivity = connectivity
         self._ends = ends
         self._log = log
         self.fallback = False
@@ -64,7 +65,7 @@ class Network:
 
     def inventory(self) -> Inventory:
         """The host as it is now."""
-        stamps = [disk.stamp for disk in self._wanted.datastore_disks()]
+        stamps = [disk.disk_guid for disk in self._desired.datastore_disks()]
         return read(self._system.runner, self._system.devices, stamps, self._system.program)
 
     def reread(self, before: Inventory, plan: Plan) -> Inventory:
@@ -82,56 +83,56 @@ class Network:
     # The ladder
 
     def _prove(self) -> None:
-        end = self._ends.end(deadlines.REACH)
-        heard = self._reach.listen(end)
+        end = self._ends.end(deadlines.CONNECTIVITY)
+        heard = self._connectivity.listen(end)
         if heard == RIGHT:
             return
         if heard == ANSWERED:
             raise self._too_late()
-        reason = self._reach.detail
-        self._log.announce("the wanted network is silent ({}): back to what was found".format(reason))
-        self._undo.take_back(NETWORK)
+        reason = self._connectivity.detail
+        self._log.announce("the desired network is silent ({}): back to what was found".format(reason))
+        self._undo.roll_back(NETWORK)
         by_dhcp = False
-        if not self._reach.maas_answers(end):
+        if not self._connectivity.maas_answers(end):
             self._log.announce("MAAS is silent there, too: DHCP on the NIC that booted")
             by_dhcp = self._by_dhcp(end)
             if not by_dhcp:
-                self._log.announce("MAAS is silent everywhere, so the network is not the cause: the wanted one again")
-                self._undo.take_back(FALLBACK)
+                self._log.announce("MAAS is silent everywhere, so the network is not the cause: the desired one again")
+                self._undo.roll_back(FALLBACK)
                 self._again()
-                if self._reach.listen(end, deadlines.MOST) != RIGHT:
+                if self._connectivity.listen(end, deadlines.MOST) != RIGHT:
                     raise self._too_late()
                 return
         self._second_chance(reason, by_dhcp, end)
 
     def _too_late(self) -> NetworkError:
         return NetworkError(
-            "MAAS did not answer for this machine in time. Last: {}".format(self._reach.detail),
+            "MAAS did not answer for this machine in time. Last: {}".format(self._connectivity.detail),
             "See whether MAAS's services run, and whether the machine is still being deployed there.",
         )
 
     def _second_chance(self, reason: str, by_dhcp: bool, end: float) -> None:
-        """MAAS answers under a fall-back. Raises NetworkError unless the wanted network works now."""
+        """MAAS answers under a fall-back. Raises NetworkError unless the desired network works now."""
         where = "with DHCP on the NIC that booted" if by_dhcp else "with the network that was found"
-        self._log.announce("MAAS answers {}: the wanted network is tried once more".format(where))
-        self._undo.take_back(FALLBACK)
+        self._log.announce("MAAS answers {}: the desired network is tried once more".format(where))
+        self._undo.roll_back(FALLBACK)
         try:
             self._again()
-            if self._reach.listen(end, deadlines.FALLBACK) == RIGHT:
+            if self._connectivity.listen(end, deadlines.FALLBACK) == RIGHT:
                 return
         except ForgeError as error:
             self._log.warn(error.message)
-        self._undo.take_back(NETWORK)
+        self._undo.roll_back(NETWORK)
         if by_dhcp:
             self.fallback = self._by_dhcp(end)
         raise NetworkError(
-            "The wanted network does not lead to MAAS ({}); MAAS answers {}.".format(reason, where),
+            "The desired network does not lead to MAAS ({}); MAAS answers {}.".format(reason, where),
             "Compare addresses, VLANs, bonds and gateways in MAAS with the switch ports; the log lists each step.",
         )
 
     def _again(self) -> None:
         now = self.inventory()
-        plan = make_plan(self._wanted, now)
+        plan = make_plan(self._desired, now)
         self._apply(plan, now, (PREPARE, MANAGEMENT))
 
     def fall_back(self) -> bool:
@@ -139,11 +140,11 @@ class Network:
 
         Whether MAAS answers there.
         """
-        if self._reach.is_anybody_there():
+        if self._connectivity.is_anybody_there():
             return False
         self.fallback = self._by_dhcp(self._system.clock.monotonic() + deadlines.CLOSING)
         if not self.fallback:
-            self._undo.take_back(FALLBACK)
+            self._undo.roll_back(FALLBACK)
         return self.fallback
 
     def _by_dhcp(self, end: float) -> bool:
@@ -155,7 +156,7 @@ class Network:
         try:
             now = self.inventory()
             plan = make_plan(host, now)
-            for refusal in plan.refusals:
+            for refusal in plan.errors:
                 self._log.warn(refusal)
             self._steps.run(plan.steps, FALLBACK, now)
             # It may have used DHCP before, and be waiting for an answer from another VLAN: let it ask again.
@@ -163,13 +164,13 @@ class Network:
         except ForgeError as error:
             self._log.warn(error.message)
             return False
-        return self._reach.maas_answers(end)
+        return self._connectivity.maas_answers(end)
 
-    def _booted(self) -> "Optional[WantedHost]":
-        if not self._wanted.boot_mac:
+    def _booted(self) -> "Optional[DesiredHost]":
+        if not self._desired.boot_mac:
             return None
-        nic = Interface("boot", NIC, self._wanted.boot_mac, addresses=(Address(DHCP4),))
-        return self._wanted.replace(
+        nic = Interface("boot", NIC, self._desired.boot_mac, addresses=(Address(DHCP4),))
+        return self._desired.replace(
             interfaces=(nic,), routes=(), name_servers=(), search_domains=(), datastores=(), notices=()
         )
 

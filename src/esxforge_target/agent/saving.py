@@ -10,9 +10,9 @@ import zlib
 from typing import Optional, Tuple
 
 from esxforge_target.agent.system import System, said
-from esxforge_target.blocks import DiskError
-from esxforge_target.errors import FormatError
 from esxforge_target.formats.tar_module import unzip
+from esxforge_target.runtime.blocks import DiskError
+from esxforge_target.runtime.errors import FormatError
 
 STATE = "/bootbank/state.tgz"
 # The first one is what VMware documents; it does nothing where nothing was changed, which proves nothing.

@@ -5,9 +5,10 @@ from typing import Sequence
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import COMMAND_SECONDS, System, said
 from esxforge_target.agent.undo import Undo
-from esxforge_target.errors import ForgeError
-from esxforge_target.inventory import Inventory, reread_network, reread_storage
-from esxforge_target.plan import STORAGE, Step
+from esxforge_target.inventory.model import Inventory
+from esxforge_target.inventory.read import reread_network, reread_storage
+from esxforge_target.plan.steps import STORAGE, Step
+from esxforge_target.runtime.errors import ForgeError
 
 _PAUSE = 3.0
 
@@ -32,7 +33,7 @@ class Steps:
                 self._undo.before(about, step.undo)
             self._try(step, before)
             if step.phase == STORAGE:
-                # Noted after it only: taking back a partition that was never made could take another one.
+                # Noted after it only: rolling back a partition that was never made could take another one.
                 self._undo.before(about, step.undo)
 
     def _try(self, step: Step, before: Inventory) -> None:
@@ -45,7 +46,7 @@ class Steps:
             if step.may_fail:
                 return
             if self._shows(step, before):
-                self._log.say("ESXi shows it as wanted all the same")
+                self._log.say("ESXi shows it as desired all the same")
                 return
             if attempt == 1:
                 self._system.clock.sleep(_PAUSE)

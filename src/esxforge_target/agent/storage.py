@@ -3,9 +3,9 @@
 from typing import List, Tuple
 
 from esxforge_target.agent.deployment import Deployment
-from esxforge_target.inventory import Inventory
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.inventory.model import Inventory
 from esxforge_target.plan.storage import boot_device
-from esxforge_target.wanted import WantedHost
 
 _GIB = 1 << 30
 
@@ -25,22 +25,22 @@ def boot_disk_doubts(deployment: Deployment, inventory: Inventory) -> "List[str]
                 installed["device"], boot.name
             )
         ]
-    stamp = deployment.boot_stamp
-    if stamp and boot.stamps and stamp not in boot.stamps:
+    stamp = deployment.boot_disk_guid
+    if stamp and boot.disk_guids and stamp not in boot.disk_guids:
         return [
             "storage: no partition is touched, because the boot disk {} has the GPT disk GUID {}, not {}.".format(
-                boot.name, boot.stamps[0], stamp
+                boot.name, boot.disk_guids[0], stamp
             )
         ]
     return []
 
 
-def datastore_figures(wanted: WantedHost, inventory: Inventory) -> "Tuple[str, ...]":
+def datastore_figures(desired: DesiredHost, inventory: Inventory) -> "Tuple[str, ...]":
     """A sentence on the datastore of the boot disk: what MAAS asked for, and what ESXi left for it."""
-    datastore = wanted.boot_datastore()
+    datastore = desired.boot_datastore()
     if datastore is None:
         return ()
-    asked = sum(wanted.partition(one).size or 0 for one in datastore.partitions)
+    asked = sum(desired.partition(one).size or 0 for one in datastore.partitions)
     uuids = {one.uuid for one in inventory.extents if one.volume == datastore.name}
     got = sum(one.size for one in inventory.file_systems if one.uuid in uuids)
     return (

@@ -6,13 +6,15 @@ import sys
 from typing import Callable, List, Optional, Sequence
 
 from esxforge_target.agent.bank_files import AgentFiles
-from esxforge_target.clock import Clock
 from esxforge_target.cloud_data.execution import Host
-from esxforge_target.cloud_data.files import FileSystem
-from esxforge_target.commands import TIMED_OUT, ProcessRunner, Result, Runner
-from esxforge_target.esxcli import Esxcli
-from esxforge_target.inventory.stamps import DEVICES, DeviceFolder
-from esxforge_target.metadata import Endpoint, MetadataClient, Patience, Token
+from esxforge_target.cloud_data.files import HostFiles
+from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.contract.token import Token
+from esxforge_target.esxi.esxcli import Esxcli
+from esxforge_target.inventory.disk_identities import DEVICES, DeviceDirectory
+from esxforge_target.metadata.client import MetadataClient, Patience
+from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.commands import TIMED_OUT, ProcessRunner, Result, Runner
 
 # The bank that runs, and the other one. ESXi makes the links early in its boot.
 BANKS = ("/bootbank", "/altbootbank")
@@ -65,17 +67,17 @@ class System:
         root: str = "/",
         runner: "Optional[Runner]" = None,
         clock: "Optional[Clock]" = None,
-        devices: "Optional[DeviceFolder]" = None,
+        devices: "Optional[DeviceDirectory]" = None,
         connect: "Optional[Connect]" = None,
         bank_files: "Optional[AgentFiles]" = None,
     ) -> None:
         self.root = root
         self.clock = clock or Clock()
         self.runner = PatientRunner(runner or ProcessRunner(), self.clock)
-        self.devices = devices or DeviceFolder(self.locate(DEVICES))
+        self.devices = devices or DeviceDirectory(self.locate(DEVICES))
         self.connect = connect or MetadataClient  # type: Connect
         self.bank_files = bank_files or AgentFiles(root)
-        self.files = FileSystem(root)
+        self.files = HostFiles(root)
         self.program = "esxcli"
         self.process = os.getpid()
 

@@ -1,10 +1,10 @@
 """What was changed on this host and how to take it back; kept in the journal, so that the next boot can do it, too.
 
-ESXi saves its configuration every hour by itself, so a boot may start from any point of an earlier run. Taking back
-is therefore done in reverse to the very beginning, and a command that finds nothing to take back may fail. For the same
-reason the journal forgets a change only once the configuration was saved, not when it was taken back.
+ESXi saves its configuration every hour by itself, so a boot may start from any point of an earlier run. Rolling back
+is therefore done in reverse to the very beginning, and a command that finds nothing to roll back may fail. For the same
+reason the journal forgets a change only once the configuration was saved, not when it was rolled back.
 
-What could not be taken back stays in the list, and all that is older with it: it may be about the same thing, and the
+What could not be rolled back stays in the list, and all that is older with it: it may be about the same thing, and the
 oldest must have the last word when it is tried again.
 """
 
@@ -14,8 +14,8 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
-from esxforge_target.commands import Result
-from esxforge_target.values import Value
+from esxforge_target.runtime.commands import Result
+from esxforge_target.runtime.values import Value
 
 # What a change is about: the network, and so on. Storage lies on disks, so a boot does not bring it back.
 NETWORK = "network"
@@ -24,7 +24,7 @@ STORAGE = "storage"
 IDENTITY = "identity"
 FIREWALL = "firewall"
 _PAUSE = 2.0
-# Taking back gets this much, whatever is left of the phase in which it became necessary.
+# Rolling back gets this much, whatever is left of the phase in which it became necessary.
 _LEAST = 60.0
 
 
@@ -47,7 +47,7 @@ class Change(Value):
 
 
 class Undo:
-    """The changes that are not settled."""
+    """The changes that are not committed."""
 
     def __init__(self, system: System, journal: Journal, log: Log) -> None:
         self._system = system
@@ -64,7 +64,7 @@ class Undo:
         commands: "Sequence[Tuple[str, ...]]" = (),
         files: "Sequence[Tuple[str, Optional[bytes]]]" = (),
     ) -> None:
-        """Note, before a change, how it is taken back."""
+        """Note, before a change, how it is rolled back."""
         number = self._next
         self._next += 1
         encoded = [[path, None if data is None else base64.b64encode(data).decode("ascii")] for path, data in files]
@@ -72,25 +72,25 @@ class Undo:
         self._noted[number] = Change(number, about, tuple(commands), tuple(files))
         self.changes.append(self._noted[number])
 
-    def settle(self, *about: str) -> None:
-        """The configuration was saved: these stay as they are now, taken back or not."""
+    def commit(self, *about: str) -> None:
+        """The configuration was saved: these stay as they are now, rolled back or not."""
         self.changes = [change for change in self.changes if change.about not in about]
         self._note([number for number in sorted(self._noted) if self._noted[number].about in about])
 
     def is_open(self, *about: str) -> bool:
-        """Whether one of these is not settled: ESXi may have saved, or may still save, a part of it."""
+        """Whether one of these is not committed: ESXi may have saved, or may still save, a part of it."""
         return any(change.about in about for change in self._noted.values())
 
     def reopen(self, *about: str) -> None:
-        """All of these, from the first start on, are to be taken back again: a command may say that it worked."""
+        """All of these, from the first start on, are to be rolled back again: a command may say that it worked."""
         still = [change.number for change in self.changes]
         noted = [self._noted[number] for number in sorted(self._noted)]
         self.changes = [change for change in noted if change.about in about or change.number in still]
 
-    def take_back(self, *about: str, quiet: bool = False) -> "List[str]":
+    def roll_back(self, *about: str, quiet: bool = False) -> "List[str]":
         """Take these back, the newest first; a sentence for each command that failed. Another call tries these again.
 
-        ``quiet``: most will find nothing to take back, so each is tried once only, and its failure is none.
+        ``quiet``: most will find nothing to roll back, so each is tried once only, and its failure is none.
         """
         before = self._system.end
         if before is not None:
@@ -108,7 +108,7 @@ class Undo:
             for path, data in change.files:
                 failed += self._put_back(path, data)
             for command in change.commands:
-                self._log.say("taking back: {}".format(" ".join(command)))
+                self._log.say("rolling back: {}".format(" ".join(command)))
                 result = self._system.run(command) if quiet else self._patiently(command)
                 if result.status != 0:
                     failed.append("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
@@ -117,7 +117,7 @@ class Undo:
                 for problem in failed:
                     self._log.warn(problem)
             if change.about == STORAGE:
-                # Disks do not wait for a configuration to be saved; and what is gone there is not taken back twice.
+                # Disks do not wait for a configuration to be saved; and what is gone there is not rolled back twice.
                 if not failed:
                     self._note([change.number])
                     self.changes.remove(change)
@@ -144,12 +144,12 @@ class Undo:
         """Without this record the next boot takes the same back once more."""
         for number in numbers:
             del self._noted[number]
-        problem = self._journal.note("settled", numbers=numbers)
+        problem = self._journal.note("committed", numbers=numbers)
         if problem:
             self._log.warn(problem)
 
     def _put_back(self, path: str, data: "Optional[bytes]") -> "List[str]":
-        self._log.say("taking back: {}".format(path))
+        self._log.say("rolling back: {}".format(path))
         try:
             if data is None:
                 self._system.files.remove(path)
@@ -167,7 +167,7 @@ class Undo:
                 commands = tuple(tuple(command) for command in record["commands"])
                 found[record["number"]] = Change(record["number"], record["about"], commands, tuple(files))
                 self._next = max(self._next, record["number"] + 1)
-            elif record["kind"] == "settled":
+            elif record["kind"] == "committed":
                 for number in record["numbers"]:
                     found.pop(number, None)
         self.changes = [found[number] for number in sorted(found)]

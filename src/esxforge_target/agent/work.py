@@ -4,26 +4,30 @@ from typing import List, Tuple
 
 from esxforge_target.agent import cloud, deadlines
 from esxforge_target.agent.boot_order import restore_boot_order
+from esxforge_target.agent.connectivity import Connectivity
 from esxforge_target.agent.deadlines import Deadlines
 from esxforge_target.agent.deployment import Deployment
 from esxforge_target.agent.firewall import Firewall
 from esxforge_target.agent.identity import Identity
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
-from esxforge_target.agent.network import Network
-from esxforge_target.agent.reach import Reach
+from esxforge_target.agent.network import NetworkSetup
 from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.ssh import starts_with_host
+from esxforge_target.agent.status_reporter import StatusReporter
 from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
-from esxforge_target.agent.story import Story
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
-from esxforge_target.errors import ForgeError
-from esxforge_target.inventory import Inventory, Release, from_json, to_json
-from esxforge_target.metadata import RIGHT, MetadataClient
-from esxforge_target.plan import STORAGE as STORAGE_PHASE
-from esxforge_target.plan import Plan, differences, make_plan
+from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.inventory.model import InstalledRelease, Inventory
+from esxforge_target.metadata.client import MetadataClient
+from esxforge_target.metadata.errors import RIGHT
+from esxforge_target.plan.differences import differences
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.steps import STORAGE as STORAGE_PHASE
+from esxforge_target.plan.steps import Plan
+from esxforge_target.runtime.errors import ForgeError
 
 # DHCP may answer otherwise than the plan expected: then what remains is planned again.
 _ROUNDS = 3
@@ -55,17 +59,17 @@ class Parts:
         self.system = system
         self.bank = bank
         self.deployment = deployment
-        self.wanted = deployment.wanted
+        self.desired = deployment.desired
         self.client = client
         self.journal = journal
         self.undo = undo
         self.log = log
         self.firewall = firewall
         self.ends = ends
-        self.story = Story(client, log, system.clock)
-        self.reach = Reach(system, client, log, firewall.mend)
+        self.reporter = StatusReporter(client, log, system.clock)
+        self.connectivity = Connectivity(system, client, log, firewall.mend)
         self.steps = Steps(system, undo, log)
-        self.network = Network(system, self.wanted, self.steps, undo, self.reach, self.ends, log)
+        self.network = NetworkSetup(system, self.desired, self.steps, undo, self.connectivity, self.ends, log)
 
     def note(self, kind: str) -> None:
         """Write to the journal how far this came; the configuration is saved by then, so nothing ends without it."""
@@ -79,7 +83,7 @@ class Parts:
 
 
 class Work:
-    """Runs the phases. ``proved``: MAAS answered over the wanted network; ``saved``: the wanted host will stay."""
+    """Runs the phases. ``proved``: MAAS answered over the desired network; ``saved``: the desired host will stay."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -114,7 +118,7 @@ class Work:
         deployed = parts.journal.last("deployed")
         if deployed is None:
             found = parts.journal.last("found")
-            inventory = from_json(found["inventory"]) if found else parts.network.inventory()
+            inventory = inventory_from_json(found["inventory"]) if found else parts.network.inventory()
             return self._user_data(inventory.release)
         if not deployed.get("runs", True):
             return []
@@ -122,23 +126,23 @@ class Work:
             "The host was restarted while it did user-data, by user-data itself or by a power cut; it is not run a "
             "second time."
         )
-        parts.story.finish("user-data", _LEFT_DEPLOYED.format(problem), False)
+        parts.reporter.finish("user-data", _LEFT_DEPLOYED.format(problem), False)
         return [problem]
 
     def _take_inventory(self) -> Inventory:
         parts = self._parts
         # Where hostd came late it is slow, too: what the ladder of fall-backs may not need is lent.
-        parts.until(deadlines.REACH)
-        parts.story.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
+        parts.until(deadlines.CONNECTIVITY)
+        parts.reporter.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
         inventory = parts.network.inventory()
-        text = to_json(inventory)
+        text = inventory_to_json(inventory)
         if parts.journal.last("found") is None:
             parts.journal.add("found", inventory=text, ssh=starts_with_host(parts.system))
             try:
                 parts.system.bank_files.write("{}/{}".format(parts.bank, INVENTORY), text.encode("ascii"))
             except ForgeError as error:
                 parts.log.warn("the inventory is not kept: {}".format(error.message))
-        parts.story.finish(
+        parts.reporter.finish(
             "inventory",
             "ESXi {} build {}: {} NICs, {} disks".format(
                 inventory.release.version, inventory.release.build, len(inventory.nics), len(inventory.devices)
@@ -149,18 +153,18 @@ class Work:
     def _plan(self, inventory: Inventory) -> Plan:
         """The plan. Raises RefusedPlanError before anything is touched."""
         parts = self._parts
-        plan = make_plan(parts.wanted, inventory)
+        plan = make_plan(parts.desired, inventory)
         for notice in plan.notices:
             parts.log.say("notice: " + notice)
-        refusals = list(plan.refusals)
+        errors = list(plan.errors)
         doubts = boot_disk_doubts(parts.deployment, inventory)
-        if parts.wanted.datastores:
-            refusals += [doubt for doubt in doubts if doubt not in refusals]
+        if parts.desired.datastores:
+            errors += [doubt for doubt in doubts if doubt not in errors]
         elif doubts:
             parts.log.warn(doubts[0])
-        if refusals:
+        if errors:
             raise RefusedPlanError(
-                "This host cannot be what MAAS asks for, and nothing was changed: {}".format(" ".join(refusals)),
+                "This host cannot be what MAAS asks for, and nothing was changed: {}".format(" ".join(errors)),
                 "Correct the machine in MAAS, or the hardware, and deploy it again.",
             )
         return plan
@@ -169,37 +173,37 @@ class Work:
         """Network and storage, in some rounds where DHCP needs them. Raises ForgeError."""
         parts = self._parts
         count = len(plan.steps)
-        parts.story.start("network", "Setting up the network: {} steps in all".format(count))
+        parts.reporter.start("network", "Setting up the network: {} steps in all".format(count))
         for number in range(_ROUNDS):
-            parts.until(deadlines.REACH)
+            parts.until(deadlines.CONNECTIVITY)
             parts.network.make(plan, inventory, self._heard)
             storage = [step for step in plan.steps if step.phase == STORAGE_PHASE]
             if not number:
-                parts.story.finish("network", "MAAS answers over the wanted network")
-                parts.story.start("storage", "Setting up {}".format(self._datastores()))
+                parts.reporter.finish("network", "MAAS answers over the desired network")
+                parts.reporter.start("storage", "Setting up {}".format(self._datastores()))
             parts.until(deadlines.STORAGE)
             parts.steps.run(storage, STORAGE, inventory)
             inventory = parts.network.reread(inventory, plan)
-            plan = make_plan(parts.wanted, inventory)
+            plan = make_plan(parts.desired, inventory)
             if not plan.steps:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
             parts.system.clock.sleep(_ROUND_PAUSE)
-        self._figures = "; ".join(datastore_figures(parts.wanted, inventory))
-        parts.story.finish("storage", self._figures or "done")
+        self._figures = "; ".join(datastore_figures(parts.desired, inventory))
+        parts.reporter.finish("storage", self._figures or "done")
 
     def _heard(self) -> None:
         self.proved = True
-        self._parts.story.heard()
+        self._parts.reporter.heard()
 
     def _datastores(self) -> str:
-        names = [datastore.name for datastore in self._parts.wanted.datastores]
+        names = [datastore.name for datastore in self._parts.desired.datastores]
         return "the datastores {}".format(", ".join(names)) if names else "storage: VMware's own layout stays"
 
     def _make_identity(self) -> None:
         parts, host = self._parts, self._parts.deployment.host
         parts.until(deadlines.IDENTITY)
-        parts.story.start("identity", "Setting host name, SSH keys and certificate")
+        parts.reporter.start("identity", "Setting host name, SSH keys and certificate")
         self._name = self._identity.name(parts.client)
         self._keys = self._identity.keys(parts.client, [str(key) for key in host.get("ssh_keys") or []])
         if self._keys:
@@ -207,36 +211,38 @@ class Work:
         problem = self._identity.certificate(self._name, lambda: parts.ends.left(deadlines.IDENTITY))
         if not host.get("keep_boot_order"):
             restore_boot_order(parts.system, [str(entry) for entry in host.get("boot_order") or []], parts.log)
-        parts.story.finish("identity", problem or "this host is {}".format(self._name), not problem)
+        parts.reporter.finish("identity", problem or "this host is {}".format(self._name), not problem)
         if host.get("encrypted_password"):
             text = "Root's password, encrypted to the key of the recipe: {}".format(host["encrypted_password"])
-            parts.story.start("password", text)
+            parts.reporter.start("password", text)
 
     def _verify(self) -> Inventory:
         """Everything read back, and MAAS asked who this is. Raises StepError."""
         parts = self._parts
         parts.until(deadlines.VERIFY)
-        parts.story.start("verify", "Reading everything back{}".format("; " + self._figures if self._figures else ""))
+        parts.reporter.start(
+            "verify", "Reading everything back{}".format("; " + self._figures if self._figures else "")
+        )
         inventory = parts.network.inventory()
-        found = differences(parts.wanted, inventory) + self._identity.differences(self._name, self._keys)
+        found = differences(parts.desired, inventory) + self._identity.differences(self._name, self._keys)
         if found:
             raise StepError(
                 "The host is not as MAAS asked: {}".format(" ".join(found)),
                 "The log in the boot bank has each command and ESXi's answer. If all look right: a defect of esxforge.",
             )
-        if parts.reach.listen(parts.ends.end(deadlines.VERIFY)) != RIGHT:
+        if parts.connectivity.listen(parts.ends.end(deadlines.VERIFY)) != RIGHT:
             raise StepError(
-                "MAAS does not answer for this machine any more: {}".format(parts.reach.detail),
+                "MAAS does not answer for this machine any more: {}".format(parts.connectivity.detail),
                 "See whether MAAS's services run, and whether the network to them is steady; then deploy again.",
             )
-        parts.story.heard()
-        parts.story.finish("verify", "the host is as MAAS asked")
+        parts.reporter.heard()
+        parts.reporter.finish("verify", "the host is as MAAS asked")
         return inventory
 
     def _save(self, inventory: Inventory) -> None:
         parts = self._parts
         parts.until(deadlines.PERSIST)
-        parts.story.start("persist", "Saving ESXi's configuration")
+        parts.reporter.start("persist", "Saving ESXi's configuration")
         problem = save_configuration(parts.system)
         if problem:
             raise StepError(
@@ -244,14 +250,14 @@ class Work:
                 "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
             )
         self.saved = True
-        parts.undo.settle(NETWORK, FALLBACK, STORAGE, IDENTITY)
+        parts.undo.commit(NETWORK, FALLBACK, STORAGE, IDENTITY)
         parts.note("saved")
-        parts.story.finish("persist", "saved; from now on the host stays like this")
+        parts.reporter.finish("persist", "saved; from now on the host stays like this")
 
     def _vendor_data(self, inventory: Inventory) -> List[str]:
         parts = self._parts
         parts.until(deadlines.VENDOR_DATA)
-        parts.story.start("vendor-data", "Doing what MAAS itself asks for (time servers, vCenter)")
+        parts.reporter.start("vendor-data", "Doing what MAAS itself asks for (time servers, vCenter)")
 
         def left() -> float:
             return parts.ends.left(deadlines.VENDOR_DATA)
@@ -261,7 +267,7 @@ class Work:
             parts.system, parts.deployment, document, self._name, parts.firewall, parts.log, left
         )
         problems += [problem] if problem else []
-        parts.story.finish("vendor-data", " ".join(problems) or "done", not problems)
+        parts.reporter.finish("vendor-data", " ".join(problems) or "done", not problems)
         return problems
 
     def _deliver_story(self) -> None:
@@ -271,20 +277,20 @@ class Work:
         """
         parts = self._parts
         if not parts.deployment.host.get("encrypted_password"):
-            parts.story.heard()
+            parts.reporter.heard()
             return
-        parts.story.deliver(max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
-        if not parts.story.was_told("password"):
+        parts.reporter.deliver(max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))
+        if not parts.reporter.was_told("password"):
             raise StepError(
                 "MAAS did not take the event that holds root's encrypted password.",
                 "The host is set up and saved. See whether MAAS's services run; then deploy again.",
             )
 
-    def _user_data(self, release: Release) -> List[str]:
+    def _user_data(self, release: InstalledRelease) -> List[str]:
         """Fetching it marks the machine Deployed. It is noted before it is run, so that it is never run twice."""
         parts = self._parts
         parts.system.until(None)
-        parts.story.start("user-data", "The host is ready; fetching user-data")
+        parts.reporter.start("user-data", "The host is ready; fetching user-data")
         self._deliver_story()
         parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
@@ -296,8 +302,8 @@ class Work:
             outcome = cloud.do_user_data(parts.system, data, release, parts.log)
             problems += list(outcome.problems)
         text = _LEFT_DEPLOYED.format(" ".join(problems)) if problems else "done"
-        parts.story.finish("user-data", text, not problems)
-        parts.story.deliver(deadlines.CLOSING)
+        parts.reporter.finish("user-data", text, not problems)
+        parts.reporter.deliver(deadlines.CLOSING)
         return problems
 
 

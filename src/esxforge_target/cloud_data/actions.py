@@ -2,7 +2,7 @@
 
 from typing import Tuple
 
-from esxforge_target.values import Value
+from esxforge_target.runtime.values import Value
 
 
 class Action(Value):
@@ -72,7 +72,7 @@ class SetPasswordHash(Action):
         return "SetPasswordHash({})".format(self.user)
 
 
-class Plan(Value):
+class ActionPlan(Value):
     """What a document asks for. ``notices``: what should be known; ``problems``: what was asked for and will not be
     done; both whole sentences. ``vcenter``: the vCenter document that MAAS hid among the files, or empty.
     """
@@ -91,8 +91,8 @@ class Plan(Value):
         self.problems = problems
         self.vcenter = vcenter
 
-    def __add__(self, other: "Plan") -> "Plan":
-        return Plan(
+    def __add__(self, other: "ActionPlan") -> "ActionPlan":
+        return ActionPlan(
             self.actions + other.actions,
             self.notices + other.notices,
             self.problems + other.problems,
@@ -100,4 +100,4 @@ class Plan(Value):
         )
 
     def __repr__(self) -> str:
-        return "Plan({!r}, {!r}, {!r})".format(self.actions, self.notices, self.problems)
+        return "ActionPlan({!r}, {!r}, {!r})".format(self.actions, self.notices, self.problems)

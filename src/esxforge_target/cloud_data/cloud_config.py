@@ -6,7 +6,7 @@ Keys and their forms: cloud-init's documentation, "Module reference".
 import re
 from typing import Any, Callable, Dict, List, Tuple
 
-from esxforge_target.cloud_data.actions import Action, AddKeys, Plan, RunCommand, SetPasswordHash, WriteFile
+from esxforge_target.cloud_data.actions import Action, ActionPlan, AddKeys, RunCommand, SetPasswordHash, WriteFile
 from esxforge_target.cloud_data.errors import CloudDataError
 from esxforge_target.cloud_data.scripts import plan_runcmd
 from esxforge_target.cloud_data.write_files import plan_write_files
@@ -31,24 +31,24 @@ VENDOR_KEYS = ("ntp", "write_files")
 USER_KEYS = ("hostname", "fqdn", "ssh_authorized_keys", "chpasswd", "ntp", "write_files", "runcmd")
 
 
-def plan_cloud_config(config: Any, allowed: "Tuple[str, ...]", release: Release, what: str) -> Plan:
+def plan_cloud_config(config: Any, allowed: "Tuple[str, ...]", release: Release, what: str) -> ActionPlan:
     """What ``config`` (the parsed document) asks for on ESXi ``release`` (major, minor).
 
     A key that cannot be used becomes a problem and is left whole; the others stand. The order of actions is that of
     ``allowed``: identity first, then files, then commands.
     """
     if config is None:
-        return Plan()
+        return ActionPlan()
     if not isinstance(config, dict):
         raise CloudDataError("{} is not a mapping of keys.".format(what))
-    plan = Plan(notices=_unknown(config, allowed, what))
+    plan = ActionPlan(notices=_unknown(config, allowed, what))
     for key in allowed:
         if config.get(key) is None or (key == "hostname" and config.get("fqdn") is not None):
             continue
         try:
             plan += _PLANNERS[key](config[key], release)
         except CloudDataError as error:
-            plan += Plan(problems=("{} in {} was left: {}".format(key, what, error),))
+            plan += ActionPlan(problems=("{} in {} was left: {}".format(key, what, error),))
     return plan
 
 
@@ -59,11 +59,11 @@ def _unknown(config: "Dict[Any, Any]", allowed: "Tuple[str, ...]", what: str) ->
     return ("{} has keys that mean nothing on ESXi and were left: {}.".format(what, ", ".join(names[:40])),)
 
 
-def _ntp(value: Any, release: Release) -> Plan:
+def _ntp(value: Any, release: Release) -> ActionPlan:
     if not isinstance(value, dict):
         raise CloudDataError("it is not a mapping.")
     if value.get("enabled") is False:
-        return Plan(notices=("ntp is switched off in the document: left as it is.",))
+        return ActionPlan(notices=("ntp is switched off in the document: left as it is.",))
     servers = []  # type: List[str]
     for name in ("servers", "pools"):
         given = value.get(name) or []
@@ -74,11 +74,11 @@ def _ntp(value: Any, release: Release) -> Plan:
         if len(server) > 253 or not _SERVER.match(server):
             raise CloudDataError("{!r} is neither a host name nor an address.".format(server[:80]))
     if not servers:
-        return Plan(notices=("ntp names no server: left as it is.",))
+        return ActionPlan(notices=("ntp names no server: left as it is.",))
     notices = ()  # type: Tuple[str, ...]
     if len(servers) > _MOST_SERVERS:
         notices = ("ntp names {} servers: the first {} are used.".format(len(servers), _MOST_SERVERS),)
-    return Plan(_ntp_actions(servers[:_MOST_SERVERS], release), notices)
+    return ActionPlan(_ntp_actions(servers[:_MOST_SERVERS], release), notices)
 
 
 def _ntp_actions(servers: "List[str]", release: Release) -> "Tuple[Action, ...]":
@@ -95,24 +95,24 @@ def _ntp_actions(servers: "List[str]", release: Release) -> "Tuple[Action, ...]"
     )
 
 
-def _hostname(value: Any, release: Release) -> Plan:
+def _hostname(value: Any, release: Release) -> ActionPlan:
     name = value.rstrip(".") if isinstance(value, str) else ""
     if len(name) > 253 or not _HOST_NAME.match(name):
         raise CloudDataError("it is not a host name.")
     option = "--fqdn={}" if "." in name else "--host={}"
-    return Plan((RunCommand(("esxcli", "system", "hostname", "set", option.format(name))),))
+    return ActionPlan((RunCommand(("esxcli", "system", "hostname", "set", option.format(name))),))
 
 
-def _keys(value: Any, release: Release) -> Plan:
+def _keys(value: Any, release: Release) -> ActionPlan:
     lines = [value] if isinstance(value, str) else value
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise CloudDataError("it is not a list of keys.")
     found = parse_public_keys("\n".join(lines))
     problems = tuple("ssh_authorized_keys: {}.".format(reason) for reason in found.dropped)
-    return Plan((AddKeys(found.keys),) if found.keys else (), (), problems)
+    return ActionPlan((AddKeys(found.keys),) if found.keys else (), (), problems)
 
 
-def _chpasswd(value: Any, release: Release) -> Plan:
+def _chpasswd(value: Any, release: Release) -> ActionPlan:
     if not isinstance(value, dict):
         raise CloudDataError("it is not a mapping.")
     pairs = _listed(value.get("list")) + _users(value.get("users"))
@@ -126,7 +126,7 @@ def _chpasswd(value: Any, release: Release) -> Plan:
             raise CloudDataError("the password of {} is not a hash ($6$…); nothing else is taken.".format(user))
         actions.append(SetPasswordHash(user, hashed))
     notices = ("chpasswd: expire is ignored, ESXi has no forced change at login.",) if value.get("expire") else ()
-    return Plan(tuple(actions), notices)
+    return ActionPlan(tuple(actions), notices)
 
 
 def _listed(value: Any) -> "List[Tuple[str, str]]":
@@ -156,4 +156,4 @@ _PLANNERS = {
     "ssh_authorized_keys": _keys,
     "chpasswd": _chpasswd,
     "runcmd": lambda value, release: plan_runcmd(value),
-}  # type: Dict[str, Callable[[Any, Release], Plan]]
+}  # type: Dict[str, Callable[[Any, Release], ActionPlan]]

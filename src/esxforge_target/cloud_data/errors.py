@@ -1,6 +1,6 @@
 """What is wrong with the documents that an owner or MAAS sends."""
 
-from esxforge_target.errors import ForgeError
+from esxforge_target.runtime.errors import ForgeError
 
 
 class CloudDataError(ForgeError):

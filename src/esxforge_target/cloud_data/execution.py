@@ -3,13 +3,21 @@
 import sys
 from typing import Callable, Dict, List, Optional, Tuple
 
-from esxforge_target.clock import Clock
-from esxforge_target.cloud_data.actions import Action, AddKeys, Plan, RunCommand, RunScript, SetPasswordHash, WriteFile
+from esxforge_target.cloud_data.actions import (
+    Action,
+    ActionPlan,
+    AddKeys,
+    RunCommand,
+    RunScript,
+    SetPasswordHash,
+    WriteFile,
+)
 from esxforge_target.cloud_data.errors import CloudDataError
-from esxforge_target.cloud_data.files import FileSystem
+from esxforge_target.cloud_data.files import HostFiles
 from esxforge_target.cloud_data.write_files import persists
-from esxforge_target.commands import TIMED_OUT, Runner
-from esxforge_target.values import Value
+from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.commands import TIMED_OUT, Runner
+from esxforge_target.runtime.values import Value
 
 AUTHORIZED_KEYS = "/etc/ssh/keys-root/authorized_keys"
 SHADOW = "/etc/shadow"
@@ -26,7 +34,7 @@ class Host:
 
     def __init__(
         self,
-        files: FileSystem,
+        files: HostFiles,
         runner: Runner,
         log: "Callable[[str], None]",
         clock: Optional[Clock] = None,
@@ -63,7 +71,7 @@ class Outcome(Value):
         )
 
 
-def apply_plan(plan: Plan, host: Host, seconds: float = 300.0) -> Outcome:
+def apply_plan(plan: ActionPlan, host: Host, seconds: float = 300.0) -> Outcome:
     """Carry out ``plan`` within ``seconds``; never raises for what the plan asks. Notices and problems are logged too,
     those of the plan itself included.
     """

@@ -5,13 +5,13 @@ import posixpath
 import stat
 from typing import Optional
 
-from esxforge_target.blocks import sync_if_possible, write_whole
+from esxforge_target.runtime.blocks import sync_if_possible, write_whole
 
 _CREATED_MODE = 0o600
 
 
-class FileSystem:
-    """Absolute paths of the host under ``root`` (tests give a folder)."""
+class HostFiles:
+    """Absolute paths of the host under ``root`` (tests give a directory)."""
 
     def __init__(self, root: str = "/") -> None:
         self._root = root
@@ -38,7 +38,7 @@ class FileSystem:
     def write(self, path: str, content: bytes, mode: int = -1) -> None:
         """Make ``path`` hold ``content``. ``mode`` -1 keeps the bits of a file that is there (0600 for a new one).
 
-        Folders are made. A file with the sticky bit is rewritten in place and keeps that bit: ESXi's backup follows
+        Directories are made. A file with the sticky bit is rewritten in place and keeps that bit: ESXi's backup follows
         the file itself, and another one moved over it would not be kept. All others are moved into place when whole.
         Raises OSError; the former content is then still, or again, there.
         """
@@ -65,7 +65,7 @@ class FileSystem:
         if mode < 0:
             mode = stat.S_IMODE(os.stat(target).st_mode) if os.path.exists(target) else _CREATED_MODE
         if os.path.isdir(target):
-            raise IsADirectoryError(21, "is a folder", target)
+            raise IsADirectoryError(21, "is a directory", target)
         whole = target + ".esxforge-new"
         # Nobody else may read it while it is written: it can hold a secret.
         descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _CREATED_MODE)

@@ -5,7 +5,7 @@ import email.message
 import email.policy
 from typing import Any, List, Tuple
 
-from esxforge_target.cloud_data.actions import Plan
+from esxforge_target.cloud_data.actions import ActionPlan
 from esxforge_target.cloud_data.cloud_config import USER_KEYS, VENDOR_KEYS, Release, plan_cloud_config
 from esxforge_target.cloud_data.documents import load_yaml
 from esxforge_target.cloud_data.errors import CloudDataError
@@ -25,21 +25,21 @@ _FOREIGN = (
 )
 
 
-def plan_vendor_data(data: bytes, release: Release) -> Plan:
+def plan_vendor_data(data: bytes, release: Release) -> ActionPlan:
     """MAAS's vendor-data: YAML whose key ``cloud-init`` holds a #cloud-config as text (or a list of them)."""
     try:
         return _vendor_plan(load_yaml(data, "vendor-data"), release)
     except CloudDataError as error:
-        return Plan(problems=(error.message,))
+        return ActionPlan(problems=(error.message,))
 
 
-def _vendor_plan(outer: Any, release: Release) -> Plan:
+def _vendor_plan(outer: Any, release: Release) -> ActionPlan:
     if outer is None:
-        return Plan()
+        return ActionPlan()
     if not isinstance(outer, dict):
         raise CloudDataError("vendor-data is not a mapping.")
     others = sorted(repr(key)[:60] for key in outer if key != "cloud-init")
-    plan = Plan(notices=("vendor-data has unknown keys: {}.".format(", ".join(others[:40])),) if others else ())
+    plan = ActionPlan(notices=("vendor-data has unknown keys: {}.".format(", ".join(others[:40])),) if others else ())
     inner = outer.get("cloud-init") or []
     for text in inner if isinstance(inner, list) else [inner]:
         if not isinstance(text, str):
@@ -49,13 +49,13 @@ def _vendor_plan(outer: Any, release: Release) -> Plan:
     return plan
 
 
-def plan_user_data(data: bytes, release: Release) -> Plan:
+def plan_user_data(data: bytes, release: Release) -> ActionPlan:
     """The owner's user-data in any of its forms: configuration first, then commands, then scripts in their order."""
     try:
         parts = _parts(data)
     except CloudDataError as error:
-        return Plan(problems=(error.message,))
-    configurations, scripts = Plan(), Plan()
+        return ActionPlan(problems=(error.message,))
+    configurations, scripts = ActionPlan(), ActionPlan()
     for name, content in parts:
         if is_script(content):
             scripts += _part_plan(name, content, release)
@@ -64,15 +64,15 @@ def plan_user_data(data: bytes, release: Release) -> Plan:
     return configurations + scripts
 
 
-def _part_plan(name: str, content: bytes, release: Release) -> Plan:
+def _part_plan(name: str, content: bytes, release: Release) -> ActionPlan:
     try:
         if is_script(content):
-            return Plan((plan_script(content, name),))
+            return ActionPlan((plan_script(content, name),))
         if _first_line(content) == _CLOUD_CONFIG:
             return plan_cloud_config(load_yaml(content, name), USER_KEYS, release, name)
-        return Plan(problems=(_unusable(name, content),))
+        return ActionPlan(problems=(_unusable(name, content),))
     except CloudDataError as error:
-        return Plan(problems=(error.message,))
+        return ActionPlan(problems=(error.message,))
 
 
 def _first_line(content: bytes) -> bytes:

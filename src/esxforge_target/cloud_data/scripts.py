@@ -7,7 +7,7 @@ script is handed to its interpreter. ESXi has BusyBox's sh and Python, nothing e
 import posixpath
 from typing import Any, List
 
-from esxforge_target.cloud_data.actions import Plan, RunScript
+from esxforge_target.cloud_data.actions import ActionPlan, RunScript
 from esxforge_target.cloud_data.errors import CloudDataError
 
 _SHELLS = ("sh", "ash")
@@ -39,7 +39,7 @@ def plan_script(content: bytes, name: str) -> RunScript:
     )
 
 
-def plan_runcmd(value: Any) -> Plan:
+def plan_runcmd(value: Any) -> ActionPlan:
     """``runcmd``: one shell script of all commands, as cloud-init makes it; its status is that of the last one."""
     if not isinstance(value, list) or not value:
         raise CloudDataError("runcmd is not a list of commands.")
@@ -54,7 +54,7 @@ def plan_runcmd(value: Any) -> Plan:
     text = "#!/bin/sh\n" + "\n".join(lines) + "\n"
     if "\x00" in text:
         raise CloudDataError("runcmd holds binary data.")
-    return Plan((RunScript("runcmd", "sh", (), text.encode("utf-8")),))
+    return ActionPlan((RunScript("runcmd", "sh", (), text.encode("utf-8")),))
 
 
 def _is_word(word: Any) -> bool:

@@ -5,7 +5,7 @@ import binascii
 import posixpath
 from typing import Any, Dict, List, Tuple
 
-from esxforge_target.cloud_data.actions import Action, Plan, WriteFile
+from esxforge_target.cloud_data.actions import Action, ActionPlan, WriteFile
 from esxforge_target.cloud_data.errors import CloudDataError
 from esxforge_target.cloud_data.limits import CONTENT_BYTES, gunzip
 
@@ -32,7 +32,7 @@ def persists(path: str, sticky: bool) -> bool:
     return on_disk or (sticky and path.startswith("/etc/"))
 
 
-def plan_write_files(value: Any) -> Plan:
+def plan_write_files(value: Any) -> ActionPlan:
     """What to write; an entry that cannot be used is named and left, the others stand. CloudDataError: no list."""
     if not isinstance(value, list):
         raise CloudDataError("write_files is not a list.")
@@ -52,7 +52,7 @@ def plan_write_files(value: Any) -> Plan:
             continue
         actions.append(action)
         notices.extend("write_files entry {}: {}".format(number, text) for text in said)
-    return Plan(tuple(actions), tuple(notices), tuple(problems), vcenter)
+    return ActionPlan(tuple(actions), tuple(notices), tuple(problems), vcenter)
 
 
 def _entry(entry: Any) -> "Tuple[WriteFile, List[str]]":
@@ -85,7 +85,7 @@ def _path(value: Any) -> str:
         raise CloudDataError("its path {!r} is not absolute, or goes through '..'.".format(value[:100]))
     path = posixpath.normpath("/" + value.lstrip("/"))
     if value.endswith("/") or path == "/":
-        raise CloudDataError("its path {!r} is a folder.".format(value[:100]))
+        raise CloudDataError("its path {!r} is a directory.".format(value[:100]))
     if any(path == place or path.startswith(place + "/") for place in _FORBIDDEN):
         raise CloudDataError("its path {!r} is a device, not a file.".format(value[:100]))
     return path

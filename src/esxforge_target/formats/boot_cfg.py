@@ -15,7 +15,6 @@ The grammar is that of vmware/esx-boot: ``bootlib/parse.c``, ``bootlib/string.c`
 
 from typing import Callable, Dict, List, Optional, Tuple
 
-from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg_grammar import (
     INTEGER_OPTIONS,
     MBOOT_OPTIONS,
@@ -35,7 +34,8 @@ from esxforge_target.formats.boot_cfg_grammar import (
     split_line,
     value_bytes,
 )
-from esxforge_target.values import Value
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 SECTOR_SIZE = 512
 KERNEL_COMMAND_LINE_LIMIT = 4096
@@ -112,7 +112,7 @@ class BootCfg(Value):
 
     @property
     def prefix(self) -> "Optional[str]":
-        """The folder for relative names; None if not given or empty, then the folder of the boot.cfg serves."""
+        """The directory for relative names; None if not given or empty, then the directory of the boot.cfg serves."""
         return self.get("prefix") or None
 
     @property
@@ -130,9 +130,10 @@ class BootCfg(Value):
         """The boot bank's counter; safeboot takes the valid bank with the highest one."""
         return integer(self.get("updated"))
 
-    def resolve(self, name: str, folder: str) -> str:
-        """The absolute path on the boot volume that mboot makes of ``name`` in a boot.cfg that lies in ``folder``."""
-        base = folder if self.prefix is None else self.prefix
+    def resolve(self, name: str, directory: str) -> str:
+        """The absolute path on the boot volume that mboot makes of ``name`` in a boot.cfg that lies in
+        ``directory``."""
+        base = directory if self.prefix is None else self.prefix
         path = make_path(base, name)
         if "://" in path:
             raise FormatError(
@@ -141,14 +142,14 @@ class BootCfg(Value):
             )
         return path if path.startswith("/") else "/" + path
 
-    def files(self, folder: str) -> "List[str]":
+    def files(self, directory: str) -> "List[str]":
         """Absolute paths of the kernel and all modules, in load order; FormatError if no kernel is named."""
         if self.kernel is None:
             raise FormatError(
                 "boot.cfg names no kernel (kernel=…): VMware's boot loader stops there.",
                 "Take boot.cfg from the installer ISO again.",
             )
-        return [self.resolve(name, folder) for name in [self.kernel] + [module.name for module in self.modules]]
+        return [self.resolve(name, directory) for name in [self.kernel] + [module.name for module in self.modules]]
 
     # Editing
 
@@ -253,13 +254,13 @@ class BootCfg(Value):
     # Inside
 
     def _winning(self, key: str) -> "Optional[int]":
-        wanted = key.lower().encode("utf-8")
-        known = wanted.decode("utf-8") in MBOOT_OPTIONS + SAFEBOOT_OPTIONS
+        desired = key.lower().encode("utf-8")
+        known = desired.decode("utf-8") in MBOOT_OPTIONS + SAFEBOOT_OPTIONS
         for index in range(len(self.lines) - 1, -1, -1):
             written = key_of(self.lines[index])
             if written is None:
                 continue
-            if written == wanted or (known and wanted.decode("ascii") in meant_by(written)):
+            if written == desired or (known and desired.decode("ascii") in meant_by(written)):
                 return index
         return None
 

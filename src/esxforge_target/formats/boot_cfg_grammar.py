@@ -5,7 +5,7 @@ Sources: vmware/esx-boot, ``bootlib/parse.c``, ``bootlib/string.c``, ``mboot/con
 
 from typing import List, Optional, Tuple
 
-from esxforge_target.errors import FormatError
+from esxforge_target.runtime.errors import FormatError
 
 # In the order of the loader's own tables, which decides what an abbreviation means.
 MBOOT_OPTIONS = (

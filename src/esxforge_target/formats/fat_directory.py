@@ -1,12 +1,10 @@
-"""The slots of FAT folders: entries from bytes, and bytes for entries. Facts: see ``fat_names``."""
+"""The slots of FAT directories: entries from bytes, and bytes for entries. Facts: see ``fat_names``."""
 
 import datetime
 import struct
 from typing import List, Tuple
 
-from ..errors import FormatError
-from ..values import Value
-from .fat_names import (
+from esxforge_target.formats.fat_names import (
     LONG_NAME,
     SLOT_BYTES,
     LongNameReader,
@@ -14,6 +12,8 @@ from .fat_names import (
     packed_short,
     unpacked_short,
 )
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 VOLUME_LABEL = 0x08
 DIRECTORY = 0x10
@@ -21,7 +21,7 @@ ARCHIVE = 0x20
 
 FREE = 0xE5
 END = 0x00
-# 2 MiB: what FAT allows in a folder.
+# 2 MiB: what FAT allows in a directory.
 MOST_SLOTS = 65536
 
 # name, attributes, case, creation tenths, creation time and date, access date, high cluster, write time and date, low
@@ -29,10 +29,10 @@ MOST_SLOTS = 65536
 _SLOT = struct.Struct("<11sBBBHHHHHHHI")
 
 
-class Entry(Value):
-    """A file or folder. ``size`` in bytes; ``cluster`` is 0 for an empty file.
+class DirectoryEntry(Value):
+    """A file or directory. ``size`` in bytes; ``cluster`` is 0 for an empty file.
 
-    ``first_slot`` is the slot in its folder at which its long name (or it itself) begins, ``slot`` its own.
+    ``first_slot`` is the slot in its directory at which its long name (or it itself) begins, ``slot`` its own.
     """
 
     __slots__ = ("name", "short_name", "attributes", "cluster", "size", "first_slot", "slot")
@@ -50,16 +50,16 @@ class Entry(Value):
 
     @property
     def is_directory(self) -> bool:
-        """True for a folder."""
+        """True for a directory."""
         return bool(self.attributes & DIRECTORY)
 
 
-def parse_entries(data: bytes) -> "List[Entry]":
-    """The files and folders in a folder's bytes, without ".", ".." and volume labels.
+def parse_entries(data: bytes) -> "List[DirectoryEntry]":
+    """The files and directories in a directory's bytes, without ".", ".." and volume labels.
 
-    Raises FormatError for names that no path can say, as a damaged folder has them.
+    Raises FormatError for names that no path can say, as a damaged directory has them.
     """
-    entries = []  # type: List[Entry]
+    entries = []  # type: List[DirectoryEntry]
     reader = LongNameReader()
     for slot in range(len(data) // SLOT_BYTES):
         raw = data[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES]
@@ -76,16 +76,16 @@ def parse_entries(data: bytes) -> "List[Entry]":
     return entries
 
 
-def _parse_slot(raw: bytes, slot: int, reader: LongNameReader) -> Entry:
+def _parse_slot(raw: bytes, slot: int, reader: LongNameReader) -> DirectoryEntry:
     short, attributes, case, _, _, _, _, high, _, _, low, size = _SLOT.unpack(raw)
     long_count = reader.count()
     long_name = reader.name_for(short)
     short_name = unpacked_short(short)
     name = long_name or unpacked_short(short, case)
     if not short_name or "/" in name or "\0" in name:
-        raise FormatError("The FAT volume is damaged: a folder has an entry named {!r}.".format(name))
+        raise FormatError("The FAT volume is damaged: a directory has an entry named {!r}.".format(name))
     first_slot = slot - long_count if long_name else slot
-    return Entry(name, short_name, attributes, high << 16 | low, size, first_slot, slot)
+    return DirectoryEntry(name, short_name, attributes, high << 16 | low, size, first_slot, slot)
 
 
 def dos_time(when: datetime.datetime) -> "Tuple[int, int]":
@@ -107,7 +107,7 @@ def packed_slot(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names ma
 
 
 def dot_slots(cluster: int, parent: int, date: int, time: int) -> bytes:
-    """The "." and ".." that begin a folder; ``parent`` is 0 when that is the root, on FAT32 too."""
+    """The "." and ".." that begin a directory; ``parent`` is 0 when that is the root, on FAT32 too."""
     own = packed_slot(b".".ljust(11), DIRECTORY, cluster, 0, date, time)
     return own + packed_slot(b"..".ljust(11), DIRECTORY, parent, 0, date, time)
 

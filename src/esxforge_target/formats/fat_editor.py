@@ -5,12 +5,12 @@ The order of every change, with a flush after each line:
 1. FSInfo (FAT32) says that the number of free clusters is unknown.
 2. The new content goes to free clusters.
 3. The FATs get the chain of the new content; nothing refers to it yet.
-4. One sector of the folder is written: from here on the new file is there, and the old one is not.
+4. One sector of the directory is written: from here on the new file is there, and the old one is not.
 5. The old clusters are overwritten where that was asked for, and given back in the FATs.
 6. FSInfo gets the new number.
 
 So what a power cut leaves, at worst, is lost clusters, FATs that differ in them alone, and an unset number in FSInfo. A
-name of more than 195 characters may cross a sector and leave a part of itself in the folder too. Marks that a volume
+name of more than 195 characters may cross a sector and leave a part of itself in the directory too. Marks that a volume
 was not unmounted cleanly are neither set nor cleared: nothing here needs repair, and what others left is not mended.
 """
 
@@ -19,22 +19,22 @@ import datetime
 import struct
 from typing import Iterator, List, Optional, Tuple
 
-from ..errors import FormatError
-from .fat_directory import (
+from esxforge_target.formats.fat_directory import (
     ARCHIVE,
     DIRECTORY,
     END,
     FREE,
     MOST_SLOTS,
-    Entry,
+    DirectoryEntry,
     dos_time,
     dot_slots,
     named_slots,
     packed_slot,
 )
-from .fat_geometry import VMWARE_MARKER, serial_offsets
-from .fat_names import SLOT_BYTES, ShortNames, check_name, folded, packed_short
-from .fat_volume import FatVolume, Folder
+from esxforge_target.formats.fat_geometry import VMWARE_MARKER, serial_offsets
+from esxforge_target.formats.fat_names import SLOT_BYTES, ShortNames, check_name, folded, packed_short
+from esxforge_target.formats.fat_volume import Directory, FatVolume
+from esxforge_target.runtime.errors import FormatError
 
 _UNKNOWN = 0xFFFFFFFF
 _LARGEST_FILE = 0xFFFFFFFF
@@ -56,47 +56,47 @@ class FatEditor(FatVolume):
         wipe_old: bool = False,
         when: datetime.datetime = _FIXED_TIME,
     ) -> None:
-        """Make the file at ``path``, or replace it. Its folder must be there.
+        """Make the file at ``path``, or replace it. Its directory must be there.
 
         ``wipe_old`` overwrites what the clusters of the replaced file held. ``when`` becomes its time.
         """
         if len(data) > _LARGEST_FILE:
             raise FormatError("/{} would be {} bytes long: FAT cannot hold 4 GiB or more.".format(path, len(data)))
-        folder, name = self._place_of(path)
+        directory, name = self._place_of(path)
         old = self.find(path)
         if old is not None and old.is_directory:
-            raise FormatError("/{} is a folder, a file cannot take its place.".format(path.strip("/")))
+            raise FormatError("/{} is a directory, a file cannot take its place.".format(path.strip("/")))
         old_clusters = self.table.chain(old.cluster, path) if old is not None else []
         count = -(-len(data) // self.geometry.cluster_size)
-        clusters = self.table.find_free(count + (0 if old else self._clusters_to_add(folder, name)))[:count]
+        clusters = self.table.find_free(count + (0 if old else self._clusters_to_add(directory, name)))[:count]
         with self._change():
             self._write_runs(clusters, data)
             self.table.link(clusters)
             self.table.write_changes()
-            self._enter(folder, name, old, ARCHIVE, (clusters[0] if clusters else 0, len(data)), when)
+            self._enter(directory, name, old, ARCHIVE, (clusters[0] if clusters else 0, len(data)), when)
             self._give_back(old_clusters, wipe_old)
 
-    def make_folder(self, path: str, when: datetime.datetime = _FIXED_TIME) -> None:
-        """Make an empty folder; nothing happens when it is there already. The one above must be there."""
-        folder, name = self._place_of(path)
+    def make_directory(self, path: str, when: datetime.datetime = _FIXED_TIME) -> None:
+        """Make an empty directory; nothing happens when it is there already. The one above must be there."""
+        directory, name = self._place_of(path)
         old = self.find(path)
         if old is not None and old.is_directory:
             return
         if old is not None:
-            raise FormatError("/{} is a file, a folder cannot take its place.".format(path.strip("/")))
-        clusters = self.table.find_free(1 + self._clusters_to_add(folder, name))[:1]
-        parent = folder.clusters[0] if folder.path else 0
+            raise FormatError("/{} is a file, a directory cannot take its place.".format(path.strip("/")))
+        clusters = self.table.find_free(1 + self._clusters_to_add(directory, name))[:1]
+        parent = directory.clusters[0] if directory.path else 0
         with self._change():
             date, time = dos_time(when)
             self._write_runs(clusters, dot_slots(clusters[0], parent, date, time))
             self.table.link(clusters)
             self.table.write_changes()
-            self._enter(folder, name, None, DIRECTORY, (clusters[0], 0), when)
+            self._enter(directory, name, None, DIRECTORY, (clusters[0], 0), when)
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Put ``data`` where the content of a file stands, zeros after it to the end of its clusters; its length stays.
 
-        Folders and FATs are not touched. A power cut in the middle leaves a part of each. Raises FormatError when
+        Directories and FATs are not touched. A power cut in the middle leaves a part of each. Raises FormatError when
         ``data`` is longer than the file.
         """
         entry = self.file_entry(path)
@@ -107,21 +107,23 @@ class FatEditor(FatVolume):
         self._write_runs(self.clusters_of(path, entry), data)
 
     def remove(self, path: str, wipe: bool = False) -> None:
-        """Remove a file, or a folder that is empty; ``wipe`` overwrites its content with zeros first."""
+        """Remove a file, or a directory that is empty; ``wipe`` overwrites its content with zeros first."""
         entry = self.entry(path)
         clusters = self.table.chain(entry.cluster, path)
-        if entry.is_directory and self.list_folder(path):
+        if entry.is_directory and self.list_directory(path):
             raise FormatError(
-                "/{} is a folder that is not empty.".format(path.strip("/")), "Remove what is in it first."
+                "/{} is a directory that is not empty.".format(path.strip("/")), "Remove what is in it first."
             )
-        folder = self.folder(path.strip("/").rpartition("/")[0])
+        directory = self.directory(path.strip("/").rpartition("/")[0])
         with self._change():
             if wipe:
                 self._wipe(clusters)
-            data = bytearray(self.folder_data(folder)[entry.first_slot * SLOT_BYTES : (entry.slot + 1) * SLOT_BYTES])
+            data = bytearray(
+                self.directory_data(directory)[entry.first_slot * SLOT_BYTES : (entry.slot + 1) * SLOT_BYTES]
+            )
             for start in range(0, len(data), SLOT_BYTES):
                 data[start] = FREE
-            self._write_slots(folder, entry.first_slot, bytes(data))
+            self._write_slots(directory, entry.first_slot, bytes(data))
             self._give_back(clusters, wipe=False)
 
     def set_vmware_uuid(self, new: bytes) -> None:
@@ -153,10 +155,10 @@ class FatEditor(FatVolume):
             raise
         self._write_info(self.table.free_count())
 
-    def _place_of(self, path: str) -> "Tuple[Folder, str]":
+    def _place_of(self, path: str) -> "Tuple[Directory, str]":
         above, _, name = path.strip("/").rpartition("/")
         check_name(name)
-        return self.folder(above), name
+        return self.directory(above), name
 
     def _write_runs(self, clusters: "List[int]", data: bytes) -> None:
         """Fill clusters with ``data``, then zeros, and flush."""
@@ -180,36 +182,37 @@ class FatEditor(FatVolume):
 
     def _enter(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
         self,
-        folder: Folder,
+        directory: Directory,
         name: str,
-        old: "Optional[Entry]",
+        old: "Optional[DirectoryEntry]",
         attributes: int,
         content: "Tuple[int, int]",
         when: datetime.datetime,
     ) -> None:
-        """Let the folder say that ``name`` is at ``content`` (first cluster, size)."""
+        """Let the directory say that ``name`` is at ``content`` (first cluster, size)."""
         date, time = dos_time(when)
         if old is not None:
             start = old.slot * SLOT_BYTES
-            raw = self.folder_data(folder)[start : start + SLOT_BYTES]
+            raw = self.directory_data(directory)[start : start + SLOT_BYTES]
             fresh = packed_slot(raw[:11], raw[11] | ARCHIVE, content[0], content[1], date, time)
             # Byte 12 says which parts of the name are lower case, 13 to 19 when the file was made.
-            self._write_slots(folder, old.slot, fresh[:12] + raw[12:20] + fresh[20:])
+            self._write_slots(directory, old.slot, fresh[:12] + raw[12:20] + fresh[20:])
             return
-        short_name = self._short_name(folder, name)
+        short_name = self._short_name(directory, name)
         own = packed_slot(packed_short(short_name), attributes, content[0], content[1], date, time)
-        self._add_slots(folder, named_slots(name, short_name, own))
+        self._add_slots(directory, named_slots(name, short_name, own))
 
-    def _short_name(self, folder: Folder, name: str) -> str:
-        taken = {folded(entry.short_name) for entry in self._entries(folder)}
+    def _short_name(self, directory: Directory, name: str) -> str:
+        taken = {folded(entry.short_name) for entry in self._entries(directory)}
         return ShortNames(taken).take(name)
 
-    def _choose_slots(self, folder: Folder, count: int) -> "Tuple[int, int]":
+    def _choose_slots(self, directory: Directory, count: int) -> "Tuple[int, int]":
         """(slot for a new entry of ``count`` slots, slots before it to mark as free): in one sector if it can be.
 
-        A sector is written whole or not at all. The slot may lie past the room that a folder has, unless that is fixed.
+        A sector is written whole or not at all. The slot may lie past the room that a directory has, unless that is
+        fixed.
         """
-        data = self.folder_data(folder)
+        data = self.directory_data(directory)
         end = _first_end(data)
         per_sector = self.geometry.sector_size // SLOT_BYTES
         start = _free_run(data, end, count, per_sector)
@@ -217,53 +220,55 @@ class FatEditor(FatVolume):
             return start, 0
         room = -end % per_sector
         filler = room if room < count <= per_sector else 0
-        if end + filler + count <= folder.slot_count() or folder.clusters:
+        if end + filler + count <= directory.slot_count() or directory.clusters:
             return end + filler, filler
-        start = _free_run(data, end, count, folder.slot_count())
+        start = _free_run(data, end, count, directory.slot_count())
         if start < 0:
-            raise FormatError("The root directory of the FAT volume is full.", "Put the file into a folder.")
+            raise FormatError("The root directory of the FAT volume is full.", "Put the file into a directory.")
         return start, 0
 
-    def _clusters_to_add(self, folder: Folder, name: str) -> int:
-        """How many clusters a folder lacks for a new entry. Raises FormatError when it cannot grow so far."""
-        count = len(named_slots(name, self._short_name(folder, name), bytes(SLOT_BYTES))) // SLOT_BYTES
-        start, _ = self._choose_slots(folder, count)
-        missing = (start + count - folder.slot_count()) * SLOT_BYTES
+    def _clusters_to_add(self, directory: Directory, name: str) -> int:
+        """How many clusters a directory lacks for a new entry. Raises FormatError when it cannot grow so far."""
+        count = len(named_slots(name, self._short_name(directory, name), bytes(SLOT_BYTES))) // SLOT_BYTES
+        start, _ = self._choose_slots(directory, count)
+        missing = (start + count - directory.slot_count()) * SLOT_BYTES
         clusters = max(0, -(-missing // self.geometry.cluster_size))
-        if clusters and (len(folder.clusters) + clusters) * self.geometry.cluster_size > MOST_SLOTS * SLOT_BYTES:
-            raise FormatError("The folder /{} is full.".format(folder.path), "Put the file into another folder.")
+        if clusters and (len(directory.clusters) + clusters) * self.geometry.cluster_size > MOST_SLOTS * SLOT_BYTES:
+            raise FormatError(
+                "The directory /{} is full.".format(directory.path), "Put the file into another directory."
+            )
         return clusters
 
-    def _add_slots(self, folder: Folder, slots: bytes) -> None:
-        """Put a new entry into a folder, which grows where it must."""
+    def _add_slots(self, directory: Directory, slots: bytes) -> None:
+        """Put a new entry into a directory, which grows where it must."""
         count = len(slots) // SLOT_BYTES
-        start, filler = self._choose_slots(folder, count)
-        while start + count > folder.slot_count():
-            self._extend(folder)
-        data = self.folder_data(folder)
+        start, filler = self._choose_slots(directory, count)
+        while start + count > directory.slot_count():
+            self._extend(directory)
+        data = self.directory_data(directory)
         after = start + count
-        if _first_end(data) < after < folder.slot_count() and data[after * SLOT_BYTES] != END:
+        if _first_end(data) < after < directory.slot_count() and data[after * SLOT_BYTES] != END:
             slots += bytes(SLOT_BYTES)  # what stands after the end must not come back to life
         free_slot = bytes([FREE]) + bytes(SLOT_BYTES - 1)
-        self._write_slots(folder, start - filler, free_slot * filler + slots)
+        self._write_slots(directory, start - filler, free_slot * filler + slots)
 
-    def _extend(self, folder: Folder) -> None:
-        """Give a folder one more cluster, zeroed and marked as used before the chain leads to it."""
+    def _extend(self, directory: Directory) -> None:
+        """Give a directory one more cluster, zeroed and marked as used before the chain leads to it."""
         added = self.table.find_free(1)
         self._write_runs(added, b"")
         self.table.link(added)
         self.table.write_changes()
-        self.table.append(folder.clusters[-1], added[0])
+        self.table.append(directory.clusters[-1], added[0])
         self.table.write_changes()
-        folder.clusters.append(added[0])
-        folder.runs = self.runs_of(folder.clusters)
+        directory.clusters.append(added[0])
+        directory.runs = self.runs_of(directory.clusters)
 
-    def _write_slots(self, folder: Folder, start: int, slots: bytes) -> None:
+    def _write_slots(self, directory: Directory, start: int, slots: bytes) -> None:
         """Write slots sector by sector, the last one first: the first one makes the others visible."""
         size = self.geometry.sector_size
         sectors = []  # type: List[Tuple[int, bytearray]]
         for index in range(len(slots) // SLOT_BYTES):
-            offset = folder.slot_offset(start + index)
+            offset = directory.slot_offset(start + index)
             sector = offset - offset % size
             if not sectors or sectors[-1][0] != sector:
                 sectors.append((sector, bytearray(self.blocks.read_at(sector, size))))
@@ -286,7 +291,7 @@ class FatEditor(FatVolume):
 
 
 def _first_end(data: bytes) -> int:
-    """The slot that ends a folder, or the number of slots when it is full."""
+    """The slot that ends a directory, or the number of slots when it is full."""
     for slot in range(len(data) // SLOT_BYTES):
         if data[slot * SLOT_BYTES] == END:
             return slot

@@ -7,8 +7,8 @@ fewer than 65,525 clusters, which mkfs.fat -F 32 makes) Linux, fs/fat/inode.c: F
 import struct
 from typing import List, Tuple
 
-from ..errors import FormatError
-from ..values import Value
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 SECTOR_SIZES = (512, 1024, 2048, 4096)
 # A cluster count below these makes a volume FAT12, or FAT16.

@@ -8,7 +8,7 @@ import re
 import struct
 from typing import Dict, List, Set
 
-from ..errors import FormatError
+from esxforge_target.runtime.errors import FormatError
 
 SLOT_BYTES = 32
 LONG_NAME = 0x0F  # attribute of a slot that holds a part of a long name
@@ -22,7 +22,7 @@ _NOT_SHORT = re.compile(r"[^A-Z0-9!#$%&'()@^_`{}~-]")
 
 
 def check_name(name: str) -> None:
-    """Raise FormatError unless FAT can hold a file or folder of this name (one part of a path)."""
+    """Raise FormatError unless FAT can hold a file or directory of this name (one part of a path)."""
 
     def cannot(why: str) -> FormatError:
         return FormatError("FAT cannot hold a file named {!r}: {}.".format(name, why), "Give it another name.")
@@ -71,7 +71,7 @@ def unpacked_short(raw: bytes, case: int = 0) -> str:
 
 
 class ShortNames:
-    """The short names of one folder: gives a new one that is not taken."""
+    """The short names of one directory: gives a new one that is not taken."""
 
     def __init__(self, taken: "Set[str]") -> None:
         self.taken = set(taken)
@@ -104,7 +104,7 @@ class ShortNames:
                 self._tails[key] = tail
                 self.taken.add(short)
                 return short
-        raise FormatError("There is no short name left for {!r}: its folder has too many alike.".format(name))
+        raise FormatError("There is no short name left for {!r}: its directory has too many alike.".format(name))
 
 
 def checksum(short: bytes) -> int:
@@ -139,7 +139,7 @@ class LongNameReader:
         self._tie = -1
 
     def add(self, slot: bytes) -> None:
-        """Take the next long-name slot of a folder."""
+        """Take the next long-name slot of a directory."""
         order, tie = slot[0], slot[13]
         number = order & 0x3F
         if order & _LAST_SLOT and 1 <= number <= 20:

@@ -4,9 +4,9 @@ import sys
 from array import array
 from typing import List, Sequence, Set, Tuple
 
-from ..blocks import Blocks
-from ..errors import FormatError
-from .fat_geometry import Geometry
+from esxforge_target.formats.fat_geometry import Geometry
+from esxforge_target.runtime.blocks import Blocks
+from esxforge_target.runtime.errors import FormatError
 
 _END_MARKS = {12: 0xFFF, 16: 0xFFFF, 32: 0x0FFFFFFF}
 _WIDE_MASK = 0x0FFFFFFF  # the highest four bits of a FAT32 entry are not ours
@@ -34,7 +34,7 @@ class AllocationTable:
         return int(self._entries[cluster]) & _WIDE_MASK
 
     def chain(self, first: int, whose: str) -> "List[int]":
-        """The clusters of a file or folder; none when ``first`` is 0. ``whose`` is its path, for messages."""
+        """The clusters of a file or directory; none when ``first`` is 0. ``whose`` is its path, for messages."""
         chain = []  # type: List[int]
         last = _END_MARKS[self._geometry.fat_bits] & ~7
         cluster = first

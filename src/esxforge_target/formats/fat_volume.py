@@ -1,20 +1,21 @@
-"""Reading a FAT12, FAT16 or FAT32 volume: folders, files, and where their bytes stand. Editing is in ``fat_editor``."""
+"""Reading a FAT12, FAT16 or FAT32 volume: directories, files, and where their bytes stand. Editing is in
+``fat_editor``."""
 
 from typing import Iterator, List, Optional, Set, Tuple
 
-from ..blocks import Blocks, DiskError
-from ..errors import FormatError
-from .fat_directory import MOST_SLOTS, Entry, parse_entries
-from .fat_geometry import VMWARE_MARKER, parse_geometry, serial_offsets
-from .fat_names import SLOT_BYTES, folded
-from .fat_table import AllocationTable
+from esxforge_target.formats.fat_directory import MOST_SLOTS, DirectoryEntry, parse_entries
+from esxforge_target.formats.fat_geometry import VMWARE_MARKER, parse_geometry, serial_offsets
+from esxforge_target.formats.fat_names import SLOT_BYTES, folded
+from esxforge_target.formats.fat_table import AllocationTable
+from esxforge_target.runtime.blocks import Blocks, DiskError
+from esxforge_target.runtime.errors import FormatError
 
 # What is read whole into memory is small: boot.cfg, kickstarts, modules. More than this needs ``extents``.
 MOST_READ = 256 << 20
 
 
-class Folder:
-    """A folder as it stands on the disk: its path, its clusters (none: the fixed root) and its runs of bytes."""
+class Directory:
+    """A directory as it stands on the disk: its path, its clusters (none: the fixed root) and its runs of bytes."""
 
     def __init__(self, path: str, clusters: "List[int]", runs: "List[Tuple[int, int]]") -> None:
         self.path = path
@@ -28,7 +29,7 @@ class Folder:
             if left < length:
                 return offset + left
             left -= length
-        raise FormatError("The folder /{} has no slot {}.".format(self.path, slot))
+        raise FormatError("The directory /{} has no slot {}.".format(self.path, slot))
 
     def slot_count(self) -> int:
         """Slots that there is room for."""
@@ -63,82 +64,84 @@ class FatVolume:
 
     # -- finding ------------------------------------------------------------------------------------------------
 
-    def list_folder(self, path: str = "") -> "List[Entry]":
-        """Files and folders in the folder at ``path`` (the root without one), in the order of the disk."""
-        return self._entries(self.folder(path))
+    def list_directory(self, path: str = "") -> "List[DirectoryEntry]":
+        """Files and directories in the directory at ``path`` (the root without one), in the order of the disk."""
+        return self._entries(self.directory(path))
 
-    def walk(self) -> "Iterator[Tuple[str, Entry]]":
-        """(path, entry) of every file and folder, parents first."""
+    def walk(self) -> "Iterator[Tuple[str, DirectoryEntry]]":
+        """(path, entry) of every file and directory, parents first."""
         seen = set()  # type: Set[int]
-        waiting = [self.folder("")]
+        waiting = [self.directory("")]
         while waiting:
-            folder = waiting.pop(0)
-            for entry in self._entries(folder):
-                path = _joined(folder.path, entry.name)
+            directory = waiting.pop(0)
+            for entry in self._entries(directory):
+                path = _joined(directory.path, entry.name)
                 yield path, entry
                 if entry.is_directory:
                     if entry.cluster in seen:
-                        raise FormatError("The FAT volume is damaged: folders lead in a circle at /{}.".format(path))
+                        raise FormatError(
+                            "The FAT volume is damaged: directories lead in a circle at /{}.".format(path)
+                        )
                     seen.add(entry.cluster)
-                    waiting.append(self._folder_of(path, entry))
+                    waiting.append(self._directory_of(path, entry))
 
-    def find(self, path: str) -> "Optional[Entry]":
+    def find(self, path: str) -> "Optional[DirectoryEntry]":
         """The entry at ``path``, or None."""
         parts = [part for part in path.split("/") if part]
         if not parts:
             return None
-        folder = self.folder("")
+        directory = self.directory("")
         for depth, part in enumerate(parts):
-            entry = _named(self._entries(folder), part)
+            entry = _named(self._entries(directory), part)
             if entry is None or depth == len(parts) - 1:
                 return entry
             if not entry.is_directory:
                 return None
-            folder = self._folder_of(_joined(folder.path, entry.name), entry)
+            directory = self._directory_of(_joined(directory.path, entry.name), entry)
         return None
 
-    def entry(self, path: str) -> Entry:
+    def entry(self, path: str) -> DirectoryEntry:
         """The entry at ``path``. Raises FormatError when there is none."""
         found = self.find(path)
         if found is None:
             raise FormatError("There is no /{} on the FAT volume.".format(path.strip("/")))
         return found
 
-    def folder(self, path: str) -> Folder:
-        """The folder at ``path``. Raises FormatError when there is none, or it is a file."""
+    def directory(self, path: str) -> Directory:
+        """The directory at ``path``. Raises FormatError when there is none, or it is a file."""
         clean = path.strip("/")
         if clean:
-            return self._folder_of(clean, self.entry(clean))
+            return self._directory_of(clean, self.entry(clean))
         if self.geometry.fat_bits == 32:
-            return self._folder_at("", self.geometry.root_cluster)
+            return self._directory_at("", self.geometry.root_cluster)
         length = self.geometry.root_entries * SLOT_BYTES
-        return Folder("", [], [(self.geometry.root_offset, length)])
+        return Directory("", [], [(self.geometry.root_offset, length)])
 
-    def _folder_of(self, path: str, entry: Entry) -> Folder:
+    def _directory_of(self, path: str, entry: DirectoryEntry) -> Directory:
         if not entry.is_directory:
-            raise FormatError("/{} is a file, not a folder.".format(path))
-        return self._folder_at(path, entry.cluster)
+            raise FormatError("/{} is a file, not a directory.".format(path))
+        return self._directory_at(path, entry.cluster)
 
-    def _folder_at(self, path: str, cluster: int) -> Folder:
+    def _directory_at(self, path: str, cluster: int) -> Directory:
         clusters = self.table.chain(cluster, path)
         if not clusters or len(clusters) * self.geometry.cluster_size > max(
             MOST_SLOTS * SLOT_BYTES, self.geometry.cluster_size
         ):
             raise FormatError(
-                "The FAT volume is damaged: the folder /{} is {} clusters long.".format(path, len(clusters))
+                "The FAT volume is damaged: the directory /{} is {} clusters long.".format(path, len(clusters))
             )
-        return Folder(path, clusters, self.runs_of(clusters))
+        return Directory(path, clusters, self.runs_of(clusters))
 
-    def _entries(self, folder: Folder) -> "List[Entry]":
-        return parse_entries(self.folder_data(folder))
+    def _entries(self, directory: Directory) -> "List[DirectoryEntry]":
+        return parse_entries(self.directory_data(directory))
 
-    def folder_data(self, folder: Folder) -> bytes:
-        """All slots of a folder."""
-        return b"".join(self.blocks.read_at(offset, length) for offset, length in folder.runs)
+    def directory_data(self, directory: Directory) -> bytes:
+        """All slots of a directory."""
+        return b"".join(self.blocks.read_at(offset, length) for offset, length in directory.runs)
 
     # -- content ------------------------------------------------------------------------------------------------
 
-    def clusters_of(self, path: str, entry: Entry) -> "List[int]":
+    def clusters_of(self, path: str, entry: DirectoryEntry) -> "List[int]":
         """The clusters of a file. Raises FormatError when they are fewer than its size needs."""
         clusters = self.table.chain(entry.cluster, path)
         if entry.size > len(clusters) * self.geometry.cluster_size:
@@ -161,11 +164,11 @@ class FatVolume:
                 runs.append((offset, size))
         return runs
 
-    def file_entry(self, path: str) -> Entry:
-        """The entry of a file. Raises FormatError when there is none, or it is a folder."""
+    def file_entry(self, path: str) -> DirectoryEntry:
+        """The entry of a file. Raises FormatError when there is none, or it is a directory."""
         found = self.entry(path)
         if found.is_directory:
-            raise FormatError("/{} is a folder, not a file.".format(path.strip("/")))
+            raise FormatError("/{} is a directory, not a file.".format(path.strip("/")))
         return found
 
     def extents(self, path: str) -> "List[Tuple[int, int]]":
@@ -202,13 +205,13 @@ class FatVolume:
         return sector[16:32] if sector[:16] == VMWARE_MARKER else b""
 
 
-def _named(entries: "List[Entry]", name: str) -> "Optional[Entry]":
-    wanted = folded(name)
+def _named(entries: "List[DirectoryEntry]", name: str) -> "Optional[DirectoryEntry]":
+    desired = folded(name)
     for entry in entries:
-        if wanted in (folded(entry.name), folded(entry.short_name)):
+        if desired in (folded(entry.name), folded(entry.short_name)):
             return entry
     return None
 
 
-def _joined(folder: str, name: str) -> str:
-    return folder + "/" + name if folder else name
+def _joined(directory: str, name: str) -> str:
+    return directory + "/" + name if directory else name

@@ -9,8 +9,8 @@ import uuid
 import zlib
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from ..errors import FormatError
-from ..values import Value
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 EFI_SYSTEM = uuid.UUID("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
 BASIC_DATA = uuid.UUID("EBD0A0A2-B9E5-4433-87C0-68B6B72699C7")
@@ -33,7 +33,7 @@ ENTRY = struct.Struct("<16s16sQQQ72s")
 NO_GUID = b"\0" * 16
 
 
-class Partition(Value):
+class GptPartition(Value):
     """One partition. LBAs count sectors of the disk and both ends are included; ``attributes`` is a 64-bit number."""
 
     __slots__ = ("type_guid", "guid", "first_lba", "last_lba", "name", "attributes")
@@ -61,7 +61,7 @@ class Partition(Value):
 
 
 class Table(Value):
-    """A whole partition table. ``partitions`` is a tuple of (number, Partition), sorted; numbers may have gaps.
+    """A whole partition table. ``partitions`` is a tuple of (number, GptPartition), sorted; numbers may have gaps.
 
     Raises FormatError when made with partitions that overlap, lie outside the usable sectors or have no entry.
     """
@@ -83,7 +83,7 @@ class Table(Value):
         total_sectors: int,
         first_usable_lba: int,
         last_usable_lba: int,
-        partitions: "Iterable[Tuple[int, Partition]]" = (),
+        partitions: "Iterable[Tuple[int, GptPartition]]" = (),
         entry_count: int = 128,
     ) -> None:
         self.disk_guid = disk_guid
@@ -103,11 +103,11 @@ class Table(Value):
 
     # -- looking ------------------------------------------------------------------------------------------------
 
-    def by_number(self) -> "Dict[int, Partition]":
+    def by_number(self) -> "Dict[int, GptPartition]":
         """The partitions by their number, which counts from 1."""
         return dict(self.partitions)
 
-    def partition(self, number: int) -> Partition:
+    def partition(self, number: int) -> GptPartition:
         """The partition with this number. Raises FormatError when there is none."""
         for found, partition in self.partitions:
             if found == number:
@@ -127,7 +127,7 @@ class Table(Value):
 
     # -- changing: each gives a new table -----------------------------------------------------------------------
 
-    def with_partition(self, number: int, partition: Partition) -> "Table":
+    def with_partition(self, number: int, partition: GptPartition) -> "Table":
         """The table with one partition added, or another one in its place."""
         others = [(found, other) for found, other in self.partitions if found != number]
         return self.replace(partitions=others + [(number, partition)])
@@ -230,7 +230,7 @@ def entry_sectors(entry_count: int, sector_size: int) -> int:
     return -(-entry_count * ENTRY_BYTES // sector_size)
 
 
-def _number_of(pair: "Tuple[int, Partition]") -> int:
+def _number_of(pair: "Tuple[int, GptPartition]") -> int:
     return pair[0]
 
 
@@ -255,7 +255,7 @@ def _check_table(table: Table) -> None:
             raise FormatError("Partition number {} is given twice or has no entry.".format(number))
         numbers.add(number)
         _check_partition(table, number, partition)
-    in_order = sorted(table.partitions, key=lambda pair: pair[1].first_lba)  # type: List[Tuple[int, Partition]]
+    in_order = sorted(table.partitions, key=lambda pair: pair[1].first_lba)  # type: List[Tuple[int, GptPartition]]
     for (one, before), (other, after) in zip(in_order, in_order[1:]):
         if after.first_lba <= before.last_lba:
             raise FormatError(
@@ -265,7 +265,7 @@ def _check_table(table: Table) -> None:
             )
 
 
-def _check_partition(table: Table, number: int, partition: Partition) -> None:
+def _check_partition(table: Table, number: int, partition: GptPartition) -> None:
     if not table.first_usable_lba <= partition.first_lba <= partition.last_lba <= table.last_usable_lba:
         raise FormatError(
             "Partition {} goes from LBA {} to {}: the usable ones are {} to {}.".format(

@@ -3,11 +3,11 @@
 import uuid
 from typing import List, Optional, Tuple
 
-from ..blocks import Blocks, DiskError
-from ..errors import FormatError
-from ..values import Value
-from .gpt import SECTOR_SIZES, Table
-from .gpt_parse import Header, parse_header, parse_table
+from esxforge_target.formats.gpt import SECTOR_SIZES, Table
+from esxforge_target.formats.gpt_parse import Header, parse_header, parse_table
+from esxforge_target.runtime.blocks import Blocks, DiskError
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 
 class Reading(Value):
@@ -21,7 +21,7 @@ class Reading(Value):
         self.problems = problems
 
 
-class Stamp(Value):
+class DiskIdentity(Value):
     """What tells one disk from another: the disk GUID, with the header's CRC-32 and the sector size it was found at."""
 
     __slots__ = ("disk_guid", "header_crc", "sector_size")
@@ -32,7 +32,7 @@ class Stamp(Value):
         self.sector_size = sector_size
 
 
-def stamps_in(first_bytes: bytes) -> "Tuple[Stamp, ...]":
+def disk_identities(first_bytes: bytes) -> "Tuple[DiskIdentity, ...]":
     """The stamps in the first bytes (8 KiB are enough) of a disk: none, one, or one for each sector size.
 
     Looks at the primary header alone, at byte 512 and at byte 4096, and takes it if its own CRC is right: the rest of
@@ -44,7 +44,7 @@ def stamps_in(first_bytes: bytes) -> "Tuple[Stamp, ...]":
             header = parse_header(first_bytes[sector_size : 2 * sector_size], 1, "primary")
         except FormatError:
             continue
-        found.append(Stamp(header.disk_guid, header.header_crc, sector_size))
+        found.append(DiskIdentity(header.disk_guid, header.header_crc, sector_size))
     return tuple(found)
 
 

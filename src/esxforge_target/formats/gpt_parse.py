@@ -3,9 +3,19 @@
 import uuid
 import zlib
 
-from ..errors import FormatError
-from ..values import Value
-from .gpt import ENTRY, ENTRY_BYTES, HEADER, MOST_ENTRIES, NO_GUID, REVISION, SIGNATURE, Partition, Table
+from esxforge_target.formats.gpt import (
+    ENTRY,
+    ENTRY_BYTES,
+    HEADER,
+    MOST_ENTRIES,
+    NO_GUID,
+    REVISION,
+    SIGNATURE,
+    GptPartition,
+    Table,
+)
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 
 class Header(Value):
@@ -120,7 +130,7 @@ def parse_table(header: Header, entries: bytes, sector_size: int) -> Table:
         raise FormatError("In the {} GPT at LBA {}: {}".format(header.which, header.my_lba, error.message), error.hint)
 
 
-def _parse_partition(raw: bytes) -> Partition:
+def _parse_partition(raw: bytes) -> GptPartition:
     type_guid, guid, first, last, attributes, name = ENTRY.unpack(raw)
     text = name.decode("utf-16-le", "surrogatepass").split("\0", 1)[0]
-    return Partition(uuid.UUID(bytes_le=type_guid), uuid.UUID(bytes_le=guid), first, last, text, attributes)
+    return GptPartition(uuid.UUID(bytes_le=type_guid), uuid.UUID(bytes_le=guid), first, last, text, attributes)

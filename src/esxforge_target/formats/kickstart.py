@@ -14,8 +14,8 @@ Facts (VMware's pages on installation scripts for 6.5 to 9.x, and the behaviour 
 import shlex
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from esxforge_target.errors import FormatError
-from esxforge_target.values import Value
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 ALIASES = {
     "accepteula": "vmaccepteula",

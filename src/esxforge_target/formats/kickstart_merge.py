@@ -13,9 +13,9 @@ ones after them. Line ends become LF, as busybox stumbles over a CR.
 import re
 from typing import List, Optional, Sequence, Tuple, Union
 
-from esxforge_target.errors import FormatError
 from esxforge_target.formats.kickstart import MOST_COMMANDS, Blank, Command, Kickstart, Section
-from esxforge_target.values import Value
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 INSTALL_COMMANDS = ("install", "installorupgrade", "upgrade")
 # They would wipe or make what the storage layout of MAAS decides, or install nothing at all.

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any, Dict, List, Optional
 
-from esxforge_target.errors import FormatError
-from esxforge_target.values import Value
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 MANIFEST_PATH = "curtin/manifest.bin"
 NO_HASH = "0" * 64

@@ -4,7 +4,7 @@ The deflate stream consists of *stored* blocks only (RFC 1951, 3.2.4): five byte
 So each byte of the tar has a known place in the file (:func:`stored_offset`), and two tars of whatever content can take
 exactly the same room.
 
-How lengths and places come out as wanted:
+How lengths and places come out as desired:
 
 * The tar is zero-padded, in whole blocks of 512, after its end mark.
 * Where fewer than 512 bytes are left over, empty stored blocks of five bytes each (what zlib's "sync flush" writes) go
@@ -24,8 +24,8 @@ import struct
 import zlib
 from typing import List, Optional, Tuple
 
-from esxforge_target.errors import FormatError
 from esxforge_target.formats import tar_module
+from esxforge_target.runtime.errors import FormatError
 
 # The largest stored block of whole tar blocks: 127 * 512.
 LARGEST_BLOCK = 65024

@@ -1,8 +1,8 @@
 """Tar modules: the archives that ESXi's boot loader loads and its kernel unpacks into the root of the RAM disk.
 
-Written is the old GNU format (magic ``ustar``, two blanks, NUL), as ESXi's own modules are: folders stand as entries
-before what they hold, numbers are octal, owner is root, and times are fixed, so that the same entries give the same
-bytes on every machine and Python. Read is any tar: old V7, ustar, GNU (long names, base-256 numbers) and pax.
+Written is the old GNU format (magic ``ustar``, two blanks, NUL), as ESXi's own modules are: directories stand as
+entries before what they hold, numbers are octal, owner is root, and times are fixed, so that the same entries give the
+same bytes on every machine and Python. Read is any tar: old V7, ustar, GNU (long names, base-256 numbers) and pax.
 
 Sources: POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format"; tar(5) of libarchive.
 The gzip that may lie around a tar, and can be rewritten in place, is :mod:`esxforge_target.formats.stored_gzip`.
@@ -13,8 +13,8 @@ import io
 import zlib
 from typing import Dict, List, Optional, Tuple
 
-from esxforge_target.errors import FormatError
-from esxforge_target.values import Value
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
 
 BLOCK = 512
 RECORD = 10240
@@ -26,15 +26,15 @@ LARGEST_TAR = 2 * 1024**3
 _PIECE = 1 << 20
 
 FILE = "file"
-FOLDER = "folder"
+DIRECTORY = "directory"
 LINK = "link"
 OTHER = "other"
-_TYPE_FLAGS = {FILE: b"0", FOLDER: b"5", LINK: b"2"}
-_KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"5": FOLDER, b"2": LINK}
+_TYPE_FLAGS = {FILE: b"0", DIRECTORY: b"5", LINK: b"2"}
+_KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"5": DIRECTORY, b"2": LINK}
 
 
-class Entry(Value):
-    """One file, folder or symbolic link.
+class TarEntry(Value):
+    """One file, directory or symbolic link.
 
     ``name`` is relative, without a trailing slash. ``mode`` holds permissions and the set-user, set-group and sticky
     bits: 0o1777 is every permission and the sticky bit. ``data`` is a file's content, ``target`` what a link points
@@ -54,26 +54,26 @@ class Entry(Value):
         self.offset = offset
 
 
-def file(name: str, data: bytes, mode: int = 0o644) -> Entry:
+def file(name: str, data: bytes, mode: int = 0o644) -> TarEntry:
     """A file to be built."""
-    return Entry(name, FILE, mode, data)
+    return TarEntry(name, FILE, mode, data)
 
 
-def folder(name: str, mode: int = 0o755) -> Entry:
-    """A folder to be built; needed only where its mode is not 0o755."""
-    return Entry(name.rstrip("/"), FOLDER, mode)
+def directory(name: str, mode: int = 0o755) -> TarEntry:
+    """A directory to be built; needed only where its mode is not 0o755."""
+    return TarEntry(name.rstrip("/"), DIRECTORY, mode)
 
 
-def link(name: str, target: str) -> Entry:
+def link(name: str, target: str) -> TarEntry:
     """A symbolic link to be built."""
-    return Entry(name, LINK, 0o777, target=target)
+    return TarEntry(name, LINK, 0o777, target=target)
 
 
-def build(entries: "List[Entry]") -> bytes:
-    """The tar of these entries in this order, missing parent folders put in before their first member.
+def build(entries: "List[TarEntry]") -> bytes:
+    """The tar of these entries in this order, missing parent directories put in before their first member.
 
     FormatError for names that are absolute, leave the root, are too long for the format, or come twice, and for a
-    folder that is listed after something in it.
+    directory that is listed after something in it.
     """
     out = []  # type: List[bytes]
     kinds = {}  # type: Dict[str, str]
@@ -82,11 +82,11 @@ def build(entries: "List[Entry]") -> bytes:
         parts = entry.name.split("/")
         for count in range(1, len(parts)):
             parent = "/".join(parts[:count])
-            kind = kinds.setdefault(parent, FOLDER + "?")
-            if kind == FOLDER + "?":
-                kinds[parent] = FOLDER
-                out.append(_header(folder(parent)))
-            elif kind != FOLDER:
+            kind = kinds.setdefault(parent, DIRECTORY + "?")
+            if kind == DIRECTORY + "?":
+                kinds[parent] = DIRECTORY
+                out.append(_header(directory(parent)))
+            elif kind != DIRECTORY:
                 raise FormatError("tar module: {} lies in {}, which is a {}.".format(entry.name, parent, kind))
         if entry.name in kinds:
             raise FormatError("tar module: {} is listed twice, or after something that lies in it.".format(entry.name))
@@ -98,7 +98,7 @@ def build(entries: "List[Entry]") -> bytes:
     return tar + b"\0" * (-len(tar) % RECORD)
 
 
-def read(data: bytes) -> "List[Entry]":
+def read(data: bytes) -> "List[TarEntry]":
     """All entries of a tar, plain or in gzip. FormatError if it is damaged, or has a name that leaves the root."""
     return read_tar(unzip(data))
 
@@ -130,9 +130,9 @@ def _read_bounded(stream: gzip.GzipFile) -> bytes:
     return b"".join(pieces)
 
 
-def read_tar(tar: bytes) -> "List[Entry]":
+def read_tar(tar: bytes) -> "List[TarEntry]":
     """All entries of a plain tar."""
-    entries = []  # type: List[Entry]
+    entries = []  # type: List[TarEntry]
     extra = {}  # type: Dict[str, str]
     at = 0
     while True:
@@ -170,11 +170,11 @@ def read_tar(tar: bytes) -> "List[Entry]":
         at += BLOCK + size + -size % BLOCK
 
 
-def _check_entry(entry: Entry) -> None:
+def _check_entry(entry: TarEntry) -> None:
     if entry.kind not in _TYPE_FLAGS:
-        raise FormatError("tar module: {} is neither file, folder nor link.".format(entry.name))
+        raise FormatError("tar module: {} is neither file, directory nor link.".format(entry.name))
     _check_name(entry.name)
-    for name in (entry.name + ("/" if entry.kind == FOLDER else ""), entry.target):
+    for name in (entry.name + ("/" if entry.kind == DIRECTORY else ""), entry.target):
         try:
             length = len(name.encode("ascii"))
         except UnicodeEncodeError:
@@ -199,8 +199,8 @@ def _check_name(name: str) -> None:
         raise FormatError("tar module: {!r} is no relative path within the root.".format(name))
 
 
-def _header(entry: Entry) -> bytes:
-    name = entry.name + ("/" if entry.kind == FOLDER else "")
+def _header(entry: TarEntry) -> bytes:
+    name = entry.name + ("/" if entry.kind == DIRECTORY else "")
     fields = [
         name.encode("ascii").ljust(100, b"\0"),
         _octal(entry.mode, 8),
@@ -272,7 +272,7 @@ def _pax(data: bytes, at: int) -> "Dict[str, str]":
     return records
 
 
-def _entry(header: bytes, data: bytes, at: int, extra: "Dict[str, str]") -> "Optional[Entry]":
+def _entry(header: bytes, data: bytes, at: int, extra: "Dict[str, str]") -> "Optional[TarEntry]":
     name = _text(header[:100])
     prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else ""
     name = extra.get("path", prefix + "/" + name if prefix else name)
@@ -283,7 +283,7 @@ def _entry(header: bytes, data: bytes, at: int, extra: "Dict[str, str]") -> "Opt
         return None  # The root itself, as "./".
     kind = _KINDS.get(header[156:157], OTHER)
     if kind == FILE and name.endswith("/"):
-        kind = FOLDER  # As V7 wrote folders.
+        kind = DIRECTORY  # As V7 wrote directories.
     target = extra.get("linkpath", _text(header[157:257])) if kind in (LINK, OTHER) else ""
     mode = _number(header[100:108], at, "mode") & 0o7777
-    return Entry("/".join(parts), kind, mode, data if kind == FILE else b"", target=target, offset=at + BLOCK)
+    return TarEntry("/".join(parts), kind, mode, data if kind == FILE else b"", target=target, offset=at + BLOCK)

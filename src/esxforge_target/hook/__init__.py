@@ -3,7 +3,8 @@
 The contract with the installer step and the agent, which find it all in the RAM disk:
 
 ``/esxforge/ks.cfg``       this host's kickstart (``ks=file:///esxforge/ks.cfg``); no secret in it; not on golden images
-``/esxforge/wanted.json``  the wanted host (``esxforge_target.wanted.from_json``), each disk with its stamp, MAAS with
+``/esxforge/desired.json``  the desired host (``esxforge_target.curtin_config.from_json``), each disk with its stamp,
+                            MAAS with
                            the addresses that its name had here
 ``/esxforge/host.json``    see ``host_module.HOST_FIELDS``
 ``/esxforge/secrets.json`` the only secret file: see ``host_module.SECRET_FIELDS``; blanks fill it up to

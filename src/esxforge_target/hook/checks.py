@@ -4,26 +4,29 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, Tuple
 
-from esxforge_target.errors import ForgeError, FormatError
+from esxforge_target.contract.desired_host import DesiredHost, Disk
+from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
+from esxforge_target.curtin_config.parse import desired_host_from_config, token_from_config
+from esxforge_target.curtin_config.reporting import Token
+from esxforge_target.esxi import media_size
+from esxforge_target.esxi.release import Release
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
-from esxforge_target.hook import golden, media_size
+from esxforge_target.hook import golden
 from esxforge_target.hook.credentials import only_by_vcenter, password_refusal
 from esxforge_target.hook.disks import BlockDisk, Disks, boot_disk, foreign_boot_volumes
-from esxforge_target.hook.machine import Machine
-from esxforge_target.hook.release import Release
-from esxforge_target.hook.report import Report
-from esxforge_target.hook.volume import Volume
-from esxforge_target.settings import SETTINGS_PATH, Settings
-from esxforge_target.values import Value
-from esxforge_target.wanted import Disk, Refusals, WantedHost, token_from_config, wanted_from_config
-from esxforge_target.wanted.maas import MaasToken
+from esxforge_target.hook.machine import LinuxHost
+from esxforge_target.hook.volume import HookVolume
+from esxforge_target.runtime.errors import ForgeError, FormatError
+from esxforge_target.runtime.report import Report
+from esxforge_target.runtime.validation_errors import ValidationErrors
+from esxforge_target.runtime.values import Value
 
 TARGET_ZIP = "curtin/target.zip"
 KINDS = ("installer", golden.KIND)
 
 
 class Environment(Value):
-    """What curtin hands over: its configuration, and the folder at which it mounted the image's boot volume."""
+    """What curtin hands over: its configuration, and the directory at which it mounted the image's boot volume."""
 
     __slots__ = ("config", "target")
 
@@ -40,7 +43,7 @@ class Image(Value):
 
     __slots__ = ("manifest", "settings", "code")
 
-    def __init__(self, manifest: Manifest, settings: Settings, code: bytes) -> None:
+    def __init__(self, manifest: Manifest, settings: ImageSettings, code: bytes) -> None:
         self.manifest = manifest
         self.settings = settings
         self.code = code
@@ -59,12 +62,12 @@ class Image(Value):
 class Situation(Value):
     """Host, disks and token, all of them checked. ``data`` pairs MAAS's disks with this machine's."""
 
-    __slots__ = ("wanted", "token", "boot", "data")
+    __slots__ = ("desired", "token", "boot", "data")
 
     def __init__(
-        self, wanted: WantedHost, token: MaasToken, boot: BlockDisk, data: "Tuple[Tuple[Disk, BlockDisk], ...]"
+        self, desired: DesiredHost, token: Token, boot: BlockDisk, data: "Tuple[Tuple[Disk, BlockDisk], ...]"
     ) -> None:
-        self.wanted = wanted
+        self.desired = desired
         self.token = token
         self.boot = boot
         self.data = tuple(data)
@@ -91,7 +94,7 @@ def read_environment(variables: "Mapping[str, str]") -> Environment:
     return Environment(config, target)
 
 
-def read_image(volume: Volume) -> Image:
+def read_image(volume: HookVolume) -> Image:
     """Manifest, settings and code from the boot volume. Raises ForgeError."""
     try:
         manifest = Manifest.parse(volume.read(MANIFEST_PATH))
@@ -104,42 +107,46 @@ def read_image(volume: Volume) -> Image:
         text = volume.read(SETTINGS_PATH).decode("utf-8")
     except UnicodeDecodeError:
         raise FormatError("{} is damaged.".format(SETTINGS_PATH), "Deploy again.")
-    return Image(manifest, Settings.from_json(text), volume.read(TARGET_ZIP))
+    return Image(manifest, ImageSettings.from_json(text), volume.read(TARGET_ZIP))
 
 
-def check_machine(environment: Environment, image: Image, machine: Machine, disks: Disks, report: Report) -> Situation:
-    """All that can be judged without reading the whole image. Raises Refusals with every reason at once."""
+def check_machine(
+    environment: Environment, image: Image, machine: LinuxHost, disks: Disks, report: Report
+) -> Situation:
+    """All that can be judged without reading the whole image. Raises ValidationErrors with every reason at once."""
     reasons = _firmware_reasons(machine, image, report)
-    wanted, token = None, None
+    desired, token = None, None
     try:
-        wanted = wanted_from_config(environment.config, machine.boot_mac())
-    except Refusals as refusals:
-        reasons += refusals.reasons
+        desired = desired_host_from_config(environment.config, machine.boot_mac())
+    except ValidationErrors as validation_errors:
+        reasons += validation_errors.reasons
     try:
         token = token_from_config(environment.config)
-    except Refusals as refusals:
-        reasons += [reason for reason in refusals.reasons if reason not in reasons]
+    except ValidationErrors as validation_errors:
+        reasons += [reason for reason in validation_errors.reasons if reason not in reasons]
     if password_refusal(image.settings):
         has_keys = bool(token) and machine.maas_has_keys(environment.config)
         reasons += [reason for reason in [password_refusal(image.settings, has_keys)] if reason]
     boot, data = None, []  # type: Any, List[Tuple[Disk, BlockDisk]]
-    if wanted is not None:
-        boot, reason = boot_disk(disks, wanted.boot_disk, environment.target)
+    if desired is not None:
+        boot, reason = boot_disk(disks, desired.boot_disk, environment.target)
         reasons += [reason] if reason else _boot_disk_reasons(boot, image, machine, report)
-        data = _data_disks(disks, wanted, boot, reasons)
-    if reasons or wanted is None or token is None or boot is None:
-        raise Refusals(reasons, "Mend what is named, then deploy again. Nothing was changed besides the image itself.")
-    for notice in wanted.notices + only_by_vcenter(image.settings):
+        data = _data_disks(disks, desired, boot, reasons)
+    if reasons or desired is None or token is None or boot is None:
+        raise ValidationErrors(
+            reasons, "Mend what is named, then deploy again. Nothing was changed besides the image itself."
+        )
+    for notice in desired.notices + only_by_vcenter(image.settings):
         report.warn(notice)
     for other in foreign_boot_volumes(disks, machine, [boot.name] + [disk.name for _, disk in data]):
         report.warn(
             "{} has an EFI system partition too; MAAS's boot loader takes the first that it finds, which may be that "
             "one. Wipe or remove it if this machine starts something else.".format(other.label)
         )
-    return Situation(wanted, token, boot, tuple(data))
+    return Situation(desired, token, boot, tuple(data))
 
 
-def _firmware_reasons(machine: Machine, image: Image, report: Report) -> "List[str]":
+def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List[str]":
     reasons = []
     if image.kind not in KINDS:
         reasons.append("image: this version deploys {} images, not {}.".format(" and ".join(KINDS), image.kind))
@@ -165,7 +172,7 @@ def _firmware_reasons(machine: Machine, image: Image, report: Report) -> "List[s
     return reasons
 
 
-def _boot_disk_reasons(boot: "Any", image: Image, machine: Machine, report: Report) -> "List[str]":
+def _boot_disk_reasons(boot: "Any", image: Image, machine: LinuxHost, report: Report) -> "List[str]":
     if image.is_golden:
         return golden.disk_reasons(boot, image.manifest, machine)
     return _size_reasons(boot, Release.parse(image.manifest.release), report)
@@ -184,10 +191,12 @@ def _size_reasons(boot: BlockDisk, release: Release, report: Report) -> "List[st
     return []
 
 
-def _data_disks(disks: Disks, wanted: WantedHost, boot: "Any", reasons: "List[str]") -> "List[Tuple[Disk, BlockDisk]]":
+def _data_disks(
+    disks: Disks, desired: DesiredHost, boot: "Any", reasons: "List[str]"
+) -> "List[Tuple[Disk, BlockDisk]]":
     found = []  # type: List[Tuple[Disk, BlockDisk]]
     taken = {boot.name: "the boot disk"} if boot is not None else {}
-    for disk in wanted.datastore_disks():
+    for disk in desired.datastore_disks():
         try:
             match = disks.matching(disk)
         except ForgeError as error:

@@ -3,14 +3,14 @@
 import json
 from typing import Optional, Tuple
 
-from esxforge_target.errors import ForgeError
+from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.curtin_config.reporting import Token
 from esxforge_target.formats.stored_gzip import ALIGNMENT
-from esxforge_target.passwords import PublicKey, draw_password, encrypt, hash_password
-from esxforge_target.settings import Settings
-from esxforge_target.values import Value
-from esxforge_target.wanted import MaasToken
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.passwords import PublicKey, draw_password, encrypt, hash_password
+from esxforge_target.runtime.values import Value
 
-# Settings.root_password_mode
+# ImageSettings.root_password_mode
 IN_KICKSTART, HASH, RANDOM, KEPT = "kickstart", "hash", "random", "kept"
 
 
@@ -29,7 +29,7 @@ class RootPassword(Value):
         return "RootPassword(…)"
 
 
-def password_refusal(settings: Settings, has_maas_keys: bool = False) -> "Optional[str]":
+def password_refusal(settings: ImageSettings, has_maas_keys: bool = False) -> "Optional[str]":
     """Why nobody could log in to the host, if so: no password that anyone could use, and no SSH key."""
     if settings.root_password_mode == HASH and not settings.root_password_hash.startswith("$"):
         return "root password: the image carries no usable hash; build it again with one."
@@ -44,7 +44,7 @@ def password_refusal(settings: Settings, has_maas_keys: bool = False) -> "Option
     return None
 
 
-def only_by_vcenter(settings: Settings) -> "Tuple[str, ...]":
+def only_by_vcenter(settings: ImageSettings) -> "Tuple[str, ...]":
     """A warning where the image itself gives no way to log in besides vCenter."""
     if settings.root_password_mode != RANDOM or settings.password_key or settings.ssh_keys or not settings.vcenter:
         return ()
@@ -55,7 +55,7 @@ def only_by_vcenter(settings: Settings) -> "Tuple[str, ...]":
     return (warning,)
 
 
-def root_password(settings: Settings, from_kickstart: str) -> RootPassword:
+def root_password(settings: ImageSettings, from_kickstart: str) -> RootPassword:
     """The password of this host, drawn anew where the recipe says so."""
     if settings.root_password_mode == IN_KICKSTART:
         return RootPassword(from_kickstart)
@@ -73,7 +73,7 @@ def root_password(settings: Settings, from_kickstart: str) -> RootPassword:
     return RootPassword("rootpw --iscrypted " + hash_password(drawn), encrypted)
 
 
-def secrets_file(token: MaasToken, password: RootPassword) -> bytes:
+def secrets_file(token: Token, password: RootPassword) -> bytes:
     """JSON with ``maas`` (the token's parts) and ``rootpw`` (a line of the kickstart), in whole 4096-byte sectors."""
     document = {
         "maas": {

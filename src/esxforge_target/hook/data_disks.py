@@ -3,11 +3,11 @@
 import uuid
 from typing import Callable, List, Tuple
 
-from esxforge_target.blocks import Blocks, DiskError
-from esxforge_target.errors import ForgeError
-from esxforge_target.formats.gpt import VMFS, Partition, Table
+from esxforge_target.contract.desired_host import Partition as DesiredPartition
+from esxforge_target.formats.gpt import VMFS, GptPartition, Table
 from esxforge_target.formats.gpt_disk import read_table, write_table
-from esxforge_target.wanted import Partition as WantedPartition
+from esxforge_target.runtime.blocks import Blocks, DiskError
+from esxforge_target.runtime.errors import ForgeError
 
 MEBIBYTE = 1 << 20
 # Where VMFS keeps its headers: what stands here from before would bring an old datastore back.
@@ -19,7 +19,7 @@ _MAY_BE_MISSING = 64 * MEBIBYTE
 
 def vmfs_table(
     label: str,
-    wanted: "Tuple[WantedPartition, ...]",
+    desired: "Tuple[DesiredPartition, ...]",
     sector_size: int,
     size: int,
     new_guid: "Callable[[], uuid.UUID]",
@@ -31,9 +31,9 @@ def vmfs_table(
     table = Table.empty(new_guid(), sector_size, size // sector_size)
     end = (table.last_usable_lba + 1) * sector_size
     start = MEBIBYTE
-    for index, one in enumerate(wanted):
+    for index, one in enumerate(desired):
         start = max(start, _aligned(one.offset or 0))
-        last = index == len(wanted) - 1
+        last = index == len(desired) - 1
         if one.size is None and not last:
             raise ForgeError(
                 "storage {}: it has no size, and another partition follows it.".format(one.id),
@@ -57,7 +57,7 @@ def vmfs_table(
                 "Make the partition larger in MAAS.",
             )
         first = start // sector_size
-        partition = Partition(VMFS, new_guid(), first, first + length // sector_size - 1)
+        partition = GptPartition(VMFS, new_guid(), first, first + length // sector_size - 1)
         table = table.with_partition(one.number, partition)
         start = _aligned(start + length)
     return table

@@ -11,7 +11,7 @@ import mmap
 import os
 from typing import Optional
 
-from esxforge_target.blocks import DiskError, FileBlocks
+from esxforge_target.runtime.blocks import DiskError, FileBlocks
 
 _BUFFER_BYTES = 1 << 20
 _FAILS = "The disk, its cable or its controller fails: replace it, then deploy again."
@@ -50,19 +50,19 @@ class DirectBlocks(FileBlocks):
         start = offset - offset % self.sector_size
         end = offset + length
         while start < end:
-            wanted = min(_BUFFER_BYTES, end - start + -(end - start) % self.sector_size)
-            got = self._read_some(self._direct, start, wanted)
+            desired = min(_BUFFER_BYTES, end - start + -(end - start) % self.sector_size)
+            got = self._read_some(self._direct, start, desired)
             part = self._buffer[: min(got, end - start)]
             parts.append(part[max(0, offset - start) :])
             start += got
         return b"".join(parts)
 
-    def _read_some(self, descriptor: int, start: int, wanted: int) -> int:
+    def _read_some(self, descriptor: int, start: int, desired: int) -> int:
         try:
             os.lseek(descriptor, start, os.SEEK_SET)
             view = memoryview(self._buffer)
             try:
-                got = os.readv(descriptor, [view[:wanted]])
+                got = os.readv(descriptor, [view[:desired]])
             finally:
                 view.release()
         except OSError as error:

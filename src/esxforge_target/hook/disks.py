@@ -1,6 +1,6 @@
 """This machine's disks as Linux shows them, and which of them MAAS means.
 
-Parents are found in /sys (a partition lies in its disk's folder, a device-mapper device names its slaves), never by
+Parents are found in /sys (a partition lies in its disk's directory, a device-mapper device names its slaves), never by
 cutting digits off a name. A disk is the one that MAAS means only if its serial or WWN is *equal*: curtin compares a
 part of it, so of two near-equal serials it may have taken the wrong one.
 """
@@ -9,12 +9,12 @@ import os
 import re
 from typing import Dict, List, Optional, Set, Tuple
 
-from esxforge_target.errors import ForgeError
+from esxforge_target.contract.desired_host import Disk
 from esxforge_target.formats.gpt import EFI_SYSTEM
 from esxforge_target.formats.gpt_disk import read_table
-from esxforge_target.hook.machine import Machine
-from esxforge_target.values import Value
-from esxforge_target.wanted import Disk
+from esxforge_target.hook.machine import LinuxHost
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.values import Value
 
 # What udev's database and multipath call a disk: the serial that MAAS knows is one of these.
 _SERIAL_KEYS = ("ID_SERIAL", "ID_SERIAL_SHORT", "ID_SCSI_SERIAL", "SCSI_IDENT_SERIAL", "DM_SERIAL")
@@ -55,30 +55,32 @@ class BlockDisk(Value):
 class Disks:
     """All disks of ``machine``, read once."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: LinuxHost) -> None:
         self._machine = machine
         self.disks = self._read()
 
     # -- which one ----------------------------------------------------------------------------------------------
 
-    def of_mount(self, folder: str) -> BlockDisk:
-        """The disk that carries what is mounted at ``folder``. Raises ForgeError where that is not one disk."""
-        number = _mounted_device(self._machine.text("proc/self/mountinfo"), os.path.realpath(folder))
+    def of_mount(self, directory: str) -> BlockDisk:
+        """The disk that carries what is mounted at ``directory``. Raises ForgeError where that is not one disk."""
+        number = _mounted_device(self._machine.text("proc/self/mountinfo"), os.path.realpath(directory))
         if not number:
             raise ForgeError(
-                "Nothing is mounted at {}, so the disk that this image was written to cannot be told.".format(folder),
+                "Nothing is mounted at {}, so the disk that this image was written to cannot be told.".format(
+                    directory
+                ),
                 "This script is for curtin, which mounts the image first.",
             )
         return self._one(
-            os.path.realpath(self._machine.path("sys/dev/block/" + number)), "what is mounted at " + folder
+            os.path.realpath(self._machine.path("sys/dev/block/" + number)), "what is mounted at " + directory
         )
 
-    def matching(self, wanted: Disk) -> BlockDisk:
+    def matching(self, desired: Disk) -> BlockDisk:
         """The disk that MAAS means. Raises ForgeError with the reason where it is none, or more than one."""
-        found, by = self._candidates(wanted)
+        found, by = self._candidates(desired)
         if len(found) == 1:
             return found[0]
-        label = "storage {}".format(wanted.id)
+        label = "storage {}".format(desired.id)
         present = ", ".join(disk.label for disk in self.disks) or "none"
         if found:
             raise ForgeError(
@@ -90,20 +92,20 @@ class Disks:
             "Commission the machine again, so that MAAS knows its disks as they are now.",
         )
 
-    def _candidates(self, wanted: Disk) -> "Tuple[List[BlockDisk], str]":
-        serial, wwn = _normal(wanted.serial), _normal_wwn(wanted.wwn)
+    def _candidates(self, desired: Disk) -> "Tuple[List[BlockDisk], str]":
+        serial, wwn = _normal(desired.serial), _normal_wwn(desired.wwn)
         by_serial = [disk for disk in self.disks if serial and serial in disk.serials]
         by_wwn = [disk for disk in self.disks if wwn and wwn in disk.wwns]
         if serial and wwn and by_serial and by_wwn:
             both = [disk for disk in by_serial if disk in by_wwn]
-            return both, "serial “{}” and the WWN “{}”".format(wanted.serial, wanted.wwn)
+            return both, "serial “{}” and the WWN “{}”".format(desired.serial, desired.wwn)
         if by_serial or (serial and not by_wwn):
-            return by_serial, "serial “{}”".format(wanted.serial)
+            return by_serial, "serial “{}”".format(desired.serial)
         if wwn:
-            return by_wwn, "WWN “{}”".format(wanted.wwn)
-        if not wanted.path:
+            return by_wwn, "WWN “{}”".format(desired.wwn)
+        if not desired.path:
             return [], "serial, WWN or path that MAAS gives: it gives none"
-        return self._of_path(wanted.path), "path {}".format(wanted.path)
+        return self._of_path(desired.path), "path {}".format(desired.path)
 
     def _of_path(self, path: str) -> "List[BlockDisk]":
         place = os.path.realpath(self._machine.path(path))
@@ -125,7 +127,7 @@ class Disks:
     # -- reading /sys -------------------------------------------------------------------------------------------
 
     def _wholes(self, node: str) -> "Set[str]":
-        """The /sys folders of the whole disks that a block device lies on."""
+        """The /sys directories of the whole disks that a block device lies on."""
         if os.path.exists(os.path.join(node, "partition")):
             return {os.path.dirname(node)}
         slaves = self._linked(node, "slaves")
@@ -136,8 +138,8 @@ class Disks:
             found |= self._wholes(slave)
         return found
 
-    def _linked(self, node: str, folder: str) -> "List[str]":
-        place = os.path.join(node, folder)
+    def _linked(self, node: str, directory: str) -> "List[str]":
+        place = os.path.join(node, directory)
         names = sorted(os.listdir(place)) if os.path.isdir(place) else []
         return [os.path.realpath(os.path.join(place, name)) for name in names]
 
@@ -145,11 +147,11 @@ class Disks:
         return _read(os.path.join(node, "dm", "uuid")).startswith(_MULTIPATH)
 
     def _read(self) -> "Tuple[BlockDisk, ...]":
-        folder = self._machine.path("sys/block")
-        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        directory = self._machine.path("sys/block")
+        names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
         found = []
         for name in names:
-            node = os.path.realpath(os.path.join(folder, name))
+            node = os.path.realpath(os.path.join(directory, name))
             multipath = self._is_multipath(node)
             real = os.path.isdir(os.path.join(node, "device"))
             if not (real or multipath) or _read(os.path.join(node, "device", "type")) == _CD:
@@ -186,12 +188,15 @@ class Disks:
         return {key: value for key, _, value in pairs}
 
 
-def _mounted_device(mountinfo: str, folder: str) -> str:
-    """``8:1`` of what is mounted at a folder; the last mount covers the ones before. Fields: proc(5)."""
+def _mounted_device(mountinfo: str, directory: str) -> str:
+    """``8:1`` of what is mounted at a directory; the last mount covers the ones before. Fields: proc(5)."""
     found = ""
     for line in mountinfo.splitlines():
         fields = line.split()
-        if len(fields) > 4 and re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), fields[4]) == folder:
+        if (
+            len(fields) > 4
+            and re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), fields[4]) == directory
+        ):
             found = fields[2]
     return found
 
@@ -226,7 +231,7 @@ def _once(names: "List[str]") -> "Tuple[str, ...]":
     return tuple(name for index, name in enumerate(names) if name and name not in names[:index])
 
 
-def foreign_boot_volumes(disks: "Disks", machine: Machine, ours: "List[str]") -> "List[BlockDisk]":
+def foreign_boot_volumes(disks: "Disks", machine: LinuxHost, ours: "List[str]") -> "List[BlockDisk]":
     """Disks besides ``ours`` (names) with an EFI system partition, which MAAS's boot search may take first."""
     found = []
     for disk in disks.disks:
@@ -246,17 +251,17 @@ def foreign_boot_volumes(disks: "Disks", machine: Machine, ours: "List[str]") ->
     return found
 
 
-def boot_disk(disks: Disks, wanted: Disk, mounted_at: str) -> "Tuple[Optional[BlockDisk], str]":
+def boot_disk(disks: Disks, desired: Disk, mounted_at: str) -> "Tuple[Optional[BlockDisk], str]":
     """The disk that carries the image, if it is the one that MAAS means; else None and why."""
     try:
         ours = disks.of_mount(mounted_at)
-        meant = disks.matching(wanted)
+        meant = disks.matching(desired)
     except ForgeError as error:
         return None, "{} {}".format(error.message, error.hint).strip()
     if ours.name != meant.name:
         return None, (
             "storage {}: MAAS means {}, but curtin wrote the image to {}: it compares parts of serials, or takes the "
             "first disk where there is none. Give the boot disk in MAAS a serial that no other contains, or remove the "
-            "other disk.".format(wanted.id, meant.label, ours.label)
+            "other disk.".format(desired.id, meant.label, ours.label)
         )
     return ours, ""

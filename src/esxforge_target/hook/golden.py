@@ -9,18 +9,18 @@ import re
 import uuid
 from typing import Any, Dict, List, Optional, Tuple
 
-from esxforge_target.banks import MODULE
-from esxforge_target.blocks import Blocks
-from esxforge_target.errors import ForgeError, FormatError
+from esxforge_target.esxi import media_size
+from esxforge_target.esxi.banks import MODULE
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord, Manifest
-from esxforge_target.hook import media_size
 from esxforge_target.hook.disks import BlockDisk
-from esxforge_target.hook.machine import Machine
+from esxforge_target.hook.machine import LinuxHost
+from esxforge_target.runtime.blocks import Blocks
+from esxforge_target.runtime.errors import ForgeError, FormatError
 
 KIND = "golden"
-# Folders in the path of a SAN's disk in /sys: an iSCSI session, a Fibre Channel remote port.
-_SAN_FOLDERS = ("session", "rport-")
+# Directories in the path of a SAN's disk in /sys: an iSCSI session, a Fibre Channel remote port.
+_SAN_DIRECTORIES = ("session", "rport-")
 _LOCAL_NVME = ("", "pcie")
 
 
@@ -42,7 +42,7 @@ def starts_by_uefi(manifest: Manifest) -> bool:
     return "UEFI" in facts_of(manifest)["firmware"]
 
 
-def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: Machine) -> "List[str]":
+def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: LinuxHost) -> "List[str]":
     """Why the image must not go to this boot disk."""
     reasons = []
     where = _network_of(boot, machine)
@@ -59,17 +59,17 @@ def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: Machine) -> "List
     return reasons
 
 
-def _network_of(boot: BlockDisk, machine: Machine) -> str:
+def _network_of(boot: BlockDisk, machine: LinuxHost) -> str:
     if boot.multipath:
         return "reached by several paths (multipath)"
     node = os.path.realpath(machine.path("sys/block/" + boot.name))
-    if any(part.startswith(_SAN_FOLDERS) for part in node.split(os.sep)):
+    if any(part.startswith(_SAN_DIRECTORIES) for part in node.split(os.sep)):
         return "on a SAN"
     networks = [one for one in _transports(boot, machine) if one not in _LOCAL_NVME]
     return "reached over a network (NVMe by {})".format(", ".join(networks)) if networks else ""
 
 
-def _transports(boot: BlockDisk, machine: Machine) -> "List[str]":
+def _transports(boot: BlockDisk, machine: LinuxHost) -> "List[str]":
     """How the controllers of an NVMe disk are reached; of another disk, nothing.
 
     With Linux's native multipath the disk's ``device`` is a subsystem, nvme-subsys0, which has no transport but lists
@@ -77,10 +77,10 @@ def _transports(boot: BlockDisk, machine: Machine) -> "List[str]":
     """
     device = "sys/block/{}/device".format(boot.name)
     own = machine.text(device + "/transport")
-    folder = os.path.realpath(machine.path(device))
-    if own or not os.path.isdir(folder) or not os.path.basename(folder).startswith("nvme-subsys"):
+    directory = os.path.realpath(machine.path(device))
+    if own or not os.path.isdir(directory) or not os.path.basename(directory).startswith("nvme-subsys"):
         return [own]
-    controllers = [name for name in os.listdir(folder) if re.match("nvme[0-9]+$", name)]
+    controllers = [name for name in os.listdir(directory) if re.match("nvme[0-9]+$", name)]
     found = {machine.text("{}/{}/transport".format(device, name)) for name in controllers}
     return sorted(one or "a controller that does not say" for one in found) or ["no controller at all"]
 

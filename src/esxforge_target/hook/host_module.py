@@ -5,17 +5,17 @@ import json
 import zipfile
 from typing import Any, Dict, List
 
-from esxforge_target.errors import FormatError
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.manifest import FileRecord
 from esxforge_target.formats.stored_gzip import member_extent, stored_gzip
+from esxforge_target.runtime.errors import FormatError
 
 SECRETS = "esxforge/secrets.json"
 _LIBRARY = "esxforge/lib/"
 HOST_FIELDS = (
     "version",  # 1
     "release",  # "8.0.3"
-    "stamps",  # {disk id of MAAS: GPT disk GUID}; that of the boot disk serves until the installer relabels it
+    "disk_guids",  # {disk id of MAAS: GPT disk GUID}; that of the boot disk serves until the installer relabels it
     "boot_disk",  # disk id of MAAS
     "boot_mac",  # the NIC that booted from MAAS, or ""
     "endpoint",  # MAAS's URL for events
@@ -27,13 +27,13 @@ HOST_FIELDS = (
     "vcenter",  # the recipe's {"server", "datacenter", …} or null
     "encrypted_password",  # root's, drawn here, encrypted to the recipe's public key; or ""
     "kind",  # of image: "installer" or "golden"
-    "secrets",  # [{"stamp", "offset", "length"}]: where secrets.json stands on the disk, in bytes
+    "secrets",  # [{"disk_guid", "offset", "length"}]: where secrets.json stands on the disk, in bytes
 )
 SECRET_FIELDS = ("maas", "rootpw")
 _DEFECT = "Report this as a defect of esxforge."
 
 
-def library(target_zip: bytes) -> "List[tar_module.Entry]":
+def library(target_zip: bytes) -> "List[tar_module.TarEntry]":
     """The packages in target.zip as they go to ``/esxforge/lib``."""
     with zipfile.ZipFile(io.BytesIO(target_zip)) as archive:
         return [
@@ -48,7 +48,7 @@ def host_module(
     host: "Dict[str, Any]",
     files: "Dict[str, bytes]",
     secrets: bytes,
-    code: "List[tar_module.Entry]",
+    code: "List[tar_module.TarEntry]",
 ) -> bytes:
     """The slot's new content, exactly as long as it. ``host`` lacks ``secrets`` only; its stamp must be in it.
 
@@ -57,17 +57,17 @@ def host_module(
     missing = sorted((set(HOST_FIELDS) - {"secrets"}) ^ set(host))
     if missing:
         raise FormatError("host.json would lack, or not know: {}.".format(", ".join(missing)), _DEFECT)
-    stamp = host["stamps"][host["boot_disk"]]
-    extent = {"stamp": stamp, "offset": 0, "length": len(secrets)}
+    stamp = host["disk_guids"][host["boot_disk"]]
+    extent = {"disk_guid": stamp, "offset": 0, "length": len(secrets)}
     for _ in range(2):
         document = dict(host, secrets=[extent])
         text = json.dumps(document, sort_keys=True, indent=1).encode("ascii") + b"\n"
-        entries = [tar_module.folder("esxforge", 0o755), tar_module.file(SECRETS, secrets, 0o600)]
+        entries = [tar_module.directory("esxforge", 0o755), tar_module.file(SECRETS, secrets, 0o600)]
         entries += [tar_module.file("esxforge/" + name, files[name]) for name in sorted(files)]
         entries.append(tar_module.file("esxforge/host.json", text))
         module = stored_gzip(tar_module.build(entries + code), slot.length, align=SECRETS)
         offset, length = member_extent(module, SECRETS)
-        extent = {"stamp": stamp, "offset": slot.offset + offset, "length": length}
+        extent = {"disk_guid": stamp, "offset": slot.offset + offset, "length": length}
         if document["secrets"] == [extent]:
             return module
     raise FormatError("The place of the secrets in the host module cannot be settled.", _DEFECT)

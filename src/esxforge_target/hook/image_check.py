@@ -3,10 +3,10 @@
 import hashlib
 from typing import List
 
-from esxforge_target.blocks import Blocks
-from esxforge_target.errors import ForgeError
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.manifest import FileRecord, Manifest
+from esxforge_target.runtime.blocks import Blocks
+from esxforge_target.runtime.errors import ForgeError
 
 _CHUNK_BYTES = 4 << 20
 _HINT = "Deploy again; if it happens again, check the disk, and the image with: esxforge verify."

@@ -3,14 +3,15 @@
 import shlex
 from typing import List, Optional
 
-from esxforge_target import agent_start
-from esxforge_target.errors import ForgeError, FormatError
+from esxforge_target.contract import agent_start
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.contract.management import base_of, management_of, nics_of
 from esxforge_target.formats.kickstart import Command, Kickstart
 from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
 from esxforge_target.hook.credentials import IN_KICKSTART
-from esxforge_target.settings import Settings
-from esxforge_target.values import Value
-from esxforge_target.wanted import WantedHost, base_of, management_of, nics_of
+from esxforge_target.runtime.errors import ForgeError, FormatError
+from esxforge_target.runtime.values import Value
 
 KICKSTART = "file:///esxforge/ks.cfg"
 # Written by %pre in the installer's RAM disk: the install line for the stamped disk, and the line with root's password.
@@ -37,7 +38,7 @@ class HostKickstart(Value):
         return "HostKickstart(…)"
 
 
-def host_kickstart(settings: Settings, wanted: WantedHost) -> HostKickstart:
+def host_kickstart(settings: ImageSettings, desired: DesiredHost) -> HostKickstart:
     """Merge the user's kickstart with ours. Raises FormatError as ``merge`` does."""
     user = Kickstart.parse(settings.kickstart.encode("utf-8", "surrogateescape"))
     lines = user.named("rootpw")
@@ -51,7 +52,7 @@ def host_kickstart(settings: Settings, wanted: WantedHost) -> HostKickstart:
             include=INSTALL_LINE,
             accept_eula=settings.accept_eula,
             rootpw="%include " + ROOT_PASSWORD,
-            network=network_line(wanted),
+            network=network_line(desired),
             commands=("reboot",),
             first=[section_of(name, module) for name, module in STEPS if name == "%pre"],
             last=[section_of(name, module) for name, module in STEPS if name != "%pre"] + [_FIRST_BOOT],
@@ -78,25 +79,25 @@ def section_of(name: str, module: str) -> str:
     ).format(name=name, library=agent_start.LIBRARY, module=module)
 
 
-def network_line(wanted: WantedHost) -> str:
+def network_line(desired: DesiredHost) -> str:
     """The ``network`` command for the interface that reaches MAAS: one NIC, by its MAC.
 
     Of a bond the NIC that booted is taken, else the one that carries the traffic. A host whose way to MAAS is IPv6 gets
     DHCP here, as the installer sets up IPv4 only; the agent makes what MAAS wants.
     """
-    management = management_of(wanted)
+    management = management_of(desired)
     if management is None:
         raise ForgeError("network: no interface has an address.", "Give the machine one in MAAS.")
-    nics = nics_of(wanted, management.interface)
-    nic = next((one for one in nics if one.mac.lower() == wanted.boot_mac), nics[0])
-    mac = nic.mac or base_of(wanted, management.interface).mac
+    nics = nics_of(desired, management.interface)
+    nic = next((one for one in nics if one.mac.lower() == desired.boot_mac), nics[0])
+    mac = nic.mac or base_of(desired, management.interface).mac
     words = ["network", "--device=" + mac.lower()]
     address = management.address
     if address.kind == "static" and address.version == 4:
         words += ["--bootproto=static", "--ip=" + address.address, "--netmask=" + _netmask(address.prefix_length)]
-        gateway = _gateway(wanted)
+        gateway = _gateway(desired)
         words += ["--gateway=" + gateway] if gateway else []
-        servers = [server for server in wanted.name_servers if ":" not in server][:2]
+        servers = [server for server in desired.name_servers if ":" not in server][:2]
         words += ["--nameserver=" + ",".join(servers)] if servers else []
     else:
         words.append("--bootproto=dhcp")
@@ -105,8 +106,8 @@ def network_line(wanted: WantedHost) -> str:
     return " ".join(words + ["--addvmportgroup=0"])
 
 
-def _gateway(wanted: WantedHost) -> "Optional[str]":
-    management = management_of(wanted)
+def _gateway(desired: DesiredHost) -> "Optional[str]":
+    management = management_of(desired)
     if management is None:
         return None
     if management.address.gateway:

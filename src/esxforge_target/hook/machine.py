@@ -6,18 +6,21 @@ import socket
 import struct
 from typing import Any, Dict, List, Optional
 
-from esxforge_target.blocks import Blocks, FileBlocks
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.token import Token
 from esxforge_target.hook.direct import DirectBlocks
-from esxforge_target.hook.volume import MountedVolume, Volume
-from esxforge_target.metadata import MetadataClient, MetadataError, Patience, Token, parse_endpoint
+from esxforge_target.hook.volume import HookVolume, MountedVolume
+from esxforge_target.metadata.client import MetadataClient, Patience
+from esxforge_target.metadata.errors import MetadataError
+from esxforge_target.runtime.blocks import Blocks, FileBlocks
 
 # EFI_GLOBAL_VARIABLE, UEFI specification 2.10, 3.3. A file of efivarfs holds 4 bytes of attributes, then the value.
 _GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _ATTRIBUTES = 4
 
 
-class Machine:
-    """``root`` is the folder in which sys, proc, run and dev lie."""
+class LinuxHost:
+    """``root`` is the directory in which sys, proc, run and dev lie."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = root
@@ -108,8 +111,8 @@ class Machine:
         if isinstance(disk, FileBlocks):
             disk.close()
 
-    def open_volume(self, folder: str, disk: Blocks) -> Volume:
-        """The boot volume, mounted at ``folder``."""
-        number = os.stat(folder).st_dev
+    def open_volume(self, directory: str, disk: Blocks) -> HookVolume:
+        """The boot volume, mounted at ``directory``."""
+        number = os.stat(directory).st_dev
         node = self.path("sys/dev/block/{}:{}".format(os.major(number), os.minor(number)))
-        return MountedVolume(folder, self.device(os.path.basename(os.path.realpath(node))))
+        return MountedVolume(directory, self.device(os.path.basename(os.path.realpath(node))))

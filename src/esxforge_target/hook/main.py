@@ -6,13 +6,15 @@ import traceback
 import uuid
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from esxforge_target import agent_start
-from esxforge_target.blocks import Blocks
-from esxforge_target.errors import ForgeError
+from esxforge_target.contract import agent_start
+from esxforge_target.contract.desired_document import desired_host_to_json
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.esxi import media_size
+from esxforge_target.esxi.release import Release
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord
-from esxforge_target.hook import golden, media_size
+from esxforge_target.hook import golden
 from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
 from esxforge_target.hook.credentials import root_password, secrets_file
 from esxforge_target.hook.data_disks import partition_lines, renewed_boot_table, stamp, vmfs_table, write_data_disk
@@ -20,7 +22,7 @@ from esxforge_target.hook.disks import BlockDisk, Disks
 from esxforge_target.hook.host_module import host_module, library
 from esxforge_target.hook.image_check import check_image
 from esxforge_target.hook.kickstart import KICKSTART, host_kickstart
-from esxforge_target.hook.machine import Machine
+from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.hook.personalise import (
     BOOT_CFG,
     HOST_MODULE,
@@ -31,9 +33,9 @@ from esxforge_target.hook.personalise import (
     personalise,
     slot_of,
 )
-from esxforge_target.hook.release import Release
-from esxforge_target.hook.report import Report
-from esxforge_target.wanted import WantedHost, to_json
+from esxforge_target.runtime.blocks import Blocks
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.report import Report
 
 
 class Prepared:
@@ -46,14 +48,14 @@ class Prepared:
 
 
 def main(
-    machine: "Optional[Machine]" = None,
+    machine: "Optional[LinuxHost]" = None,
     variables: "Optional[Mapping[str, str]]" = None,
     report: "Optional[Report]" = None,
 ) -> int:
     """Prepare this host, or say why not. 0 or 1, as curtin takes it."""
     report = report or Report(sys.stdout)
     try:
-        run(machine or Machine(), os.environ if variables is None else variables, report)
+        run(machine or LinuxHost(), os.environ if variables is None else variables, report)
     except ForgeError as error:
         report.fail(error)
         return 1
@@ -66,7 +68,7 @@ def main(
     return 0
 
 
-def run(machine: Machine, variables: "Mapping[str, str]", report: Report) -> None:
+def run(machine: LinuxHost, variables: "Mapping[str, str]", report: Report) -> None:
     """Check everything, then change everything. Raises ForgeError; before the first write if it can be known there."""
     environment = read_environment(variables)
     disks = Disks(machine)
@@ -84,22 +86,22 @@ def run(machine: Machine, variables: "Mapping[str, str]", report: Report) -> Non
     apply(machine, environment.target, situation.boot, prepared, report)
 
 
-def prepare(disk: Blocks, image: Image, situation: Situation, machine: Machine, report: Report) -> Prepared:
+def prepare(disk: Blocks, image: Image, situation: Situation, machine: LinuxHost, report: Report) -> Prepared:
     """Make all that will be written. Writes nothing; raises ForgeError for what does not fit."""
-    manifest, wanted = image.manifest, situation.wanted
+    manifest, desired = image.manifest, situation.desired
     options = [] if image.is_golden else _kernel_options(disk, image, situation, report)
     if image.is_golden:
-        report.say(golden.check_datastore(situation.boot, manifest, _boot_datastore_size(wanted)))
+        report.say(golden.check_datastore(situation.boot, manifest, _boot_datastore_size(desired)))
     data = [
-        (found, vmfs_table(found.label, wanted.vmfs_partitions(one.id), found.sector_size, found.size, uuid.uuid4))
+        (found, vmfs_table(found.label, desired.vmfs_partitions(one.id), found.sector_size, found.size, uuid.uuid4))
         for one, found in situation.data
     ]
     boot_table = renewed_boot_table(disk, manifest.sector_size)
     stamps = [(one.id, str(table.disk_guid)) for (one, _), (_, table) in zip(situation.data, data)]
-    stamps.append((wanted.boot_disk.id, str(boot_table.disk_guid)))
-    wanted = _with_addresses(wanted.with_stamps(stamps), machine, report)
+    stamps.append((desired.boot_disk.id, str(boot_table.disk_guid)))
+    desired = _with_addresses(desired.with_disk_guids(stamps), machine, report)
     slot = golden.slot_in_bank(manifest) if image.is_golden else slot_of(manifest, HOST_MODULE)
-    module = _module(image, slot, wanted, situation, dict(stamps), machine, report)
+    module = _module(image, slot, desired, situation, dict(stamps), machine, report)
     serials = fat_volumes(disk, boot_table)
     if image.is_golden:
         edits = Edits((slot, module), [], serials, golden.renewed_volumes(boot_table, manifest))
@@ -117,7 +119,7 @@ def _kernel_options(disk: Blocks, image: Image, situation: Situation, report: Re
     """The options by which ESXi's installer leaves room for the datastore."""
     cfg = slot_of(image.manifest, UEFI_BOOT_CFG)
     release = Release.parse(image.manifest.release, BootCfg.parse(disk.read_at(cfg.offset, cfg.length)).build)
-    datastore = _boot_datastore_size(situation.wanted)
+    datastore = _boot_datastore_size(situation.desired)
     size = media_size.choose(image.settings.system_media_size, release, situation.boot.size, datastore)
     report.say("ESXi keeps “{}” of the boot disk: {}".format(size.name, size.reason))
     return size.options
@@ -126,14 +128,14 @@ def _kernel_options(disk: Blocks, image: Image, situation: Situation, report: Re
 def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
     image: Image,
     slot: FileRecord,
-    wanted: WantedHost,
+    desired: DesiredHost,
     situation: Situation,
     stamps: "Dict[str, str]",
-    machine: Machine,
+    machine: LinuxHost,
     report: Report,
 ) -> bytes:
     settings = image.settings
-    kickstart = None if image.is_golden else host_kickstart(settings, wanted)
+    kickstart = None if image.is_golden else host_kickstart(settings, desired)
     for notice in kickstart.notices if kickstart else []:
         report.warn(notice)
     password = root_password(settings, kickstart.root_password if kickstart else "")
@@ -142,11 +144,11 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
     host = {
         "version": 1,
         "release": image.manifest.release,
-        "stamps": stamps,
-        "boot_disk": wanted.boot_disk.id,
-        "boot_mac": wanted.boot_mac,
-        "endpoint": wanted.maas.endpoint,
-        "addresses": list(wanted.maas.addresses),
+        "disk_guids": stamps,
+        "boot_disk": desired.boot_disk.id,
+        "boot_mac": desired.boot_mac,
+        "endpoint": desired.maas.endpoint,
+        "addresses": list(desired.maas.addresses),
         "boot_order": machine.boot_order(),
         "keep_boot_order": settings.keep_boot_order,
         "install_options": kickstart.install_options if kickstart else [],
@@ -155,7 +157,7 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
         "encrypted_password": password.encrypted,
         "kind": image.kind,
     }  # type: Dict[str, Any]
-    files = {"wanted.json": to_json(wanted).encode("ascii")}
+    files = {"desired.json": desired_host_to_json(desired).encode("ascii")}
     if kickstart:
         files["ks.cfg"] = kickstart.data
     # A golden host has its agent from here; on an installed one the installer step puts it into the bank.
@@ -163,21 +165,21 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
     return host_module(slot, host, files, secrets_file(situation.token, password), code)
 
 
-def _boot_datastore_size(wanted: WantedHost) -> "Optional[int]":
-    datastore = wanted.boot_datastore()
-    return None if datastore is None else wanted.partition(datastore.partitions[0]).size
+def _boot_datastore_size(desired: DesiredHost) -> "Optional[int]":
+    datastore = desired.boot_datastore()
+    return None if datastore is None else desired.partition(datastore.partitions[0]).size
 
 
-def _with_addresses(wanted: WantedHost, machine: Machine, report: Report) -> WantedHost:
-    if wanted.maas.addresses:
-        return wanted
-    addresses = machine.resolve(wanted.maas.host)
+def _with_addresses(desired: DesiredHost, machine: LinuxHost, report: Report) -> DesiredHost:
+    if desired.maas.addresses:
+        return desired
+    addresses = machine.resolve(desired.maas.host)
     if not addresses:
-        report.warn("{} cannot be resolved here; the host will have to".format(wanted.maas.host))
-    return wanted.replace(maas=wanted.maas.replace(addresses=tuple(addresses)))
+        report.warn("{} cannot be resolved here; the host will have to".format(desired.maas.host))
+    return desired.replace(maas=desired.maas.replace(addresses=tuple(addresses)))
 
 
-def apply(machine: Machine, target: str, boot: BlockDisk, prepared: Prepared, report: Report) -> None:
+def apply(machine: LinuxHost, target: str, boot: BlockDisk, prepared: Prepared, report: Report) -> None:
     """Write everything: data disks, the boot disk's table, then the edits in place, ``ks=`` last of all."""
     for found, table in prepared.data:
         disk = machine.open_disk(found.name, writable=True)

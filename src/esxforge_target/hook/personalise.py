@@ -1,4 +1,4 @@
-"""Writing this host's part into the image, in place: no length and no entry of a folder changes.
+"""Writing this host's part into the image, in place: no length and no entry of a directory changes.
 
 The order, each with a flush: serial numbers of FAT volumes; the module; then the hook and curtin's credentials go; then
 ``ks=`` goes into the root's boot.cfg and, last, into the one that UEFI reads. So a disk at which the power went is
@@ -9,27 +9,27 @@ is the very last write. So a disk at which the power went is either complete, or
 
 The bytes go to their places on the whole disk, past the page cache (see ``direct``), not through the mounted file
 system: it could give a file other clusters, and it writes when it likes. curtin's mount stays correct, as the sectors
-of these files are written by nobody else, and folders and FATs are left alone. The exception is the serial number of
-the volume that is mounted: Linux writes its boot sector when it lets go of it, as it has it in memory.
+of these files are written by nobody else, and directories and FATs are left alone. The exception is the serial number
+of the volume that is mounted: Linux writes its boot sector when it lets go of it, as it has it in memory.
 """
 
 import os
 from typing import List, Optional, Tuple
 
-from esxforge_target.blocks import Blocks, DiskError, Window
-from esxforge_target.errors import FormatError
 from esxforge_target.formats.boot_cfg import SECTOR_SIZE, BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord, Manifest
-from esxforge_target.hook.volume import Volume
+from esxforge_target.hook.volume import HookVolume
+from esxforge_target.runtime.blocks import Blocks, DiskError, Window
+from esxforge_target.runtime.errors import FormatError
 
 HOST_MODULE = "ESXFORGE.TGZ"
 BOOT_CFG = "BOOT.CFG"
 UEFI_BOOT_CFG = "EFI/BOOT/BOOT.CFG"
-# curtin's configuration, with MAAS's token; and the hook itself, whose settings may hold a password's hash. The folder
-# is given last file by last file; what is needed of it is in memory by then.
+# curtin's configuration, with MAAS's token; and the hook itself, whose settings may hold a password's hash. The
+# directory is given last file by last file; what is needed of it is in memory by then.
 LEFTOVERS = ("root/curtin-install-cfg.yaml", "curtin")
 
 
@@ -86,7 +86,7 @@ def fat_volumes(disk: Blocks, table: Table) -> "List[Tuple[int, int, int]]":
     return found
 
 
-def personalise(disk: Blocks, volume: Volume, edits: Edits) -> "List[str]":
+def personalise(disk: Blocks, volume: HookVolume, edits: Edits) -> "List[str]":
     """Write it all, in the order above. Lines on what was done. Raises DiskError when the disk fails."""
     record, data = edits.module
     lines = _renew_serials(disk, volume, edits.serials)
@@ -111,7 +111,7 @@ def personalise(disk: Blocks, volume: Volume, edits: Edits) -> "List[str]":
     return lines
 
 
-def _renew_serials(disk: Blocks, volume: Volume, places: "List[Tuple[int, int, int]]") -> "List[str]":
+def _renew_serials(disk: Blocks, volume: HookVolume, places: "List[Tuple[int, int, int]]") -> "List[str]":
     for _, offset, length in places:
         FatEditor(Window(disk, offset, length)).set_serial(os.urandom(4))
     numbers = ", ".join(str(number) for number, _, _ in places)

@@ -3,34 +3,34 @@
 import os
 from typing import List
 
-from esxforge_target.blocks import DiskError
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.fat_geometry import serial_offsets
+from esxforge_target.runtime.blocks import DiskError
 
 _WIPE_BYTES = 1 << 20
 
 
-class Volume:
+class HookVolume:
     """Files of the boot volume. Paths are relative, with "/" between their parts. Raises ForgeError."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or folder."""
+        """Whether there is a file or directory."""
         raise NotImplementedError
 
     def read(self, path: str) -> bytes:
         """A file's content."""
         raise NotImplementedError
 
-    def list(self, folder: str) -> "List[str]":
-        """The names in a folder, sorted."""
+    def list(self, directory: str) -> "List[str]":
+        """The names in a directory, sorted."""
         raise NotImplementedError
 
-    def is_folder(self, path: str) -> bool:
-        """Whether there is a folder."""
+    def is_directory(self, path: str) -> bool:
+        """Whether there is a directory."""
         raise NotImplementedError
 
     def destroy(self, path: str) -> None:
-        """Overwrite a file on the disk, then remove it; or remove an empty folder."""
+        """Overwrite a file on the disk, then remove it; or remove an empty directory."""
         raise NotImplementedError
 
     def set_serial(self, serial: bytes) -> None:
@@ -38,11 +38,11 @@ class Volume:
         raise NotImplementedError
 
     def destroy_tree(self, path: str) -> "List[str]":
-        """Destroy a file, or a folder and all that is in it. The files that went; none where nothing was there."""
+        """Destroy a file, or a directory and all that is in it. The files that went; none where nothing was there."""
         gone = []  # type: List[str]
         if not self.exists(path):
             return gone
-        if self.is_folder(path):
+        if self.is_directory(path):
             for name in self.list(path):
                 gone.extend(self.destroy_tree("{}/{}".format(path, name)))
         else:
@@ -51,23 +51,23 @@ class Volume:
         return gone
 
 
-class MountedVolume(Volume):
+class MountedVolume(HookVolume):
     """The volume as curtin mounted it from ``device``.
 
     vfat overwrites a file where it stands, so zeros reach its own clusters.
     """
 
-    def __init__(self, folder: str, device: str) -> None:
-        self._folder = folder
+    def __init__(self, directory: str, device: str) -> None:
+        self._directory = directory
         self._device = device
 
     def _place(self, path: str) -> str:
-        return os.path.join(self._folder, path)
+        return os.path.join(self._directory, path)
 
     def exists(self, path: str) -> bool:
         return os.path.exists(self._place(path))
 
-    def is_folder(self, path: str) -> bool:
+    def is_directory(self, path: str) -> bool:
         return os.path.isdir(self._place(path))
 
     def read(self, path: str) -> bytes:
@@ -80,13 +80,13 @@ class MountedVolume(Volume):
                 "The image is damaged or of another kind: upload it again.",
             )
 
-    def list(self, folder: str) -> "List[str]":
-        return sorted(os.listdir(self._place(folder)))
+    def list(self, directory: str) -> "List[str]":
+        return sorted(os.listdir(self._place(directory)))
 
     def destroy(self, path: str) -> None:
         place = self._place(path)
         try:
-            if self.is_folder(path):
+            if self.is_directory(path):
                 os.rmdir(place)
             else:
                 self._overwrite(place)
@@ -119,15 +119,15 @@ class MountedVolume(Volume):
                 left -= file.write(bytes(min(left, _WIPE_BYTES))) or 0
             os.fsync(file.fileno())
 
-    def _sync(self, folder: str) -> None:
-        descriptor = os.open(folder, os.O_RDONLY)
+    def _sync(self, directory: str) -> None:
+        descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
 
-class FatBlocksVolume(Volume):
+class FatBlocksVolume(HookVolume):
     """The volume by its sectors, where nobody has it mounted."""
 
     def __init__(self, editor: FatEditor) -> None:
@@ -136,15 +136,15 @@ class FatBlocksVolume(Volume):
     def exists(self, path: str) -> bool:
         return self._editor.find(path) is not None
 
-    def is_folder(self, path: str) -> bool:
+    def is_directory(self, path: str) -> bool:
         entry = self._editor.find(path)
         return entry is not None and entry.is_directory
 
     def read(self, path: str) -> bytes:
         return self._editor.read_file(path)
 
-    def list(self, folder: str) -> "List[str]":
-        return sorted(entry.name for entry in self._editor.list_folder(folder))
+    def list(self, directory: str) -> "List[str]":
+        return sorted(entry.name for entry in self._editor.list_directory(directory))
 
     def destroy(self, path: str) -> None:
         self._editor.remove(path, wipe=True)

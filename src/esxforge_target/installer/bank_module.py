@@ -3,11 +3,11 @@
 import json
 from typing import Any, Dict
 
-from esxforge_target import agent_start
+from esxforge_target.contract import agent_start
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
 from esxforge_target.installer.environment import Installer
-from esxforge_target.installer.step import HOST, SECRETS, WANTED
+from esxforge_target.installer.step import DESIRED, HOST, SECRETS
 
 _SECRETS = SECRETS.lstrip("/")
 
@@ -20,14 +20,14 @@ def bank_module(installer: Installer, installed: "Dict[str, Any]") -> bytes:
     """
     host = dict(installer.document(HOST), secrets=[])
     entries = [
-        tar_module.folder("esxforge", 0o755),
+        tar_module.directory("esxforge", 0o755),
         tar_module.file(_SECRETS, installer.read(SECRETS), 0o600),
         tar_module.file(HOST.lstrip("/"), _json(host)),
         tar_module.file("esxforge/installed.json", _json(installed)),
-        tar_module.file(WANTED.lstrip("/"), installer.read(WANTED)),
+        tar_module.file(DESIRED.lstrip("/"), installer.read(DESIRED)),
     ]
     library = agent_start.LIBRARY
-    for name in installer.folder(library):
+    for name in installer.directory(library):
         path = "{}/{}".format(library, name)
         entries.append(tar_module.file(path.lstrip("/"), installer.read(path)))
     tar = tar_module.build(entries + [agent_start.entry()])

@@ -1,4 +1,5 @@
-"""ESXi's installer as the step sees it: files of its RAM disk, disks, commands, consoles. Tests put a folder there."""
+"""ESXi's installer as the step sees it: files of its RAM disk, disks, commands, consoles. Tests put a directory
+there."""
 
 import json
 import os
@@ -6,12 +7,12 @@ import posixpath
 import sys
 from typing import Any, Dict, List, Optional, TextIO
 
-from esxforge_target.banks import BankFiles
-from esxforge_target.blocks import DiskError, FileBlocks, sync_if_possible, write_whole
-from esxforge_target.clock import Clock
-from esxforge_target.commands import ProcessRunner, Runner
-from esxforge_target.errors import ForgeError
-from esxforge_target.inventory.stamps import DEVICES, DeviceFolder
+from esxforge_target.esxi.banks import BankFiles
+from esxforge_target.inventory.disk_identities import DEVICES, DeviceDirectory
+from esxforge_target.runtime.blocks import DiskError, FileBlocks, sync_if_possible, write_whole
+from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.commands import ProcessRunner, Runner
+from esxforge_target.runtime.errors import ForgeError
 
 LOG = "/var/log/esxforge-installer.log"
 _FROM_MODULE = (
@@ -40,13 +41,13 @@ class Installer:
         self,
         root: str = "/",
         runner: "Optional[Runner]" = None,
-        devices: "Optional[DeviceFolder]" = None,
+        devices: "Optional[DeviceDirectory]" = None,
         clock: "Optional[Clock]" = None,
         stream: "Optional[TextIO]" = None,
     ) -> None:
         self.root = root
         self.runner = runner or ProcessRunner()
-        self.devices = devices or DeviceFolder(self.locate(DEVICES))
+        self.devices = devices or DeviceDirectory(self.locate(DEVICES))
         self.clock = clock or Clock()
         self.stream = stream or sys.stdout
         self.bank_files = BankFiles(root)
@@ -98,11 +99,11 @@ class Installer:
         except FileNotFoundError:
             return
 
-    def folder(self, path: str) -> "List[str]":
-        """All files below a folder of the RAM disk, relative to it, without compiled Python."""
+    def directory(self, path: str) -> "List[str]":
+        """All files below a directory of the RAM disk, relative to it, without compiled Python."""
         top = self.locate(path)
         found = []
-        for place, folders, names in os.walk(top):
-            folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for place, directories, names in os.walk(top):
+            directories[:] = sorted(name for name in directories if name != "__pycache__")
             found += [os.path.relpath(os.path.join(place, name), top) for name in names if not name.endswith(".pyc")]
         return sorted(found)

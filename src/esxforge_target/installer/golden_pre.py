@@ -7,12 +7,12 @@ import shlex
 import sys
 from typing import Optional
 
-from esxforge_target.errors import ForgeError
 from esxforge_target.hook.kickstart import INSTALL_LINE
-from esxforge_target.hook.report import Report
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.stamped_disks import seen_disks
 from esxforge_target.installer.step import run_step
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.report import Report
 
 MODULE = "esxforge_target.installer.golden_pre"
 BUILD = "/esxforge/golden.json"
@@ -29,7 +29,7 @@ def prepare(installer: Installer, report: Report) -> None:
     """Write the install line. Raises ForgeError where the disk is not there just once."""
     installer.remove(INSTALL_LINE)
     build = installer.document(BUILD)
-    device = find_disk(installer, str(build["stamp"]), report)
+    device = find_disk(installer, str(build["disk_guid"]), report)
     # No datastore: golden images carry none. The disk is blank but for its stamp.
     words = ["install", "--disk=" + shlex.quote(device), "--overwritevmfs", "--novmfsondisk"]
     line = " ".join(words + [shlex.quote(str(word)) for word in build["install_options"]])
@@ -40,7 +40,7 @@ def prepare(installer: Installer, report: Report) -> None:
 def find_disk(installer: Installer, stamp: str, report: Report) -> str:
     """The device with the stamp."""
     for attempt in range(_TRIES):
-        stamps = installer.devices.stamps_found()
+        stamps = installer.devices.identities_found()
         found = sorted(name for name in stamps if stamp in [str(one.disk_guid) for one in stamps[name]])
         if len(found) == 1:
             return found[0]

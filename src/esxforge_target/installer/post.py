@@ -6,14 +6,14 @@ boot.cfg is edited last: until then the bank boots plain ESXi, and from then on 
 import sys
 from typing import Optional, Tuple
 
-from esxforge_target.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name
-from esxforge_target.errors import ForgeError
+from esxforge_target.esxi.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.hook.kickstart import INSTALL_LINE, ROOT_PASSWORD
-from esxforge_target.hook.report import Report
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import LOG, Installer
 from esxforge_target.installer.step import STATE, run_step
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.report import Report
 
 # Our log of the installation stays in the bank under this name.
 BANK_LOG = "esxfinst.log"
@@ -82,7 +82,7 @@ def find_bank(installer: Installer, device: str, report: Report) -> "Tuple[Bank,
 
 def disk_guid(installer: Installer, device: str) -> str:
     """The disk GUID of the label that the installer has written; empty if there is none that can be read."""
-    stamps = installer.devices.stamps_found([device]).get(device, ())
+    stamps = installer.devices.identities_found([device]).get(device, ())
     return str(stamps[0].disk_guid) if stamps else ""
 
 

@@ -2,13 +2,14 @@
 
 from typing import Dict, List, Tuple
 
-from esxforge_target.errors import ForgeError
-from esxforge_target.esxcli import CommandError, Esxcli
-from esxforge_target.formats.gpt_disk import Stamp
-from esxforge_target.hook.report import Report
+from esxforge_target.contract.desired_host import DesiredHost, Disk
+from esxforge_target.esxi.esxcli import CommandError, Esxcli
+from esxforge_target.formats.gpt_disk import DiskIdentity
 from esxforge_target.installer.environment import Installer
-from esxforge_target.values import Value
-from esxforge_target.wanted import Disk, Refusals, WantedHost
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.report import Report
+from esxforge_target.runtime.validation_errors import ValidationErrors
+from esxforge_target.runtime.values import Value
 
 # Controllers may still be looking for their disks when the installer starts.
 _TRIES = 4
@@ -35,11 +36,12 @@ class Found(Value):
         self.sector_size = sector_size
 
 
-def find_boot_disk(installer: Installer, wanted: WantedHost, report: Report) -> Found:
-    """The one disk with the boot disk's stamp. Raises Refusals if it, or a datastore's disk, is not there just once."""
-    disks = (wanted.boot_disk,) + wanted.datastore_disks()
+def find_boot_disk(installer: Installer, desired: DesiredHost, report: Report) -> Found:
+    """The one disk with the boot disk's stamp. Raises ValidationErrors if it, or a datastore's disk, is not there just
+    once."""
+    disks = (desired.boot_disk,) + desired.datastore_disks()
     for attempt in range(_TRIES):
-        stamps = installer.devices.stamps_found()
+        stamps = installer.devices.identities_found()
         missing = [disk for disk in disks if not carriers(stamps, disk)]
         if not missing or attempt == _TRIES - 1:
             break
@@ -52,16 +54,16 @@ def find_boot_disk(installer: Installer, wanted: WantedHost, report: Report) -> 
     for disk in disks:
         for device in carriers(stamps, disk):
             report.say("{} is {}".format(device, label(disk)))
-    check_each_once(stamps, disks, wanted.boot_disk, seen)
-    device = carriers(stamps, wanted.boot_disk)[0]
-    stamp = next(one for one in stamps[device] if str(one.disk_guid) == wanted.boot_disk.stamp.lower())
+    check_each_once(stamps, disks, desired.boot_disk, seen)
+    device = carriers(stamps, desired.boot_disk)[0]
+    stamp = next(one for one in stamps[device] if str(one.disk_guid) == desired.boot_disk.disk_guid.lower())
     return Found(device, stamp.sector_size)
 
 
 def check_each_once(
-    stamps: "Dict[str, Tuple[Stamp, ...]]", disks: "Tuple[Disk, ...]", boot: Disk, seen: "List[str]"
+    stamps: "Dict[str, Tuple[DiskIdentity, ...]]", disks: "Tuple[Disk, ...]", boot: Disk, seen: "List[str]"
 ) -> None:
-    """Raise Refusals unless each of the disks is there exactly once."""
+    """Raise ValidationErrors unless each of the disks is there exactly once."""
     reasons = []
     hints = []
     for disk in disks:
@@ -79,12 +81,12 @@ def check_each_once(
             hints.append(_NOT_THERE)
     if reasons:
         reasons.append("ESXi sees: {}.".format("; ".join(seen) or "no disk at all"))
-        raise Refusals(reasons, " ".join(sorted(set(hints))))
+        raise ValidationErrors(reasons, " ".join(sorted(set(hints))))
 
 
-def carriers(stamps: "Dict[str, Tuple[Stamp, ...]]", disk: Disk) -> "List[str]":
+def carriers(stamps: "Dict[str, Tuple[DiskIdentity, ...]]", disk: Disk) -> "List[str]":
     """The devices that carry a disk's stamp."""
-    sought = disk.stamp.lower()
+    sought = disk.disk_guid.lower()
     return sorted(name for name in stamps if sought and sought in [str(one.disk_guid) for one in stamps[name]])
 
 
@@ -95,7 +97,7 @@ def label(disk: Disk) -> str:
     return "{} ({})".format(words[0], ", ".join(details)) if details else words[0]
 
 
-def seen_disks(installer: Installer, stamps: "Dict[str, Tuple[Stamp, ...]]") -> "List[str]":
+def seen_disks(installer: Installer, stamps: "Dict[str, Tuple[DiskIdentity, ...]]") -> "List[str]":
     """A line for each disk that ESXi shows: name, size and model where ESXi tells them, and whether it answered."""
     told = {}  # type: Dict[str, str]
     try:

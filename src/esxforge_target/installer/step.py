@@ -6,17 +6,17 @@ import sys
 import traceback
 from typing import Callable
 
-from esxforge_target.consoles import show
-from esxforge_target.errors import ForgeError
-from esxforge_target.hook.report import Report
 from esxforge_target.installer.environment import LOG, Installer
+from esxforge_target.runtime.consoles import show
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.report import Report
 
 HOST = "/esxforge/host.json"
-WANTED = "/esxforge/wanted.json"
+DESIRED = "/esxforge/desired.json"
 SECRETS = "/esxforge/secrets.json"
 # What %pre found, for %post.
 STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
-_TELL = "esxforge_target.installer.tell"
+_TELL = "esxforge_target.installer.report_failure"
 _TELL_SECONDS = 40.0
 
 

@@ -2,30 +2,30 @@
 
 import json
 
-from esxforge_target.documents import NUMBER, TEXT, TEXTS, TRUTH, Builder, Schema, Shape, plain
-from esxforge_target.errors import FormatError
 from esxforge_target.inventory.addresses import odd_addresses
 from esxforge_target.inventory.model import (
     Device,
     Extent,
     FileSystem,
+    InstalledRelease,
     Inventory,
     Ipv6Address,
     PartitionEntry,
     PartitionTable,
     PhysicalNic,
     PortGroup,
-    Release,
     RouteEntry,
     Team,
     Vmk,
     VSwitch,
 )
+from esxforge_target.runtime.documents import NUMBER, TEXT, TEXTS, TRUTH, Builder, Schema, Shape, plain
+from esxforge_target.runtime.errors import FormatError
 
 VERSION = 1
 _HINT = "Take the whole file /bootbank/esxforge.inv of a host, one JSON object."
 _SCHEMA = {
-    Release: {"version": TEXT, "build": TEXT},
+    InstalledRelease: {"version": TEXT, "build": TEXT},
     PhysicalNic: {"name": TEXT, "mac": TEXT, "driver": TEXT, "link_up": TRUTH, "mtu": NUMBER},
     Team: {"load_balancing": TEXT, "active": TEXTS, "standby": TEXTS},
     VSwitch: {"name": TEXT, "mtu": NUMBER, "uplinks": TEXTS, "team": Shape(Team)},
@@ -65,7 +65,7 @@ _SCHEMA = {
         "boot": TRUTH,
         "local": TRUTH,
         "ssd": TRUTH,
-        "stamps": TEXTS,
+        "disk_guids": TEXTS,
         "table": Shape(PartitionTable, optional=True),
     },
     Extent: {"volume": TEXT, "uuid": TEXT, "number": NUMBER, "device": TEXT, "partition": NUMBER},
@@ -79,7 +79,7 @@ _SCHEMA = {
         "free": NUMBER,
     },
     Inventory: {
-        "release": Shape(Release),
+        "release": Shape(InstalledRelease),
         "nics": Shape(PhysicalNic, many=True),
         "vswitches": Shape(VSwitch, many=True),
         "port_groups": Shape(PortGroup, many=True),
@@ -95,12 +95,12 @@ _SCHEMA = {
 }  # type: Schema
 
 
-def to_json(inventory: Inventory) -> str:
+def inventory_to_json(inventory: Inventory) -> str:
     """The document: one JSON object with its version, keys in order, ending in a newline."""
     return json.dumps({"version": VERSION, "inventory": plain(inventory)}, indent=1, sort_keys=True) + "\n"
 
 
-def from_json(text: str) -> Inventory:
+def inventory_from_json(text: str) -> Inventory:
     """Read a document back. Raises ``FormatError`` that names every field that is missing or wrong."""
     try:
         document = json.loads(text)

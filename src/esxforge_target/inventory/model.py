@@ -2,14 +2,14 @@
 
 from typing import Optional, Tuple, TypeVar
 
-from esxforge_target.values import Value
+from esxforge_target.runtime.values import Value
 
 N = TypeVar("N", bound=Value)
 
 DEFAULT_NETSTACK = "defaultTcpipStack"
 
 
-class Release(Value):
+class InstalledRelease(Value):
     """ESXi's version (``8.0.3``) and build number (``24280767``)."""
 
     __slots__ = ("version", "build")
@@ -194,9 +194,10 @@ class PartitionTable(Value):
 
 
 class Device(Value):
-    """A disk; ``size`` in bytes, ``stamps`` the GPT disk GUIDs read from it, ``table`` read where it matters only."""
+    """A disk; ``size`` in bytes, ``disk_guids`` the GPT disk GUIDs read from it, ``table`` read where it matters
+    only."""
 
-    __slots__ = ("name", "path", "size", "vendor", "model", "boot", "local", "ssd", "stamps", "table")
+    __slots__ = ("name", "path", "size", "vendor", "model", "boot", "local", "ssd", "disk_guids", "table")
 
     def __init__(  # noqa: PLR0917  # one for each field
         self,
@@ -208,7 +209,7 @@ class Device(Value):
         boot: bool = False,
         local: bool = True,
         ssd: bool = False,
-        stamps: Tuple[str, ...] = (),
+        disk_guids: Tuple[str, ...] = (),
         table: Optional[PartitionTable] = None,
     ) -> None:
         self.name = name
@@ -219,7 +220,7 @@ class Device(Value):
         self.boot = boot
         self.local = local
         self.ssd = ssd
-        self.stamps = tuple(stamps)
+        self.disk_guids = tuple(disk_guids)
         self.table = table
 
 
@@ -273,7 +274,7 @@ class Inventory(Value):
 
     def __init__(  # noqa: PLR0917  # one for each field
         self,
-        release: Release,
+        release: InstalledRelease,
         nics: Tuple[PhysicalNic, ...] = (),
         vswitches: Tuple[VSwitch, ...] = (),
         port_groups: Tuple[PortGroup, ...] = (),

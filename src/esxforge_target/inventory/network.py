@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import Dict, List, Tuple
 
-from esxforge_target.esxcli import Esxcli, Record
+from esxforge_target.esxi.esxcli import Esxcli, Record
 from esxforge_target.inventory.addresses import is_address, is_network
 from esxforge_target.inventory.model import (
     DEFAULT_NETSTACK,

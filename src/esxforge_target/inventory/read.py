@@ -2,9 +2,9 @@
 
 from typing import Iterable, Optional, Tuple
 
-from esxforge_target.commands import Runner
-from esxforge_target.esxcli import CommandError, Esxcli
-from esxforge_target.inventory.model import Inventory, Release
+from esxforge_target.esxi.esxcli import CommandError, Esxcli
+from esxforge_target.inventory.disk_identities import DeviceDirectory
+from esxforge_target.inventory.model import InstalledRelease, Inventory
 from esxforge_target.inventory.network import (
     read_dns,
     read_nics,
@@ -13,7 +13,6 @@ from esxforge_target.inventory.network import (
     read_vmks,
     read_vswitches,
 )
-from esxforge_target.inventory.stamps import DeviceFolder
 from esxforge_target.inventory.storage import (
     read_boot_bank_device,
     read_devices,
@@ -21,23 +20,24 @@ from esxforge_target.inventory.storage import (
     read_file_systems,
     read_table,
 )
+from esxforge_target.runtime.commands import Runner
 
 
 def read(
     runner: Runner,
-    devices: Optional[DeviceFolder] = None,
-    wanted_stamps: Iterable[str] = (),
+    devices: Optional[DeviceDirectory] = None,
+    desired_stamps: Iterable[str] = (),
     program: str = "esxcli",
 ) -> Inventory:
     """The whole inventory.
 
-    ``devices`` is the folder of disks (None: ESXi's own); partition tables are read of the boot disk and of disks that
-    carry one of ``wanted_stamps``; ``program`` is ``localcli`` where hostd is not up. Raises ``CommandError`` when the
-    host does not answer.
+    ``devices`` is the directory of disks (None: ESXi's own); partition tables are read of the boot disk and of disks
+    that carry one of ``desired_stamps``; ``program`` is ``localcli`` where hostd is not up. Raises ``CommandError``
+    when the host does not answer.
     """
     esxcli = Esxcli(runner, program)
     name_servers, search_domains = read_dns(esxcli)
-    stamps = (devices or DeviceFolder()).stamps()
+    stamps = (devices or DeviceDirectory()).stamps()
     return Inventory(
         read_release(esxcli),
         read_nics(esxcli),
@@ -47,7 +47,7 @@ def read(
         read_routes(esxcli),
         name_servers,
         search_domains,
-        read_devices(runner, esxcli, stamps, wanted_stamps),
+        read_devices(runner, esxcli, stamps, desired_stamps),
         read_extents(esxcli),
         read_file_systems(esxcli),
         read_boot_bank_device(runner),
@@ -87,10 +87,10 @@ def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -
     return before.replace(devices=tuple(devices), extents=read_extents(esxcli), file_systems=read_file_systems(esxcli))
 
 
-def read_release(esxcli: Esxcli) -> Release:
+def read_release(esxcli: Esxcli) -> InstalledRelease:
     """The release. Raises ``CommandError`` where the answer names none."""
     records = esxcli.records("system version get")
     version = records[0].text("version") if records else ""
     if not version[:1].isdigit():
         raise CommandError("esxcli system version get names no version.", "Is this an ESXi host?")
-    return Release(version, records[0].text("build").rpartition("-")[2])
+    return InstalledRelease(version, records[0].text("build").rpartition("-")[2])

@@ -2,20 +2,20 @@
 
 from typing import Dict, Iterable, Optional, Tuple
 
-from esxforge_target.banks import query
-from esxforge_target.commands import Runner
-from esxforge_target.esxcli import Esxcli
+from esxforge_target.esxi.banks import query
+from esxforge_target.esxi.esxcli import Esxcli
+from esxforge_target.inventory.disk_identities import DEVICES
 from esxforge_target.inventory.model import Device, Extent, FileSystem, PartitionEntry, PartitionTable
-from esxforge_target.inventory.stamps import DEVICES
+from esxforge_target.runtime.commands import Runner
 
 MEBIBYTE = 1 << 20
 
 
 def read_devices(
-    runner: Runner, esxcli: Esxcli, stamps: Dict[str, Tuple[str, ...]], wanted_stamps: Iterable[str]
+    runner: Runner, esxcli: Esxcli, stamps: Dict[str, Tuple[str, ...]], desired_stamps: Iterable[str]
 ) -> Tuple[Device, ...]:
-    """The disks. Partition tables are read of the boot disk and of disks that carry one of ``wanted_stamps``."""
-    sought = {stamp.lower() for stamp in wanted_stamps}
+    """The disks. Partition tables are read of the boot disk and of disks that carry one of ``desired_stamps``."""
+    sought = {stamp.lower() for stamp in desired_stamps}
     devices = []
     for record in esxcli.records("storage core device list"):
         name = record.text("device", "name") or record.text("devfspath").rpartition("/")[2]
@@ -32,7 +32,7 @@ def read_devices(
             record.truth("isssd"),
             stamps.get(name, ()),
         )
-        if device.boot or sought.intersection(device.stamps):
+        if device.boot or sought.intersection(device.disk_guids):
             device = device.replace(table=read_table(runner, device))
         devices.append(device)
     return tuple(devices)

@@ -13,22 +13,22 @@ import ssl
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any, Dict, Optional
 
-from esxforge_target.clock import Clock
-from esxforge_target.metadata.endpoint import Endpoint
+from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.contract.token import Token
+from esxforge_target.metadata.connection import Connection
 from esxforge_target.metadata.errors import (
     ANSWERED,
     RIGHT,
     MetadataError,
     NotOursError,
     NotThereError,
-    RefusedError,
+    RejectedError,
     UnreachableError,
 )
-from esxforge_target.metadata.exchange import Answer, Request, exchange
+from esxforge_target.metadata.exchange import MetadataResponse, Request, exchange
 from esxforge_target.metadata.public_keys import PublicKeys, parse_public_keys
-from esxforge_target.metadata.token import Token
-from esxforge_target.metadata.way import Way
-from esxforge_target.values import Value
+from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.values import Value
 
 ORIGIN = "esxforge"
 TOP_LEVEL = "esxforge"
@@ -57,12 +57,13 @@ class Patience(Value):
 
 
 class Probe(Value):
-    """What one try proved: ``reach`` is RIGHT, ANSWERED or SILENCE (see errors), ``detail`` a sentence for the log."""
+    """What one try proved: ``connectivity`` is RIGHT, ANSWERED or SILENCE (see errors), ``detail`` a sentence for the
+    log."""
 
-    __slots__ = ("reach", "detail")
+    __slots__ = ("connectivity", "detail")
 
-    def __init__(self, reach: str, detail: str) -> None:
-        self.reach = reach
+    def __init__(self, connectivity: str, detail: str) -> None:
+        self.connectivity = connectivity
         self.detail = detail
 
 
@@ -87,7 +88,7 @@ class MetadataClient:
         self._patience = patience or Patience()
         self._clock = clock or Clock()
         self._context = context
-        self._way = Way()
+        self._connection = Connection()
         self._known = False
         self._dated = False
 
@@ -99,7 +100,7 @@ class MetadataClient:
     def get(self, path: str, limit: int = SMALL) -> bytes:
         """The document at ``latest/<path>``, tried until it is there or patience ends.
 
-        Raises UnreachableError, NotThereError (404), RefusedError (any other answer than 200), TooLargeError.
+        Raises UnreachableError, NotThereError (404), RejectedError (any other answer than 200), TooLargeError.
         """
         return self._insist("GET", self.endpoint.base + "latest/" + path, None, limit, None).body
 
@@ -211,7 +212,7 @@ class MetadataClient:
             try:
                 answer = self._once("GET", path, None, SMALL, timeout)
             except UnreachableError as error:
-                return Probe(error.reach, error.message)
+                return Probe(error.connectivity, error.message)
             except MetadataError as error:
                 return Probe(ANSWERED, error.message)
             if answer.status not in (401, 403) or abs(self.skew - before) < 60:
@@ -223,7 +224,9 @@ class MetadataClient:
         self._known = True
         return Probe(RIGHT, "MAAS at {} answered for this machine.".format(self.endpoint.where))
 
-    def _insist(self, method: str, path: str, body: Optional[bytes], limit: int, total: Optional[float]) -> Answer:
+    def _insist(
+        self, method: str, path: str, body: Optional[bytes], limit: int, total: Optional[float]
+    ) -> MetadataResponse:
         """Try until a final answer or the end of patience; the last failure is then raised."""
         deadline = self._clock.monotonic() + (self._patience.total if total is None else total)
         pause = self._patience.first_pause
@@ -253,7 +256,7 @@ class MetadataClient:
             self._clock.sleep(wait)
             pause = min(pause * 2, self._patience.longest_pause)
 
-    def _once(self, method: str, path: str, body: Optional[bytes], limit: int, timeout: float) -> Answer:
+    def _once(self, method: str, path: str, body: Optional[bytes], limit: int, timeout: float) -> MetadataResponse:
         headers = {
             "Authorization": self._token.authorization(int(self._clock.time() + self.skew)),
             "Accept": "*/*",
@@ -262,34 +265,36 @@ class MetadataClient:
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
-        answer = exchange(self.endpoint, Request(method, path, headers, body), timeout, limit, self._context, self._way)
+        answer = exchange(
+            self.endpoint, Request(method, path, headers, body), timeout, limit, self._context, self._connection
+        )
         dated = _date(answer)
         if dated is not None:
             self.skew = dated - self._clock.time()
             self._dated = True
         return answer
 
-    def _refusal(self, method: str, path: str, answer: Answer) -> RefusedError:
-        """The error for an answer that is not the one wanted. MAAS's own words stay out: they can hold secrets."""
+    def _refusal(self, method: str, path: str, answer: MetadataResponse) -> RejectedError:
+        """The error for an answer that is not the one desired. MAAS's own words stay out: they can hold secrets."""
         what = "MAAS at {} answered {} {} with status {}".format(self.endpoint.where, method, path, answer.status)
         if answer.status == 404:
             return NotThereError(what + ": it has nothing there.", 404, "Is the machine still being deployed in MAAS?")
         if answer.status in (401, 403):
-            return RefusedError(
+            return RejectedError(
                 what + ": it does not accept this machine's token.",
                 answer.status,
                 "The machine may have been released or deleted in MAAS since; deploy it again.",
             )
         if 300 <= answer.status < 400:
-            return RefusedError(
+            return RejectedError(
                 what + ": redirects are not followed, they would carry the token elsewhere.",
                 answer.status,
                 "Let the host reach MAAS itself, without a proxy that sends it on.",
             )
-        return RefusedError(what + ".", answer.status, "See MAAS's own log for the reason.")
+        return RejectedError(what + ".", answer.status, "See MAAS's own log for the reason.")
 
 
-def _date(answer: Answer) -> Optional[float]:
+def _date(answer: MetadataResponse) -> Optional[float]:
     parsed = parsedate_tz(answer.headers.get("date", ""))
     if parsed is None:
         return None
@@ -299,6 +304,6 @@ def _date(answer: Answer) -> Optional[float]:
         return None
 
 
-def _retry_after(answer: Answer) -> float:
+def _retry_after(answer: MetadataResponse) -> float:
     value = answer.headers.get("retry-after", "")
     return float(value) if value.isdigit() and len(value) < 6 else 0.0

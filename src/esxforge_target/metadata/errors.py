@@ -3,14 +3,14 @@
 ::
 
     MetadataError            root
-    ├── UnreachableError     nothing that could be used came back; ``reach`` says what that proves about the network
-    ├── RefusedError         MAAS answered, and not with what was asked for (401, 403, 4xx, redirects, wrong content)
-    │   ├── NotThereError    404
+    ├── UnreachableError     nothing that could be used came back; ``connectivity`` says what that proves about the
+    network ├── RejectedError         MAAS answered, and not with what was asked for (401, 403, 4xx, redirects, wrong
+    content) │   ├── NotThereError    404
     │   └── NotOursError     the answer is about another machine (an enlistment answer, say)
     └── TooLargeError        the answer is longer than this host is willing to read
 """
 
-from esxforge_target.errors import ForgeError
+from esxforge_target.runtime.errors import ForgeError
 
 SILENCE = "silence"
 ANSWERED = "answered"
@@ -24,16 +24,16 @@ class MetadataError(ForgeError):
 class UnreachableError(MetadataError):
     """No whole HTTP answer came back.
 
-    ``reach`` is ``SILENCE`` when nothing at all was heard (no connection, no route, no name) and ``ANSWERED`` when
-    something was: a refused or reset connection, an accepted one, half an answer, a TLS failure.
+    ``connectivity`` is ``SILENCE`` when nothing at all was heard (no connection, no route, no name) and ``ANSWERED``
+    when something was: a refused or reset connection, an accepted one, half an answer, a TLS failure.
     """
 
-    def __init__(self, message: str, reach: str, hint: str = "") -> None:
+    def __init__(self, message: str, connectivity: str, hint: str = "") -> None:
         super().__init__(message, hint)
-        self.reach = reach
+        self.connectivity = connectivity
 
 
-class RefusedError(MetadataError):
+class RejectedError(MetadataError):
     """MAAS answered, but not with what was asked for. ``status`` is the HTTP status."""
 
     def __init__(self, message: str, status: int, hint: str = "") -> None:
@@ -41,11 +41,11 @@ class RefusedError(MetadataError):
         self.status = status
 
 
-class NotThereError(RefusedError):
+class NotThereError(RejectedError):
     """MAAS has nothing under that path (404)."""
 
 
-class NotOursError(RefusedError):
+class NotOursError(RejectedError):
     """The answer is meant for another machine."""
 
 

@@ -10,11 +10,11 @@ import socket
 import ssl
 from typing import Dict, Optional
 
-from esxforge_target.http_limits import Alarm, AnswerTooLongError, read_body
-from esxforge_target.metadata.endpoint import Endpoint
+from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.metadata.connection import Connection
 from esxforge_target.metadata.errors import ANSWERED, SILENCE, TooLargeError, UnreachableError
-from esxforge_target.metadata.way import Way
-from esxforge_target.values import Value
+from esxforge_target.runtime.http_limits import Alarm, AnswerTooLongError, read_body
+from esxforge_target.runtime.values import Value
 
 _WORKS = "The network works; look at MAAS's services, and at what stands between (proxy, firewall, MTU)."
 
@@ -34,7 +34,7 @@ class Request(Value):
         return "Request({} {})".format(self.method, self.path)
 
 
-class Answer(Value):
+class MetadataResponse(Value):
     """What came back: HTTP status, headers by lower-case name, and the whole body."""
 
     __slots__ = ("status", "headers", "body")
@@ -51,8 +51,8 @@ def exchange(  # noqa: PLR0917  # one for each part that it uses
     timeout: float,
     limit: int,
     context: Optional[ssl.SSLContext] = None,
-    way: Optional[Way] = None,
-) -> Answer:
+    way: Optional[Connection] = None,
+) -> MetadataResponse:
     """Send ``request``, read the answer. All of it takes at most about ``timeout`` seconds for the connection and as
     much again for the rest; at most ``limit`` bytes of body are taken. ``context`` verifies an https endpoint
     (default: the system's certificate authorities); the certificate is for its name, whatever address is used.
@@ -65,7 +65,7 @@ def exchange(  # noqa: PLR0917  # one for each part that it uses
     else:
         connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
     try:
-        _connect(connection, endpoint, timeout, checked, way or Way())
+        _connect(connection, endpoint, timeout, checked, way or Connection())
         return _talk(connection, endpoint, request, timeout, limit)
     finally:
         connection.close()
@@ -76,7 +76,7 @@ def _connect(
     endpoint: Endpoint,
     timeout: float,
     context: "Optional[ssl.SSLContext]",
-    way: Way,
+    way: Connection,
 ) -> None:
     try:
         connection.sock = way.connect(endpoint, timeout)
@@ -117,7 +117,7 @@ def _connect(
 
 def _talk(
     connection: http.client.HTTPConnection, endpoint: Endpoint, request: Request, timeout: float, limit: int
-) -> Answer:
+) -> MetadataResponse:
     try:
         with Alarm(connection.sock, timeout):
             return _answer(connection, endpoint, request, limit)
@@ -135,7 +135,9 @@ def _talk(
         )
 
 
-def _answer(connection: http.client.HTTPConnection, endpoint: Endpoint, request: Request, limit: int) -> Answer:
+def _answer(
+    connection: http.client.HTTPConnection, endpoint: Endpoint, request: Request, limit: int
+) -> MetadataResponse:
     connection.request(request.method, request.path, body=request.body, headers=request.headers)
     response = connection.getresponse()
     try:
@@ -147,4 +149,4 @@ def _answer(connection: http.client.HTTPConnection, endpoint: Endpoint, request:
         )
     finally:
         response.close()
-    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+    return MetadataResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, body)

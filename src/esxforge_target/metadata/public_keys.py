@@ -9,7 +9,7 @@ import binascii
 import re
 from typing import List, Tuple
 
-from esxforge_target.values import Value
+from esxforge_target.runtime.values import Value
 
 # The fields that follow the type in the blob.
 _FIELDS = {

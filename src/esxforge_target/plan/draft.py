@@ -16,7 +16,7 @@ class Draft:
     def __init__(self) -> None:
         self._steps = {phase: [] for phase in PHASES}  # type: Dict[str, List[Step]]
         self.notices = []  # type: List[str]
-        self.refusals = []  # type: List[str]
+        self.errors = []  # type: List[str]
 
     def add(  # noqa: PLR0917  # one for each field of a step
         self,

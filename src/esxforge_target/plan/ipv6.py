@@ -4,29 +4,29 @@ from typing import List, Optional, Tuple
 
 from esxforge_target.inventory.model import Vmk
 from esxforge_target.plan.draft import Draft, esxcli
-from esxforge_target.plan.layout import Kernel
+from esxforge_target.plan.layout import DesiredVmk
 from esxforge_target.plan.steps import PREPARE, Expectation, Step
 
 IPV6 = ("network", "ip", "interface", "ipv6")
 
 
-def plan_ipv6(draft: Draft, phase: str, kernel: Kernel, name: str, vmk: Optional[Vmk]) -> List[Step]:
+def plan_ipv6(draft: Draft, phase: str, desired_vmk: DesiredVmk, name: str, vmk: Optional[Vmk]) -> List[Step]:
     """Append the steps for one interface (``vmk`` None: it is made anew); give back those that belong last.
 
-    Those let the interface ask DHCPv6 or heed router advertisements: a router's default route must not come before a
-    static one.
+    Those let the interface ask DHCPv6 or heed router router_advertisements: a router's default route must not come
+    before a static one.
     """
-    now = vmk if vmk is not None else Vmk(name, "", kernel.group)
-    if kernel.needs_ipv6 and not now.ipv6_enabled:
+    now = vmk if vmk is not None else Vmk(name, "", desired_vmk.port_group)
+    if desired_vmk.needs_ipv6 and not now.ipv6_enabled:
         draft.append(_settings(phase, name, [("-e", "ipv6_enabled", True)]))
-    changes = [("-d", "dhcp6", kernel.dhcp6)] if kernel.dhcp6 != now.dhcp6 else []
-    if kernel.advertisements is not None and kernel.advertisements != now.router_advertisements:
-        changes.append(("-r", "router_advertisements", kernel.advertisements))
+    changes = [("-d", "dhcp6", desired_vmk.dhcp6)] if desired_vmk.dhcp6 != now.dhcp6 else []
+    if desired_vmk.router_advertisements is not None and desired_vmk.router_advertisements != now.router_advertisements:
+        changes.append(("-r", "router_advertisements", desired_vmk.router_advertisements))
     off = [change for change in changes if not change[2]]
     if off:
         # What a router gave must be gone before a static default route comes, whichever interface has it.
-        draft.append(_settings(phase if kernel.management else PREPARE, name, off))
-    _addresses(draft, phase, kernel, name, now)
+        draft.append(_settings(phase if desired_vmk.management else PREPARE, name, off))
+    _addresses(draft, phase, desired_vmk, name, now)
     return [_settings(phase, name, [change for change in changes if change[2]])] if len(off) < len(changes) else []
 
 
@@ -45,14 +45,14 @@ def _settings(phase: str, name: str, changes: "List[Tuple[str, str, bool]]") -> 
     )
 
 
-def _addresses(draft: Draft, phase: str, kernel: Kernel, name: str, now: Vmk) -> None:
-    wanted = [address.cidr for address in kernel.ipv6]
+def _addresses(draft: Draft, phase: str, desired_vmk: DesiredVmk, name: str, now: Vmk) -> None:
+    desired = [address.cidr for address in desired_vmk.ipv6]
     has = static_ipv6(now)
     for cidr in has:
-        if cidr not in wanted:
+        if cidr not in desired:
             # Before any other interface may want it.
-            _address(draft, phase if kernel.management else PREPARE, name, "remove", cidr)
-    for cidr in wanted:
+            _address(draft, phase if desired_vmk.management else PREPARE, name, "remove", cidr)
+    for cidr in desired:
         if cidr not in has:
             _address(draft, phase, name, "add", cidr)
 

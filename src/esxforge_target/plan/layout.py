@@ -1,14 +1,25 @@
-"""The wanted host in ESXi's terms: vSwitches, port groups, VMkernel interfaces. A pure function of what is wanted
+"""The desired host in ESXi's terms: vSwitches, port groups, VMkernel interfaces. A pure function of what is desired
 and of which MAC address is which vmnic.
 """
 
 from typing import Dict, List, Optional, Tuple
 
+from esxforge_target.contract.desired_host import (
+    BOND,
+    DHCP4,
+    DHCP6,
+    NIC,
+    STATIC,
+    VLAN,
+    Address,
+    DesiredHost,
+    Interface,
+    Route,
+)
+from esxforge_target.contract.management import Management, base_of, management_of, nics_of
 from esxforge_target.inventory.model import Inventory, Team
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
-from esxforge_target.values import Value
-from esxforge_target.wanted.management import Management, base_of, management_of, nics_of
-from esxforge_target.wanted.model import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route, WantedHost
+from esxforge_target.runtime.values import Value
 
 MANAGEMENT_SWITCH = "vSwitch0"
 MANAGEMENT_VMK = "vmk0"
@@ -16,8 +27,8 @@ DEFAULT_MTU = 1500
 EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-class Switch(Value):
-    """A wanted vSwitch; ``base`` is the NIC or bond of MAAS that it stands for."""
+class DesiredVSwitch(Value):
+    """A desired vSwitch; ``base`` is the NIC or bond of MAAS that it stands for."""
 
     __slots__ = ("name", "base", "mtu", "uplinks", "team")
 
@@ -29,23 +40,24 @@ class Switch(Value):
         self.team = team
 
 
-class Group(Value):
-    """A wanted port group; ``for_vms`` where no VMkernel interface is on it."""
+class DesiredPortGroup(Value):
+    """A desired port group; ``for_vms`` where no VMkernel interface is on it."""
 
-    __slots__ = ("name", "switch", "vlan_id", "for_vms")
+    __slots__ = ("name", "vswitch", "vlan_id", "for_vms")
 
-    def __init__(self, name: str, switch: str, vlan_id: int, for_vms: bool) -> None:
+    def __init__(self, name: str, vswitch: str, vlan_id: int, for_vms: bool) -> None:
         self.name = name
-        self.switch = switch
+        self.vswitch = vswitch
         self.vlan_id = vlan_id
         self.for_vms = for_vms
 
 
-class Kernel(Value):
-    """A wanted VMkernel interface. ``address`` is None without IPv4; ``advertisements`` None: as it is found."""
+class DesiredVmk(Value):
+    """A desired VMkernel interface. ``address`` is None without IPv4; ``router_advertisements`` None: as it is
+    found."""
 
     __slots__ = (
-        "group",
+        "port_group",
         "interface",
         "management",
         "mac",
@@ -54,12 +66,12 @@ class Kernel(Value):
         "dhcp_dns",
         "ipv6",
         "dhcp6",
-        "advertisements",
+        "router_advertisements",
     )
 
     def __init__(  # noqa: PLR0917  # one for each field
         self,
-        group: str,
+        port_group: str,
         interface: str,
         management: bool,
         mac: str,
@@ -68,9 +80,9 @@ class Kernel(Value):
         dhcp_dns: bool,
         ipv6: Tuple[Address, ...],
         dhcp6: bool,
-        advertisements: Optional[bool],
+        router_advertisements: Optional[bool],
     ) -> None:
-        self.group = group
+        self.port_group = port_group
         self.interface = interface
         self.management = management
         self.mac = mac
@@ -79,7 +91,7 @@ class Kernel(Value):
         self.dhcp_dns = dhcp_dns
         self.ipv6 = tuple(ipv6)
         self.dhcp6 = dhcp6
-        self.advertisements = advertisements
+        self.router_advertisements = router_advertisements
 
     @property
     def ipv4(self) -> str:
@@ -96,87 +108,87 @@ class Kernel(Value):
     @property
     def needs_ipv6(self) -> bool:
         """Whether IPv6 must be on."""
-        return bool(self.ipv6) or self.dhcp6 or self.advertisements is True
+        return bool(self.ipv6) or self.dhcp6 or self.router_advertisements is True
 
 
 class Layout(Value):
-    """All of the wanted network. ``default_by_dhcp``: a DHCP server gives the IPv4 default route."""
+    """All of the desired network. ``default_by_dhcp``: a DHCP server gives the IPv4 default route."""
 
-    __slots__ = ("switches", "groups", "kernels", "routes", "default_by_dhcp", "notices", "refusals")
+    __slots__ = ("vswitches", "port_groups", "vmks", "routes", "default_by_dhcp", "notices", "errors")
 
     def __init__(  # noqa: PLR0917  # one for each field
         self,
-        switches: Tuple[Switch, ...],
-        groups: Tuple[Group, ...],
-        kernels: Tuple[Kernel, ...],
+        vswitches: Tuple[DesiredVSwitch, ...],
+        port_groups: Tuple[DesiredPortGroup, ...],
+        vmks: Tuple[DesiredVmk, ...],
         routes: Tuple[Route, ...],
         default_by_dhcp: bool,
         notices: Tuple[str, ...],
-        refusals: Tuple[str, ...],
+        errors: Tuple[str, ...],
     ) -> None:
-        self.switches = tuple(switches)
-        self.groups = tuple(groups)
-        self.kernels = tuple(kernels)
+        self.vswitches = tuple(vswitches)
+        self.port_groups = tuple(port_groups)
+        self.vmks = tuple(vmks)
         self.routes = tuple(routes)
         self.default_by_dhcp = default_by_dhcp
         self.notices = tuple(notices)
-        self.refusals = tuple(refusals)
+        self.errors = tuple(errors)
 
 
-def layout_of(wanted: WantedHost, inventory: Inventory) -> Layout:
-    """The wanted network; NICs that the host does not have are refused."""
-    management = management_of(wanted)
+def layout_of(desired: DesiredHost, inventory: Inventory) -> Layout:
+    """The desired network; NICs that the host does not have are refused."""
+    management = management_of(desired)
     if management is None:
         return Layout((), (), (), (), False, (), ("network: no interface has an address.",))
-    work = _Work(wanted, inventory, management)
+    work = _Work(desired, inventory, management)
     work.add_switches()
     for interface in work.in_order:
         work.add_interface(interface)
-    routes, notices = _routes(wanted, management)
+    routes, notices = _routes(desired, management)
     return Layout(
-        tuple(work.switches),
-        tuple(work.groups),
-        tuple(work.kernels),
+        tuple(work.vswitches),
+        tuple(work.port_groups),
+        tuple(work.vmks),
         routes,
-        _is_dhcp_default(work.kernels, routes),
+        _is_dhcp_default(work.vmks, routes),
         tuple(work.notices + notices),
-        tuple(work.refusals),
+        tuple(work.errors),
     )
 
 
 class _Work:
-    def __init__(self, wanted: WantedHost, inventory: Inventory, management: Management) -> None:
-        self.wanted = wanted
+    def __init__(self, desired: DesiredHost, inventory: Inventory, management: Management) -> None:
+        self.desired = desired
         self.management = management
         self.vmnics = {nic.mac: nic.name for nic in inventory.nics}  # type: Dict[str, str]
-        first = base_of(wanted, management.interface).name
+        first = base_of(desired, management.interface).name
         # Management first, everything else as MAAS lists it.
         self.in_order = sorted(
-            wanted.interfaces,
-            key=lambda one: (base_of(wanted, one).name != first, one.name != management.interface.name),
+            desired.interfaces,
+            key=lambda one: (base_of(desired, one).name != first, one.name != management.interface.name),
         )
-        self.switches = []  # type: List[Switch]
-        self.groups = []  # type: List[Group]
-        self.kernels = []  # type: List[Kernel]
+        self.vswitches = []  # type: List[DesiredVSwitch]
+        self.port_groups = []  # type: List[DesiredPortGroup]
+        self.vmks = []  # type: List[DesiredVmk]
         self.notices = []  # type: List[str]
-        self.refusals = []  # type: List[str]
+        self.errors = []  # type: List[str]
         self._switch_of = {}  # type: Dict[str, str]
-        self._static_ipv6_default = any(route.destination == EVERYTHING[6] for route in _routes(wanted, management)[0])
+        self._static_ipv6_default = any(route.destination == EVERYTHING[6] for route in _routes(desired, management)[0])
 
     def add_switches(self) -> None:
-        members = {name for one in self.wanted.interfaces for name in one.members}
+        members = {name for one in self.desired.interfaces for name in one.members}
         for interface in self.in_order:
-            base = base_of(self.wanted, interface)
+            base = base_of(self.desired, interface)
             if base.name in self._switch_of or base.name in members:
                 continue
             if not self._carries_something(base):
                 self.notices.append("network {}: {}".format(base.name, self._free(base)))
                 continue
-            name = "vSwitch{}".format(len(self.switches))
+            name = "vSwitch{}".format(len(self.vswitches))
             self._switch_of[base.name] = name
             uplinks = self._uplinks(base)
             mtu = base.mtu or DEFAULT_MTU
-            self.switches.append(Switch(name, base.name, mtu, uplinks, _team(base, uplinks)))
+            self.vswitches.append(DesiredVSwitch(name, base.name, mtu, uplinks, _team(base, uplinks)))
 
     def _free(self, nic: Interface) -> str:
         if nic.mac in self.vmnics:
@@ -186,43 +198,43 @@ class _Work:
     def _carries_something(self, base: Interface) -> bool:
         if base.kind == BOND or base.addresses:
             return True
-        return any(one.link == base.name for one in self.wanted.interfaces)
+        return any(one.link == base.name for one in self.desired.interfaces)
 
     def _uplinks(self, base: Interface) -> Tuple[str, ...]:
-        nics = nics_of(self.wanted, base)
+        nics = nics_of(self.desired, base)
         if base.bond_mode != "active-backup":
-            nics = tuple(self.wanted.interface(name) for name in base.members) or nics
+            nics = tuple(self.desired.interface(name) for name in base.members) or nics
         for nic in nics:
             if nic.mac not in self.vmnics:
-                self.refusals.append(
+                self.errors.append(
                     "network {}: no ESXi driver for the NIC with the MAC address {}; add its driver to the image, or "
                     "take the NIC out of use in MAAS.".format(nic.name, nic.mac)
                 )
         return tuple(self.vmnics[nic.mac] for nic in nics if nic.mac in self.vmnics)
 
     def add_interface(self, interface: Interface) -> None:
-        base = base_of(self.wanted, interface)
+        base = base_of(self.desired, interface)
         if base.name not in self._switch_of:
             return
-        switch = self._switch_of[base.name]
+        desired_vswitch = self._switch_of[base.name]
         if not interface.addresses:
             if interface.kind in (BOND, VLAN):
-                self.groups.append(Group(interface.name, switch, interface.vlan_id, True))
+                self.port_groups.append(DesiredPortGroup(interface.name, desired_vswitch, interface.vlan_id, True))
                 self.notices.append(
                     "network {}: it has no address on the host; the port group {} is for virtual machines.".format(
                         interface.name, interface.name
                     )
                 )
             return
-        for kernel in self._kernels(interface, base):
-            self.groups.append(Group(kernel.group, switch, interface.vlan_id, False))
-            self.kernels.append(kernel)
+        for desired_vmk in self._kernels(interface, base):
+            self.port_groups.append(DesiredPortGroup(desired_vmk.port_group, desired_vswitch, interface.vlan_id, False))
+            self.vmks.append(desired_vmk)
 
-    def _kernels(self, interface: Interface, base: Interface) -> List[Kernel]:
+    def _kernels(self, interface: Interface, base: Interface) -> List[DesiredVmk]:
         ipv4 = [address for address in interface.addresses if address.version == 4]
         ipv6 = tuple(one for one in interface.addresses if one.version == 6 and one.kind == STATIC)
         dhcp6 = any(one.kind == DHCP6 for one in interface.addresses)
-        advertisements = self._advertisements(interface, dhcp6)
+        router_advertisements = self._router_advertisements(interface, dhcp6)
         mac = interface.mac if interface.kind in (NIC, BOND) and interface.mac in self.vmnics else ""
         if interface.mac and not mac and interface.kind == BOND:
             self.notices.append(
@@ -232,15 +244,15 @@ class _Work:
             )
         mtu = interface.mtu or base.mtu or DEFAULT_MTU
         is_management = interface.name == self.management.interface.name
-        kernels = []
+        vmks = []
         choices = list(ipv4) or [None]  # type: List[Optional[Address]]
         for index, address in enumerate(choices):
             chosen = is_management and (address == self.management.address or (not index and self._by_ipv6()))
             name = interface.name
             if index and address is not None:
                 name = "{}:{}".format(interface.name, address.alias)
-            kernels.append(
-                Kernel(
+            vmks.append(
+                DesiredVmk(
                     MANAGEMENT_PORT_GROUP if chosen else name,
                     interface.name,
                     chosen,
@@ -250,38 +262,42 @@ class _Work:
                     False,
                     ipv6 if index == 0 else (),
                     dhcp6 and index == 0,
-                    advertisements if index == 0 else None,
+                    router_advertisements if index == 0 else None,
                 )
             )
-        return self._with_dns(sorted(kernels, key=lambda one: not one.management))
+        return self._with_dns(sorted(vmks, key=lambda one: not one.management))
 
-    def _advertisements(self, interface: Interface, dhcp6: bool) -> Optional[bool]:
+    def _router_advertisements(self, interface: Interface, dhcp6: bool) -> Optional[bool]:
         """Whether routers are heard: a DHCPv6 server names none. They would replace a static default route."""
         if self._static_ipv6_default:
-            if interface.accept_ra:
+            if interface.router_advertisements:
                 self.notices.append(
                     "network {}: router advertisements are not heeded, because the IPv6 gateway is static.".format(
                         interface.name
                     )
                 )
             return False
-        return interface.accept_ra if interface.accept_ra is not None else (True if dhcp6 else None)
+        return (
+            interface.router_advertisements
+            if interface.router_advertisements is not None
+            else (True if dhcp6 else None)
+        )
 
     def _by_ipv6(self) -> bool:
         return self.management.address.version == 6
 
-    def _with_dns(self, kernels: List[Kernel]) -> List[Kernel]:
+    def _with_dns(self, vmks: List[DesiredVmk]) -> List[DesiredVmk]:
         """DNS by DHCP comes from one interface, the first that uses DHCP, and only where MAAS names no server."""
-        if self.wanted.name_servers:
-            return kernels
-        taken = any(kernel.dhcp_dns for kernel in self.kernels)
+        if self.desired.name_servers:
+            return vmks
+        taken = any(desired_vmk.dhcp_dns for desired_vmk in self.vmks)
         named = []
-        for kernel in kernels:
-            if kernel.ipv4 == "dhcp" and not taken:
+        for desired_vmk in vmks:
+            if desired_vmk.ipv4 == "dhcp" and not taken:
                 taken = True
-                named.append(kernel.replace(dhcp_dns=True))
+                named.append(desired_vmk.replace(dhcp_dns=True))
             else:
-                named.append(kernel)
+                named.append(desired_vmk)
         return named
 
 
@@ -291,19 +307,19 @@ def _team(base: Interface, uplinks: Tuple[str, ...]) -> Team:
     return Team("iphash" if base.bond_mode == "802.3ad" else "portid", uplinks, ())
 
 
-def _routes(wanted: WantedHost, management: Management) -> Tuple[Tuple[Route, ...], List[str]]:
+def _routes(desired: DesiredHost, management: Management) -> Tuple[Tuple[Route, ...], List[str]]:
     """All routes; of several default gateways that of management stays, else the first."""
     notices = []
-    others = [route for route in wanted.routes if route.destination not in EVERYTHING.values()]
+    others = [route for route in desired.routes if route.destination not in EVERYTHING.values()]
     defaults = []
     for version in (4, 6):
         candidates = [
             (interface.name, address.gateway)
-            for interface in sorted(wanted.interfaces, key=lambda one: one.name != management.interface.name)
+            for interface in sorted(desired.interfaces, key=lambda one: one.name != management.interface.name)
             for address in interface.addresses
             if address.gateway and address.version == version
         ]
-        candidates += [("routes", one.gateway) for one in wanted.routes if one.destination == EVERYTHING[version]]
+        candidates += [("routes", one.gateway) for one in desired.routes if one.destination == EVERYTHING[version]]
         by_dhcp = management.address.kind == DHCP4 and version == 4
         chosen = "" if by_dhcp or not candidates else candidates[0][1]
         if chosen:
@@ -317,6 +333,6 @@ def _routes(wanted: WantedHost, management: Management) -> Tuple[Tuple[Route, ..
     return tuple(defaults + others), notices
 
 
-def _is_dhcp_default(kernels: List[Kernel], routes: Tuple[Route, ...]) -> bool:
+def _is_dhcp_default(vmks: List[DesiredVmk], routes: Tuple[Route, ...]) -> bool:
     named = any(route.destination == EVERYTHING[4] for route in routes)
-    return not named and any(kernel.ipv4 == "dhcp" for kernel in kernels)
+    return not named and any(desired_vmk.ipv4 == "dhcp" for desired_vmk in vmks)

@@ -3,12 +3,12 @@
 from ipaddress import ip_address, ip_network
 from typing import List, Optional, Tuple
 
+from esxforge_target.contract.desired_host import DesiredHost, Route
 from esxforge_target.inventory.model import Inventory, RouteEntry
 from esxforge_target.plan.draft import Draft, esxcli
-from esxforge_target.plan.kernels import KernelPlanner, ipv4_command_of, renew_command
 from esxforge_target.plan.layout import EVERYTHING, MANAGEMENT_VMK, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation
-from esxforge_target.wanted.model import Route, WantedHost
+from esxforge_target.plan.vmks import VmkPlanner, ipv4_command_of, renew_command
 
 # Sources of routes that someone configured; others are DHCP's or a router's.
 BY_HAND = ("MANUAL", "STATIC", "")
@@ -18,13 +18,13 @@ class RoutePlanner:
     """Plans routes. Those that lead through an interface whose address changes are taken away before and put back."""
 
     def __init__(
-        self, wanted: WantedHost, layout: Layout, inventory: Inventory, draft: Draft, kernels: KernelPlanner
+        self, desired: DesiredHost, layout: Layout, inventory: Inventory, draft: Draft, vmks: VmkPlanner
     ) -> None:
-        self._wanted = wanted
+        self._desired = desired
         self._layout = layout
         self._inventory = inventory
         self._draft = draft
-        self._kernels = kernels
+        self._kernels = vmks
 
     def plan_before(self) -> None:
         """Take away what an interface that changes would leave behind; called before the interfaces are planned."""
@@ -39,7 +39,7 @@ class RoutePlanner:
         return (route.interface, ip_address(route.gateway).version) not in self._kernels.disturbed
 
     def plan_after(self) -> None:
-        """Remove what is not wanted, and add what static addresses reach."""
+        """Remove what is not desired, and add what static addresses reach."""
         staying = [route for route in self._inventory.routes if self._stays(route)]
         for route in self._inventory.routes:
             if route in staying and self._is_unwanted(route):
@@ -47,38 +47,40 @@ class RoutePlanner:
             elif route not in staying and _is_advertised(route):
                 self._remove(MANAGEMENT, route)
         have = [(route.network, route.gateway) for route in staying]
-        for wanted in self._layout.routes:
-            if (wanted.destination, wanted.gateway) not in have and self._is_reached(wanted):
-                self._add(wanted, False)
+        for desired in self._layout.routes:
+            if (desired.destination, desired.gateway) not in have and self._is_reached(desired):
+                self._add(desired, False)
 
     def plan_last(self, asked: bool) -> None:
         """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
         way to MAAS where another interface ``asked``.
         """
         have = [(route.network, route.gateway) for route in self._inventory.routes if self._stays(route)]
-        for wanted in self._layout.routes:
-            if (wanted.destination, wanted.gateway) not in have and not self._is_reached(wanted):
-                self._add(wanted, True)
+        for desired in self._layout.routes:
+            if (desired.destination, desired.gateway) not in have and not self._is_reached(desired):
+                self._add(desired, True)
         self._renew_default(asked)
 
     def _is_reached(self, route: Route) -> bool:
         return any(
-            address.reaches(route.gateway) for kernel in self._layout.kernels for address in kernel.static_addresses()
+            address.reaches(route.gateway)
+            for desired_vmk in self._layout.vmks
+            for address in desired_vmk.static_addresses()
         )
 
     def _is_unwanted(self, route: RouteEntry) -> bool:
-        wanted = [one.gateway for one in self._layout.routes if one.destination == route.network]
-        if route.gateway in wanted:
+        desired = [one.gateway for one in self._layout.routes if one.destination == route.network]
+        if route.gateway in desired:
             return False
-        if wanted:
+        if desired:
             return True
-        # Where nothing is wanted, what DHCP or a router gave is theirs; what someone configured goes.
+        # Where nothing is desired, what DHCP or a router gave is theirs; what someone configured goes.
         return route.source in BY_HAND
 
     def _remove(self, phase: str, route: RouteEntry) -> None:
         replaced = [self._phase(one) for one in self._layout.routes if one.destination == route.network]
         if phase == COMPLETE and MANAGEMENT in replaced:
-            phase = MANAGEMENT  # there is one route to a network: this one goes before the wanted one comes
+            phase = MANAGEMENT  # there is one route to a network: this one goes before the desired one comes
         owner = self._inventory.vmk(route.interface)
         undo = ()  # type: Tuple[Command, ...]
         if route.source in BY_HAND:
@@ -108,20 +110,24 @@ class RoutePlanner:
         towards = ip_network(route.destination)
         to_maas = any(
             ip_address(one).version == towards.version and ip_address(one) in towards
-            for one in self._wanted.maas.addresses
+            for one in self._desired.maas.addresses
         )
         by_management = any(
             address.reaches(route.gateway)
-            for kernel in self._layout.kernels
-            if kernel.management
-            for address in kernel.static_addresses()
+            for desired_vmk in self._layout.vmks
+            if desired_vmk.management
+            for address in desired_vmk.static_addresses()
         )
         return MANAGEMENT if by_management and (to_maas or route.destination in EVERYTHING.values()) else COMPLETE
 
     def _renew_default(self, asked: bool) -> None:
         """The last DHCP answer gives the default route: where several interfaces ask, vmk0 asks last."""
-        management = [kernel for kernel in self._layout.kernels if kernel.management]
-        others = [kernel for kernel in self._layout.kernels if not kernel.management and kernel.ipv4 == "dhcp"]
+        management = [desired_vmk for desired_vmk in self._layout.vmks if desired_vmk.management]
+        others = [
+            desired_vmk
+            for desired_vmk in self._layout.vmks
+            if not desired_vmk.management and desired_vmk.ipv4 == "dhcp"
+        ]
         if not self._layout.default_by_dhcp or not management or management[0].ipv4 != "dhcp" or not others:
             return
         owners = [one.interface for one in self._inventory.routes if one.network == EVERYTHING[4]]
@@ -146,23 +152,23 @@ def _command(verb: str, network: str, gateway: str) -> Command:
     return esxcli("network", "ip", "route", version, verb, "-n", name, "-g", gateway)
 
 
-def plan_dns(wanted: WantedHost, inventory: Inventory, draft: Draft, kernels: KernelPlanner) -> None:
+def plan_dns(desired: DesiredHost, inventory: Inventory, draft: Draft, vmks: VmkPlanner) -> None:
     """Steps for name servers and search domains. Where MAAS names none, those found stay."""
     # What DHCP gave goes when the interface no longer asks; no one knows what stays.
-    uncertain = any(vmk.dhcp_dns and (vmk.name, 4) in kernels.disturbed for vmk in inventory.vmks)
-    if wanted.name_servers:
-        _plan_servers(wanted.name_servers, None if uncertain else inventory.name_servers, inventory, draft)
-    if wanted.search_domains:
-        _plan_domains(wanted.search_domains, inventory.search_domains, uncertain, draft)
+    uncertain = any(vmk.dhcp_dns and (vmk.name, 4) in vmks.disturbed for vmk in inventory.vmks)
+    if desired.name_servers:
+        _plan_servers(desired.name_servers, None if uncertain else inventory.name_servers, inventory, draft)
+    if desired.search_domains:
+        _plan_domains(desired.search_domains, inventory.search_domains, uncertain, draft)
 
 
 def _plan_servers(
-    wanted: Tuple[str, ...], found: Optional[Tuple[str, ...]], inventory: Inventory, draft: Draft
+    desired: Tuple[str, ...], found: Optional[Tuple[str, ...]], inventory: Inventory, draft: Draft
 ) -> None:
-    if found == wanted:
+    if found == desired:
         return
     keep = ()  # type: Tuple[str, ...]
-    if found is not None and wanted[: len(found)] == found:
+    if found is not None and desired[: len(found)] == found:
         keep = found
     elif found is None or found:
         draft.add(
@@ -171,7 +177,7 @@ def _plan_servers(
             "remove the name servers {}".format(", ".join(inventory.name_servers) or "of DHCP"),
             tuple(_server("add", server) for server in inventory.name_servers),
         )
-    for server in wanted[len(keep) :]:
+    for server in desired[len(keep) :]:
         draft.add(
             COMPLETE,
             _server("add", server),
@@ -181,8 +187,8 @@ def _plan_servers(
         )
 
 
-def _plan_domains(wanted: Tuple[str, ...], found: Tuple[str, ...], uncertain: bool, draft: Draft) -> None:
-    keep = found if not uncertain and wanted[: len(found)] == found else ()  # type: Tuple[str, ...]
+def _plan_domains(desired: Tuple[str, ...], found: Tuple[str, ...], uncertain: bool, draft: Draft) -> None:
+    keep = found if not uncertain and desired[: len(found)] == found else ()  # type: Tuple[str, ...]
     for domain in found[len(keep) :]:
         draft.add(
             COMPLETE,
@@ -191,7 +197,7 @@ def _plan_domains(wanted: Tuple[str, ...], found: Tuple[str, ...], uncertain: bo
             (_domain("add", domain),),
             may_fail=True,  # DHCP's may be gone by then
         )
-    for domain in wanted[len(keep) :]:
+    for domain in desired[len(keep) :]:
         draft.add(
             COMPLETE,
             _domain("add", domain),

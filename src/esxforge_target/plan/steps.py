@@ -3,7 +3,7 @@
 from typing import Any, List, Optional, Tuple
 
 from esxforge_target.inventory.model import Inventory, Vmk
-from esxforge_target.values import Value
+from esxforge_target.runtime.values import Value
 
 Command = Tuple[str, ...]
 
@@ -107,14 +107,14 @@ class Step(Value):
 
 
 class Plan(Value):
-    """Steps in their order, notices for people, and refusals; with a refusal nothing must be applied."""
+    """Steps in their order, notices for people, and errors; with a refusal nothing must be applied."""
 
-    __slots__ = ("steps", "notices", "refusals")
+    __slots__ = ("steps", "notices", "errors")
 
-    def __init__(self, steps: Tuple[Step, ...], notices: Tuple[str, ...], refusals: Tuple[str, ...]) -> None:
+    def __init__(self, steps: Tuple[Step, ...], notices: Tuple[str, ...], errors: Tuple[str, ...]) -> None:
         self.steps = tuple(steps)
         self.notices = tuple(notices)
-        self.refusals = tuple(refusals)
+        self.errors = tuple(errors)
 
     def unmet(self, inventory: Inventory) -> List[str]:
         """What the steps promise and a later inventory does not show."""

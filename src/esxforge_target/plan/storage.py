@@ -5,10 +5,10 @@ No disk is touched but the boot disk and those that carry a stamp of ours; no ot
 
 from typing import Dict, List, Optional, Tuple
 
+from esxforge_target.contract.desired_host import Datastore, DesiredHost, Disk
 from esxforge_target.inventory.model import Device, Extent, Inventory, PartitionEntry, PartitionTable
 from esxforge_target.plan.draft import Draft, esxcli
 from esxforge_target.plan.steps import STORAGE, Expectation
-from esxforge_target.wanted.model import Datastore, Disk, WantedHost
 
 VMFS_TYPE = "AA31E02A400F11DB9590000C2911D1B8"
 MEBIBYTE = 1 << 20
@@ -39,12 +39,12 @@ class Place:
         return "{}:{}".format(self.device.path, self.partition)
 
 
-def plan_storage(wanted: WantedHost, inventory: Inventory, draft: Draft) -> None:
-    """Append the steps that make the wanted datastores, or refuse. Without any, VMware's defaults stay."""
-    if not wanted.datastores:
+def plan_storage(desired: DesiredHost, inventory: Inventory, draft: Draft) -> None:
+    """Append the steps that make the desired datastores, or refuse. Without any, VMware's defaults stay."""
+    if not desired.datastores:
         draft.notices.append("storage: MAAS asks for no datastore; VMware's own layout stays.")
         return
-    _Storage(wanted, inventory, draft).plan()
+    _Storage(desired, inventory, draft).plan()
 
 
 def boot_device(inventory: Inventory) -> Tuple[Optional[Device], str]:
@@ -62,17 +62,17 @@ def boot_device(inventory: Inventory) -> Tuple[Optional[Device], str]:
 
 
 class _Storage:
-    def __init__(self, wanted: WantedHost, inventory: Inventory, draft: Draft) -> None:
-        self._wanted = wanted
+    def __init__(self, desired: DesiredHost, inventory: Inventory, draft: Draft) -> None:
+        self._desired = desired
         self._inventory = inventory
         self._draft = draft
         self._renamed = {}  # type: Dict[str, str]
 
     def plan(self) -> None:
-        boot = self._wanted.boot_datastore()
+        boot = self._desired.boot_datastore()
         if boot is not None:
             self._plan_on_boot_disk(boot)
-        for datastore in self._wanted.datastores:
+        for datastore in self._desired.datastores:
             if datastore is not boot:
                 head = self._stamped_place(datastore.partitions[0])
                 if head is not None:
@@ -82,13 +82,13 @@ class _Storage:
     # -- disks --------------------------------------------------------------------------------------------------
 
     def _stamped_place(self, partition_id: str) -> Optional[Place]:
-        partition = self._wanted.partition(partition_id)
-        disk = self._wanted.disk(partition.disk)
+        partition = self._desired.partition(partition_id)
+        disk = self._desired.disk(partition.disk)
         where = "storage {}".format(partition_id)
-        stamp = disk.stamp.lower()
-        found = [device for device in self._inventory.devices if stamp and stamp in device.stamps]
+        stamp = disk.disk_guid.lower()
+        found = [device for device in self._inventory.devices if stamp and stamp in device.disk_guids]
         if len(found) != 1:
-            self._draft.refusals.append(
+            self._draft.errors.append(
                 "{}: {} disks of this host carry the stamp of {}{}; {}.".format(
                     where,
                     len(found) or "no",
@@ -103,10 +103,10 @@ class _Storage:
         device = found[0]
         entry = device.table.partition(partition.number) if device.table is not None else None
         if device.boot or device.name == self._inventory.boot_bank_device:
-            self._draft.refusals.append("{}: {} is the boot disk; it is not touched.".format(where, device.name))
+            self._draft.errors.append("{}: {} is the boot disk; it is not touched.".format(where, device.name))
             return None
         if entry is None or entry.type_guid != VMFS_TYPE:
-            self._draft.refusals.append(
+            self._draft.errors.append(
                 "{}: {} has no VMFS partition {}; the disk was changed after it was prepared.".format(
                     where, device.name, partition.number
                 )
@@ -130,7 +130,7 @@ class _Storage:
         extent = self._extent_at(place)
         where = "storage {}".format(datastore.name)
         if extent is not None and extent.number:
-            self._draft.refusals.append(
+            self._draft.errors.append(
                 "{}: {} belongs to the datastore {} already.".format(where, place.name, extent.volume)
             )
         elif extent is not None and extent.volume != datastore.name:
@@ -148,7 +148,7 @@ class _Storage:
         holders = [one for one in self._inventory.extents if self._renamed.get(one.volume, one.volume) == name]
         if boot is not None and [one.device for one in holders] == [boot.name] and boot.name != place.device.name:
             free = name + "-boot"
-            while free in self._names() or free in [one.name for one in self._wanted.datastores]:
+            while free in self._names() or free in [one.name for one in self._desired.datastores]:
                 free += "-boot"
             self._rename(holders[0].volume, free, ("{}:{}".format(holders[0].device, holders[0].partition),))
             self._draft.notices.append(
@@ -156,7 +156,7 @@ class _Storage:
                 "elsewhere.".format(name, free)
             )
             return
-        self._draft.refusals.append(
+        self._draft.errors.append(
             "storage {}: a volume of this name exists on {} already; rename it or choose another name in MAAS.".format(
                 name, ", ".join(one.device for one in holders) or "this host"
             )
@@ -189,7 +189,7 @@ class _Storage:
                 continue
             extent = self._extent_at(place)
             if extent is not None and (head_extent is None or extent.uuid != head_extent.uuid):
-                self._draft.refusals.append(
+                self._draft.errors.append(
                     "storage {}: {} belongs to the datastore {} already.".format(
                         datastore.name, place.name, extent.volume
                     )
@@ -209,7 +209,7 @@ class _Storage:
     def _plan_on_boot_disk(self, datastore: Datastore) -> None:
         device, doubt = boot_device(self._inventory)
         if device is None or device.table is None:
-            self._draft.refusals.append(
+            self._draft.errors.append(
                 "storage {}: no partition of the boot disk is touched, because {}.".format(
                     datastore.name, doubt or "its partition table cannot be read"
                 )
@@ -230,7 +230,7 @@ class _Storage:
 
     def _add_partition(self, datastore: Datastore, device: Device, table: PartitionTable, number: int) -> bool:
         if table.partition(number) is not None:
-            self._draft.refusals.append(
+            self._draft.errors.append(
                 "storage {}: partition {} of the boot disk {} is no VMFS partition.".format(
                     datastore.name, number, device.name
                 )
@@ -241,7 +241,7 @@ class _Storage:
         first, last = -(-behind // unit) * unit, table.last_usable
         room = max(last - first + 1, 0) * table.sector_size
         if room < SMALLEST_VMFS:
-            self._draft.refusals.append(
+            self._draft.errors.append(
                 "storage {}: ESXi leaves {} bytes of the boot disk {}, and a datastore needs {}; use a larger disk, or "
                 "put the datastore on another one.".format(datastore.name, room, device.name, SMALLEST_VMFS)
             )

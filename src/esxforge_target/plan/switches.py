@@ -5,13 +5,20 @@ from typing import Dict, List, Set, Tuple
 from esxforge_target.inventory.model import Inventory, PortGroup, Team, VSwitch
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
 from esxforge_target.plan.draft import Draft, esxcli
-from esxforge_target.plan.layout import DEFAULT_MTU, MANAGEMENT_SWITCH, MANAGEMENT_VMK, Group, Layout, Switch
+from esxforge_target.plan.layout import (
+    DEFAULT_MTU,
+    MANAGEMENT_SWITCH,
+    MANAGEMENT_VMK,
+    DesiredPortGroup,
+    DesiredVSwitch,
+    Layout,
+)
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation
 
 STANDARD = ("network", "vswitch", "standard")
 
 
-class SwitchPlanner:
+class VSwitchPlanner:
     """Plans vSwitches and port groups. ``protected`` are the vSwitches that carry the way to MAAS now or later: they
     are changed in the management phase alone.
     """
@@ -29,84 +36,92 @@ class SwitchPlanner:
             for uplink in vswitch.uplinks:
                 self._owner[uplink] = vswitch.name
 
-    def phase_of(self, switch: Switch) -> str:
-        """When a wanted vSwitch has all its uplinks."""
-        if switch.name in self.protected:
+    def phase_of(self, desired_vswitch: DesiredVSwitch) -> str:
+        """When a desired vSwitch has all its uplinks."""
+        if desired_vswitch.name in self.protected:
             return MANAGEMENT
-        return COMPLETE if any(self._late(switch, uplink) for uplink in switch.uplinks) else PREPARE
+        return COMPLETE if any(self._late(desired_vswitch, uplink) for uplink in desired_vswitch.uplinks) else PREPARE
 
-    def _late(self, switch: Switch, uplink: str) -> bool:
+    def _late(self, desired_vswitch: DesiredVSwitch, uplink: str) -> bool:
         owner = self._owner.get(uplink)
-        return owner in self.protected and owner != switch.name
+        return owner in self.protected and owner != desired_vswitch.name
 
     def plan_before(self) -> None:
         """New vSwitches, larger MTUs, uplinks and teams, as far as they belong before the VMkernel interfaces."""
-        for switch in self._layout.switches:
-            self._create(switch)
+        for desired_vswitch in self._layout.vswitches:
+            self._create(desired_vswitch)
         self._release_uplinks()
-        for switch in self._layout.switches:
-            self._add_uplinks(switch)
-            self._set_team(switch)
+        for desired_vswitch in self._layout.vswitches:
+            self._add_uplinks(desired_vswitch)
+            self._set_team(desired_vswitch)
         self._reset_override()
         self._release_protected()
-        for switch in self._layout.switches:
-            self._raise_mtu(switch)
+        for desired_vswitch in self._layout.vswitches:
+            self._raise_mtu(desired_vswitch)
 
     def plan_after(self) -> None:
         """Smaller MTUs: only once no VMkernel interface has more."""
-        for switch in self._layout.switches:
-            found = self._inventory.vswitch(switch.name)
-            if found is not None and found.mtu > switch.mtu:
-                self._set_mtu(COMPLETE, switch, found.mtu)
+        for desired_vswitch in self._layout.vswitches:
+            found = self._inventory.vswitch(desired_vswitch.name)
+            if found is not None and found.mtu > desired_vswitch.mtu:
+                self._set_mtu(COMPLETE, desired_vswitch, found.mtu)
 
-    def _create(self, switch: Switch) -> None:
-        if self._inventory.vswitch(switch.name) is None:
+    def _create(self, desired_vswitch: DesiredVSwitch) -> None:
+        if self._inventory.vswitch(desired_vswitch.name) is None:
             self._draft.add(
                 PREPARE,
-                esxcli(*STANDARD + ("add", "-v", switch.name)),
-                "create {} for {}".format(switch.name, switch.base),
-                (esxcli(*STANDARD + ("remove", "-v", switch.name)),),
-                (Expectation("vswitch", switch.name),),
+                esxcli(*STANDARD + ("add", "-v", desired_vswitch.name)),
+                "create {} for {}".format(desired_vswitch.name, desired_vswitch.base),
+                (esxcli(*STANDARD + ("remove", "-v", desired_vswitch.name)),),
+                (Expectation("vswitch", desired_vswitch.name),),
             )
 
-    def _raise_mtu(self, switch: Switch) -> None:
-        """Once its uplinks are the wanted ones: others may not carry it. It takes their links down for a moment."""
-        found = self._inventory.vswitch(switch.name)
+    def _raise_mtu(self, desired_vswitch: DesiredVSwitch) -> None:
+        """Once its uplinks are the desired ones: others may not carry it. It takes their links down for a moment."""
+        found = self._inventory.vswitch(desired_vswitch.name)
         before = found.mtu if found is not None else DEFAULT_MTU
-        if before < switch.mtu or (found is None and before != switch.mtu):
-            in_use = found is not None and switch.name in self.protected
-            self._set_mtu(MANAGEMENT if in_use else PREPARE, switch, before)
+        if before < desired_vswitch.mtu or (found is None and before != desired_vswitch.mtu):
+            in_use = found is not None and desired_vswitch.name in self.protected
+            self._set_mtu(MANAGEMENT if in_use else PREPARE, desired_vswitch, before)
 
-    def _set_mtu(self, phase: str, switch: Switch, before: int) -> None:
+    def _set_mtu(self, phase: str, desired_vswitch: DesiredVSwitch, before: int) -> None:
         self._draft.add(
             phase,
-            esxcli(*STANDARD + ("set", "-v", switch.name, "-m", switch.mtu)),
-            "MTU of {} from {} to {}".format(switch.name, before, switch.mtu),
-            (esxcli(*STANDARD + ("set", "-v", switch.name, "-m", before)),),
-            (Expectation("vswitch", switch.name, (("mtu", "is", switch.mtu),)),),
+            esxcli(*STANDARD + ("set", "-v", desired_vswitch.name, "-m", desired_vswitch.mtu)),
+            "MTU of {} from {} to {}".format(desired_vswitch.name, before, desired_vswitch.mtu),
+            (esxcli(*STANDARD + ("set", "-v", desired_vswitch.name, "-m", before)),),
+            (Expectation("vswitch", desired_vswitch.name, (("mtu", "is", desired_vswitch.mtu),)),),
         )
 
     def _release_uplinks(self) -> None:
         """Take uplinks off vSwitches where they do not belong, and that carry no management."""
-        wanted = {uplink: switch.name for switch in self._layout.switches for uplink in switch.uplinks}
-        ours = [switch.name for switch in self._layout.switches]
+        desired = {
+            uplink: desired_vswitch.name
+            for desired_vswitch in self._layout.vswitches
+            for uplink in desired_vswitch.uplinks
+        }
+        ours = [desired_vswitch.name for desired_vswitch in self._layout.vswitches]
         for vswitch in self._inventory.vswitches:
             if vswitch.name in self.protected:
                 continue
             for uplink in vswitch.uplinks:
-                elsewhere = uplink in wanted and wanted[uplink] != vswitch.name
-                if elsewhere or (vswitch.name in ours and uplink not in wanted):
+                elsewhere = uplink in desired and desired[uplink] != vswitch.name
+                if elsewhere or (vswitch.name in ours and uplink not in desired):
                     self._remove_uplink(PREPARE, vswitch, uplink)
 
     def _release_protected(self) -> None:
-        wanted = {uplink: switch.name for switch in self._layout.switches for uplink in switch.uplinks}
+        desired = {
+            uplink: desired_vswitch.name
+            for desired_vswitch in self._layout.vswitches
+            for uplink in desired_vswitch.uplinks
+        }
         for vswitch in self._inventory.vswitches:
             if vswitch.name not in self.protected:
                 continue
             for uplink in vswitch.uplinks:
-                if wanted.get(uplink) == MANAGEMENT_SWITCH:
+                if desired.get(uplink) == MANAGEMENT_SWITCH:
                     continue  # stays, or was moved already
-                if vswitch.name == MANAGEMENT_SWITCH or uplink in wanted:
+                if vswitch.name == MANAGEMENT_SWITCH or uplink in desired:
                     self._remove_uplink(MANAGEMENT, vswitch, uplink)
 
     def _remove_uplink(self, phase: str, vswitch: VSwitch, uplink: str) -> None:
@@ -130,133 +145,145 @@ class SwitchPlanner:
             standby=tuple(one for one in vswitch.team.standby if one not in gone),
         )
 
-    def _add_uplinks(self, switch: Switch) -> None:
-        found = self._inventory.vswitch(switch.name)
-        for uplink in switch.uplinks:
+    def _add_uplinks(self, desired_vswitch: DesiredVSwitch) -> None:
+        found = self._inventory.vswitch(desired_vswitch.name)
+        for uplink in desired_vswitch.uplinks:
             if found is not None and uplink in found.uplinks:
                 continue
-            phase = COMPLETE if self._late(switch, uplink) else PREPARE
-            if switch.name == MANAGEMENT_SWITCH and found is not None:
+            phase = COMPLETE if self._late(desired_vswitch, uplink) else PREPARE
+            if desired_vswitch.name == MANAGEMENT_SWITCH and found is not None:
                 phase = MANAGEMENT
             owner = self._owner.get(uplink)
-            if switch.name == MANAGEMENT_SWITCH and owner in self.protected and owner != switch.name:
+            if desired_vswitch.name == MANAGEMENT_SWITCH and owner in self.protected and owner != desired_vswitch.name:
                 phase = MANAGEMENT
                 holder = self._inventory.vswitch(owner or "")
                 if holder is not None:
                     self._remove_uplink(phase, holder, uplink)
             self._draft.add(
                 phase,
-                esxcli(*STANDARD + ("uplink", "add", "-u", uplink, "-v", switch.name)),
-                "put {} on {}".format(uplink, switch.name),
-                (esxcli(*STANDARD + ("uplink", "remove", "-u", uplink, "-v", switch.name)),),
-                (Expectation("vswitch", switch.name, (("uplinks", "has", uplink),)),),
+                esxcli(*STANDARD + ("uplink", "add", "-u", uplink, "-v", desired_vswitch.name)),
+                "put {} on {}".format(uplink, desired_vswitch.name),
+                (esxcli(*STANDARD + ("uplink", "remove", "-u", uplink, "-v", desired_vswitch.name)),),
+                (Expectation("vswitch", desired_vswitch.name, (("uplinks", "has", uplink),)),),
             )
 
-    def _set_team(self, switch: Switch) -> None:
-        found = self._inventory.vswitch(switch.name)
-        if not switch.uplinks:
+    def _set_team(self, desired_vswitch: DesiredVSwitch) -> None:
+        found = self._inventory.vswitch(desired_vswitch.name)
+        if not desired_vswitch.uplinks:
             return
-        if found is None and len(switch.uplinks) == 1 and switch.team.load_balancing == "portid":
+        if found is None and len(desired_vswitch.uplinks) == 1 and desired_vswitch.team.load_balancing == "portid":
             return  # a new vSwitch uses its one uplink, and that way
-        if found is not None and set(found.uplinks) == set(switch.uplinks) and same_team(found.team, switch.team):
+        if (
+            found is not None
+            and set(found.uplinks) == set(desired_vswitch.uplinks)
+            and same_team(found.team, desired_vswitch.team)
+        ):
             return
         before = self._still(found) if found is not None else None
-        phase = self.phase_of(switch)
+        phase = self.phase_of(desired_vswitch)
         if phase == MANAGEMENT and found is None:
-            phase = PREPARE if not any(self._late(switch, one) for one in switch.uplinks) else MANAGEMENT
+            phase = (
+                PREPARE if not any(self._late(desired_vswitch, one) for one in desired_vswitch.uplinks) else MANAGEMENT
+            )
         self._draft.add(
             phase,
-            _team_command(switch.name, switch.team),
-            "{} shares the load by {}: {}".format(switch.name, switch.team.load_balancing, _order(switch.team)),
-            (_team_command(switch.name, before),) if before is not None and before.active else (),
+            _team_command(desired_vswitch.name, desired_vswitch.team),
+            "{} shares the load by {}: {}".format(
+                desired_vswitch.name, desired_vswitch.team.load_balancing, _order(desired_vswitch.team)
+            ),
+            (_team_command(desired_vswitch.name, before),) if before is not None and before.active else (),
             (
                 Expectation(
                     "vswitch",
-                    switch.name,
-                    (("team", "is", switch.team),) if switch.team.load_balancing == "explicit" else (),
+                    desired_vswitch.name,
+                    (("team", "is", desired_vswitch.team),)
+                    if desired_vswitch.team.load_balancing == "explicit"
+                    else (),
                 ),
             ),
         )
 
     def _reset_override(self) -> None:
-        group = self._inventory.port_group(MANAGEMENT_PORT_GROUP)
-        if group is None or not group.overrides_team or group.vswitch != MANAGEMENT_SWITCH:
+        port_group = self._inventory.port_group(MANAGEMENT_PORT_GROUP)
+        if port_group is None or not port_group.overrides_team or port_group.vswitch != MANAGEMENT_SWITCH:
             return
         self._draft.add(
             MANAGEMENT,
-            esxcli(*STANDARD + ("portgroup", "policy", "failover", "set", "-p", group.name, "-u")),
-            "{} follows the team of its vSwitch".format(group.name),
+            esxcli(*STANDARD + ("portgroup", "policy", "failover", "set", "-p", port_group.name, "-u")),
+            "{} follows the team of its vSwitch".format(port_group.name),
             (),
-            (Expectation("port_group", group.name, (("overrides_team", "is", False),)),),
+            (Expectation("port_group", port_group.name, (("overrides_team", "is", False),)),),
         )
 
     # -- port groups --------------------------------------------------------------------------------------------
 
     def moving(self) -> Set[str]:
-        """The port groups that stand on another vSwitch than the wanted one: made anew, so nothing may be on them."""
+        """The port groups that stand on another vSwitch than the desired one: made anew, so nothing may be on them."""
         moving = set()
-        for group in self._layout.groups:
-            found = self._inventory.port_group(group.name)
-            if found is not None and found.vswitch != group.switch:
-                moving.add(group.name)
+        for port_group in self._layout.port_groups:
+            found = self._inventory.port_group(port_group.name)
+            if found is not None and found.vswitch != port_group.vswitch:
+                moving.add(port_group.name)
         return moving
 
     def plan_port_groups(self) -> None:
         """Create, move and tag port groups."""
-        for group in self._layout.groups:
-            found = self._inventory.port_group(group.name)
+        for port_group in self._layout.port_groups:
+            found = self._inventory.port_group(port_group.name)
             first = self._inventory.vmk(MANAGEMENT_VMK)
-            carries_management = first is not None and first.port_group == group.name
-            late = group.name == MANAGEMENT_PORT_GROUP or carries_management
+            carries_management = first is not None and first.port_group == port_group.name
+            late = port_group.name == MANAGEMENT_PORT_GROUP or carries_management
             phase = MANAGEMENT if late else PREPARE
-            if found is not None and found.vswitch != group.switch:
+            if found is not None and found.vswitch != port_group.vswitch:
                 self._remove_group(phase, found)
                 found = None
             if found is None:
-                self._add_group(phase, group)
+                self._add_group(phase, port_group)
             before = found.vlan_id if found is not None else 0
-            if before != group.vlan_id:
-                self._set_vlan(phase, group, before)
+            if before != port_group.vlan_id:
+                self._set_vlan(phase, port_group, before)
 
-    def _add_group(self, phase: str, group: Group) -> None:
+    def _add_group(self, phase: str, port_group: DesiredPortGroup) -> None:
         self._draft.add(
             phase,
-            esxcli(*STANDARD + ("portgroup", "add", "-p", group.name, "-v", group.switch)),
+            esxcli(*STANDARD + ("portgroup", "add", "-p", port_group.name, "-v", port_group.vswitch)),
             "create the port group {} on {}{}".format(
-                group.name, group.switch, " for virtual machines" if group.for_vms else ""
+                port_group.name, port_group.vswitch, " for virtual machines" if port_group.for_vms else ""
             ),
-            (esxcli(*STANDARD + ("portgroup", "remove", "-p", group.name, "-v", group.switch)),),
-            (Expectation("port_group", group.name, (("vswitch", "is", group.switch),)),),
+            (esxcli(*STANDARD + ("portgroup", "remove", "-p", port_group.name, "-v", port_group.vswitch)),),
+            (Expectation("port_group", port_group.name, (("vswitch", "is", port_group.vswitch),)),),
         )
 
-    def _remove_group(self, phase: str, group: PortGroup) -> None:
-        undo = [esxcli(*STANDARD + ("portgroup", "add", "-p", group.name, "-v", group.vswitch))]  # type: List[Command]
-        if group.vlan_id:
-            undo.append(esxcli(*STANDARD + ("portgroup", "set", "-p", group.name, "--vlan-id", group.vlan_id)))
+    def _remove_group(self, phase: str, port_group: PortGroup) -> None:
+        undo = [esxcli(*STANDARD + ("portgroup", "add", "-p", port_group.name, "-v", port_group.vswitch))]  # type: List[Command]
+        if port_group.vlan_id:
+            undo.append(
+                esxcli(*STANDARD + ("portgroup", "set", "-p", port_group.name, "--vlan-id", port_group.vlan_id))
+            )
         self._draft.add(
             phase,
-            esxcli(*STANDARD + ("portgroup", "remove", "-p", group.name, "-v", group.vswitch)),
-            "take the port group {} off {}".format(group.name, group.vswitch),
+            esxcli(*STANDARD + ("portgroup", "remove", "-p", port_group.name, "-v", port_group.vswitch)),
+            "take the port group {} off {}".format(port_group.name, port_group.vswitch),
             tuple(undo),
         )
 
-    def _set_vlan(self, phase: str, group: Group, before: int) -> None:
+    def _set_vlan(self, phase: str, port_group: DesiredPortGroup, before: int) -> None:
         self._draft.add(
             phase,
-            esxcli(*STANDARD + ("portgroup", "set", "-p", group.name, "--vlan-id", group.vlan_id)),
-            "VLAN of {} from {} to {}".format(group.name, before, group.vlan_id),
-            (esxcli(*STANDARD + ("portgroup", "set", "-p", group.name, "--vlan-id", before)),),
-            (Expectation("port_group", group.name, (("vlan_id", "is", group.vlan_id),)),),
+            esxcli(*STANDARD + ("portgroup", "set", "-p", port_group.name, "--vlan-id", port_group.vlan_id)),
+            "VLAN of {} from {} to {}".format(port_group.name, before, port_group.vlan_id),
+            (esxcli(*STANDARD + ("portgroup", "set", "-p", port_group.name, "--vlan-id", before)),),
+            (Expectation("port_group", port_group.name, (("vlan_id", "is", port_group.vlan_id),)),),
         )
 
 
-def same_team(found: Team, wanted: Team) -> bool:
+def same_team(found: Team, desired: Team) -> bool:
     """Whether two teams do the same; the order of active uplinks counts where it is explicit."""
-    if found.load_balancing != wanted.load_balancing or found.standby != wanted.standby:
+    if found.load_balancing != desired.load_balancing or found.standby != desired.standby:
         return False
-    if wanted.load_balancing == "explicit":
-        return found.active == wanted.active
-    return set(found.active) == set(wanted.active)
+    if desired.load_balancing == "explicit":
+        return found.active == desired.active
+    return set(found.active) == set(desired.active)
 
 
 def _team_command(vswitch: str, team: Team) -> Command:
@@ -271,4 +298,4 @@ def _order(team: Team) -> str:
     return text + (", then {}".format(", ".join(team.standby)) if team.standby else "")
 
 
-__all__ = ["SwitchPlanner", "same_team"]
+__all__ = ["VSwitchPlanner", "same_team"]

@@ -9,9 +9,9 @@ that is good for nothing (it has no role yet), gets the real one as a hash in ``
 
 from typing import List
 
-from esxforge_target.cloud_data.actions import Plan, SetPasswordHash
+from esxforge_target.cloud_data.actions import ActionPlan, SetPasswordHash
 from esxforge_target.cloud_data.execution import Host, apply_plan
-from esxforge_target.passwords import Password, draw_password, hash_password
+from esxforge_target.runtime.passwords import Password, draw_password, hash_password
 from esxforge_target.vcenter.errors import VcenterError
 
 NAME = "esxforge-join"
@@ -39,7 +39,7 @@ def create_account(host: Host) -> Password:
 
 
 def _set_hash(host: Host, hashed: str) -> None:
-    problems = apply_plan(Plan((SetPasswordHash(NAME, hashed),)), host).problems
+    problems = apply_plan(ActionPlan((SetPasswordHash(NAME, hashed),)), host).problems
     if problems:
         raise VcenterError(
             "The temporary account for vCenter got no password: {}".format(problems[0]), "Join the host by hand."
@@ -56,7 +56,7 @@ def remove_account(host: Host) -> None:
         if not _exists(host):
             return
         host.clock.sleep(2)
-    outcome = apply_plan(Plan((SetPasswordHash(NAME, _LOCKED),)), host)
+    outcome = apply_plan(ActionPlan((SetPasswordHash(NAME, _LOCKED),)), host)
     raise VcenterError(
         "ESXi did not remove the temporary account {}; {}.".format(
             NAME, "locking it failed too" if outcome.problems else "it was locked"

@@ -1,6 +1,6 @@
 """Why a host could not join vCenter, in plain words."""
 
-from esxforge_target.errors import ForgeError
+from esxforge_target.runtime.errors import ForgeError
 
 
 class VcenterError(ForgeError):

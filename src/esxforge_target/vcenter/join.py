@@ -6,12 +6,12 @@ import ssl
 from typing import Any, Callable, Dict, List, Tuple
 
 from esxforge_target.cloud_data.execution import Host
-from esxforge_target.values import Value
+from esxforge_target.runtime.values import Value
 from esxforge_target.vcenter.account import NAME, create_account, remove_account
+from esxforge_target.vcenter.desired import DesiredVcenter
 from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.session import Session
 from esxforge_target.vcenter.tls import Trust
-from esxforge_target.vcenter.wanted import Wanted
 
 _CERTIFICATE = "/etc/vmware/ssl/rui.crt"
 _ADDING_SECONDS = 240.0
@@ -31,7 +31,7 @@ class Joined(Value):
 
 
 def join(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
-    wanted: Wanted,
+    desired: DesiredVcenter,
     trust: Trust,
     address: str,
     host: Host,
@@ -46,11 +46,11 @@ def join(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not e
     """
     remove_account(host)
     end = host.clock.monotonic() + seconds
-    with Session(wanted, trust, clock=host.clock, end=end) as session:
+    with Session(desired, trust, clock=host.clock, end=end) as session:
         there = _record(session, address)
         if there is not None:
             return _already(there, address, host)
-        folder = find_folder(session, wanted)
+        folder = find_folder(session, desired)
         thumbprint = own_thumbprint(host)
         host.log("vCenter speaks /{}; adding {} to folder {}".format(session.dialect, address, folder))
         spec = {
@@ -136,21 +136,21 @@ def own_thumbprint(host: Host) -> str:
     return ":".join(digest[place : place + 2] for place in range(0, 40, 2))
 
 
-def find_folder(session: Session, wanted: Wanted) -> str:
-    """The identifier of the host folder that ``wanted.location`` names. VcenterError says which part is unknown."""
-    datacenter = _datacenter(session, wanted.location[:1])
+def find_folder(session: Session, desired: DesiredVcenter) -> str:
+    """The identifier of the host folder that ``desired.location`` names. VcenterError says which part is unknown."""
+    datacenter = _datacenter(session, desired.location[:1])
     roots = _host_roots(session, datacenter)
     if len(roots) != 1:
         raise VcenterError(
             "vCenter shows no host folder in the datacenter.", "Give its user Read-only there, at least."
         )
     folder = roots[0]
-    for depth, name in enumerate(wanted.location[1:], 2):
+    for depth, name in enumerate(desired.location[1:], 2):
         found = session.find("folder", names=[name], parent_folders=[folder], type="HOST")
         if len(found) != 1:
             raise VcenterError(
                 "vCenter has no host folder {!r}, or its user may not see it.".format(
-                    "/".join(wanted.location[:depth])
+                    "/".join(desired.location[:depth])
                 ),
                 "Make it in vCenter, or correct vcenter_datacenter.",
             )

@@ -14,12 +14,12 @@ import socket
 from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import urlencode
 
-from esxforge_target.clock import Clock
-from esxforge_target.http_limits import Alarm, AnswerTooLongError, read_body
+from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.http_limits import Alarm, AnswerTooLongError, read_body
+from esxforge_target.vcenter.desired import DesiredVcenter
 from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.reasons import explain
 from esxforge_target.vcenter.tls import Trust, connect
-from esxforge_target.vcenter.wanted import Wanted
 
 _LIMIT = 4 * 1024 * 1024
 _HINT = "Check vcenter_server, and what stands between (proxy); or join the host by hand."
@@ -29,18 +29,19 @@ _NO_SUCH_DIALECT = (400, 404, 405, 406, 415, 500, 501)
 
 
 class Session:
-    """``with Session(wanted, trust) as session:`` logs in, and out whatever happens. ``end``, on ``clock``, ends it."""
+    """``with Session(desired, trust) as session:`` logs in, and out whatever happens. ``end``, on ``clock``, ends
+    it."""
 
     def __init__(
         self,
-        wanted: Wanted,
+        desired: DesiredVcenter,
         trust: Trust,
         timeout: float = 30.0,
         clock: Optional[Clock] = None,
         end: Optional[float] = None,
     ) -> None:
         self.dialect = ""
-        self._wanted = wanted
+        self._desired = desired
         self._trust = trust
         self._timeout = timeout
         self._clock = clock or Clock()
@@ -48,10 +49,10 @@ class Session:
         self._token = ""
 
     def __repr__(self) -> str:
-        return "Session({})".format(self._wanted.server)
+        return "Session({})".format(self._desired.server)
 
     def __enter__(self) -> "Session":
-        who = "{}:{}".format(self._wanted.username, self._wanted.password.reveal()).encode("utf-8")
+        who = "{}:{}".format(self._desired.username, self._desired.password.reveal()).encode("utf-8")
         headers = {"Authorization": "Basic " + base64.b64encode(who).decode("ascii")}
         answer = self._ask("POST", "/api/session", headers, None, self._timeout)
         self.dialect = "api"
@@ -106,7 +107,7 @@ class Session:
         return {"vmware-api-session-id": self._token}
 
     def _where(self) -> str:
-        return "vCenter {}:{}".format(self._wanted.server, self._wanted.port)
+        return "vCenter {}:{}".format(self._desired.server, self._desired.port)
 
     def _ask(self, method: str, path: str, headers: "Dict[str, str]", body: Any, timeout: float) -> "Tuple[int, bytes]":
         timeout = self._bounded(timeout)
@@ -117,7 +118,7 @@ class Session:
             sent["Content-Type"] = "application/json"
         elif method == "POST":
             sent["Content-Length"] = "0"
-        connection = connect(self._wanted.server, self._wanted.port, self._trust, timeout)
+        connection = connect(self._desired.server, self._desired.port, self._trust, timeout)
         try:
             with Alarm(connection.sock, timeout):
                 connection.request(method, path, body=data, headers=sent)
@@ -156,4 +157,4 @@ class Session:
             found = None
         if status in (200, 201):
             return found.get("value") if self.dialect == "rest" and isinstance(found, dict) else found
-        raise explain(status, found, doing, self._where(), [self._wanted.password.reveal(), self._token])
+        raise explain(status, found, doing, self._where(), [self._desired.password.reveal(), self._token])

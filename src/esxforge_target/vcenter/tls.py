@@ -9,7 +9,7 @@ import socket
 import ssl
 from typing import Optional
 
-from esxforge_target.values import Value
+from esxforge_target.runtime.values import Value
 from esxforge_target.vcenter.errors import VcenterError
 
 # The certificate authorities that an ESXi host itself trusts.
@@ -107,11 +107,11 @@ def _certificate_error(error: Exception, where: str) -> VcenterError:
     )
 
 
-def _compare(connection: http.client.HTTPSConnection, wanted: str, where: str) -> None:
+def _compare(connection: http.client.HTTPSConnection, desired: str, where: str) -> None:
     sock = connection.sock  # type: Optional[ssl.SSLSocket]
     certificate = sock.getpeercert(True) if sock is not None else None
-    found = binascii.hexlify(_HASHES[len(wanted)](certificate or b"").digest()).decode("ascii")
-    if not certificate or not hmac.compare_digest(found, wanted):
+    found = binascii.hexlify(_HASHES[len(desired)](certificate or b"").digest()).decode("ascii")
+    if not certificate or not hmac.compare_digest(found, desired):
         raise VcenterError(
             "The certificate of {} is not the pinned one: its thumbprint is {}.".format(where, found),
             "Somebody else may be answering. If vCenter's certificate was renewed, put the new thumbprint in place.",

@@ -10,7 +10,7 @@ import uuid
 
 from standin.system import efi_variables
 
-# On the kernel's command line, where it is wanted.
+# On the kernel's command line, where it is desired.
 WORD = "standin.loader=bank"
 _BANK, _PROGRAM = 5, "/standin.efi"
 _SECTOR = 512

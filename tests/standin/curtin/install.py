@@ -18,18 +18,18 @@ _TARGET = f"{_WORK}/target"
 
 
 def partition_with_hook(partitions: list[str], log: machine.Log) -> str:
-    """Mount each in turn: the last one that has a folder curtin. Raises InstallationError."""
+    """Mount each in turn: the last one that has a directory curtin. Raises InstallationError."""
     found = None
     for partition in partitions:
-        folder = f"{_WORK}/try"
-        if not machine.mount(partition, folder):
+        directory = f"{_WORK}/try"
+        if not machine.mount(partition, directory):
             log.say(f"{partition} cannot be mounted")
             continue
-        if os.path.isdir(f"{folder}/curtin"):
+        if os.path.isdir(f"{directory}/curtin"):
             found = partition
-        machine.unmount(folder)
+        machine.unmount(directory)
     if found is None:
-        raise InstallationError("Did not find any filesystem with the folder curtin on the image")
+        raise InstallationError("Did not find any filesystem with the directory curtin on the image")
     return found
 
 

@@ -62,9 +62,9 @@ def whole_disks() -> list[str]:
     return sorted(name for name in os.listdir("/sys/block") if os.path.isdir(f"/sys/block/{name}/device"))
 
 
-def write_udev_database(folder: str = "/run/udev/data") -> dict[str, str]:
+def write_udev_database(directory: str = "/run/udev/data") -> dict[str, str]:
     """What udev's rules (60-persistent-storage.rules, ata_id) find of SATA disks; {name in by-id: device}."""
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(directory, exist_ok=True)
     names = {}
     for disk in whole_disks():
         place = f"/sys/block/{disk}/device"
@@ -76,7 +76,7 @@ def write_udev_database(folder: str = "/run/udev/data") -> dict[str, str]:
             continue  # no ATA disk
         values = {"ID_BUS": "ata", "ID_MODEL": model, "ID_SERIAL": f"{model}_{serial}", "ID_SERIAL_SHORT": serial}
         number = text_of(f"/sys/block/{disk}/dev")
-        with open(f"{folder}/b{number}", "w", encoding="utf-8") as file:
+        with open(f"{directory}/b{number}", "w", encoding="utf-8") as file:
             file.write(f"S:disk/by-id/ata-{model}_{serial}\n")
             file.writelines(f"E:{key}={value}\n" for key, value in values.items())
         names[f"ata-{model}_{serial}"] = f"/dev/{disk}"
@@ -85,10 +85,10 @@ def write_udev_database(folder: str = "/run/udev/data") -> dict[str, str]:
 
 def start_network(boot_interface: str) -> None:
     """DHCP on the NIC that booted (``01-52-54-…``). Raises InstallationError."""
-    wanted = boot_interface.lower().replace("-", ":")[-17:]
-    nics = [nic for nic in os.listdir("/sys/class/net") if text_of(f"/sys/class/net/{nic}/address") == wanted]
+    desired = boot_interface.lower().replace("-", ":")[-17:]
+    nics = [nic for nic in os.listdir("/sys/class/net") if text_of(f"/sys/class/net/{nic}/address") == desired]
     if not nics:
-        raise InstallationError(f"no NIC has the MAC {wanted}")
+        raise InstallationError(f"no NIC has the MAC {desired}")
     script = "/run/udhcpc.script"
     with open(script, "w", encoding="utf-8") as file:
         file.write(_DHCP_SCRIPT)
@@ -123,12 +123,12 @@ def partitions_of(device: str) -> list[str]:
     raise InstallationError(f"no partition appeared on {device}")
 
 
-def mount(device: str, folder: str) -> bool:
+def mount(device: str, directory: str) -> bool:
     """Mount without a type; whether it went."""
-    os.makedirs(folder, exist_ok=True)
-    return subprocess.run(["mount", device, folder], stderr=subprocess.DEVNULL).returncode == 0
+    os.makedirs(directory, exist_ok=True)
+    return subprocess.run(["mount", device, directory], stderr=subprocess.DEVNULL).returncode == 0
 
 
-def unmount(folder: str) -> None:
+def unmount(directory: str) -> None:
     """Unmount; what was written is on the disk then."""
-    subprocess.run(["umount", folder], check=True)
+    subprocess.run(["umount", directory], check=True)

@@ -1,4 +1,4 @@
-"""A stateful fake ESXi: ESXi's commands, as strict as the real ones, over one folder. See SOURCES.md."""
+"""A stateful fake ESXi: ESXi's commands, as strict as the real ones, over one directory. See SOURCES.md."""
 
 from standin.esxi.errors import PowerLost
 from standin.esxi.fake import FakeEsxi

@@ -1,23 +1,23 @@
-"""``python -m standin.esxi COMMAND ARGUMENTS…`` runs one command on the machine in the folder $STANDIN_ESXI."""
+"""``python -m standin.esxi COMMAND ARGUMENTS…`` runs one command on the machine in the directory $STANDIN_ESXI."""
 
 import os
 import signal
 import sys
 
-from esxforge_target.commands import TIMED_OUT
+from esxforge_target.runtime.commands import TIMED_OUT
 from standin.esxi import FakeEsxi, PowerLost
 
 QUESTIONS = ("vmkfstools",)
 
 
 def main() -> int:
-    folder = os.environ.get("STANDIN_ESXI", "")
-    if not folder or len(sys.argv) < 2:
-        print("usage: STANDIN_ESXI=FOLDER python -m standin.esxi COMMAND ARGUMENTS…", file=sys.stderr)
+    directory = os.environ.get("STANDIN_ESXI", "")
+    if not directory or len(sys.argv) < 2:
+        print("usage: STANDIN_ESXI=DIRECTORY python -m standin.esxi COMMAND ARGUMENTS…", file=sys.stderr)
         return 2
     stdin = sys.stdin.read() if os.path.basename(sys.argv[1]) in QUESTIONS and "-Z" in sys.argv else ""
     try:
-        result = FakeEsxi.open(folder).run(sys.argv[1:], stdin=stdin)
+        result = FakeEsxi.open(directory).run(sys.argv[1:], stdin=stdin)
     except PowerLost as lost:
         print(f"power: {lost}", file=sys.stderr)
         return 255

@@ -8,7 +8,7 @@ from standin.esxi import label as labels
 from standin.esxi.errors import CommandError
 from standin.esxi.host import Host
 
-FOLDER = "/vmfs/devices/disks"
+DIRECTORY = "/vmfs/devices/disks"
 # What a partition's node shows, offset and length: boot sectors and markers, and the record of a volume.
 NODE_PIECES = ((0, 8192), (1 << 20, 4096))
 
@@ -28,7 +28,7 @@ def disk_named(host: Host, name: str) -> Dict[str, Any]:
 def disk_path(host: Host, name: str) -> str:
     """The file (in the bootable stand-in: the block device) that is this disk."""
     disk = disk_named(host, name)
-    return str(disk.get("path") or os.path.join(host.store.root(FOLDER), disk["name"]))
+    return str(disk.get("path") or os.path.join(host.store.root(DIRECTORY), disk["name"]))
 
 
 def sectors_of(host: Host, disk: Dict[str, Any]) -> int:
@@ -48,9 +48,9 @@ def label_of(host: Host, name: str) -> Optional[labels.Label]:
 
 def parse_device(text: str) -> Tuple[str, Optional[int]]:
     """Name and partition of ``/vmfs/devices/disks/NAME[:N]``; colons belong to names too (``mpx.vmhba0:C0:T0:L0``)."""
-    for folder in (FOLDER + "/", "/dev/disks/"):
-        if text.startswith(folder):
-            name = text[len(folder) :]
+    for directory in (DIRECTORY + "/", "/dev/disks/"):
+        if text.startswith(directory):
+            name = text[len(directory) :]
             partition = re.match(r"(.+):([0-9]+)$", name)
             return (partition.group(1), int(partition.group(2))) if partition else (name, None)
     raise CommandError(f"Error: Could not stat device {text}- No such file or directory.", 255)
@@ -67,27 +67,27 @@ def bank_uuid(host: Host, partition: int) -> str:
 
 
 def make_nodes(host: Host) -> None:
-    """The folder's links and partition nodes, as the labels now say."""
+    """The directory's links and partition nodes, as the labels now say."""
     if host.real is not None:
         host.real.make_nodes(host)
         return
-    folder = host.store.root(FOLDER)
-    for name in os.listdir(folder):
+    directory = host.store.root(DIRECTORY)
+    for name in os.listdir(directory):
         if re.search(r":[0-9]+$", name) or name.startswith("vml."):
-            os.unlink(os.path.join(folder, name))
+            os.unlink(os.path.join(directory, name))
     for disk in disks(host):
-        os.symlink(disk["name"], os.path.join(folder, disk["vml"]))
+        os.symlink(disk["name"], os.path.join(directory, disk["vml"]))
         label = label_of(host, disk["name"])
         for partition in label.in_order() if label else []:
             _make_node(host, disk, partition)
             name = "{}:{}".format(disk["name"], partition.number)
-            os.symlink(name, os.path.join(folder, "{}:{}".format(disk["vml"], partition.number)))
+            os.symlink(name, os.path.join(directory, "{}:{}".format(disk["vml"], partition.number)))
 
 
 def _make_node(host: Host, disk: Dict[str, Any], partition: labels.Partition) -> None:
     """A read-only file with the size and the start of the partition. A plain file cannot show the same bytes twice."""
     size = disk["sector_size"]
-    path = os.path.join(host.store.root(FOLDER), "{}:{}".format(disk["name"], partition.number))
+    path = os.path.join(host.store.root(DIRECTORY), "{}:{}".format(disk["name"], partition.number))
     length = (partition.last - partition.first + 1) * size
     with open(disk_path(host, disk["name"]), "rb") as source, open(path, "wb") as node:
         for at, count in NODE_PIECES:

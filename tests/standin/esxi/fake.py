@@ -1,11 +1,11 @@
-"""The fake itself: a machine in a folder that runs ESXi's commands."""
+"""The fake itself: a machine in a directory that runs ESXi's commands."""
 
 import contextlib
 import copy
 import os
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from esxforge_target.commands import COULD_NOT_START, TIMED_OUT, Result, Runner
+from esxforge_target.runtime.commands import COULD_NOT_START, TIMED_OUT, Result, Runner
 from standin.esxi import addressing, esxcli, firewall, partedutil, reach, scripts, vmkfstools
 from standin.esxi.disks import make_nodes
 from standin.esxi.errors import CommandError, PowerLost
@@ -13,7 +13,7 @@ from standin.esxi.faults import new_fault, strike
 from standin.esxi.host import Host
 from standin.esxi.install import install
 from standin.esxi.store import Document, Store
-from standin.esxi.volumes import make_folders
+from standin.esxi.volumes import make_directories
 
 # What asks hostd, and its words when hostd is not there.
 NEEDS_HOSTD = ("esxcli", "vim-cmd")
@@ -21,7 +21,7 @@ NO_HOSTD = "Connect to localhost failed: Connection failure"
 
 
 class FakeEsxi(Runner):
-    """A host whose commands work on a folder. ``run`` raises PowerLost, and nothing else, when the power goes."""
+    """A host whose commands work on a directory. ``run`` raises PowerLost, and nothing else, when the power goes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -29,7 +29,7 @@ class FakeEsxi(Runner):
     @classmethod
     def create(
         cls,
-        folder: str,
+        directory: str,
         preset: str = "sas-12-nics",
         release: str = "8.0.3",
         nics: Optional[List[Document]] = None,
@@ -38,19 +38,19 @@ class FakeEsxi(Runner):
         hostd_delay: int = 0,
         **quirks: bool,
     ) -> "FakeEsxi":
-        """A fresh install in ``folder``, booted. ``nics``, ``disks`` (presets.nic, presets.disk) and ``world``
+        """A fresh install in ``directory``, booted. ``nics``, ``disks`` (presets.nic, presets.disk) and ``world``
         (world.default_world) replace the preset's; ``hostd_delay``: how many commands hostd refuses after a boot.
         Quirks: json_blanks, json_strings, errors_on_stdout.
         """
-        store = install(str(folder), preset, release, nics, disks, world, hostd_delay, quirks)
+        store = install(str(directory), preset, release, nics, disks, world, hostd_delay, quirks)
         fake = cls(store)
         fake.boot()
         return fake
 
     @classmethod
-    def open(cls, folder: str) -> "FakeEsxi":
-        """The machine in ``folder``, as it is: on or off."""
-        store = Store(str(folder))
+    def open(cls, directory: str) -> "FakeEsxi":
+        """The machine in ``directory``, as it is: on or off."""
+        store = Store(str(directory))
         store.load()
         return cls(store)
 
@@ -58,12 +58,12 @@ class FakeEsxi(Runner):
 
     @property
     def root(self) -> str:
-        """The folder that is the machine's /."""
+        """The directory that is the machine's /."""
         return self.store.root()
 
     @property
     def devices(self) -> str:
-        """The folder that is /vmfs/devices/disks."""
+        """The directory that is /vmfs/devices/disks."""
         return self.store.root("/vmfs/devices/disks")
 
     def path(self, path: str) -> str:
@@ -175,7 +175,7 @@ class FakeEsxi(Runner):
         for name in sorted(running["services"]):
             running["services"][name]["running"] = running["services"][name]["policy"]
         make_nodes(host)
-        make_folders(host)
+        make_directories(host)
         with contextlib.suppress(CommandError):
             firewall.refresh(host)
         addressing.refresh_addresses(host)

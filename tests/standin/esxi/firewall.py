@@ -160,10 +160,10 @@ def refresh(host: Host) -> None:
     """Read the rule files again; a set whose file is gone goes with it."""
     rulesets = host.running["firewall"]["rulesets"]
     found: Dict[str, Dict[str, Any]] = {}
-    folder = host.store.root(RULE_FILES)
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+    directory = host.store.root(RULE_FILES)
+    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
         if name.endswith(".xml"):
-            found.update(_read_rules(os.path.join(folder, name), name))
+            found.update(_read_rules(os.path.join(directory, name), name))
     for name in [name for name in rulesets if rulesets[name]["file"] and name not in found]:
         del rulesets[name]
     for name in sorted(found):

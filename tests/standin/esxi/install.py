@@ -1,11 +1,11 @@
-"""Puts a machine into a folder: its disks with their labels, banks, volumes and a fresh install's configuration."""
+"""Puts a machine into a directory: its disks with their labels, banks, volumes and a fresh install's configuration."""
 
 import os
 import uuid
 from typing import Any, Dict, List, Optional
 
 from standin.esxi import label as labels
-from standin.esxi.disks import FOLDER, disk_path, sectors_of
+from standin.esxi.disks import DIRECTORY, disk_path, sectors_of
 from standin.esxi.host import Host
 from standin.esxi.presets import boot_table, fresh_configuration, hardware_of
 from standin.esxi.store import FILES, Document, Store, write_json
@@ -13,14 +13,14 @@ from standin.esxi.volumes import new_uuid, write_record
 from standin.esxi.world import default_world
 
 MEBIBYTE = 1 << 20
-FOLDERS = (
-    "/tmp", "/var/run", "/var/lock", "/vmfs/volumes", FOLDER, "/etc/ssh/keys-root", "/etc/rc.local.d", "/etc/init.d",
+DIRECTORIES = (
+    "/tmp", "/var/run", "/var/lock", "/vmfs/volumes", DIRECTORY, "/etc/ssh/keys-root", "/etc/rc.local.d", "/etc/init.d",
     "/etc/vmware/firewall", "/etc/vmware/ssl", "/tardisks", "/dev",
 )  # fmt: skip
 
 
 def install(
-    folder: str,
+    directory: str,
     preset: str,
     release: str,
     nics: Optional[List[Document]],
@@ -29,15 +29,15 @@ def install(
     hostd_delay: int,
     quirks: Dict[str, bool],
 ) -> Store:
-    """A new machine, off, in an empty or new folder."""
+    """A new machine, off, in an empty or new directory."""
     hardware = hardware_of(preset, release)
     hardware.update(nics=nics or hardware["nics"], disks=disks or hardware["disks"], hostd_delay=hostd_delay)
     unknown = sorted(set(quirks) - set(hardware["quirks"]))
     if unknown:
         raise ValueError(f"no quirk {unknown[0]}; there are {', '.join(sorted(hardware['quirks']))}")
     hardware["quirks"].update(quirks)
-    store = Store(folder)
-    os.makedirs(folder, exist_ok=True)
+    store = Store(directory)
+    os.makedirs(directory, exist_ok=True)
     power = {"on": False, "ending": "", "boots": 0, "first": True, "hostd": True, "hostd_refusals": 0}
     macs = [str(nic["mac"]) for nic in hardware["nics"]]
     running = fresh_configuration(hardware)
@@ -54,8 +54,8 @@ def install(
 
 
 def _make_files(host: Host) -> None:
-    for folder in FOLDERS:
-        os.makedirs(host.store.root(folder), exist_ok=True)
+    for directory in DIRECTORIES:
+        os.makedirs(host.store.root(directory), exist_ok=True)
     os.symlink("../vmfs/devices/disks", host.store.root("/dev/disks"))
     _write(host, "/etc/passwd", "root:x:0:0:Administrator:/:/bin/sh\ndcui:x:100:100:DCUI User:/:/sbin/nologin\n")
     _write(host, "/etc/shadow", "root:$6$standin$:13358:0:99999:7:::\ndcui:*:13358:0:99999:7:::\n")
@@ -77,7 +77,7 @@ def _write(host: Host, path: str, text: str) -> None:
 
 
 def _make_disk(host: Host, disk: Document) -> None:
-    path = os.path.join(host.store.root(FOLDER), disk["name"])
+    path = os.path.join(host.store.root(DIRECTORY), disk["name"])
     if os.path.exists(path):
         return  # a test put it there
     if disk["dead"]:
@@ -120,9 +120,9 @@ def _make_bank(host: Host, disk: Document, partition: labels.Partition, name: st
     size = (partition.last - partition.first + 1) * disk["sector_size"]
     bank = {"uuid": known, "label": name, "device": disk["name"], "partition": partition.number, "bytes": size}
     host.hardware["banks"].append(bank)
-    folder = host.store.root("/vmfs/volumes/" + known)
-    os.makedirs(folder)
-    with open(os.path.join(folder, "boot.cfg"), "w", encoding="utf-8") as stream:
+    directory = host.store.root("/vmfs/volumes/" + known)
+    os.makedirs(directory)
+    with open(os.path.join(directory, "boot.cfg"), "w", encoding="utf-8") as stream:
         stream.write(
             "bootstate={}\ntitle=Loading VMware ESXi\ntimeout=5\nprefix=\nkernel=b.b00\nkernelopt=\n"
             "modules=jumpstrt.gz --- useropts.gz --- k.b00 --- s.v00 --- state.tgz\nbuild={}-{}\nupdated={}\n".format(
@@ -130,7 +130,7 @@ def _make_bank(host: Host, disk: Document, partition: labels.Partition, name: st
             )
         )
     for file in ("b.b00", "jumpstrt.gz", "useropts.gz", "k.b00", "s.v00", "state.tgz") if active else ():
-        with open(os.path.join(folder, file), "wb") as module:
+        with open(os.path.join(directory, file), "wb") as module:
             module.write(b"stand-in " + file.encode("ascii"))
     # The marker by which the loader knows a bank, in the second sector of its FAT volume.
     with open(disk_path(host, disk["name"]), "r+b") as stream_bytes:

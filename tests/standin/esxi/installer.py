@@ -11,7 +11,7 @@ from standin.esxi.disks import disk_named, label_of, make_nodes
 from standin.esxi.fake import FakeEsxi
 from standin.esxi.install import install, lay_out_esxi
 from standin.esxi.store import Document
-from standin.esxi.volumes import make_folders
+from standin.esxi.volumes import make_directories
 
 # What the installer's grammar knows of `install`; the rest it ignores with a warning.
 FLAGS = ("--overwritevmfs", "--novmfsondisk", "--overwritevsan", "--preservevmfs", "--ignoreprereqwarnings",
@@ -26,13 +26,13 @@ class FakeInstaller(FakeEsxi):
     """A machine that runs ESXi's installer. The disks' files may stand in /vmfs/devices/disks before."""
 
     @classmethod
-    def start(cls, folder: str, release: str, disks: List[Document]) -> "FakeInstaller":
+    def start(cls, directory: str, release: str, disks: List[Document]) -> "FakeInstaller":
         """The installer of ``release`` on a machine with these disks (presets.disk), none of which it runs from."""
-        fake = cls(install(str(folder), "sata-2-nics", release, None, disks, None, 0, {}))
+        fake = cls(install(str(directory), "sata-2-nics", release, None, disks, None, 0, {}))
         host = fake._host()
         host.store["power"].update(on=True, first=True, boots=1, hostd=False)
         make_nodes(host)
-        make_folders(host)
+        make_directories(host)
         os.makedirs(host.store.root("/var/log"))
         for console in ("console", "tty1", "tty2"):
             with open(host.store.root("/dev/" + console), "w", encoding="ascii"):
@@ -50,7 +50,7 @@ class FakeInstaller(FakeEsxi):
         with self.edit() as host:
             lay_out_esxi(host, disk_named(host, device))
             make_nodes(host)
-            make_folders(host)
+            make_directories(host)
 
     def install(self, line: str) -> None:
         """Run a kickstart's ``install`` command. Raises InstallError with what is wrong."""
@@ -69,7 +69,7 @@ class FakeInstaller(FakeEsxi):
             host.hardware["banks"] = [bank for bank in host.hardware["banks"] if bank["device"] != name]
             lay_out_esxi(host, disk, datastore="--novmfsondisk" not in options)
             make_nodes(host)
-            make_folders(host)
+            make_directories(host)
 
 
 def _parse(line: str) -> "tuple[str, List[str]]":

@@ -8,7 +8,7 @@ from standin.esxi import label as labels
 from standin.esxi.disks import disk_named, disk_path, label_of, make_nodes, parse_device, sectors_of
 from standin.esxi.errors import CommandError
 from standin.esxi.host import Host
-from standin.esxi.volumes import is_mounted, make_folders, volume_at
+from standin.esxi.volumes import is_mounted, make_directories, volume_at
 
 FAILED = 255
 
@@ -202,7 +202,7 @@ def fix(host: Host, name: str, words: List[str]) -> str:
 def _write(host: Host, name: str, label: labels.Label) -> None:
     labels.write_label(disk_path(host, name), label)
     make_nodes(host)
-    make_folders(host)
+    make_directories(host)
 
 
 def show_guids(arguments: List[str]) -> str:

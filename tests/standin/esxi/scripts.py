@@ -7,7 +7,7 @@ import tarfile
 from typing import Callable, Dict, List
 
 from standin.esxi import nics, reach, routes, system, vimcmd
-from standin.esxi.disks import FOLDER, disks
+from standin.esxi.disks import DIRECTORY, disks
 from standin.esxi.errors import CommandError, PowerLost
 from standin.esxi.host import Host
 from standin.esxi.output import as_text
@@ -55,7 +55,7 @@ def write_state(path: str, saved: Document, etc: str) -> None:
             archive.add(etc, "etc")
         os.fsync(stream.fileno())
     os.replace(path + ".new", path)
-    os.sync()  # else a power cut may still find the old one: on FAT the folder's entry is written with the file's inode
+    os.sync()  # else a power cut may still find the old one: on FAT the directory's entry is written with the file's inode
 
 
 def _backup(host: Host, arguments: List[str]) -> str:
@@ -65,11 +65,11 @@ def _backup(host: Host, arguments: List[str]) -> str:
 
 
 def _certificates(host: Host, arguments: List[str]) -> str:
-    folder = host.store.root("/etc/vmware/ssl")
-    os.makedirs(folder, exist_ok=True)
+    directory = host.store.root("/etc/vmware/ssl")
+    os.makedirs(directory, exist_ok=True)
     name = system.full_name(host)
     for file, text in (("rui.crt", f"certificate of {name}\n"), ("rui.key", f"key of {name}\n")):
-        with open(os.path.join(folder, file), "w", encoding="utf-8") as stream:
+        with open(os.path.join(directory, file), "w", encoding="utf-8") as stream:
             stream.write(text)
     return ""
 
@@ -80,10 +80,10 @@ def _boot_order(host: Host, arguments: List[str]) -> str:
     if arguments in (["-h"], ["--help"]):
         return BOOT_ORDER_HELP
     if len(arguments) == 2 and arguments[0] == "-o":
-        wanted = arguments[1].split(",")
-        if sorted(wanted) != sorted(entry["id"] for entry in entries):
+        desired = arguments[1].split(",")
+        if sorted(desired) != sorted(entry["id"] for entry in entries):
             raise CommandError("bootorder: invalid order {}".format(" ".join(arguments)), 1)
-        entries.sort(key=lambda entry: wanted.index(entry["id"]))
+        entries.sort(key=lambda entry: desired.index(entry["id"]))
         return ""
     if arguments != ["-l"]:
         raise CommandError(BOOT_ORDER_HELP, 1)
@@ -166,12 +166,12 @@ def _esxcfg_scsidevs(host: Host, arguments: List[str]) -> str:
         for volume in volumes(host):
             for number, (device, partition, _) in enumerate(volume["extents"]):
                 name = f"{device}:{partition}"
-                lines.append(f"{name:<70} {FOLDER}/{name} {volume['uuid']}  {number}  {volume['label']}\n")
+                lines.append(f"{name:<70} {DIRECTORY}/{name} {volume['uuid']}  {number}  {volume['label']}\n")
         return "".join(lines)
     if arguments in (["-c"], ["--compact-list"]):
         head = "Device UID  Device Type  Console Device  Size  Multipath PluginDisplay Name\n"
         rows = [
-            f"{one['name']}  Direct-Access  {FOLDER}/{one['name']}  {one['bytes'] >> 20}MB  NMP  {one['model']}\n"
+            f"{one['name']}  Direct-Access  {DIRECTORY}/{one['name']}  {one['bytes'] >> 20}MB  NMP  {one['model']}\n"
             for one in disks(host)
         ]
         return head + "".join(rows)

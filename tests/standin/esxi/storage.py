@@ -9,7 +9,7 @@ from standin.esxi.errors import CommandError
 from standin.esxi.host import Command, Host
 from standin.esxi.options import Option, Options
 from standin.esxi.output import Field, Output, Row, fields, listing, table
-from standin.esxi.volumes import Record, capacity, is_mounted, make_folders, volume_named, volumes
+from standin.esxi.volumes import Record, capacity, is_mounted, make_directories, volume_named, volumes
 
 DEVICE_FIELDS = fields(
     "Display Name", "Has Settable Display Name:boolean", "Size:integer", "Device Type", "Multipath Plugin",
@@ -123,7 +123,7 @@ def _file_system_row(uuid: str, name: str, mounted: bool, kind: str, size: int, 
 
 def _rescan(host: Host, options: Options) -> None:
     make_nodes(host)
-    make_folders(host)
+    make_directories(host)
 
 
 def _adapter_rescan(host: Host, options: Options) -> None:
@@ -165,7 +165,7 @@ def _mount(host: Host, options: Options) -> None:
         if is_mounted(host, volume):
             raise CommandError(f"Volume {volume['label']} is already mounted")
         host.running["unmounted"].remove(volume["uuid"])
-    make_folders(host)
+    make_directories(host)
 
 
 def _unmount(host: Host, options: Options) -> None:
@@ -175,7 +175,7 @@ def _unmount(host: Host, options: Options) -> None:
     if volume["type"] == "VMFS-L" and volume["extents"][0][0] == boot_disk(host)["name"]:
         raise CommandError(f"Volume {volume['label']} cannot be unmounted: Device or resource busy")
     host.running["unmounted"].append(volume["uuid"])
-    make_folders(host)
+    make_directories(host)
 
 
 def _extents(host: Host, options: Options) -> Output:

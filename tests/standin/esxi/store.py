@@ -1,4 +1,4 @@
-"""The folder that is the machine: JSON documents, the files of its root file system, its disks.
+"""The directory that is the machine: JSON documents, the files of its root file system, its disks.
 
 hardware.json   what is in the box: release, NICs, disks, quirks of this release's tools
 world.json      what it is cabled to (world.py)
@@ -40,20 +40,24 @@ def write_json(path: str, document: Any) -> None:
 
 
 class Store:
-    """One machine's folder, read at the start of a command and written at its end."""
+    """One machine's directory, read at the start of a command and written at its end."""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
         self._read: Dict[str, Document] = {}
         self._documents: Dict[str, Document] = {}
         self._seen: Dict[str, Tuple[int, int, int]] = {}
 
     def path(self, *parts: str) -> str:
-        return os.path.join(self.folder, *parts)
+        return os.path.join(self.directory, *parts)
 
     def root(self, path: str = "/") -> str:
         """Where the machine's ``path`` stands on the machine that runs the fake."""
-        return os.path.join(self.folder, "root", path.lstrip("/")) if path != "/" else os.path.join(self.folder, "root")
+        return (
+            os.path.join(self.directory, "root", path.lstrip("/"))
+            if path != "/"
+            else os.path.join(self.directory, "root")
+        )
 
     def load(self) -> None:
         """The documents as their files are now; what was changed here and not written is forgotten."""
@@ -115,16 +119,16 @@ class Store:
         return dict(read_json(path)) if os.path.exists(path) else {}
 
     def restore_configuration(self) -> None:
-        """What a boot starts from; the RAM disk's other folders are empty again."""
+        """What a boot starts from; the RAM disk's other directories are empty again."""
         self["running"] = copy.deepcopy(self["saved"])
         replace_tree(self.path("saved-etc"), self.root("/etc"))
         for kept in NOT_KEPT:
-            folder = os.path.join(self.root("/etc"), kept)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.makedirs(folder)
-        for folder in ("/tmp", "/var/run", "/var/lock"):
-            shutil.rmtree(self.root(folder), ignore_errors=True)
-            os.makedirs(self.root(folder))
+            directory = os.path.join(self.root("/etc"), kept)
+            shutil.rmtree(directory, ignore_errors=True)
+            os.makedirs(directory)
+        for directory in ("/tmp", "/var/run", "/var/lock"):
+            shutil.rmtree(self.root(directory), ignore_errors=True)
+            os.makedirs(self.root(directory))
 
 
 def file_digest(path: str) -> str:
@@ -133,13 +137,13 @@ def file_digest(path: str) -> str:
         return hashlib.sha256(stream.read()).hexdigest()
 
 
-def tree_digests(folder: str) -> Dict[str, str]:
-    """Each file below a folder, with its SHA-256."""
+def tree_digests(directory: str) -> Dict[str, str]:
+    """Each file below a directory, with its SHA-256."""
     found = {}
-    for where, _, names in os.walk(folder):
+    for where, _, names in os.walk(directory):
         for path in (os.path.join(where, name) for name in names):
             if os.path.isfile(path):
-                found[os.path.relpath(path, folder)] = file_digest(path)
+                found[os.path.relpath(path, directory)] = file_digest(path)
     return found
 
 

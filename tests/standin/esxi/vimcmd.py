@@ -7,7 +7,7 @@ from standin.esxi.disks import make_nodes
 from standin.esxi.errors import CommandError
 from standin.esxi.host import Host
 from standin.esxi.vmkfstools import check_label
-from standin.esxi.volumes import make_folders, relabel, volume_named, wipe
+from standin.esxi.volumes import make_directories, relabel, volume_named, wipe
 
 SERVICES = {"ssh": "TSM-SSH", "esx_shell": "TSM"}
 FAULT = (
@@ -77,14 +77,14 @@ def _rename(host: Host, words: List[str]) -> str:
         raise CommandError(FAULT.format(kind="DuplicateName", text=f"The name '{after}' already exists."), 1) from None
     relabel(host, volume, after)
     make_nodes(host)
-    make_folders(host)
+    make_directories(host)
     return ""
 
 
 def _destroy(host: Host, words: List[str]) -> str:
     wipe(host, volume_named(host, words[0]))
     make_nodes(host)
-    make_folders(host)
+    make_directories(host)
     return ""
 
 

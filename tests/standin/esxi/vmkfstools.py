@@ -11,7 +11,7 @@ from standin.esxi.volumes import (
     Record,
     capacity,
     is_mounted,
-    make_folders,
+    make_directories,
     new_uuid,
     read_records,
     volume_at,
@@ -102,8 +102,8 @@ def _create(host: Host, given: Dict[str, Any], path: str) -> str:
     if given.get("block", "1m") not in ("1m", "1M", "1048576"):
         raise CommandError("Invalid block size {}".format(given["block"]), FAILED)
     disk, partition = _partition(host, path)
-    wanted = labels.VMFSL if kind == "vmfs6l" else labels.VMFS
-    if partition.type != wanted:
+    desired = labels.VMFSL if kind == "vmfs6l" else labels.VMFS
+    if partition.type != desired:
         found = labels.TYPE_NAMES.get(partition.type, partition.type)
         raise CommandError(f"Error: partition type of {path} is {found}, not one for {kind}", FAILED)
     length = _check_room(disk, partition, path)
@@ -120,7 +120,7 @@ def _create(host: Host, given: Dict[str, Any], path: str) -> str:
     }  # fmt: skip
     write_record(host, disk["name"], partition.first, record)
     make_nodes(host)
-    make_folders(host)
+    make_directories(host)
     return (
         "Checking if remote hosts are using this device as a valid file system. This may take a few seconds...\n"
         f'Creating {kind} file system on "{disk["name"]}:{partition.number}" with blockSize 1048576, unmapGranularity '
@@ -222,18 +222,18 @@ def bank_usage(host: Host, bank: Record) -> Tuple[int, int]:
     cluster = 4096
     while int(bank["bytes"]) // cluster > 65524:
         cluster *= 2
-    folder = host.store.root("/vmfs/volumes/" + str(bank["uuid"]))
-    sizes = [os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)]
+    directory = host.store.root("/vmfs/volumes/" + str(bank["uuid"]))
+    sizes = [os.path.getsize(os.path.join(directory, name)) for name in os.listdir(directory)]
     return cluster, sum(-(-size // cluster) for size in sizes)
 
 
 def _by_path(host: Host, path: str) -> Optional[Record]:
     """The volume or bank that ``path`` is on: by link, by UUID, by label."""
     real = os.path.realpath(host.store.root(path))
-    folder = os.path.realpath(host.store.root("/vmfs/volumes")) + os.sep
-    if not os.path.exists(real) or not real.startswith(folder):
+    directory = os.path.realpath(host.store.root("/vmfs/volumes")) + os.sep
+    if not os.path.exists(real) or not real.startswith(directory):
         return None
-    name = real[len(folder) :].split(os.sep)[0]
+    name = real[len(directory) :].split(os.sep)[0]
     for bank in host.hardware["banks"]:
         if bank["uuid"] == name:
             return dict(bank)

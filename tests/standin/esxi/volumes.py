@@ -1,7 +1,7 @@
 """VMFS and VMFS-L volumes. What they are stands on the disks, in a record at 1 MiB of each partition (where VMFS has
 its own), so that volumes survive a power cut, and vanish with their partition; what is mounted is memory.
 
-Files of a mounted volume are a folder: /vmfs/volumes/UUID, with a symlink by label.
+Files of a mounted volume are a directory: /vmfs/volumes/UUID, with a symlink by label.
 """
 
 import json
@@ -99,17 +99,17 @@ def new_uuid() -> str:
     return "-".join((text[:8], text[8:16], text[16:20], text[20:32]))
 
 
-def make_folders(host: Host) -> None:
-    """Mount points of what is mounted: folders by UUID, links by label. Files that were on a volume stay on it."""
-    folder = host.store.root("/vmfs/volumes")
-    os.makedirs(folder, exist_ok=True)
-    for name in os.listdir(folder):
-        if os.path.islink(os.path.join(folder, name)):
-            os.unlink(os.path.join(folder, name))
+def make_directories(host: Host) -> None:
+    """Mount points of what is mounted: directories by UUID, links by label. Files that were on a volume stay on it."""
+    directory = host.store.root("/vmfs/volumes")
+    os.makedirs(directory, exist_ok=True)
+    for name in os.listdir(directory):
+        if os.path.islink(os.path.join(directory, name)):
+            os.unlink(os.path.join(directory, name))
     for uuid_text, name in _mount_points(host):
-        os.makedirs(os.path.join(folder, uuid_text), exist_ok=True)
-        if name and not os.path.lexists(os.path.join(folder, name)):
-            os.symlink(uuid_text, os.path.join(folder, name))  # of two volumes with one label the first has it
+        os.makedirs(os.path.join(directory, uuid_text), exist_ok=True)
+        if name and not os.path.lexists(os.path.join(directory, name)):
+            os.symlink(uuid_text, os.path.join(directory, name))  # of two volumes with one label the first has it
     if host.real is not None:
         host.real.mount(host)
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from esxforge.errors import ProcessError
-from esxforge.host import processes
+from esxforge.local import processes
 from standin.linux.cpio import Archive
 from standin.linux.fetched import GuestLinux
 
@@ -26,15 +26,15 @@ _NOT_KEPT = frozenset((
 _NO_LIBRARY = re.compile(r"config-|_test|_tkinter|.*\.a$")
 
 
-def add_busybox(archive: Archive, folder: str = "bin", *, leave_out: Iterable[str] = ()) -> None:
-    """Busybox (statically linked) in ``folder``, and a link for each of its programs but those of ``leave_out``."""
+def add_busybox(archive: Archive, directory: str = "bin", *, leave_out: Iterable[str] = ()) -> None:
+    """Busybox (statically linked) in ``directory``, and a link for each of its programs but those of ``leave_out``."""
     busybox = Path(processes.find_program("busybox", hint="Install busybox-static."))
     if processes.run(["ldd", str(busybox)], timeout=20, check=False).status == 0:
         raise ProcessError(f"{busybox} needs shared libraries.", "Install busybox-static in the place of busybox.")
-    archive.add_file(f"{folder}/busybox", busybox, 0o755)
+    archive.add_file(f"{directory}/busybox", busybox, 0o755)
     names = processes.run([str(busybox), "--list"], timeout=20).stdout.split()
     for name in sorted(set(names) - {"busybox", *leave_out}):
-        archive.add_link(f"{folder}/{name}", "busybox")
+        archive.add_link(f"{directory}/{name}", "busybox")
 
 
 def modules_in_order(linux: GuestLinux, names: Iterable[str]) -> list[Path]:
@@ -47,14 +47,14 @@ def modules_in_order(linux: GuestLinux, names: Iterable[str]) -> list[Path]:
     built_in = {_module_name(line) for line in (linux.modules / "modules.builtin").read_text().splitlines()}
     ordered: dict[str, None] = {}
     for name in names:
-        wanted = name.replace("-", "_")
-        if wanted in files:
+        desired = name.replace("-", "_")
+        if desired in files:
             # modules.dep names everything that a module needs, the deepest last.
-            for file in [*reversed(needs[wanted]), files[wanted]]:
+            for file in [*reversed(needs[desired]), files[desired]]:
                 for soft in before.get(_module_name(file), ()):
                     ordered.update(dict.fromkeys([*reversed(needs[soft]), files[soft]]))
                 ordered[file] = None
-        elif wanted not in built_in:
+        elif desired not in built_in:
             raise ProcessError(f"Linux {linux.version} has no module “{name}” in {linux.modules}.")
     return [linux.modules / file for file in ordered]
 
@@ -90,7 +90,7 @@ def add_python(archive: Archive, program: Path, work: Path, prefix: str = "usr/l
     """Python ``program`` of this computer, its standard library compiled, and the shared libraries of both.
 
     It stands below ``prefix``, complete in itself, whatever else the guest holds; returns the guest's path of the
-    program. ``work``: a folder for the compiled library, which the archive reads when it is written.
+    program. ``work``: a directory for the compiled library, which the archive reads when it is written.
     """
     facts = _ask(program)
     compiled = work / f"python{facts.version}"
@@ -113,7 +113,7 @@ def add_python(archive: Archive, program: Path, work: Path, prefix: str = "usr/l
     return f"/{inside}"
 
 
-def _ignored(folder: str, names: list[str]) -> set[str]:
+def _ignored(directory: str, names: list[str]) -> set[str]:
     return {name for name in names if name in _NOT_KEPT or _NO_LIBRARY.match(name)}
 
 

@@ -26,7 +26,8 @@ class _Entry:
 
 
 class Archive:
-    """Entries by their path in the guest; folders above them are added by themselves, a later entry replaces one."""
+    """Entries by their path in the guest; directories above them are added by themselves, a later entry replaces
+    one."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
@@ -49,8 +50,8 @@ class Archive:
         permissions = stat.S_IMODE(source.stat().st_mode) if mode is None else mode
         self._put(path, _Entry(stat.S_IFREG | permissions, source))
 
-    def add_folder(self, path: str, mode: int = 0o755) -> None:
-        """An empty folder."""
+    def add_directory(self, path: str, mode: int = 0o755) -> None:
+        """An empty directory."""
         self._put(path, _Entry(stat.S_IFDIR | mode))
 
     def add_link(self, path: str, target: str) -> None:
@@ -62,11 +63,11 @@ class Archive:
         self._put(path, _Entry(stat.S_IFCHR | mode, device=(major, minor)))
 
     def add_tree(self, path: str, source: Path, keep: Callable[[PurePosixPath], bool] = lambda _: True) -> None:
-        """All of a folder of this computer: folders, files and links, those for which ``keep`` says yes.
+        """All of a directory of this computer: directories, files and links, those for which ``keep`` says yes.
 
-        ``keep`` gets the path below ``source``; a folder that is not kept is not entered.
+        ``keep`` gets the path below ``source``; a directory that is not kept is not entered.
         """
-        self.add_folder(path)
+        self.add_directory(path)
         for entry in sorted(source.iterdir()):
             self._add_below(path, source, entry, keep)
 
@@ -85,7 +86,7 @@ class Archive:
         if entry.is_symlink():
             self.add_link(inside, str(entry.readlink()))
         elif entry.is_dir():
-            self.add_folder(inside)
+            self.add_directory(inside)
             for child in sorted(entry.iterdir()):
                 self._add_below(path, top, child, keep)
         elif entry.is_file():
@@ -93,11 +94,11 @@ class Archive:
 
     def _put(self, path: str, entry: _Entry) -> None:
         name = _normal(path)
-        for folder in _folders_above(name):
-            self._entries.setdefault(folder, _Entry(stat.S_IFDIR | 0o755))
-        is_folder = stat.S_ISDIR(entry.mode)
-        if not is_folder and any(other.startswith(name + "/") for other in self._entries):
-            raise ValueError(f"{name} is a folder already")
+        for directory in _directories_above(name):
+            self._entries.setdefault(directory, _Entry(stat.S_IFDIR | 0o755))
+        is_directory = stat.S_ISDIR(entry.mode)
+        if not is_directory and any(other.startswith(name + "/") for other in self._entries):
+            raise ValueError(f"{name} is a directory already")
         self._entries[name] = entry
 
 
@@ -108,10 +109,10 @@ def _normal(path: str) -> str:
     return name
 
 
-def _folders_above(name: str) -> Iterator[str]:
-    for folder in reversed(PurePosixPath(name).parents):
-        if str(folder) != ".":
-            yield str(folder)
+def _directories_above(name: str) -> Iterator[str]:
+    for directory in reversed(PurePosixPath(name).parents):
+        if str(directory) != ".":
+            yield str(directory)
 
 
 def _record(number: int, name: str, entry: _Entry, data: bytes) -> bytes:

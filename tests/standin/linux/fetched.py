@@ -8,12 +8,12 @@ from pathlib import Path
 from esxforge.errors import ProcessError
 
 CHECKOUT = Path(__file__).parents[3]
-FOLDER = CHECKOUT / "build" / "guest-linux"
+DIRECTORY = CHECKOUT / "build" / "guest-linux"
 
 
 @dataclass(frozen=True, slots=True)
 class GuestLinux:
-    """A kernel, systemd's EFI stub, and the folder ``lib/modules/VERSION`` with modules.dep in it."""
+    """A kernel, systemd's EFI stub, and the directory ``lib/modules/VERSION`` with modules.dep in it."""
 
     kernel: Path
     stub: Path
@@ -25,13 +25,13 @@ class GuestLinux:
         return self.modules.name
 
 
-def find_guest_linux(folder: Path = FOLDER) -> GuestLinux:
+def find_guest_linux(directory: Path = DIRECTORY) -> GuestLinux:
     """What was fetched. Raises :class:`ProcessError`, with how to fetch it, when there is nothing."""
-    modules = sorted(folder.glob("lib/modules/*/modules.dep"))
-    kernel, stub = folder / "vmlinuz", folder / "linuxx64.efi.stub"
+    modules = sorted(directory.glob("lib/modules/*/modules.dep"))
+    kernel, stub = directory / "vmlinuz", directory / "linuxx64.efi.stub"
     if not modules or not kernel.is_file() or not stub.is_file():
         raise ProcessError(
-            f"There is no Linux for test guests in {folder}.",
+            f"There is no Linux for test guests in {directory}.",
             f"In the checkout {CHECKOUT} say “make .stamps/debian”, or “tools/guest-linux build/guest-linux”.",
         )
     return GuestLinux(kernel, stub, modules[-1].parent)

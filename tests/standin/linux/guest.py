@@ -44,14 +44,15 @@ class Hardware:
     restart_allowed: bool = True
 
 
-def uefi_machine(name: str, folder: Path, hardware: Hardware) -> Machine:
-    """A q35 machine with OVMF, its variables in ``folder``, its serial port in ``folder/serial.log``, without KVM.
+def uefi_machine(name: str, directory: Path, hardware: Hardware) -> Machine:
+    """A q35 machine with OVMF, its variables in ``directory``, its serial port in ``directory/serial.log``, without
+    KVM.
 
-    The variables of an earlier machine in the same folder are kept: the boot order is theirs.
+    The variables of an earlier machine in the same directory are kept: the boot order is theirs.
     """
     template = find_ovmf(Chipset.Q35)
-    own = folder / f"firmware-variables.{template.variables_format}"
-    code = template if own.exists() else private_copy(template, folder)
+    own = directory / f"firmware-variables.{template.variables_format}"
+    code = template if own.exists() else private_copy(template, directory)
     return Machine(
         name,
         Chipset.Q35,
@@ -62,6 +63,6 @@ def uefi_machine(name: str, folder: Path, hardware: Hardware) -> Machine:
         disks=hardware.disks,
         usb_disks=hardware.usb_disks,
         nics=hardware.nics,
-        serial=SerialToFile(folder / "serial.log"),
+        serial=SerialToFile(directory / "serial.log"),
         restart_allowed=hardware.restart_allowed,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.host.processes import run
+from esxforge.local.processes import run
 from esxforge.vm.hardware import Disk
 from esxforge.vm.unattended import Limits, run_until_power_off
 from standin.linux.contents import DISKS, FILE_SYSTEMS, NETWORK, add_busybox, add_modules, add_python
@@ -34,8 +34,8 @@ def test_a_guest_boots_from_a_fat_volume(tmp_path: Path) -> None:
     add_busybox(archive)
     add_modules(archive, linux, (*DISKS, *FILE_SYSTEMS, *NETWORK))
     python = add_python(archive, Path(shutil.which("python3", path="/usr/bin") or "python3"), tmp_path / "python")
-    for folder in ("proc", "sys", "dev"):
-        archive.add_folder(folder)
+    for directory in ("proc", "sys", "dev"):
+        archive.add_directory(directory)
     archive.add_character_device("dev/console", 5, 1)
     archive.add("init", INIT.replace("PYTHON", python), 0o755)
     program = tmp_path / "BOOTX64.EFI"

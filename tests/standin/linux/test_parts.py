@@ -25,23 +25,23 @@ def written(archive: Archive) -> bytes:
 
 def test_busybox_unpacks_the_archive_to_what_went_in(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    (source / "folder" / "left-out").mkdir(parents=True)
-    (source / "folder" / "left-out" / "file").write_text("no")
-    (source / "folder" / "file").write_bytes(bytes(range(256)))
-    (source / "folder" / "link").symlink_to("file")
+    (source / "directory" / "left-out").mkdir(parents=True)
+    (source / "directory" / "left-out" / "file").write_text("no")
+    (source / "directory" / "file").write_bytes(bytes(range(256)))
+    (source / "directory" / "link").symlink_to("file")
     archive = Archive()
     archive.add_tree("tree", source, keep=lambda path: path.name != "left-out")
     archive.add("/odd", "x", 0o1755)
     archive.add("deep/er/est", b"1234")
-    archive.add_folder("empty", 0o700)
+    archive.add_directory("empty", 0o700)
     out = tmp_path / "out"
     out.mkdir()
     subprocess.run(["busybox", "cpio", "-i"], input=written(archive), cwd=out, check=True)
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*"))
     assert found == sorted(archive.paths)
-    assert "tree/folder/left-out" not in found
-    assert (out / "tree/folder/file").read_bytes() == bytes(range(256))
-    assert (out / "tree/folder/link").readlink() == Path("file")
+    assert "tree/directory/left-out" not in found
+    assert (out / "tree/directory/file").read_bytes() == bytes(range(256))
+    assert (out / "tree/directory/link").readlink() == Path("file")
     assert (out / "deep/er/est").read_bytes() == b"1234"
     assert (out / "odd").stat().st_mode & 0o7777 == 0o1755
     assert (out / "empty").stat().st_mode & 0o7777 == 0o700
@@ -56,10 +56,10 @@ def test_equal_contents_give_equal_bytes_in_whatever_order_they_came() -> None:
     assert written(one) == written(other)
 
 
-def test_a_file_cannot_take_the_place_of_a_folder() -> None:
+def test_a_file_cannot_take_the_place_of_a_directory() -> None:
     archive = Archive()
     archive.add("a/file", "1")
-    with pytest.raises(ValueError, match="is a folder already"):
+    with pytest.raises(ValueError, match="is a directory already"):
         archive.add("a", "2")
 
 
@@ -105,9 +105,9 @@ def test_a_python_brings_all_that_it_needs(tmp_path: Path) -> None:
     subprocess.run(["busybox", "cpio", "-i"], input=written(archive), cwd=root, check=True)
     # By its own loader and libraries: as in a root that holds nothing else.
     loader = next(path for path in archive.paths if "/ld-linux" in path)
-    folders = {str((root / path).parent) for path in archive.paths if ".so" in path and "lib-dynload" not in path}
+    directories = {str((root / path).parent) for path in archive.paths if ".so" in path and "lib-dynload" not in path}
     asked = subprocess.run(
-        [str(root / loader), "--library-path", ":".join(folders), str(root / program.lstrip("/")), "-I", "-S", "-c",
+        [str(root / loader), "--library-path", ":".join(directories), str(root / program.lstrip("/")), "-I", "-S", "-c",
          "import os, json, ctypes, ssl, socket, hashlib; print(os.__file__)"],
         capture_output=True, text=True, check=False, env={},
     )  # fmt: skip

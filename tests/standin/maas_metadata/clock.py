@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from esxforge_target.clock import Clock
+from esxforge_target.runtime.clock import Clock
 
 START = 1_790_000_000.0
 

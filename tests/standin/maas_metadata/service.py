@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from esxforge.standin.maas_machine import PREFIX, MaasMachine, Reply
-from esxforge.standin.metadata_server import MetadataHandler, MetadataHttpServer
+from esxforge.selftest.maas_machine import PREFIX, MaasMachine, Reply
+from esxforge.selftest.metadata_server import MetadataHandler, MetadataHttpServer
 from standin.maas_metadata.faults import Fault
 
 

@@ -21,7 +21,7 @@ def run(words: list[str], stdin: str) -> int:
     # Commands of several processes change the same documents.
     with open(_LOCK, "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        fake = FakeEsxi.open(machine.FOLDER)
+        fake = FakeEsxi.open(machine.DIRECTORY)
         before = json.dumps(fake.running, sort_keys=True)
         with fake.edit() as host:
             host.world["cables"] = network.cables(host.hardware["nics"])

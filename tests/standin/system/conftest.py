@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin.bootable import make_bootable_program
+from esxforge.standin_iso.bootable import make_bootable_program
 from standin.pythons import python_of
 
 

@@ -10,7 +10,7 @@ import struct
 import uuid
 from pathlib import Path
 
-FOLDER = Path("/sys/firmware/efi/efivars")
+DIRECTORY = Path("/sys/firmware/efi/efivars")
 _GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _LASTING = 7  # non-volatile, for boot services and at run time
@@ -32,10 +32,10 @@ def add_first_boot_entry(name: str, disk_guid_partition: tuple[int, int, int, st
 
     The tuple: number, first sector, sectors and GUID of the partition. ``path``: the program's, with slashes.
     """
-    if not FOLDER.is_dir() or not any(FOLDER.iterdir()):
+    if not DIRECTORY.is_dir() or not any(DIRECTORY.iterdir()):
         return False
     order = [number for number in _boot_order() if _entry_name(number) != name]
-    taken = {int(path.name[4:8], 16) for path in FOLDER.glob(f"Boot[0-9A-F][0-9A-F][0-9A-F][0-9A-F]-{_GLOBAL}")}
+    taken = {int(path.name[4:8], 16) for path in DIRECTORY.glob(f"Boot[0-9A-F][0-9A-F][0-9A-F][0-9A-F]-{_GLOBAL}")}
     for number in list(taken):
         if _entry_name(number) == name:
             _remove(f"Boot{number:04X}")
@@ -77,16 +77,16 @@ def _read_text(name: str) -> str:
 
 def _read(name: str, vendor: str) -> bytes:
     try:
-        return (FOLDER / f"{name}-{vendor}").read_bytes()[4:]
+        return (DIRECTORY / f"{name}-{vendor}").read_bytes()[4:]
     except OSError:
         return b""
 
 
 def _write(name: str, data: bytes) -> None:
     # One write is one SetVariable: it must come whole.
-    with (FOLDER / f"{name}-{_GLOBAL}").open("wb", buffering=0) as stream:
+    with (DIRECTORY / f"{name}-{_GLOBAL}").open("wb", buffering=0) as stream:
         stream.write(struct.pack("<I", _LASTING) + data)
 
 
 def _remove(name: str) -> None:
-    (FOLDER / f"{name}-{_GLOBAL}").unlink(missing_ok=True)
+    (DIRECTORY / f"{name}-{_GLOBAL}").unlink(missing_ok=True)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from esxforge.host.processes import run
 from esxforge.image.build import BuildOptions, build_installer_image
+from esxforge.local.processes import run
 from esxforge.recipe.load import load_recipe
-from esxforge.standin.bootable import make_bootable_iso
+from esxforge.standin_iso.bootable import make_bootable_iso
 
 HASH = "$6$saltsalt$" + "a" * 86
 _VOLUME_AT = "@@1M"
@@ -52,14 +52,14 @@ class BootMedium:
         self.write(name, self.read(name).replace(b"kernelopt=", f"kernelopt={option} ".encode(), 1))
 
 
-def build_medium(folder: Path, program: Path, *, release: str = "8.0", size: int = 0) -> BootMedium:
+def build_medium(directory: Path, program: Path, *, release: str = "8.0", size: int = 0) -> BootMedium:
     """An installer image of esxforge from a bootable stand-in ISO. ``size``: of the disk that it lies on, in bytes."""
-    iso = folder / "standin.iso"
+    iso = directory / "standin.iso"
     make_bootable_iso(iso, release=release, program=program)
     recipe = load_recipe(
         None, {"install": {"accept_eula": True}, "root_password": {"hash": HASH}, "image": {"format": "raw"}}
     )
-    built = build_installer_image(iso, recipe, BuildOptions(folder / "disk.raw", True, False), lambda _: None)
+    built = build_installer_image(iso, recipe, BuildOptions(directory / "disk.raw", True, False), lambda _: None)
     iso.unlink()
     if size:
         with built.image.open("r+b") as stream:

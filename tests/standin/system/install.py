@@ -22,7 +22,7 @@ from standin.esxi.fake import FakeEsxi
 from standin.esxi.install import make_volume
 from standin.esxi.presets import MEDIA_SIZES, boot_table
 from standin.esxi.scripts import write_state
-from standin.esxi.volumes import make_folders
+from standin.esxi.volumes import make_directories
 from standin.system import efi_variables, fat16, machine
 from standin.system.kickstart import Section
 from standin.system.loader import Loaded, mounted
@@ -75,7 +75,7 @@ def install(fake: FakeEsxi, name: str, loaded: Loaded, host: NewHost, *, overwri
             one["boot"] = one["node"] == disk["node"]
         machine.find_banks(machine_now)
         make_nodes(machine_now)
-        make_folders(machine_now)
+        make_directories(machine_now)
     _add_boot_entry(label)
     os.sync()
 

@@ -168,7 +168,7 @@ class _Reader:
             return
         options, bare = self._options(name, words[1:], _COMMANDS[name], place)
         if len(bare) != _WORDS.get(name, 0):
-            self._error(place, f"{name}: {_WORDS.get(name, 0)} argument(s) wanted, {len(bare)} given")
+            self._error(place, f"{name}: {_WORDS.get(name, 0)} argument(s) desired, {len(bare)} given")
         if name not in _REPEATABLE and self._read.command(name):
             self._read.warnings.append(f"warning:{place}: {name} was given before; this one counts")
             self._read.commands = [one for one in self._read.commands if one.name != name]
@@ -214,7 +214,7 @@ class _Reader:
         if command.name in ("install", "installorupgrade", "upgrade"):
             chosen = [key for key in ("--disk", "--drive", "--firstdisk") if key in options]
             if len(chosen) != 1:
-                self._error(command.place, f"{command.name}: exactly one of --disk and --firstdisk is wanted")
+                self._error(command.place, f"{command.name}: exactly one of --disk and --firstdisk is desired")
             if "--preservevmfs" in options and "--overwritevmfs" in options:
                 self._error(command.place, "install: --preservevmfs and --overwritevmfs exclude each other")
         if command.name == "network":
@@ -223,7 +223,7 @@ class _Reader:
             if not re.match(r"\$(1|5|6)\$", command.words[0]):
                 self._error(command.place, "rootpw: not a crypted password")
         elif command.name == "rootpw" and command.words and not 7 <= len(command.words[0]) < 40:
-            self._error(command.place, "rootpw: a password of 7 to 39 characters is wanted")
+            self._error(command.place, "rootpw: a password of 7 to 39 characters is desired")
 
     def _check_network(self, command: Command) -> None:
         options, place = command.options, command.place

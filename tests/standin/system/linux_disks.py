@@ -51,28 +51,28 @@ class LinuxDisk:
 def find_disks() -> list[LinuxDisk]:
     """Every disk, in Linux's order; no CD drives, no empty readers."""
     found = []
-    for folder in sorted(SYS.iterdir()):
-        size = int(_text(folder / "size") or 0) * 512
-        if size and re.match(r"(sd|nvme\d+n|hd)", folder.name):
-            found.append(_disk(folder, size))
+    for directory in sorted(SYS.iterdir()):
+        size = int(_text(directory / "size") or 0) * 512
+        if size and re.match(r"(sd|nvme\d+n|hd)", directory.name):
+            found.append(_disk(directory, size))
     return found
 
 
-def _disk(folder: Path, size: int) -> LinuxDisk:
-    device = os.path.realpath(folder / "device")
-    model, vendor = _text(folder / "device/model"), _text(folder / "device/vendor")
-    removable = _text(folder / "removable") == "1"
-    if folder.name.startswith("nvme"):
-        number = hashlib.sha256(_text(folder / "device/serial").encode()).hexdigest()[:16].upper()
-        model = _text(folder / "device/model")
-        return LinuxDisk(folder.name, "nvme", size, model, "NVMe", f"t10.NVMe____{_padded(model, 40)}{number}")
+def _disk(directory: Path, size: int) -> LinuxDisk:
+    device = os.path.realpath(directory / "device")
+    model, vendor = _text(directory / "device/model"), _text(directory / "device/vendor")
+    removable = _text(directory / "removable") == "1"
+    if directory.name.startswith("nvme"):
+        number = hashlib.sha256(_text(directory / "device/serial").encode()).hexdigest()[:16].upper()
+        model = _text(directory / "device/model")
+        return LinuxDisk(directory.name, "nvme", size, model, "NVMe", f"t10.NVMe____{_padded(model, 40)}{number}")
     if "/usb" in device:
-        return LinuxDisk(folder.name, "usb", size, model, vendor, "", removable)
-    identity = _page_83(folder / "device/vpd_pg83")
+        return LinuxDisk(directory.name, "usb", size, model, vendor, "", removable)
+    identity = _page_83(directory / "device/vpd_pg83")
     kind = "sata" if "/ata" in device else "scsi"
     if kind == "sata" and not identity:
-        identity = f"t10.ATA_____{_padded(model, 40)}{_padded(folder.name, 20)}"
-    return LinuxDisk(folder.name, kind, size, model, vendor, identity, removable)
+        identity = f"t10.ATA_____{_padded(model, 40)}{_padded(directory.name, 20)}"
+    return LinuxDisk(directory.name, kind, size, model, vendor, identity, removable)
 
 
 def esxi_disks(found: list[LinuxDisk], boot: str | None = None) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def _document(disk: LinuxDisk, number: int, boot: str | None) -> dict[str, Any]:
 
 
 def make_nodes(documents: list[dict[str, Any]]) -> None:
-    """Let the kernel know each label's partitions, then make the folder of nodes and links anew."""
+    """Let the kernel know each label's partitions, then make the directory of nodes and links anew."""
     NODES.mkdir(parents=True, exist_ok=True)
     for old in NODES.iterdir():
         old.unlink()
@@ -115,18 +115,18 @@ def _make_node(name: str, node: str) -> None:
 def _synchronise(disk: dict[str, Any]) -> dict[int, str]:
     """The kernel's partitions, made to agree with the label; number → Linux's name."""
     try:
-        wanted = {
+        desired = {
             one.number: (one.first, one.last - one.first + 1)
             for one in labels.read_primary(disk["path"], disk["sector_size"]).in_order()
         }
     except labels.LabelError:
-        wanted = {}
+        desired = {}
     known = kernel_partitions(disk["node"])
     with open(disk["path"], "rb") as stream:
         for number, (_, start, size) in known.items():
-            if wanted.get(number) != (start, size):
+            if desired.get(number) != (start, size):
                 _change(stream.fileno(), _DELETE, number, 0, 0)
-        for number, (start, size) in wanted.items():
+        for number, (start, size) in desired.items():
             if number not in known or known[number][1:] != (start, size):
                 _change(stream.fileno(), _ADD, number, start * 512, size * 512)
     return {number: name for number, (name, _, _) in kernel_partitions(disk["node"]).items()}
@@ -135,11 +135,11 @@ def _synchronise(disk: dict[str, Any]) -> dict[int, str]:
 def kernel_partitions(node: str) -> dict[int, tuple[str, int, int]]:
     """What the kernel knows of a disk: number → (name, first sector, sectors)."""
     found = {}
-    for folder in (SYS / node).glob(f"{node}*"):
-        found[int(_text(folder / "partition"))] = (
-            folder.name,
-            int(_text(folder / "start")),
-            int(_text(folder / "size")),
+    for directory in (SYS / node).glob(f"{node}*"):
+        found[int(_text(directory / "partition"))] = (
+            directory.name,
+            int(_text(directory / "start")),
+            int(_text(directory / "size")),
         )
     return found
 

@@ -77,18 +77,18 @@ def load() -> Loaded:
 
 def find_boot_volume() -> BootVolume:
     """The volume of the running program. Raises :class:`LoaderError`."""
-    wanted = efi_variables.boot_partition()
+    desired = efi_variables.boot_partition()
     deadline = time.monotonic() + _PATIENCE
     while True:
         for disk in find_disks():
-            number = _partition_with_guid(disk, wanted) if wanted else None
+            number = _partition_with_guid(disk, desired) if desired else None
             if number is not None:
                 return BootVolume(disk, number, f"/dev/{disk.partition(number)}")
-        if wanted is None and Path("/sys/block/sr0").exists() and _has_medium("/dev/sr0"):
+        if desired is None and Path("/sys/block/sr0").exists() and _has_medium("/dev/sr0"):
             return BootVolume(None, None, "/dev/sr0", "iso9660")
         if time.monotonic() > deadline:
             raise LoaderError(
-                boot_cfg.NOT_FOUND, f"the volume with the boot loader ({wanted or 'a CD'}) does not appear"
+                boot_cfg.NOT_FOUND, f"the volume with the boot loader ({desired or 'a CD'}) does not appear"
             )
         time.sleep(0.2)
 

@@ -14,15 +14,15 @@ from standin.esxi.fake import FakeEsxi
 from standin.esxi.host import Host, RealHardware
 from standin.esxi.presets import fresh_configuration
 from standin.esxi.store import FILES, Store, write_json
-from standin.esxi.volumes import make_folders
+from standin.esxi.volumes import make_directories
 from standin.system import fat16, linux_disks, network, volumes
 from standin.system.console import say, wait_for_ever
 
-FOLDER = "/var/lib/standin"
+DIRECTORY = "/var/lib/standin"
 RELEASE = Path("/usr/lib/standin/release.json")
 # What unpack() found below /etc, by path: not a part of the saved configuration as long as it is unchanged.
-FROM_MODULES = Path(FOLDER) / "from-modules.json"
-_FOLDERS = (
+FROM_MODULES = Path(DIRECTORY) / "from-modules.json"
+_DIRECTORIES = (
     "/tmp", "/var/run", "/var/lock", "/vmfs/volumes", "/vmfs/devices/disks", "/etc/ssh/keys-root", "/scratch",
     "/etc/rc.local.d", "/etc/init.d", "/etc/vmware/firewall", "/etc/vmware/ssl", "/tardisks", "/var/log",
 )  # fmt: skip
@@ -52,13 +52,13 @@ def release() -> dict[str, Any]:
 def power_on(boot: str | None) -> FakeEsxi:
     """The machine, running, with a fresh configuration in memory. ``boot``: Linux's name of ESXi's boot disk."""
     Host.real = RealMachine()
-    for folder in _FOLDERS:
-        os.makedirs(folder, exist_ok=True)
+    for directory in _DIRECTORIES:
+        os.makedirs(directory, exist_ok=True)
     if not os.path.lexists("/dev/disks"):
         os.symlink("/vmfs/devices/disks", "/dev/disks")
-    os.makedirs(FOLDER, exist_ok=True)
-    if not os.path.lexists(f"{FOLDER}/root"):
-        os.symlink("/", f"{FOLDER}/root")
+    os.makedirs(DIRECTORY, exist_ok=True)
+    if not os.path.lexists(f"{DIRECTORY}/root"):
+        os.symlink("/", f"{DIRECTORY}/root")
     wait_for_disks()
     hardware = _hardware(boot)
     if not hardware["nics"]:
@@ -71,12 +71,12 @@ def power_on(boot: str | None) -> FakeEsxi:
         "running": running, "saved": running, "power": power, "faults": {"list": []},
     }  # fmt: skip
     for name in FILES:
-        write_json(f"{FOLDER}/{name}.json", documents[name])
-    fake = FakeEsxi(Store(FOLDER))
+        write_json(f"{DIRECTORY}/{name}.json", documents[name])
+    fake = FakeEsxi(Store(DIRECTORY))
     with fake.edit() as host:
         find_banks(host)
         make_nodes(host)
-        make_folders(host)
+        make_directories(host)
     return fake
 
 

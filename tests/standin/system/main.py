@@ -20,7 +20,7 @@ def boot() -> None:
         say(error.last_words)
         wait_for_ever()
         return
-    os.makedirs(machine.FOLDER, exist_ok=True)
+    os.makedirs(machine.DIRECTORY, exist_ok=True)
     machine.FROM_MODULES.write_text(json.dumps(digests))
     if any(word == "runweasel" or word.startswith("ks=") for word in loaded.options):
         installer.run(loaded)

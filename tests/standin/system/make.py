@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 from esxforge.errors import ForgeError, ProcessError
-from esxforge.host import processes
-from esxforge.standin.efi_program import build_efi_program
-from esxforge.standin.profiles import RELEASES, ReleaseProfile
+from esxforge.local import processes
+from esxforge.standin_iso.efi_program import build_efi_program
+from esxforge.standin_iso.profiles import RELEASES, ReleaseProfile
 from standin.linux import contents
 from standin.linux.cpio import Archive
 from standin.linux.fetched import CHECKOUT, find_guest_linux
@@ -40,7 +40,7 @@ _ETC = {
     "hosts": "127.0.0.1\tlocalhost.localdomain localhost\n::1\tlocalhost.localdomain localhost\n",
     "ntp.conf": "restrict default kod nomodify notrap nopeer\n",
 }
-_FOLDERS = ("proc", "sys", "dev", "run", "tmp", "var/run", "var/lock", "var/log", "vmfs/volumes", "vmfs/devices/disks",
+_DIRECTORIES = ("proc", "sys", "dev", "run", "tmp", "var/run", "var/lock", "var/log", "vmfs/volumes", "vmfs/devices/disks",
             "tardisks", "etc/rc.local.d", "etc/init.d", "scratch")  # fmt: skip
 
 
@@ -48,8 +48,8 @@ def make(out: Path, release: str, python: str | None) -> None:
     """Write the EFI program that plays ESXi ``release``. ``python`` ("3.6"): ESXi's Python; None: the system's."""
     linux = find_guest_linux()
     archive = Archive()
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory)
         contents.add_busybox(archive, leave_out=_NOT_FROM_BUSYBOX)
         modules = (*contents.DISKS, *contents.FILE_SYSTEMS, *contents.NETWORK, "macvlan", "loop", "ext4")
         contents.add_modules(archive, linux, modules)
@@ -105,7 +105,7 @@ def _add_programs(archive: Archive, own: str, work: Path) -> None:
     archive.add_file("init", HERE / "init.sh", 0o755)
 
 
-def _not_in_guest(folder: str, names: list[str]) -> set[str]:
+def _not_in_guest(directory: str, names: list[str]) -> set[str]:
     return {
         name
         for name in names
@@ -115,8 +115,8 @@ def _not_in_guest(folder: str, names: list[str]) -> set[str]:
 
 
 def _add_files(archive: Archive, release: ReleaseProfile) -> None:
-    for folder in _FOLDERS:
-        archive.add_folder(folder)
+    for directory in _DIRECTORIES:
+        archive.add_directory(directory)
     archive.add_character_device("dev/console", 5, 1)
     archive.add_character_device("dev/null", 1, 3, 0o666)
     for name, text in _ETC.items():

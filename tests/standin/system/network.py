@@ -28,11 +28,11 @@ Topology = dict[str, Any]
 def find_nics() -> list[dict[str, Any]]:
     """The fake ESXi's documents of the NICs. ESXi numbers them otherwise than Linux: the second half comes first."""
     found = []
-    for folder in sorted(SYS.iterdir(), key=lambda folder: os.path.realpath(folder / "device")):
-        if (folder / "device").exists():
-            driver = os.path.basename(os.path.realpath(folder / "device/driver"))
-            slot = re.findall(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", os.path.realpath(folder / "device"))
-            found.append((folder.name, _read(folder / "address"), driver, slot[-1] if slot else "0000:00:00.0"))
+    for directory in sorted(SYS.iterdir(), key=lambda directory: os.path.realpath(directory / "device")):
+        if (directory / "device").exists():
+            driver = os.path.basename(os.path.realpath(directory / "device/driver"))
+            slot = re.findall(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", os.path.realpath(directory / "device"))
+            found.append((directory.name, _read(directory / "address"), driver, slot[-1] if slot else "0000:00:00.0"))
     half = (len(found) + 1) // 2
     ordered = found[half:] + found[:half]
     return [
@@ -61,7 +61,7 @@ def cables(nics: list[dict[str, Any]]) -> dict[str, Any]:
 
 def topology(host: Host) -> Topology:
     """Bonds, VLANs and interfaces that the configuration asks for. Pure."""
-    wanted: Topology = {"bonds": {}, "vlans": {}, "interfaces": {}}
+    desired: Topology = {"bonds": {}, "vlans": {}, "interfaces": {}}
     nodes = {nic["name"]: nic["node"] for nic in host.nics()}
     for vmk in host.interfaces(DEFAULT_STACK):
         if not vmk["enabled"]:
@@ -75,46 +75,46 @@ def topology(host: Host) -> Topology:
         if len(team) > 1:
             base = "bond-" + "-".join(name[5:] for name in sorted(team))[:10]
             hashing = policy["load_balancing"] == "iphash"
-            wanted["bonds"][base] = {"mode": "balance-xor" if hashing else "active-backup",
+            desired["bonds"][base] = {"mode": "balance-xor" if hashing else "active-backup",
                                      "nodes": [nodes[name] for name in team]}  # fmt: skip
         if group["vlan"] not in (0, 4095):
-            wanted["vlans"][f"{base}.{group['vlan']}"] = {"base": base, "vlan": group["vlan"]}
+            desired["vlans"][f"{base}.{group['vlan']}"] = {"base": base, "vlan": group["vlan"]}
             base = f"{base}.{group['vlan']}"
-        wanted["interfaces"][vmk["name"]] = {"base": base, "mac": vmk["mac"], "mtu": vmk["mtu"]}
-    return wanted
+        desired["interfaces"][vmk["name"]] = {"base": base, "mac": vmk["mac"], "mtu": vmk["mtu"]}
+    return desired
 
 
 def make_links(host: Host) -> None:
     """Make Linux's links what the configuration asks for; nothing happens when they are so already."""
-    wanted, before = topology(host), _known()
-    if wanted == before:
+    desired, before = topology(host), _known()
+    if desired == before:
         return
     for name in [*before.get("interfaces", {}), *before.get("vlans", {})]:
         _ip("link", "del", "dev", name)
     for name in before.get("bonds", {}):
         (SYS / "bonding_masters").write_text(f"-{name}")
-    for name, bond in wanted["bonds"].items():
+    for name, bond in desired["bonds"].items():
         _make_bond(name, bond)
-    for name, vlan in wanted["vlans"].items():
+    for name, vlan in desired["vlans"].items():
         _ip("link", "add", "link", vlan["base"], "name", name, "type", "vlan", "id", str(vlan["vlan"]))
         _ip("link", "set", "dev", name, "promisc", "on", "up")
-    for name, interface in wanted["interfaces"].items():
+    for name, interface in desired["interfaces"].items():
         _ip("link", "add", "link", interface["base"], "name", name, "type", "macvlan")
         _ip("link", "set", "dev", name, "address", interface["mac"])
         _ip("link", "set", "dev", interface["base"], "up")
         _ip("link", "set", "dev", name, "up")
     _STATE.parent.mkdir(parents=True, exist_ok=True)
-    _STATE.write_text(json.dumps(wanted))
+    _STATE.write_text(json.dumps(desired))
 
 
 def _make_bond(name: str, bond: dict[str, Any]) -> None:
     (SYS / "bonding_masters").write_text(f"+{name}")
-    folder = SYS / name / "bonding"
-    (folder / "mode").write_text(bond["mode"])
-    (folder / "miimon").write_text("100")
+    directory = SYS / name / "bonding"
+    (directory / "mode").write_text(bond["mode"])
+    (directory / "miimon").write_text("100")
     for node in bond["nodes"]:
         _ip("link", "set", "dev", node, "down")
-        (folder / "slaves").write_text(f"+{node}")
+        (directory / "slaves").write_text(f"+{node}")
     _ip("link", "set", "dev", name, "promisc", "on", "up")
 
 

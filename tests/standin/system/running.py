@@ -24,7 +24,7 @@ def run(loaded: Loaded) -> None:
     told = machine.release()
     log(f"VMware ESXi {told['version']} build-{told['build']} starts")
     disk = loaded.volume.disk
-    saved = Path(machine.FOLDER) / "saved.json"
+    saved = Path(machine.DIRECTORY) / "saved.json"
     state = json.loads(saved.read_text()) if saved.exists() else None
     fake = machine.power_on(disk.node if disk else None)
     _link_banks(fake, loaded.bank)
@@ -33,8 +33,8 @@ def run(loaded: Loaded) -> None:
         host.store["saved"] = state or host.running
         host.hardware["boot_entries"] = efi_variables.boot_entries()
         host.store["power"]["first"] = False
-    shutil.rmtree(f"{machine.FOLDER}/saved-etc", ignore_errors=True)
-    shutil.copytree("/etc", f"{machine.FOLDER}/saved-etc", symlinks=True)
+    shutil.rmtree(f"{machine.DIRECTORY}/saved-etc", ignore_errors=True)
+    shutil.copytree("/etc", f"{machine.DIRECTORY}/saved-etc", symlinks=True)
     _one_time_files()
     fake.boot()
     with fake.edit() as host:

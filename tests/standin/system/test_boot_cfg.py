@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esxforge.formats.boot_cfg import BootCfg
+from esxforge_target.formats.boot_cfg import BootCfg
 from standin.system.boot_cfg import (
     INVALID,
     NOT_FOUND,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.host.processes import run
+from esxforge.local.processes import run
 from esxforge.vm.hardware import Disk, NetworkCard, Nic
 from esxforge.vm.machine import RunningMachine
 from esxforge.vm.unattended import Limits, run_until_power_off
@@ -160,21 +160,21 @@ def test_a_module_that_is_missing_ends_the_boot(tmp_path: Path, program: Path) -
     assert "weasel" not in said
 
 
-def said_until(folder: Path, medium: BootMedium, text: str) -> str:
+def said_until(directory: Path, medium: BootMedium, text: str) -> str:
     """Boot the medium until it says ``text`` and one second more; what it said."""
-    machine = uefi_machine("stand-in", folder, Hardware(disks=(Disk(medium.path, boot_index=0),), nics=NICS))
+    machine = uefi_machine("stand-in", directory, Hardware(disks=(Disk(medium.path, boot_index=0),), nics=NICS))
     deadline = time.monotonic() + PATIENCE
-    with RunningMachine(machine, folder) as running:
-        while text not in serial(folder):
-            assert running.follow(1.0).ending is None, serial(folder)
-            assert time.monotonic() < deadline, serial(folder)
+    with RunningMachine(machine, directory) as running:
+        while text not in serial(directory):
+            assert running.follow(1.0).ending is None, serial(directory)
+            assert time.monotonic() < deadline, serial(directory)
         running.follow(1.0)
-    return serial(folder)
+    return serial(directory)
 
 
-def serial(folder: Path) -> str:
+def serial(directory: Path) -> str:
     """What the guest said."""
-    log = folder / "serial.log"
+    log = directory / "serial.log"
     return log.read_text(errors="replace").replace("\r", "") if log.exists() else ""
 
 

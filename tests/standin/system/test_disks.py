@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.host.processes import run
+from esxforge.local.processes import run
 from standin.esxi import label as labels
 from standin.esxi.presets import boot_table
 from standin.system.efi_variables import load_option
@@ -49,7 +49,7 @@ def test_the_loader_looks_for_the_marker_in_the_second_sector(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("release", "size", "media", "wanted"),
+    ("release", "size", "media", "desired"),
     [
         # tests/data/esxi/partedUtil-getptbl.txt: A, C, D
         ("6.7.0", 33554432, "default", {1: (64, 8191), 5: (8224, 520191), 3: (15472640, 33554398)}),
@@ -64,7 +64,7 @@ def test_the_loader_looks_for_the_marker_in_the_second_sector(tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_tables_are_those_of_the_release_and_the_disk(
-    tmp_path: Path, release: str, size: int, media: str, wanted: dict[int, tuple[int, int]]
+    tmp_path: Path, release: str, size: int, media: str, desired: dict[int, tuple[int, int]]
 ) -> None:
     path = tmp_path / "disk"
     path.touch()
@@ -76,7 +76,7 @@ def test_tables_are_those_of_the_release_and_the_disk(
     labels.write_label(str(path), label)
     assert "No problems found" in run(["sgdisk", "--verify", str(path)], timeout=60).stdout
     found = {number: (one.first, one.last) for number, one in label.partitions.items()}
-    assert wanted.items() <= found.items()
+    assert desired.items() <= found.items()
 
 
 def test_a_boot_entry_names_partition_and_program() -> None:

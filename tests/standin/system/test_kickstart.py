@@ -37,7 +37,7 @@ def test_a_whole_kickstart_has_no_errors() -> None:
         ("install\n", "exactly one of --disk and --firstdisk"),
         ("install --disk=a --overwritevfms\n", "unknown option --overwritevfms"),
         ("install --disk=a --overwritevmfs=yes\n", "--overwritevmfs takes no value"),
-        ("rootpw\n", "rootpw: 1 argument(s) wanted, 0 given"),
+        ("rootpw\n", "rootpw: 1 argument(s) desired, 0 given"),
         ("rootpw --iscrypted secret\n", "not a crypted password"),
         ("rootpw short\n", "7 to 39 characters"),
         ("network --bootproto=static --ip=10.0.0.2\n", "needs --netmask"),

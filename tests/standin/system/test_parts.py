@@ -38,12 +38,12 @@ server.start(run)
 """
 
 
-def machine(folder: Path) -> FakeEsxi:
+def machine(directory: Path) -> FakeEsxi:
     nics = [
         dict(nic(number, f"52:54:00:00:00:0{number}", "0000:00:01.0", "e1000"), node=f"eth{number}")
         for number in range(3)
     ]
-    return FakeEsxi.create(str(folder), nics=nics)
+    return FakeEsxi.create(str(directory), nics=nics)
 
 
 def esxcli(fake: FakeEsxi, words: str) -> None:
@@ -69,18 +69,18 @@ def test_teams_become_bonds_and_vlans_stand_on_them(tmp_path: Path) -> None:
     esxcli(fake, "network vswitch standard portgroup set -p storage --vlan-id 100")
     esxcli(fake, "network ip interface add -i vmk1 -p storage")
     with fake.edit() as host:
-        wanted = topology(host)
-    assert wanted["bonds"] == {"bond-0-2": {"mode": "active-backup", "nodes": ["eth2", "eth0"]}}
-    assert wanted["vlans"] == {"bond-0-2.100": {"base": "bond-0-2", "vlan": 100}}
-    assert {name: one["base"] for name, one in wanted["interfaces"].items()} == {
+        desired = topology(host)
+    assert desired["bonds"] == {"bond-0-2": {"mode": "active-backup", "nodes": ["eth2", "eth0"]}}
+    assert desired["vlans"] == {"bond-0-2.100": {"base": "bond-0-2", "vlan": 100}}
+    assert {name: one["base"] for name, one in desired["interfaces"].items()} == {
         "vmk0": "bond-0-2", "vmk1": "bond-0-2.100",
     }  # fmt: skip
     esxcli(fake, "network vswitch standard policy failover set -v vSwitch0 -a vmnic2,vmnic0 -l iphash")
     esxcli(fake, "network ip interface set -i vmk1 -e false")
     with fake.edit() as host:
-        wanted = topology(host)
-    assert wanted["bonds"]["bond-0-2"]["mode"] == "balance-xor"
-    assert list(wanted["interfaces"]) == ["vmk0"]
+        desired = topology(host)
+    assert desired["bonds"]["bond-0-2"]["mode"] == "balance-xor"
+    assert list(desired["interfaces"]) == ["vmk0"]
 
 
 def test_the_saved_state_has_what_people_changed_and_not_what_modules_brought(tmp_path: Path) -> None:
@@ -160,10 +160,10 @@ def call(program: Path, *arguments: str, stdin: str = "") -> subprocess.Complete
 
 def end_server(place: Path) -> None:
     """End the process that was started with this socket's path."""
-    for folder in Path("/proc").glob("[0-9]*"):
+    for directory in Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
+            words = (directory / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if str(place).encode() in words:
-            os.kill(int(folder.name), signal.SIGKILL)
+            os.kill(int(directory.name), signal.SIGKILL)

@@ -15,7 +15,7 @@ from standin.esxi.host import Host
 from standin.esxi.volumes import is_mounted, volumes
 from standin.system.linux_disks import kernel_partitions
 
-FOLDER = Path("/vmfs/volumes")
+DIRECTORY = Path("/vmfs/volumes")
 _AT = 4 << 20  # bytes from the partition's start: behind the record at 1 MiB
 _BLOCKS = 16384  # of 4 KiB: the same small file system on a volume of any size
 _BANK_OPTIONS = "codepage=437,iocharset=iso8859-1,shortname=mixed"
@@ -24,20 +24,20 @@ _BANK_OPTIONS = "codepage=437,iocharset=iso8859-1,shortname=mixed"
 def mount_all(host: Host) -> None:
     """Mount what should be, and let go of what should not be any more."""
     nodes = {disk["name"]: disk["node"] for disk in host.hardware["disks"]}
-    wanted = set()
+    desired = set()
     for bank in host.hardware["banks"]:
-        wanted.add(bank["uuid"])
-        if not os.path.ismount(FOLDER / bank["uuid"]):
+        desired.add(bank["uuid"])
+        if not os.path.ismount(DIRECTORY / bank["uuid"]):
             device = _partition(nodes[bank["device"]], bank["partition"])
-            _run("mount", "-t", "vfat", "-o", _BANK_OPTIONS, device, str(FOLDER / bank["uuid"]))
+            _run("mount", "-t", "vfat", "-o", _BANK_OPTIONS, device, str(DIRECTORY / bank["uuid"]))
     for volume in volumes(host):
         if is_mounted(host, volume):
-            wanted.add(volume["uuid"])
+            desired.add(volume["uuid"])
             name, number, _ = volume["extents"][0]
-            if not os.path.ismount(FOLDER / volume["uuid"]):
+            if not os.path.ismount(DIRECTORY / volume["uuid"]):
                 _mount_files(_partition(nodes[name], number), volume["uuid"])
     for path in _mounted():
-        if path.name not in wanted:
+        if path.name not in desired:
             unmount(path)
 
 
@@ -62,7 +62,7 @@ def _mount_files(partition: str, uuid: str) -> None:
     _run("losetup", "-o", str(_AT), loop, partition)
     if not _holds_files_of(loop, uuid):
         _run("mke2fs", "-b", "4096", "-m", "0", "-L", _label(uuid), loop, str(_BLOCKS))
-    _run("mount", "-t", "ext4", loop, str(FOLDER / uuid))
+    _run("mount", "-t", "ext4", loop, str(DIRECTORY / uuid))
 
 
 def _holds_files_of(device: str, uuid: str) -> bool:
@@ -80,7 +80,7 @@ def _label(uuid: str) -> str:
 def _mounted() -> Iterator[Path]:
     lines = Path("/proc/mounts").read_text().splitlines()
     for where in [line.split()[1] for line in lines]:
-        if where.startswith(f"{FOLDER}/"):
+        if where.startswith(f"{DIRECTORY}/"):
             yield Path(where)
 
 

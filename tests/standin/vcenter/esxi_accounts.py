@@ -6,7 +6,7 @@ from pathlib import Path
 
 from passlib.hash import sha512_crypt
 
-from esxforge_target.commands import Result, Runner
+from esxforge_target.runtime.commands import Result, Runner
 
 
 class EsxiAccounts(Runner):

@@ -139,8 +139,8 @@ class VcenterInventory:
         raise RefusalError(404, "NOT_FOUND", "no such operation")
 
     def _open(self, headers: dict[str, str]) -> str:
-        wanted = "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        if headers.get("authorization") != wanted:
+        desired = "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        if headers.get("authorization") != desired:
             raise RefusalError(401, "UNAUTHENTICATED", "Authentication required.")
         token = secrets.token_hex(16)
         self.sessions.add(token)

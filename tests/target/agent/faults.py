@@ -23,9 +23,9 @@ from standin.esxi import PowerLost
 from standin.maas_metadata import FakeMetadataService, Fault, MachineStatus, VirtualClock
 from target.agent.site import Away, Outage, Site
 
-# What the host is in the end, and what MAAS says of it. Deployed goes with the wanted host only.
+# What the host is in the end, and what MAAS says of it. Deployed goes with the desired host only.
 OUTCOMES = (
-    "wanted, Deployed", "wanted, Failed", "found, Failed", "DHCP, Failed", "wanted, untold", "found, untold",
+    "desired, Deployed", "desired, Failed", "found, Failed", "DHCP, Failed", "desired, untold", "found, untold",
 )  # fmt: skip
 
 # ESXi has no question whose answer would show whether this did what it says.
@@ -60,10 +60,10 @@ def host(config: str = "simple-static", **more: Any) -> Iterator[Site]:
     """A freshly installed host, in memory where the machine has room for that."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     clock = VirtualClock()
-    with tempfile.TemporaryDirectory(prefix="esxforge-faults-", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix="esxforge-faults-", dir=memory) as directory:
         with FakeMetadataService(clock=clock.true_time) as maas:
             maas.machine.user_data = b"#cloud-config\nwrite_files: [{path: /vmfs/volumes/x, content: y}]\n"
-            yield Site(Path(folder), maas, clock, config, "6.7.0" if "67" in config else "8.0.3", **more)
+            yield Site(Path(directory), maas, clock, config, "6.7.0" if "67" in config else "8.0.3", **more)
 
 
 def judge(site: Site, before: dict[str, Any], may_be_untold: bool = False) -> Verdict:
@@ -78,14 +78,14 @@ def judge(site: Site, before: dict[str, Any], may_be_untold: bool = False) -> Ve
     if settings(site) != now:
         wrongs.append("what stands is not what was saved: " + unlike(now, settings(site)))
     different = site.differences()
-    state = "wanted" if not different else "found" if now == before else "DHCP"
+    state = "desired" if not different else "found" if now == before else "DHCP"
     told = {MachineStatus.DEPLOYED: "Deployed", MachineStatus.FAILED_DEPLOYMENT: "Failed"}.get(site.status, "untold")
     if told == "Deployed" and different:
         wrongs.append("silent failure: MAAS says Deployed, but " + " ".join(different))
     if told == "untold" and not may_be_untold:
         wrongs.append("silent failure: MAAS was not told")
     if state == "DHCP" and not site.expects_fallback:
-        wrongs.append("neither wanted nor as found: " + unlike(before, now))
+        wrongs.append("neither desired nor as found: " + unlike(before, now))
     if not site.reaches_maas():
         wrongs.append("stranded: the host does not reach MAAS")
     return Verdict(f"{state}, {told}", tuple(wrongs))

@@ -1,7 +1,7 @@
 """A host that ESXi was just installed on, with the agent's module in its bank, and MAAS behind its own network.
 
-MAAS is reached only where the fake host's network leads there (standin.esxi.reach); the requests themselves go over
-real sockets. Time is virtual. ``boot`` does what the boot loader does: it unpacks the modules that boot.cfg lists.
+MAAS is reached only where the fake host's network leads there (standin.esxi.connectivity); the requests themselves go
+over real sockets. Time is virtual. ``boot`` does what the boot loader does: it unpacks the modules that boot.cfg lists.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from esxforge_target import agent_start
 from esxforge_target.agent.bank_files import AgentFiles
 from esxforge_target.agent.life import run
 from esxforge_target.agent.system import System
-from esxforge_target.blocks import DiskError
-from esxforge_target.clock import Clock
-from esxforge_target.commands import Result, Runner
+from esxforge_target.contract import agent_start
+from esxforge_target.contract.desired_document import desired_host_to_json
+from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.contract.token import Token
 from esxforge_target.formats import tar_module
-from esxforge_target.formats.gpt_disk import stamps_in
+from esxforge_target.formats.gpt_disk import disk_identities
 from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
-from esxforge_target.inventory import DeviceFolder, Inventory
-from esxforge_target.inventory import read as read_inventory
-from esxforge_target.metadata import SILENCE, Endpoint, MetadataClient, Patience, Token, UnreachableError
-from esxforge_target.metadata.exchange import Answer
-from esxforge_target.plan import differences
-from esxforge_target.wanted import to_json
+from esxforge_target.inventory.disk_identities import DeviceDirectory
+from esxforge_target.inventory.model import Inventory
+from esxforge_target.inventory.read import read as read_inventory
+from esxforge_target.metadata.client import MetadataClient, Patience
+from esxforge_target.metadata.errors import SILENCE, UnreachableError
+from esxforge_target.metadata.exchange import MetadataResponse
+from esxforge_target.plan.differences import differences
+from esxforge_target.runtime.blocks import DiskError
+from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.commands import Result, Runner
 from standin.esxi import FakeEsxi, PowerLost
 from standin.maas_metadata import FakeMetadataService, Fault, MachineStatus, VirtualClock
 from target.plan.configs import sample
@@ -65,14 +69,14 @@ class Outage:
     end: float
 
 
-class DirectFolder(DeviceFolder):
+class DirectDirectory(DeviceDirectory):
     """Reads the disks itself: no child, as none of these disks hangs."""
 
     def stamps(self) -> dict[str, tuple[str, ...]]:
         found = {}
         for name in self.names():
             with open(os.path.join(self.path, name), "rb") as stream:  # noqa: PTH118, PTH123
-                found[name] = tuple(sorted({str(one.disk_guid) for one in stamps_in(stream.read(8192))}))
+                found[name] = tuple(sorted({str(one.disk_guid) for one in disk_identities(stream.read(8192))}))
         return found
 
 
@@ -189,7 +193,7 @@ class BridgedClient(MetadataClient):
 
     site: Site
 
-    def _once(self, method: str, path: str, body: bytes | None, limit: int, timeout: float) -> Answer:
+    def _once(self, method: str, path: str, body: bytes | None, limit: int, timeout: float) -> MetadataResponse:
         site = self.site
         number = site.moment.begin(f"{method} {path}")
         site.maas.fault = site.now(Fault)
@@ -218,27 +222,27 @@ class Site:
 
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         maas: FakeMetadataService,
         clock: VirtualClock,
         config: str | dict[str, Any] = "simple-static",
         release: str = "8.0.3",
         **host: Any,
     ) -> None:
-        self.folder = folder
+        self.directory = directory
         self.maas = maas
         self.clock = clock
         self.outages: list[Outage] = []
         self.expects_fallback = False
         self.quirks = host.pop("quirks", {})
         chosen = sample(config) if isinstance(config, str) else config
-        self.machine = Machine(folder / "esxi", release, chosen, **self.quirks)
+        self.machine = Machine(directory / "esxi", release, chosen, **self.quirks)
         self.fake: FakeEsxi = self.machine.fake
         self.root_hash = HASH
-        maas.machine.system_id = self.machine.wanted.maas.system_id
+        maas.machine.system_id = self.machine.desired.maas.system_id
         maas.machine.hostname = "esx01.maas"
         maas.machine.public_keys = KEY + "\n"
-        self.wanted = self.machine.wanted.replace(boot_mac=self.machine.wanted.interfaces[0].mac)
+        self.desired = self.machine.desired.replace(boot_mac=self.machine.desired.interfaces[0].mac)
         self.moment = Moment()
         self.moment.pass_time = self.pass_time
         self._away: set[Away | Fault] = set()
@@ -247,31 +251,31 @@ class Site:
     # -- what the installer step leaves -------------------------------------------------------------------------
 
     def _install(self, more: dict[str, Any]) -> None:
-        stamp = next(iter(DirectFolder(self.fake.devices).stamps()[self.boot_device]), "")
+        stamp = next(iter(DirectDirectory(self.fake.devices).stamps()[self.boot_device]), "")
         self.host = {
-            "version": 1, "release": "8.0.3", "stamps": {disk.id: disk.stamp for disk in self.wanted.disks},
-            "boot_disk": self.wanted.boot_disk.id, "boot_mac": self.wanted.boot_mac,
-            "endpoint": self.wanted.maas.endpoint, "addresses": list(self.wanted.maas.addresses),
+            "version": 1, "release": "8.0.3", "disk_guids": {disk.id: disk.disk_guid for disk in self.desired.disks},
+            "boot_disk": self.desired.boot_disk.id, "boot_mac": self.desired.boot_mac,
+            "endpoint": self.desired.maas.endpoint, "addresses": list(self.desired.maas.addresses),
             "boot_order": ["0000", "0002"], "keep_boot_order": False, "install_options": [],
             "ssh_keys": [RECIPE_KEY], "vcenter": None, "encrypted_password": "", "secrets": [], **more,
         }  # fmt: skip
         self.installed = {"version": 1, "device": self.boot_device, "disk_guid": stamp, "build": "8.0.3-0.0.1"}
         if more.get("kind") == "golden":
-            self.host["stamps"][self.host["boot_disk"]] = stamp
+            self.host["disk_guids"][self.host["boot_disk"]] = stamp
             self.installed = {}
         cfg = (self.bank / "boot.cfg").read_text()
         (self.bank / "boot.cfg").write_text(cfg.replace("state.tgz\n", "state.tgz --- esxforge.tgz\n"))
         self.rewrite_module()
 
     def rewrite_module(self) -> None:
-        """Put ``wanted``, ``host`` and ``installed`` into the bank's module, and load it."""
+        """Put ``desired``, ``host`` and ``installed`` into the bank's module, and load it."""
         machine = self.maas.machine
         token = {"consumer_key": machine.consumer_key, "token_key": machine.token_key,
                  "token_secret": machine.token_secret}  # fmt: skip
         secrets = json.dumps({"maas": token, "rootpw": "rootpw --iscrypted " + self.root_hash}).encode()
         files = {
             "secrets.json": secrets.ljust(4096), "host.json": json.dumps(self.host).encode(),
-            "wanted.json": to_json(self.wanted).encode(), "lib/esxforge_target/__init__.py": b"# stand-in\n" * 999,
+            "desired.json": desired_host_to_json(self.desired).encode(), "lib/esxforge_target/__init__.py": b"# stand-in\n" * 999,
         }  # fmt: skip
         if self.installed:
             files["installed.json"] = json.dumps(self.installed).encode()
@@ -279,7 +283,7 @@ class Site:
         tar = tar_module.build([*entries, agent_start.entry()])
         module = stored_gzip(tar, stored_length(tar, "esxforge/secrets.json"), "esxforge/secrets.json")
         (self.bank / "esxforge.tgz").write_bytes(module)
-        keep = self.folder / "sectors"
+        keep = self.directory / "sectors"
         keep.mkdir(exist_ok=True)
         (keep / "module").unlink(missing_ok=True)
         os.link(os.path.realpath(self.bank / "esxforge.tgz"), keep / "module")
@@ -336,8 +340,8 @@ class Site:
     def system(self, **seams: Any) -> System:
         given: dict[str, Any] = {
             "runner": WatchedRunner(self.fake, self.moment), "clock": self.clock,
-            "devices": DirectFolder(self.fake.devices), "connect": self.connect,
-            "bank_files": WatchedFiles(self.fake.root, self.moment, self.folder / "sectors"), **seams,
+            "devices": DirectDirectory(self.fake.devices), "connect": self.connect,
+            "bank_files": WatchedFiles(self.fake.root, self.moment, self.directory / "sectors"), **seams,
         }  # fmt: skip
         return System(self.fake.root, **given)
 
@@ -391,15 +395,15 @@ class Site:
     # -- what came of it --------------------------------------------------------------------------------------------
 
     def inventory(self) -> Inventory:
-        stamps = [one.stamp for one in self.wanted.datastore_disks()]
-        return read_inventory(self.fake, DirectFolder(self.fake.devices), stamps)
+        stamps = [one.disk_guid for one in self.desired.datastore_disks()]
+        return read_inventory(self.fake, DirectDirectory(self.fake.devices), stamps)
 
     def reaches_maas(self) -> bool:
         """Whether the way to MAAS leads there (the firewall aside, which is closed again)."""
         return not self.fake.why_not(MAAS)
 
     def differences(self) -> list[str]:
-        return differences(self.wanted, self.inventory())
+        return differences(self.desired, self.inventory())
 
     @property
     def status(self) -> MachineStatus:
@@ -413,7 +417,7 @@ class Site:
         """Where a secret still stands: in any file, any raw disk, and the sectors of files that are gone."""
         secrets = [*self.maas.secrets, self.root_hash]
         found = []
-        for path in sorted(self.folder.rglob("*")):
+        for path in sorted(self.directory.rglob("*")):
             if path.is_symlink() or not path.is_file() or path.name == "shadow":
                 continue
             for data in _data_of(path):
@@ -446,4 +450,4 @@ def _data_of(path: Path) -> Iterator[bytes]:
             yield stream.read(at - start)
 
 
-__all__ = ["HASH", "KEY", "RECIPE_KEY", "DirectFolder", "Moment", "Site"]
+__all__ = ["HASH", "KEY", "RECIPE_KEY", "DirectDirectory", "Moment", "Site"]

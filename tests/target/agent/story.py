@@ -1,18 +1,19 @@
-"""Run by old Pythons in a child process: the agent on the fake ESXi in a folder, MAAS on a port of this computer.
+"""Run by old Pythons in a child process: the agent on the fake ESXi in a directory, MAAS on a port of this computer.
 
-Arguments: the folder of the fake, the port. Python 3.6 syntax, as the fake has it.
+Arguments: the directory of the fake, the port. Python 3.6 syntax, as the fake has it.
 """
 
 import sys
 
 from esxforge_target.agent.life import run
 from esxforge_target.agent.system import System
-from esxforge_target.metadata import Endpoint, MetadataClient
+from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.metadata.client import MetadataClient
 from standin.esxi import FakeEsxi
 
 
-def main(folder: str, port: str) -> int:
-    fake = FakeEsxi.open(folder)
+def main(directory: str, port: str) -> int:
+    fake = FakeEsxi.open(directory)
 
     class Client(MetadataClient):
         """Reaches MAAS here, where the host's network leads to it."""

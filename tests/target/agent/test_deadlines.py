@@ -8,7 +8,7 @@ import pytest
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.deadlines import LIMITS, MOST, Deadlines
-from esxforge_target.commands import Result
+from esxforge_target.runtime.commands import Result
 from standin.maas_metadata import MachineStatus, VirtualClock
 from standin.maas_metadata.clock import START
 from target.agent.conftest import MakeSite
@@ -99,11 +99,11 @@ def test_what_a_phase_does_not_use_is_left_to_those_after_it() -> None:
     clock = VirtualClock()
     ends = Deadlines(clock)
     clock.sleep(10)
-    assert ends.left(deadlines.REACH) == 300 + 45 + 60 + 255 - 10
+    assert ends.left(deadlines.CONNECTIVITY) == 300 + 45 + 60 + 255 - 10
     clock.sleep(10_000)
     assert ends.left(deadlines.DEPLOYED) == 0
 
 
 def test_the_ladder_fits_into_its_limit_even_after_the_longest_wait_for_hostd() -> None:
-    (seconds,) = [seconds for phase, seconds, _ in LIMITS if phase == deadlines.REACH]
+    (seconds,) = [seconds for phase, seconds, _ in LIMITS if phase == deadlines.CONNECTIVITY]
     assert seconds > deadlines.SILENCE + 2 * deadlines.FALLBACK

@@ -39,8 +39,8 @@ def assert_as_found(site: Site, before: dict[str, Any]) -> None:
 
 def test_a_plan_that_is_refused_touches_nothing_and_says_why(site: MakeSite) -> None:
     host = site("simple-static")
-    host.wanted = host.wanted.replace(
-        interfaces=tuple(one.replace(mac="0c:42:a1:00:00:99") for one in host.wanted.interfaces)
+    host.desired = host.desired.replace(
+        interfaces=tuple(one.replace(mac="0c:42:a1:00:00:99") for one in host.desired.interfaces)
     )
     host.rewrite_module()
     before = settings(host)
@@ -76,10 +76,10 @@ def test_no_partition_is_touched_where_the_boot_disk_is_in_doubt(
 
 
 def with_vlan(host: Site, vlan: int) -> None:
-    """Management is wanted on a VLAN."""
-    (nic,) = host.wanted.interfaces
+    """Management is desired on a VLAN."""
+    (nic,) = host.desired.interfaces
     vlan_interface = nic.replace(name=f"{nic.name}.{vlan}", kind="vlan", mac="", link=nic.name, vlan_id=vlan)
-    host.wanted = host.wanted.replace(interfaces=(nic.replace(addresses=()), vlan_interface))
+    host.desired = host.desired.replace(interfaces=(nic.replace(addresses=()), vlan_interface))
     host.rewrite_module()
 
 
@@ -89,7 +89,7 @@ def test_a_silent_network_is_put_back_and_maas_is_told_over_the_one_that_was_fou
     before = settings(host)
     assert host.start() == 0
     assert host.status is FAILED
-    assert "The wanted network does not lead to MAAS" in told(host)
+    assert "The desired network does not lead to MAAS" in told(host)
     assert "MAAS answers with the network that was found" in told(host)
     assert 180 <= host.clock.elapsed < 900
     assert_as_found(host, before)
@@ -119,7 +119,7 @@ def test_a_network_that_was_only_slow_is_kept(site: MakeSite) -> None:
     assert host.start() == 0
     assert host.status is MachineStatus.DEPLOYED
     assert host.differences() == []
-    assert "the wanted network is tried once more" in host.log
+    assert "the desired network is tried once more" in host.log
 
 
 def test_a_wrong_clock_does_no_harm(site: MakeSite) -> None:
@@ -447,9 +447,9 @@ def test_an_agent_that_never_comes_to_its_end_gives_up(site: MakeSite) -> None:
 def test_a_damaged_host_module_changes_nothing_and_goes(site: MakeSite) -> None:
     host = site("simple-static")
     before = settings(host)
-    Path(host.fake.path("/esxforge/wanted.json")).write_text("{")
+    Path(host.fake.path("/esxforge/desired.json")).write_text("{")
     assert host.start() == 0
-    assert "FAILED: The wanted host is no JSON" in host.log
+    assert "FAILED: The desired host is no JSON" in host.log
     assert_as_found(host, before)
 
 
@@ -459,7 +459,7 @@ def test_secrets_go_even_where_memory_runs_out_for_what_takes_their_place(
     def without_secrets(module: bytes) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr("esxforge_target.agent.leave.without_secrets", without_secrets)
+    monkeypatch.setattr("esxforge_target.agent.cleanup.without_secrets", without_secrets)
     host = site("simple-static")
     host.start()
     assert "cannot be overwritten alone: memory ran out" in host.log

@@ -47,7 +47,7 @@ def test_an_outage_ends_well(case: Case) -> None:
     verdict = run_case(case, CONFIG)
     assert verdict.wrongs == ()
     if case.fault.startswith(("1 min", "5 min")):
-        assert verdict.outcome == "wanted, Deployed"
+        assert verdict.outcome == "desired, Deployed"
 
 
 def test_a_power_cut_while_a_failed_deployment_is_put_back_ends_as_found() -> None:

@@ -11,8 +11,8 @@ from esxforge_target.agent.journal import NAME, Journal
 from esxforge_target.agent.log import Log, mask
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FIREWALL, IDENTITY, NETWORK, STORAGE, Undo
-from esxforge_target.blocks import DiskError
-from esxforge_target.commands import Result, Runner
+from esxforge_target.runtime.blocks import DiskError
+from esxforge_target.runtime.commands import Result, Runner
 from standin.maas_metadata import VirtualClock
 
 
@@ -105,11 +105,11 @@ def test_what_is_taken_back_is_forgotten_only_once_it_is_saved_but_on_disks_at_o
     undo.before(STORAGE, (("true",),))
     undo.before(IDENTITY, (), (("/etc/x", b"before"),))
     undo.before(FIREWALL, (("true",),))
-    assert undo.take_back(NETWORK, STORAGE, IDENTITY) == []
+    assert undo.roll_back(NETWORK, STORAGE, IDENTITY) == []
     assert Path(system.locate("/etc/x")).read_bytes() == b"before"
     again = Undo(system, reopened(system), Log(system))
     assert [change.about for change in again.changes] == [NETWORK, IDENTITY, FIREWALL]
-    again.settle(NETWORK, IDENTITY)
+    again.commit(NETWORK, IDENTITY)
     last = Undo(system, reopened(system), Log(system))
     assert [change.about for change in last.changes] == [FIREWALL]
 
@@ -135,14 +135,14 @@ def test_what_could_not_be_taken_back_is_tried_again_with_all_that_is_older(tmp_
         undo.before(NETWORK, (("set", str(number)),))
     undo.before(STORAGE, (("delete", "partition"),))
     programs.status = lambda words: int(words == "set 2")
-    (problem,) = undo.take_back(NETWORK, STORAGE)
+    (problem,) = undo.roll_back(NETWORK, STORAGE)
     assert problem == "set 2 ended with 1: Operation failed."
     assert programs.ran == ["delete partition", "set 3", "set 2", "set 2", "set 1"]
     programs.status = lambda words: 0
     programs.ran.clear()
-    assert undo.take_back(NETWORK, STORAGE) == []
+    assert undo.roll_back(NETWORK, STORAGE) == []
     assert programs.ran == ["set 2", "set 1"]  # the oldest has the last word; a partition is not deleted twice
-    assert undo.take_back(NETWORK, STORAGE) == []
+    assert undo.roll_back(NETWORK, STORAGE) == []
     assert undo.is_open(NETWORK)
     assert not undo.is_open(STORAGE)
 
@@ -154,7 +154,7 @@ def test_what_finds_nothing_to_take_back_at_a_boot_is_done_with(tmp_path: Path) 
     system = System(str(tmp_path), runner=programs, clock=VirtualClock())
     undo = Undo(system, reopened(system), Log(system))
     undo.before(NETWORK, (("set", "1"),))
-    undo.take_back(NETWORK, quiet=True)
+    undo.roll_back(NETWORK, quiet=True)
     assert programs.ran == ["set 1"]
     assert undo.changes == []
     assert undo.is_open(NETWORK)
@@ -167,7 +167,7 @@ def test_a_phase_that_is_over_does_not_stop_taking_back(tmp_path: Path) -> None:
     undo = Undo(system, reopened(system), Log(system))
     undo.before(NETWORK, (("set", "1"),))
     system.until(system.clock.monotonic() - 1)
-    assert undo.take_back(NETWORK) == []
+    assert undo.roll_back(NETWORK) == []
     assert programs.ran == ["set 1"]
     assert system.is_over()
 

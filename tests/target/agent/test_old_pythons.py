@@ -22,7 +22,7 @@ def test_a_deployment_is_made_by_the_pythons_of_real_hosts(site: MakeSite, versi
     host = site("vmfs7-bond")
     host.maas.machine.clock = time.time
     story = Path(__file__).parent / "story.py"
-    done = run_on(program, story, str(host.folder / "esxi"), str(host.maas.port), path=[SOURCE, TESTS])
+    done = run_on(program, story, str(host.directory / "esxi"), str(host.maas.port), path=[SOURCE, TESTS])
     assert done.stderr == ""
     assert done.returncode == 0, done.stdout
     assert host.status is MachineStatus.DEPLOYED, done.stdout

@@ -15,7 +15,7 @@ UNDO = "esxcli network vswitch standard portgroup set -p Management Network --vl
 
 def test_a_host_whose_undo_fails_while_hostd_is_away_is_put_back_all_the_same(site: MakeSite) -> None:
     host = site("simple-static")
-    host.wanted = host.wanted.replace(boot_mac="")
+    host.desired = host.desired.replace(boot_mac="")
     with_vlan(host, 999)
     before = settings(host)
 

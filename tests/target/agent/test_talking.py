@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 
 from esxforge_target.agent import deadlines
-from esxforge_target.metadata import (
-    SILENCE,
-    Endpoint,
-    MetadataClient,
-    MetadataError,
-    RefusedError,
-    UnreachableError,
-    way,
-)
-from esxforge_target.metadata.exchange import Answer
+from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.metadata import connection
+from esxforge_target.metadata.client import MetadataClient
+from esxforge_target.metadata.errors import SILENCE, MetadataError, RejectedError, UnreachableError
+from esxforge_target.metadata.exchange import MetadataResponse
 from standin.maas_metadata import Fault, MachineStatus
 from target.agent.conftest import MakeSite
 from target.agent.site import MAAS, BridgedClient, Outage
@@ -62,7 +57,7 @@ def test_a_failure_of_user_data_is_told_though_maas_answers_503_just_then(site: 
     assert "root is not a hash" in host.maas.machine.event_log[-1]
 
 
-@pytest.mark.parametrize("error", [UnreachableError("silent", SILENCE), RefusedError("no", 400)])
+@pytest.mark.parametrize("error", [UnreachableError("silent", SILENCE), RejectedError("no", 400)])
 def test_without_its_password_in_maas_a_host_is_not_called_deployed(
     site: MakeSite, monkeypatch: pytest.MonkeyPatch, error: MetadataError
 ) -> None:
@@ -87,7 +82,7 @@ def test_without_its_password_in_maas_a_host_is_not_called_deployed(
 class NamedClient(BridgedClient):
     """Connects as the agent does, over the host's network; MAAS's addresses lead to the service here."""
 
-    def _once(self, method: str, path: str, body: bytes | None, limit: int, timeout: float) -> Answer:
+    def _once(self, method: str, path: str, body: bytes | None, limit: int, timeout: float) -> MetadataResponse:
         number = self.site.moment.begin(f"{method} {path}")
         answer = MetadataClient._once(self, method, path, body, limit, timeout)
         self.site.moment.end(number)
@@ -99,9 +94,9 @@ def test_maas_known_by_name_is_reached_though_no_name_server_answers(
     site: MakeSite, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     host = site("simple-static", kind=kind)
-    maas = host.wanted.maas
+    maas = host.desired.maas
     name = "10-0-0-0--24.maas-internal"
-    host.wanted = host.wanted.replace(
+    host.desired = host.desired.replace(
         maas=maas.replace(endpoint=maas.endpoint.replace(MAAS, name), host=name, addresses=(MAAS,))
     )
     host.rewrite_module()
@@ -122,8 +117,8 @@ def test_maas_known_by_name_is_reached_though_no_name_server_answers(
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(host, "connect", connect)
-    monkeypatch.setattr(way, "open_socket", open_socket)
-    monkeypatch.setattr(way, "look_up", look_up)
+    monkeypatch.setattr(connection, "open_socket", open_socket)
+    monkeypatch.setattr(connection, "look_up", look_up)
     assert host.start() == 0
     assert host.status is MachineStatus.DEPLOYED, host.log
     assert f"MAAS at {name}:5248 answered for this machine" in host.log

@@ -71,7 +71,7 @@ def test_a_host_joins_vcenter_before_it_is_deployed(ready: Ready) -> None:
     assert "esxforge-join" not in Path(host.fake.path("/etc/passwd")).read_text()
     assert host.fake.running["firewall"] == before
     assert "lets TCP out to port 5248, " in host.log
-    for path in host.folder.rglob("*"):
+    for path in host.directory.rglob("*"):
         if path.is_file() and path.suffix in (".log", ".jsonl", ".json", ".jnl", ".yaml"):
             assert inventory.password not in path.read_text(errors="replace"), path
 

@@ -1,19 +1,20 @@
 """Run by old Pythons in a child process: documents in, actions out. Python 3.5 syntax.
 
-Arguments: the folder that stands for the host's root. Documents come on stdin, as JSON.
+Arguments: the directory that stands for the host's root. Documents come on stdin, as JSON.
 """
 
 import json
 import sys
 
-from esxforge_target.cloud_data import Host, apply_plan, plan_user_data, plan_vendor_data
-from esxforge_target.cloud_data.files import FileSystem
-from esxforge_target.commands import ProcessRunner
+from esxforge_target.cloud_data.execution import Host, apply_plan
+from esxforge_target.cloud_data.files import HostFiles
+from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
+from esxforge_target.runtime.commands import ProcessRunner
 
 
 def main(root: str) -> None:
     documents = json.load(sys.stdin)
-    host = Host(FileSystem(root), ProcessRunner(), print)
+    host = Host(HostFiles(root), ProcessRunner(), print)
     for text in documents["vendor"]:
         plan = plan_vendor_data(text.encode("utf-8"), (6, 7))
         print([type(action).__name__ for action in plan.actions], len(plan.vcenter), plan.problems)

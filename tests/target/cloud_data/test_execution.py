@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.cloud_data import Host, Plan, apply_plan, plan_user_data
-from esxforge_target.cloud_data.actions import AddKeys, RunCommand, RunScript, SetPasswordHash, WriteFile
-from esxforge_target.cloud_data.files import FileSystem
-from esxforge_target.commands import TIMED_OUT, ProcessRunner, Result, Runner
+from esxforge_target.cloud_data.actions import ActionPlan, AddKeys, RunCommand, RunScript, SetPasswordHash, WriteFile
+from esxforge_target.cloud_data.execution import Host, apply_plan
+from esxforge_target.cloud_data.files import HostFiles
+from esxforge_target.cloud_data.plans import plan_user_data
+from esxforge_target.runtime.commands import TIMED_OUT, ProcessRunner, Result, Runner
 from standin.maas_metadata import VirtualClock
 
 HASH = "$6$salt$" + "x" * 86
@@ -30,18 +31,18 @@ class Recorder(Runner):
 
 
 class Bench:
-    """A host in a folder."""
+    """A host in a directory."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.log: list[str] = []
         self.runner = Recorder()
         self.clock = VirtualClock()
-        for folder in ("etc/ssh/keys-root", "tmp", "store"):
-            (root / folder).mkdir(parents=True)
+        for directory in ("etc/ssh/keys-root", "tmp", "store"):
+            (root / directory).mkdir(parents=True)
 
     def host(self, runner: Runner | None = None) -> Host:
-        return Host(FileSystem(str(self.root)), runner or self.runner, self.log.append, self.clock, sys.executable)
+        return Host(HostFiles(str(self.root)), runner or self.runner, self.log.append, self.clock, sys.executable)
 
     def files(self) -> set[str]:
         return {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
@@ -53,7 +54,9 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_files_are_written_with_their_modes(bench: Bench) -> None:
-    outcome = apply_plan(Plan((WriteFile("/store/new/a", b"x", 0o640), WriteFile("/bootbank/b", b"y"))), bench.host())
+    outcome = apply_plan(
+        ActionPlan((WriteFile("/store/new/a", b"x", 0o640), WriteFile("/bootbank/b", b"y"))), bench.host()
+    )
     assert (bench.root / "store/new/a").read_bytes() == b"x"
     assert stat.S_IMODE((bench.root / "store/new/a").stat().st_mode) == 0o640
     assert outcome.problems == outcome.notices == ()
@@ -62,7 +65,9 @@ def test_files_are_written_with_their_modes(bench: Bench) -> None:
 def test_appending_keeps_what_is_there(bench: Bench) -> None:
     (bench.root / "store/a").write_bytes(b"1\n")
     (bench.root / "store/a").chmod(0o600)
-    apply_plan(Plan((WriteFile("/store/a", b"2\n", -1, True), WriteFile("/store/b", b"2\n", -1, True))), bench.host())
+    apply_plan(
+        ActionPlan((WriteFile("/store/a", b"2\n", -1, True), WriteFile("/store/b", b"2\n", -1, True))), bench.host()
+    )
     assert (bench.root / "store/a").read_bytes() == b"1\n2\n"
     assert [stat.S_IMODE((bench.root / "store" / name).stat().st_mode) for name in "ab"] == [0o600, 0o644]
 
@@ -72,7 +77,7 @@ def test_what_esxi_forgets_is_said(bench: Bench) -> None:
     kept.write_bytes(b"")
     kept.chmod(0o1644)
     writes = tuple(WriteFile(path, b"x") for path in ("/etc/ntp.conf", "/etc/new", "/opt/x", "/vmfs/volumes/d/x"))
-    outcome = apply_plan(Plan(writes), bench.host())
+    outcome = apply_plan(ActionPlan(writes), bench.host())
     assert [notice.split(" ")[0] for notice in outcome.notices] == ["/etc/new", "/opt/x"]
     assert "forgets it at the next reboot" in "\n".join(bench.log)
 
@@ -82,7 +87,7 @@ def test_a_file_that_esxi_backs_up_stays_the_same_file(bench: Bench) -> None:
     kept.write_bytes(b"something longer than what follows")
     kept.chmod(0o1644)
     before = kept.stat().st_ino
-    apply_plan(Plan((WriteFile("/etc/ntp.conf", b"short", 0o600),)), bench.host())
+    apply_plan(ActionPlan((WriteFile("/etc/ntp.conf", b"short", 0o600),)), bench.host())
     assert kept.read_bytes() == b"short"
     assert kept.stat().st_ino == before
     assert stat.S_IMODE(kept.stat().st_mode) == 0o1600
@@ -108,7 +113,7 @@ def test_a_full_disk_leaves_the_former_content(
         return real(descriptor, *rest)
 
     monkeypatch.setattr(os, call, fail_once)
-    plan = Plan((WriteFile("/etc/x", b"half of something new"), WriteFile("/store/y", b"y")))
+    plan = ActionPlan((WriteFile("/etc/x", b"half of something new"), WriteFile("/store/y", b"y")))
     outcome = apply_plan(plan, bench.host())
     assert failures == []
     assert outcome.problems == ("writing /etc/x failed: No space left on device.",)
@@ -116,9 +121,10 @@ def test_a_full_disk_leaves_the_former_content(
     assert bench.files() == {"etc/x", "store/y"}
 
 
-def test_a_folder_in_the_way_is_named(bench: Bench) -> None:
+def test_a_directory_in_the_way_is_named(bench: Bench) -> None:
     outcome = apply_plan(
-        Plan((WriteFile("/store", b"x"), WriteFile("/store/a/b", b""), WriteFile("/store/a/b/c", b""))), bench.host()
+        ActionPlan((WriteFile("/store", b"x"), WriteFile("/store/a/b", b""), WriteFile("/store/a/b/c", b""))),
+        bench.host(),
     )
     assert len(outcome.problems) == 2
     assert bench.files() == {"store/a/b"}
@@ -128,12 +134,12 @@ def test_keys_are_added_once_and_others_kept(bench: Bench) -> None:
     keys = bench.root / "etc/ssh/keys-root/authorized_keys"
     keys.write_text("ssh-rsa OLD owner")
     for _ in range(2):
-        apply_plan(Plan((AddKeys(("ssh-rsa OLD owner", "ssh-ed25519 NEW me")),)), bench.host())
+        apply_plan(ActionPlan((AddKeys(("ssh-rsa OLD owner", "ssh-ed25519 NEW me")),)), bench.host())
     assert keys.read_text() == "ssh-rsa OLD owner\nssh-ed25519 NEW me\n"
 
 
 def test_keys_of_a_fresh_host_are_private(bench: Bench) -> None:
-    apply_plan(Plan((AddKeys(("ssh-ed25519 NEW me",)),)), bench.host())
+    apply_plan(ActionPlan((AddKeys(("ssh-ed25519 NEW me",)),)), bench.host())
     assert stat.S_IMODE((bench.root / "etc/ssh/keys-root/authorized_keys").stat().st_mode) == 0o600
 
 
@@ -141,7 +147,7 @@ def test_a_password_hash_replaces_only_its_field(bench: Bench) -> None:
     shadow = bench.root / "etc/shadow"
     shadow.write_text("root:*:13358:0:99999:7:::\nnobody:*:1::::::\nvpxuser:!:1::::::\n")
     shadow.chmod(0o1640)
-    plan = Plan((SetPasswordHash("root", HASH), SetPasswordHash("ghost", HASH)))
+    plan = ActionPlan((SetPasswordHash("root", HASH), SetPasswordHash("ghost", HASH)))
     outcome = apply_plan(plan, bench.host())
     assert shadow.read_text() == f"root:{HASH}:13358:0:99999:7:::\nnobody:*:1::::::\nvpxuser:!:1::::::\n"
     assert stat.S_IMODE(shadow.stat().st_mode) == 0o1640
@@ -151,7 +157,7 @@ def test_a_password_hash_replaces_only_its_field(bench: Bench) -> None:
 
 def test_a_failed_command_is_named_and_the_rest_is_done(bench: Bench) -> None:
     bench.runner.results["esxcli"] = Result(1, "", "Unable to\nset NTP")
-    plan = Plan((RunCommand(("esxcli", "system", "ntp")), RunCommand(("chkconfig", "ntpd", "on"))))
+    plan = ActionPlan((RunCommand(("esxcli", "system", "ntp")), RunCommand(("chkconfig", "ntpd", "on"))))
     outcome = apply_plan(plan, bench.host())
     assert outcome.problems == ("the command esxcli system ntp ended with 1: Unable to set NTP",)
     assert outcome.done == plan.actions[1:]
@@ -186,7 +192,7 @@ def test_a_program_left_in_the_background_does_not_hold_the_agent(bench: Bench, 
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)  # the background program lives until this test opens the other end
     script = f"#!/bin/sh\n(read line < {fifo}) &\necho started\n".encode()
-    outcome = apply_plan(Plan((RunScript("user-data", "sh", (), script),)), bench.host(ProcessRunner()))
+    outcome = apply_plan(ActionPlan((RunScript("user-data", "sh", (), script),)), bench.host(ProcessRunner()))
     fifo.write_text("\n")
     assert outcome.problems == ()
     assert "| started" in bench.log
@@ -203,13 +209,13 @@ def test_a_real_script_that_never_ends_is_ended(bench: Bench, tmp_path: Path) ->
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     script = f"#!/bin/sh\necho before\nexec 3< {fifo}\n".encode()
-    outcome = apply_plan(Plan((RunScript("x", "sh", (), script),)), bench.host(ProcessRunner()), seconds=0.3)
+    outcome = apply_plan(ActionPlan((RunScript("x", "sh", (), script),)), bench.host(ProcessRunner()), seconds=0.3)
     assert "was ended after 0.3 seconds" in outcome.problems[0]
     assert "| before" in bench.log
 
 
 def test_what_the_time_limit_leaves_undone_is_named(bench: Bench) -> None:
-    plan = Plan((RunCommand(("a",)), RunCommand(("b",))))
+    plan = ActionPlan((RunCommand(("a",)), RunCommand(("b",))))
 
     class Slow(Recorder):
         def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
@@ -230,4 +236,4 @@ def test_the_problems_of_the_plan_reach_the_log(bench: Bench) -> None:
 def test_a_failure_is_told_with_what_it_means_for_the_status(bench: Bench) -> None:
     bad = apply_plan(plan_user_data(b"#cloud-config\nhostname: [a]\nruncmd: x\n", (8, 0)), bench.host())
     assert bad.failure("user-data").startswith("user-data: 2 parts of it failed; the machine stays Deployed. hostname")
-    assert apply_plan(Plan(), bench.host()).failure("user-data") == ""
+    assert apply_plan(ActionPlan(), bench.host()).failure("user-data") == ""

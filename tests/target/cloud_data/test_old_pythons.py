@@ -8,19 +8,19 @@ import pytest
 import yaml
 
 import esxforge_target
-from esxforge_target.cloud_data import plan_vendor_data
+from esxforge_target.cloud_data.plans import plan_vendor_data
 from standin.pythons import find_python, run_on
 
 SOURCE = Path(esxforge_target.__file__).parents[1]
 REAL = Path(__file__).parents[2] / "data" / "maas-http" / "metadata-service-3.6.5.txt"
 
 
-def carried_parser(folder: Path) -> Path:
+def carried_parser(directory: Path) -> Path:
     """PyYAML's pure part alone, as the image carries it."""
-    (folder / "yaml").mkdir(parents=True)
+    (directory / "yaml").mkdir(parents=True)
     for source in Path(yaml.__file__).parent.glob("*.py"):
-        shutil.copy(source, folder / "yaml")
-    return folder
+        shutil.copy(source, directory / "yaml")
+    return directory
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.8", "3.11", "3.13"])

@@ -12,8 +12,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from esxforge_target.cloud_data import Plan, plan_user_data, plan_vendor_data
-from esxforge_target.cloud_data.actions import AddKeys, RunCommand, RunScript, SetPasswordHash, WriteFile
+from esxforge_target.cloud_data.actions import ActionPlan, AddKeys, RunCommand, RunScript, SetPasswordHash, WriteFile
+from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
 
 DATA = Path(__file__).parents[2] / "data" / "maas-http" / "metadata-service-3.6.5.txt"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here"
@@ -56,7 +56,7 @@ def test_vendor_data_cannot_run_commands() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"{}\n", b"cloud-init:\n", b'cloud-init: ""\n'])
 def test_empty_vendor_data_asks_for_nothing(data: bytes) -> None:
-    assert plan_vendor_data(data, (8, 0)) == Plan()
+    assert plan_vendor_data(data, (8, 0)) == ActionPlan()
 
 
 def test_every_supported_key_becomes_its_actions_in_order() -> None:
@@ -137,15 +137,15 @@ def test_multipart_has_configuration_first_then_scripts(pack: type[bytes]) -> No
     "encoding", ["b64", "base64", "gz", "gzip", "gz+b64", "gzip+base64", "GZIP+B64", "", "text/plain"]
 )
 def test_write_files_decodes(encoding: str) -> None:
-    wanted = b"\x00binary \xff" if encoding not in ("", "text/plain") else "plain ü".encode()
-    content = gzip.compress(wanted) if encoding.lower().startswith("gz") else wanted
+    desired = b"\x00binary \xff" if encoding not in ("", "text/plain") else "plain ü".encode()
+    content = gzip.compress(desired) if encoding.lower().startswith("gz") else desired
     if "64" in encoding:
         content = base64.b64encode(content)
     elif encoding.startswith("gz"):
         content = b"!!binary " + base64.b64encode(content)
     text = yaml.safe_dump({"path": "/store/x", "encoding": encoding, "content": "@"}).replace("'@'", content.decode())
     plan = plan_user_data(config("write_files:\n- " + text.replace("\n", "\n  ")), (8, 0))
-    assert plan == Plan((WriteFile("/store/x", wanted, 0o644),))
+    assert plan == ActionPlan((WriteFile("/store/x", desired, 0o644),))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_write_files_decodes(encoding: str) -> None:
         ("{path: /a/../etc/x, content: x}", "'..'"),
         ("{path: '/a\\u0000', content: x}", "'/a"),
         ('{path: "/a\\0b", content: x}', "control characters"),
-        ("{path: /etc/, content: x}", "is a folder"),
+        ("{path: /etc/, content: x}", "is a directory"),
         ("{path: /dev/disks/naa.1, content: x}", "is a device"),
         ("{path: //vmfs//devices/disks/x, content: x}", "is a device"),
         ("{path: /x, content: [1]}", "neither text nor binary"),
@@ -306,7 +306,7 @@ def test_no_value_of_any_shape_escapes_as_an_exception(value: dict[str, object],
     text = yaml.safe_dump(value, allow_unicode=True)
     plan = plan_user_data(config(text), release)
     vendor = yaml.safe_dump({"cloud-init": text}).encode()
-    assert isinstance(plan_vendor_data(vendor, release), Plan)
+    assert isinstance(plan_vendor_data(vendor, release), ActionPlan)
     for action in plan.actions:
         if isinstance(action, RunCommand):
             assert all(re.fullmatch(r"[ -~]+", word) for word in action.arguments)
@@ -320,5 +320,5 @@ def test_no_value_of_any_shape_escapes_as_an_exception(value: dict[str, object],
     | st.text(max_size=100).map(lambda text: b"#cloud-config\n" + text.encode("utf-8", "replace"))
 )
 def test_no_bytes_escape_as_an_exception(data: bytes) -> None:
-    assert isinstance(plan_user_data(data, (8, 0)), Plan)
-    assert isinstance(plan_vendor_data(data, (8, 0)), Plan)
+    assert isinstance(plan_user_data(data, (8, 0)), ActionPlan)
+    assert isinstance(plan_vendor_data(data, (8, 0)), ActionPlan)

@@ -1,4 +1,4 @@
-"""The hook's machine in one folder, which remembers what was written to it, and fails where it is told to."""
+"""The hook's machine in one directory, which remembers what was written to it, and fails where it is told to."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from esxforge.selftest import file_machine
-from esxforge_target.blocks import Blocks, DiskError, FileBlocks
+from esxforge.selftest import file_host
 from esxforge_target.hook.main import main
-from esxforge_target.hook.report import Report
+from esxforge_target.runtime.blocks import Blocks, DiskError, FileBlocks
+from esxforge_target.runtime.report import Report
 
-CREDENTIALS = file_machine.CREDENTIALS
+CREDENTIALS = file_host.CREDENTIALS
 
 
 class Recorded(FileBlocks):
@@ -57,7 +57,7 @@ class Overlay(Blocks):
         """Nothing to do."""
 
 
-class FileMachine(file_machine.FileMachine):
+class FileHost(file_host.FileHost):
     """The hook's machine, on the bench's files."""
 
     def __init__(self, bench: Bench) -> None:
@@ -73,7 +73,7 @@ class FileMachine(file_machine.FileMachine):
         return ["10.0.0.2"]
 
 
-class Bench(file_machine.MachineFolder):
+class Bench(file_host.HostDirectory):
     """Puts a machine together; ``run`` runs the hook on it."""
 
     def __init__(self, root: Path, sector_size: int = 512) -> None:
@@ -93,7 +93,7 @@ class Bench(file_machine.MachineFolder):
     def run(self, config: dict[str, Any]) -> int:
         """Run the hook as curtin does; its status. ``output`` has its lines."""
         stream = io.StringIO()
-        status = main(FileMachine(self), self.variables(config), Report(stream))
+        status = main(FileHost(self), self.variables(config), Report(stream))
         self.output = stream.getvalue()
         return status
 

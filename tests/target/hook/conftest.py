@@ -11,7 +11,7 @@ import pytest
 
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.recipe.load import load_recipe
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 from target.hook.bench import Bench
 from target.plan.configs import sample
 
@@ -24,13 +24,13 @@ Deployed = Callable[..., tuple[Bench, dict[str, Any]]]
 @pytest.fixture(scope="session")
 def image_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
     """A raw image for a release, a sector size and a recipe; made once for each worker."""
-    folder = tmp_path_factory.mktemp("images")
+    directory = tmp_path_factory.mktemp("images")
     made: dict[str, Path] = {}
 
     def make(release: str = "8.0", sector_size: int = 512, **recipe: Any) -> Path:
         key = f"{release} {sector_size} {recipe}"
         if key not in made:
-            iso = folder / f"{release}.iso"
+            iso = directory / f"{release}.iso"
             if not iso.exists():
                 make_standin_iso(iso, release=release)
             whole = {
@@ -39,7 +39,7 @@ def image_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
                 **copy.deepcopy(recipe),
                 "image": {"format": "raw", "sector_size": sector_size},
             }
-            made[key] = folder / f"{len(made)}.raw"
+            made[key] = directory / f"{len(made)}.raw"
             build_installer_image(iso, load_recipe(None, whole), BuildOptions(made[key]), lambda event: None)
         return made[key]
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from esxforge_target import wanted as wanted_hosts
-from esxforge_target.blocks import FileBlocks, Window
+from esxforge_target.contract.desired_document import desired_host_from_json
+from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import VMFS
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.tar_module import read
+from esxforge_target.runtime.blocks import FileBlocks, Window
 from target.hook.bench import Bench
 from target.hook.conftest import HASH, Deployed
 from target.plan.configs import SAMPLES
@@ -59,7 +60,7 @@ def check_table(path: Path, sector_size: int) -> None:
 
 def used_disks(config: dict[str, Any]) -> list[str]:
     """Disks besides the boot disk that carry a datastore."""
-    host = wanted_hosts.wanted_from_config(config)
+    host = desired_host_from_config(config)
     return [disk.name for disk in host.datastore_disks()]
 
 
@@ -78,16 +79,16 @@ def test_a_built_image_and_a_sample_config_become_a_disk_that_passes_every_judge
         assert "/esxforge.tgz" in text
     files = host_files(bench)
     host = json.loads(files["esxforge/host.json"])
-    wanted = wanted_hosts.from_json(files["esxforge/wanted.json"].decode())
+    desired = desired_host_from_json(files["esxforge/desired.json"].decode())
     assert host["boot_order"] == ["0003", "0001"]
-    assert host["boot_mac"] == wanted.boot_mac == "52:54:00:00:00:01"
-    assert wanted.maas.addresses == ("10.0.0.2",)
+    assert host["boot_mac"] == desired.boot_mac == "52:54:00:00:00:01"
+    assert desired.maas.addresses == ("10.0.0.2",)
     for disk in ["sda", *used_disks(config)]:
         check_table(bench.root / "dev" / disk, sector_size)
         with FileBlocks(str(bench.root / "dev" / disk), False, sector_size) as blocks:
             reading = read_table(blocks)
         assert reading.problems == ()
-        assert host["stamps"][disk] == str(reading.table.disk_guid) == wanted.disk(disk).stamp
+        assert host["disk_guids"][disk] == str(reading.table.disk_guid) == desired.disk(disk).disk_guid
     assert "esxforge/lib/esxforge_target/hook/main.py" in files
     assert "esxforge/lib/yaml/__init__.py" in files
 
@@ -153,7 +154,7 @@ def test_no_secret_is_left_but_in_the_one_file_whose_place_is_known(deployed: De
     with FileBlocks(str(bench.root / "dev/sda"), False) as disk:
         at_place = disk.read_at(extent["offset"], extent["length"])
         whole = disk.read_at(OFFSET, read_table(disk).table.byte_range(1)[1])
-        assert extent["stamp"] == str(read_table(disk).table.disk_guid)
+        assert extent["disk_guid"] == str(read_table(disk).table.disk_guid)
     assert extent["offset"] % 512 == extent["length"] % 4096 == 0
     document = json.loads(at_place)
     assert document["maas"]["token_secret"] == token["token_secret"]

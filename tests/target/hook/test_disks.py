@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.errors import ForgeError
+from esxforge_target.contract.desired_host import Disk
 from esxforge_target.hook.disks import Disks
-from esxforge_target.hook.machine import Machine
-from esxforge_target.wanted import Disk
+from esxforge_target.hook.machine import LinuxHost
+from esxforge_target.runtime.errors import ForgeError
 from target.hook.bench import Bench
 
 GB = 10**9
@@ -23,12 +23,12 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def node_of(bench: Bench, name: str) -> Path:
-    """A disk's folder in /sys."""
+    """A disk's directory in /sys."""
     return (bench.root / "sys/block" / name).resolve()
 
 
 def disks(bench: Bench) -> Disks:
-    return Disks(Machine(str(bench.root)))
+    return Disks(LinuxHost(str(bench.root)))
 
 
 def found(bench: Bench, serial: str = "", wwn: str = "") -> str:
@@ -45,14 +45,14 @@ def why_not(bench: Bench, serial: str = "", wwn: str = "") -> str:
 def device_mapper(bench: Bench, name: str, uuid: str, *slaves: str) -> Path:
     """A device-mapper device on others, linked both ways as the kernel does."""
     node = bench.root / "sys/devices/virtual/block" / name
-    for folder in ("slaves", "holders", "dm", "queue"):
-        (node / folder).mkdir(parents=True, exist_ok=True)
+    for directory in ("slaves", "holders", "dm", "queue"):
+        (node / directory).mkdir(parents=True, exist_ok=True)
     (node / "dm/uuid").write_text(uuid + "\n")
     (node / "size").write_text(f"{140 * GB // 512}\n")
     number = f"252:{name.removeprefix('dm-')}"
     (node / "dev").write_text(number + "\n")
-    for folder, link in (("sys/block", name), ("sys/class/block", name), ("sys/dev/block", number)):
-        (bench.root / folder / link).symlink_to(node)
+    for directory, link in (("sys/block", name), ("sys/class/block", name), ("sys/dev/block", number)):
+        (bench.root / directory / link).symlink_to(node)
     for slave in slaves:
         below = (bench.root / "sys/class/block" / slave).resolve()
         (node / "slaves" / slave).symlink_to(below)
@@ -89,12 +89,12 @@ def test_a_serial_that_only_the_kernel_shows_is_known(bench: Bench) -> None:
     assert found(bench, serial="SAS-01") == "sda"
 
 
-@pytest.mark.parametrize("wanted", [WWN, WWN.upper().replace("0X", "0x"), "naa." + WWN[2:], WWN[2:]])
-def test_a_wwn_is_the_same_in_each_of_its_spellings(wanted: str, bench: Bench) -> None:
+@pytest.mark.parametrize("desired", [WWN, WWN.upper().replace("0X", "0x"), "naa." + WWN[2:], WWN[2:]])
+def test_a_wwn_is_the_same_in_each_of_its_spellings(desired: str, bench: Bench) -> None:
     bench.disk("sda", 140 * GB, ID_WWN_WITH_EXTENSION=WWN)
     bench.disk("sdb", 140 * GB, ID_WWN_WITH_EXTENSION=WWN[:-1] + "f")
-    assert found(bench, wwn=wanted) == "sda"
-    assert "no disk of this machine has the WWN" in why_not(bench, wwn=wanted[:-1])
+    assert found(bench, wwn=desired) == "sda"
+    assert "no disk of this machine has the WWN" in why_not(bench, wwn=desired[:-1])
 
 
 def test_a_part_of_a_serial_is_not_the_serial(bench: Bench) -> None:
@@ -141,7 +141,7 @@ def test_a_multipath_disk_is_one_disk_and_its_partitions_lie_on_it(bench: Bench)
 
 
 @pytest.mark.parametrize(("disk", "partition"), [("nvme0n1", "nvme0n1p1"), ("sda", "sda1"), ("mmcblk1", "mmcblk1p12")])
-def test_a_partitions_disk_is_the_folder_that_it_lies_in(disk: str, partition: str, bench: Bench) -> None:
+def test_a_partitions_disk_is_the_directory_that_it_lies_in(disk: str, partition: str, bench: Bench) -> None:
     bench.disk(disk, 140 * GB, SERIAL)
     bench.disk(disk + "0", 140 * GB, "OTHER")
     bench.disk(disk[:-1], 140 * GB, "THIRD")

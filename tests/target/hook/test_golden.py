@@ -16,15 +16,15 @@ import pytest
 from esxforge.image.capture import CaptureOptions, capture_disk
 from esxforge.image.host_settings import captured_settings
 from esxforge.recipe.load import load_recipe
-from esxforge_target import agent_start
-from esxforge_target import wanted as wanted_hosts
-from esxforge_target.blocks import FileBlocks, Window
-from esxforge_target.errors import FormatError
+from esxforge_target.contract import agent_start
+from esxforge_target.contract.desired_document import desired_host_from_json
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
 from esxforge_target.formats.tar_module import read
+from esxforge_target.runtime.blocks import FileBlocks, Window
+from esxforge_target.runtime.errors import FormatError
 from standin import installed
 from target.hook.bench import CREDENTIALS, Bench, Overlay
 from target.plan.configs import sample
@@ -33,8 +33,8 @@ MIB = 1 << 20
 GB = 10**9
 HASH = "$6$saltsalt$" + "a" * 86
 WISHES = {
-    "8.0": installed.Wish(size=400 * MIB),
-    "6.7": installed.Wish("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB),
+    "8.0": installed.InstalledLayout(size=400 * MIB),
+    "6.7": installed.InstalledLayout("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB),
 }
 PLAIN = "boots plain ESXi"
 COMPLETE = "is complete"
@@ -47,18 +47,22 @@ def ignore(event: object) -> None:
 @pytest.fixture(scope="module")
 def golden_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
     """A raw golden image of a stand-in for an installed disk."""
-    folder = tmp_path_factory.mktemp("golden")
+    directory = tmp_path_factory.mktemp("golden")
     made: dict[str, Path] = {}
 
     def make(release: str = "8.0", **recipe: Any) -> Path:
         key = f"{release} {recipe}"
         if key not in made:
-            disk = folder / "installed.raw"
+            disk = directory / "installed.raw"
             installed.make(disk, WISHES[release])
-            wish = load_recipe(None, {**recipe, "image": {"format": "raw"}})
-            made[key] = folder / f"{len(made)}.raw"
+            layout = load_recipe(None, {**recipe, "image": {"format": "raw"}})
+            made[key] = directory / f"{len(made)}.raw"
             capture_disk(
-                disk, wish, lambda version: captured_settings(wish, version, ignore), CaptureOptions(made[key]), ignore
+                disk,
+                layout,
+                lambda version: captured_settings(layout, version, ignore),
+                CaptureOptions(made[key]),
+                ignore,
             )
             disk.unlink()
         return made[key]
@@ -144,9 +148,9 @@ def test_a_golden_image_becomes_this_hosts_disk(
     assert set(uuids_of(disk).values()).isdisjoint(uuids_of(image).values())
     files = bank_files(bench)
     host = json.loads(files["esxforge/host.json"])
-    wanted = wanted_hosts.from_json(files["esxforge/wanted.json"].decode())
+    desired = desired_host_from_json(files["esxforge/desired.json"].decode())
     assert host["kind"] == "golden"
-    assert host["stamps"]["sda"] == str(new.table.disk_guid) == wanted.disk("sda").stamp
+    assert host["disk_guids"]["sda"] == str(new.table.disk_guid) == desired.disk("sda").disk_guid
     assert files[agent_start.PATH.lstrip("/")] == agent_start.SCRIPT.encode()
     assert "esxforge/ks.cfg" not in files
     assert "esxforge/lib/esxforge_target/banks.py" in files

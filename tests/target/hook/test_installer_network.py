@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from esxforge.formats.kickstart_rules import check_kickstart
+from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.hook.kickstart import network_line
-from esxforge_target.wanted import wanted_from_config
 from target.hook.conftest import HASH
 from target.plan.configs import SAMPLES, bond, mac, network, nic, sample, static, vlan
 
 
 def line(*entries: dict[str, Any], boot_mac: str = "") -> str:
-    return network_line(wanted_from_config(network(*entries), boot_mac))
+    return network_line(desired_host_from_config(network(*entries), boot_mac))
 
 
 def test_a_static_address_comes_with_netmask_gateway_and_dns() -> None:
@@ -61,7 +61,7 @@ def test_the_nic_is_that_of_the_way_to_maas_not_the_first() -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_the_rules_for_kickstarts_find_nothing_wrong_with_it(path: Path) -> None:
-    text = network_line(wanted_from_config(sample(path.stem)))
+    text = network_line(desired_host_from_config(sample(path.stem)))
     around = f"vmaccepteula\nrootpw --iscrypted {HASH}\ninstall --firstdisk\n{text}\nreboot\n"
     findings = [finding for finding in check_kickstart(around.encode()) if "is replaced" not in finding.message]
     assert findings == []

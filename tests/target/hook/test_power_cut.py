@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.blocks import FileBlocks, Window
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.tar_module import read_tar
+from esxforge_target.runtime.blocks import FileBlocks, Window
 from target.hook.bench import CREDENTIALS, Overlay
 from target.hook.conftest import Deployed
 

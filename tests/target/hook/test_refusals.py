@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from esxforge_target.blocks import FileBlocks
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
-from target.hook.bench import Bench, FileMachine, Recorded
+from esxforge_target.runtime.blocks import FileBlocks
+from target.hook.bench import Bench, FileHost, Recorded
 from target.hook.conftest import Deployed
 
 Change = Callable[[Bench, dict[str, Any]], None]
@@ -65,7 +65,7 @@ def no_token(bench: Bench, config: dict[str, Any]) -> None:
 
 def damaged(bench: Bench, config: dict[str, Any]) -> None:
     with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
-        volume = FileMachine(bench).open_volume("", disk)
+        volume = FileHost(bench).open_volume("", disk)
         manifest = Manifest.parse(volume.read(MANIFEST_PATH))
         record = max((one for one in manifest.files if not one.at_deploy), key=lambda one: one.length)
         byte = disk.read_at(record.offset + record.length - 1, 1)
@@ -75,7 +75,7 @@ def damaged(bench: Bench, config: dict[str, Any]) -> None:
 def cut_short(bench: Bench, config: dict[str, Any]) -> None:
     with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
         offset, _ = read_table(disk).table.byte_range(1)
-        volume = FileMachine(bench).open_volume("", disk)
+        volume = FileHost(bench).open_volume("", disk)
         record = Manifest.parse(volume.read(MANIFEST_PATH)).files[-1]
         for at in range(record.offset, record.offset + (64 << 10), 512):
             disk.write_at(at, bytes(512))
@@ -200,11 +200,11 @@ def test_by_hand_the_hook_says_that_it_is_for_curtin(capsys: pytest.CaptureFixtu
 def test_an_odd_error_names_its_place_and_no_value(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     bench, config = deployed()
 
-    def broken(self: FileMachine, host: str) -> list[str]:
+    def broken(self: FileHost, host: str) -> list[str]:
         raise KeyError(config["reporting"]["maas"]["token_secret"])
 
     config["reporting"]["maas"]["endpoint"] = "http://maas.example:5248/MAAS/metadata/status/nqfwhy"
-    monkeypatch.setattr(FileMachine, "resolve", broken)
+    monkeypatch.setattr(FileHost, "resolve", broken)
     assert bench.run(config) == 1
     assert "KeyError at" in bench.said
     assert config["reporting"]["maas"]["token_secret"] not in bench.output

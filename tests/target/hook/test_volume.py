@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.blocks import DiskError, MemoryBlocks
-from esxforge_target.hook.machine import Machine
+from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.hook.volume import FatBlocksVolume, MountedVolume
+from esxforge_target.runtime.blocks import DiskError, MemoryBlocks
 from target.hook.conftest import Deployed
 from unit.formats.disk.disk_oracles import fsck_complaints, mkfs, must
 
 
 @pytest.mark.parametrize(("size", "kind"), [(16 << 20, "-F16"), (40 << 20, "-F32")])
 def test_a_mounted_volume_gets_its_serial_number_through_its_own_device(tmp_path: Path, size: int, kind: str) -> None:
-    folder = tmp_path / "mounted"
+    directory = tmp_path / "mounted"
     number = tmp_path.stat().st_dev
     nodes = tmp_path / "sys/dev/block"
-    for one in (folder, nodes, tmp_path / "sys/devices/sdx/sdx1", tmp_path / "dev"):
+    for one in (directory, nodes, tmp_path / "sys/devices/sdx/sdx1", tmp_path / "dev"):
         one.mkdir(parents=True)
     (nodes / f"{os.major(number)}:{os.minor(number)}").symlink_to("../../devices/sdx/sdx1")
     device = tmp_path / "dev/sdx1"
     mkfs(device, size, kind, "-i", "1234abcd")
-    Machine(str(tmp_path)).open_volume(str(folder), MemoryBlocks(b"")).set_serial(bytes.fromhex("04030201"))
+    LinuxHost(str(tmp_path)).open_volume(str(directory), MemoryBlocks(b"")).set_serial(bytes.fromhex("04030201"))
     assert must("fatlabel", "-i", device).split()[-1] == b"01020304"
     assert fsck_complaints(device) == []
 

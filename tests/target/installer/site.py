@@ -9,11 +9,11 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from esxforge_target.clock import Clock
-from esxforge_target.consoles import CONSOLES
 from esxforge_target.installer import post, pre
 from esxforge_target.installer.environment import LOG, Installer
-from esxforge_target.inventory.stamps import DeviceFolder
+from esxforge_target.inventory.disk_identities import DeviceDirectory
+from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.consoles import CONSOLES
 from standin.esxi.installer import FakeInstaller
 from standin.esxi.presets import disk
 from target.hook.bench import Bench
@@ -36,9 +36,9 @@ class NoWait(Clock):
 class Site:
     """``devices`` tells ESXi's name of each of Linux's disks. ``installer`` is what the step sees."""
 
-    def __init__(self, bench: Bench, folder: Path, release: str, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, bench: Bench, directory: Path, release: str, without: tuple[str, ...] = ()) -> None:
         self.bench = bench
-        place = folder / "root/vmfs/devices/disks"
+        place = directory / "root/vmfs/devices/disks"
         place.mkdir(parents=True, exist_ok=True)
         self.devices: dict[str, str] = {}
         for number, path in enumerate(sorted((bench.root / "dev").iterdir())):
@@ -46,7 +46,9 @@ class Site:
                 self.devices[path.name] = f"naa.600508b1001c{number:04d}"
                 os.link(path, place / self.devices[path.name])
         names = [*self.devices.values(), *(path.name for path in place.iterdir())]
-        self.fake = FakeInstaller.start(str(folder), release, [self._disk(place / name) for name in sorted(set(names))])
+        self.fake = FakeInstaller.start(
+            str(directory), release, [self._disk(place / name) for name in sorted(set(names))]
+        )
         self.fake.unpack(from_volume(bench, "ESXFORGE.TGZ"))
         self.output = io.StringIO()
         self.clock = NoWait()
@@ -55,7 +57,7 @@ class Site:
     def environment(self, **seams: Any) -> Installer:
         """The step's surroundings; ``seams`` replace parts of them."""
         given = {
-            "runner": self.fake, "devices": DeviceFolder(self.fake.devices, 1.0), "clock": self.clock,
+            "runner": self.fake, "devices": DeviceDirectory(self.fake.devices, 1.0), "clock": self.clock,
             "stream": self.output, **seams,
         }  # fmt: skip
         return Installer(self.fake.root, **given)
@@ -109,10 +111,10 @@ class Site:
         return self.ram(LOG).read_text()
 
     def bank(self, number: int = 5, device: str = "") -> Path:
-        """The folder of a boot bank of the installed disk."""
+        """The directory of a boot bank of the installed disk."""
         banks = self.fake.hardware["banks"]
-        wanted = (device or self.boot, number)
-        (found,) = [bank["uuid"] for bank in banks if (bank["device"], bank["partition"]) == wanted]
+        desired = (device or self.boot, number)
+        (found,) = [bank["uuid"] for bank in banks if (bank["device"], bank["partition"]) == desired]
         return self.ram(f"/vmfs/volumes/{found}")
 
     def boots(self) -> str:
@@ -123,7 +125,7 @@ class Site:
         )
         modules = [module.strip() for module in best["modules"].split("---")]
         for module in [best["kernel"], *modules]:
-            assert (Path(best["folder"]) / module).is_file(), f"boot.cfg names {module}, which is not there"
+            assert (Path(best["directory"]) / module).is_file(), f"boot.cfg names {module}, which is not there"
         if "esxforge.tgz" not in modules:
             return PLAIN
         assert modules[-1] == "esxforge.tgz"
@@ -149,7 +151,7 @@ class Site:
         return files
 
 
-def _fields(folder: Path) -> dict[str, str]:
-    lines = (folder / "boot.cfg").read_text().splitlines()
+def _fields(directory: Path) -> dict[str, str]:
+    lines = (directory / "boot.cfg").read_text().splitlines()
     pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
-    return {"folder": str(folder), **{key: value for key, _, value in pairs}}
+    return {"directory": str(directory), **{key: value for key, _, value in pairs}}

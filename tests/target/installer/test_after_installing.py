@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.banks import BankFiles, Spanned, bank_to_boot, banks_on, parse_query
+from esxforge_target.esxi.banks import BankFiles, Spanned, bank_to_boot, banks_on, parse_query
 from esxforge_target.installer import post
 from esxforge_target.installer.bank_module import bank_module
 from standin.esxi import label as labels
@@ -56,11 +56,11 @@ class FaultyFiles(BankFiles):
         if due:
             raise self._fail()
 
-    def settle(self, folder: str) -> None:
-        due = self._step("settle " + folder)
+    def sync_directory(self, directory: str) -> None:
+        due = self._step("sync_directory " + directory)
         if due and self._when == "before":
             raise self._fail()
-        super().settle(folder)
+        super().sync_directory(directory)
         if due:
             raise self._fail()
 
@@ -210,7 +210,7 @@ def test_a_disk_with_4096_byte_sectors_is_installed_and_its_new_guid_recorded(pr
     assert site.boots() == AGENT
     recorded = json.loads(site.module_files()["esxforge/installed.json"])
     assert recorded["disk_guid"] == labels.read_label(str(site.raw(site.boot)), 4096).guid
-    assert recorded["disk_guid"] != json.loads(site.ram("/esxforge/host.json").read_text())["stamps"]["sda"]
+    assert recorded["disk_guid"] != json.loads(site.ram("/esxforge/host.json").read_text())["disk_guids"]["sda"]
 
 
 @pytest.mark.parametrize(

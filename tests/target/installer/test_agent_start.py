@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target import agent_start
+from esxforge_target.contract import agent_start
 
 TELLING = """#!/bin/sh
 [ "$1" = -c ] && exit 0
@@ -27,8 +27,8 @@ def run(shell: str, tmp_path: Path, *programs: str, linked: tuple[str, ...] = ()
     if found is None:
         pytest.skip(f"no {words[0]} on this machine")
     library, output, tools = tmp_path / "lib", tmp_path / "agent.log", tmp_path / "bin"
-    for folder in (library, tools):
-        folder.mkdir()
+    for directory in (library, tools):
+        directory.mkdir()
     text = agent_start.SCRIPT.replace(agent_start.LIBRARY, str(library)).replace(agent_start.OUTPUT, str(output))
     script = tmp_path / "999.esxforge.sh"
     script.write_text(text)

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esxforge_target.blocks import DiskError, FileBlocks, MemoryBlocks
-from esxforge_target.commands import Result, Runner
+from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.contract.secret_sectors import filler, is_overwritten, overwrite
 from esxforge_target.formats.gpt_disk import read_table, write_table
 from esxforge_target.formats.kickstart import words_of
 from esxforge_target.installer import pre
 from esxforge_target.installer.environment import Installer
-from esxforge_target.installer.secret_sectors import filler, is_overwritten, overwrite
-from esxforge_target.wanted import from_json, to_json
+from esxforge_target.runtime.blocks import DiskError, FileBlocks, MemoryBlocks
+from esxforge_target.runtime.commands import Result, Runner
 from standin.esxi.installer import InstallError
 from target.hook.bench import Bench
 from target.hook.conftest import HASH
@@ -76,12 +76,12 @@ def test_the_boot_disk_gets_a_datastore_unless_maas_wants_them_elsewhere_only(
     on_boot_disk: bool, elsewhere: bool, prepared: Prepared
 ) -> None:
     site = prepared("vmfs7-bond")
-    path = site.ram("/esxforge/wanted.json")
-    host = from_json(path.read_text())
+    path = site.ram("/esxforge/desired.json")
+    host = desired_host_from_json(path.read_text())
     boot = host.boot_datastore()
     assert boot is not None
     kept = [one for one in host.datastores if (on_boot_disk if one == boot else elsewhere)]
-    path.write_text(to_json(host.replace(datastores=tuple(kept))))
+    path.write_text(desired_host_to_json(host.replace(datastores=tuple(kept))))
     assert site.pre() == 0, site.said
     assert ("--novmfsondisk" in site.ram(INCLUDES[0]).read_text()) == (elsewhere and not on_boot_disk)
 
@@ -102,9 +102,9 @@ def test_the_user_s_install_options_are_kept_but_for_those_that_would_stop_the_i
 
 
 def test_a_device_s_name_reaches_the_installer_as_it_is(prepared: Prepared) -> None:
-    wanted = from_json(prepared().ram("/esxforge/wanted.json").read_text())
+    desired = desired_host_from_json(prepared().ram("/esxforge/desired.json").read_text())
     for device in ("mpx.vmhba0:C0:T0:L0", "t10.ATA_____X#1__", "odd 'name'"):
-        words = words_of(pre.install_line(device, wanted, ["--dpuPciSlots=0000:3b:00.0,a b"]))
+        words = words_of(pre.install_line(device, desired, ["--dpuPciSlots=0000:3b:00.0,a b"]))
         assert words == ["install", f"--disk={device}", "--overwritevmfs", "--dpuPciSlots=0000:3b:00.0,a b"]
 
 
@@ -221,7 +221,7 @@ def test_after_a_power_cut_the_installer_starts_again_and_says_why_it_stops(prep
     assert "were used by an earlier start of the installer" in stopped(site)
 
 
-@pytest.mark.parametrize("path", ["host.json", "wanted.json", "secrets.json"])
+@pytest.mark.parametrize("path", ["host.json", "desired.json", "secrets.json"])
 def test_a_missing_or_damaged_file_of_the_module_is_named(path: str, prepared: Prepared) -> None:
     site = prepared()
     place = site.ram("/esxforge/" + path)
@@ -232,7 +232,7 @@ def test_a_missing_or_damaged_file_of_the_module_is_named(path: str, prepared: P
         site.output.truncate(0)
         said = stopped(site)
         assert "defect" not in said, content
-        assert path in said or "wanted" in said, content
+        assert path in said or "desired" in said, content
         place.touch()
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.blocks import FileBlocks
-from esxforge_target.clock import Clock
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.gpt_disk import write_table
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.golden_pre import BUILD, main
+from esxforge_target.runtime.blocks import FileBlocks
+from esxforge_target.runtime.clock import Clock
 
 STAMP = uuid.UUID("0d5f6f3e-9b1b-4a55-8f5e-3c7c0f6a1b2d")
 MIB = 1 << 20
@@ -32,10 +32,10 @@ class NoWaiting(Clock):
 
 def installer(root: Path, **disks: uuid.UUID | None) -> tuple[Installer, io.StringIO, NoWaiting]:
     """The installer's RAM disk, with these disks and the build's file."""
-    folder = root / "vmfs/devices/disks"
-    folder.mkdir(parents=True)
+    directory = root / "vmfs/devices/disks"
+    directory.mkdir(parents=True)
     for name, stamp in disks.items():
-        path = folder / name
+        path = directory / name
         path.write_bytes(bytes(4 * MIB))
         if stamp is not None:
             with FileBlocks(str(path), writable=True) as blocks:
@@ -43,7 +43,7 @@ def installer(root: Path, **disks: uuid.UUID | None) -> tuple[Installer, io.Stri
     for needed in ("esxforge", "var/log", "tmp"):
         (root / needed).mkdir(parents=True)
     (root / BUILD.lstrip("/")).write_text(
-        json.dumps({"stamp": str(STAMP), "install_options": ["--ignoreprereqwarnings"]})
+        json.dumps({"disk_guid": str(STAMP), "install_options": ["--ignoreprereqwarnings"]})
     )
     said, clock = io.StringIO(), NoWaiting()
     return Installer(str(root), clock=clock, stream=said), said, clock

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from esxforge_target import agent_start
+from esxforge_target.contract import agent_start
 from esxforge_target.formats.stored_gzip import member_extent
 from standin.esxi import label as labels
 from target.hook.conftest import HASH
@@ -35,7 +35,7 @@ def test_a_prepared_host_is_installed_and_boots_with_the_agent(release: str, pre
     }
     assert json.loads(files["esxforge/secrets.json"])["rootpw"] == "rootpw --iscrypted " + HASH
     assert json.loads(files["esxforge/host.json"])["secrets"] == []
-    assert files["esxforge/wanted.json"] == site.ram("/esxforge/wanted.json").read_bytes()
+    assert files["esxforge/desired.json"] == site.ram("/esxforge/desired.json").read_bytes()
     assert files["etc/rc.local.d/999.esxforge.sh"].decode() == agent_start.SCRIPT
     assert "esxforge/lib/esxforge_target/installer/post.py" in files
     assert "esxforge/lib/yaml/__init__.py" in files

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.commands import ProcessRunner, Result, Runner
+from esxforge_target.runtime.commands import ProcessRunner, Result, Runner
 from standin.maas_metadata import FakeMetadataService, MachineStatus
 from target.installer.conftest import Prepared
 from target.installer.site import Site

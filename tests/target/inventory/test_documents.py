@@ -1,4 +1,4 @@
-"""Wanted host and inventory as JSON documents: whole again after reading, and precise about what is wrong."""
+"""Desired host and inventory as JSON documents: whole again after reading, and precise about what is wrong."""
 
 from __future__ import annotations
 
@@ -10,43 +10,46 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esxforge.plan.assumed import assumed_inventory, stamped
-from esxforge_target import inventory, wanted
-from esxforge_target.errors import FormatError
-from esxforge_target.inventory import Inventory
-from esxforge_target.plan import differences, make_plan
-from esxforge_target.wanted import WantedHost
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.inventory.model import Inventory
+from esxforge_target.plan.differences import differences
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.runtime.errors import FormatError
 from target.plan.configs import configs, found_hosts, sample
 
 
-def samples() -> tuple[WantedHost, Inventory]:
-    host = stamped(wanted.wanted_from_config(sample("vmfs7-bond")))
+def samples() -> tuple[DesiredHost, Inventory]:
+    host = stamped(desired_host_from_config(sample("vmfs7-bond")))
     return host, assumed_inventory(host)
 
 
 def test_both_documents_are_whole_again() -> None:
     host, found = samples()
-    assert wanted.from_json(wanted.to_json(host)) == host
-    assert inventory.from_json(inventory.to_json(found)) == found
+    assert desired_host_from_json(desired_host_to_json(host)) == host
+    assert inventory_from_json(inventory_to_json(found)) == found
 
 
 @settings(deadline=None, max_examples=40)
 @given(configs(), found_hosts())
 def test_any_documents_are_whole_again(config: dict[str, Any], found: Inventory) -> None:
-    host = wanted.wanted_from_config(config)
-    assert wanted.from_json(wanted.to_json(host)) == host
-    assert inventory.from_json(inventory.to_json(found)) == found
+    host = desired_host_from_config(config)
+    assert desired_host_from_json(desired_host_to_json(host)) == host
+    assert inventory_from_json(inventory_to_json(found)) == found
 
 
-def test_the_wanted_host_carries_no_secret() -> None:
+def test_the_desired_host_carries_no_secret() -> None:
     config = sample("vmfs7-bond")
-    text = wanted.to_json(wanted.wanted_from_config(config))
+    text = desired_host_to_json(desired_host_from_config(config))
     for key in ("token_secret", "token_key", "consumer_key"):
         assert config["reporting"]["maas"][key] not in text
 
 
 def damaged(change: Callable[[Any], None]) -> str:
-    document = json.loads(inventory.to_json(samples()[1]))
+    document = json.loads(inventory_to_json(samples()[1]))
     change(document)
     return json.dumps(document)
 
@@ -59,7 +62,7 @@ def test_missing_and_wrong_fields_are_all_named() -> None:
         document["inventory"]["colour"] = "red"
 
     with pytest.raises(FormatError) as caught:
-        inventory.from_json(damaged(change))
+        inventory_from_json(damaged(change))
     for sentence in (
         "inventory.nics[1].mac is missing.",
         "inventory.vmks[0].mtu must be a whole number, not 'big'.",
@@ -77,7 +80,7 @@ def test_addresses_that_are_none_are_named() -> None:
         found["routes"] = [{"network": "10.0.0.1/8", "gateway": "fe80::1%vmk0", "interface": "vmk0", "source": "DHCP"}]
 
     with pytest.raises(FormatError) as caught:
-        inventory.from_json(damaged(change))
+        inventory_from_json(damaged(change))
     assert caught.value.message.splitlines()[1:] == [
         "inventory.vmks[0].ipv4 must be static, dhcp or none, not 'manual'.",
         "inventory.vmks[0].address: 10.0.0.999/24 is no IPv4 address.",
@@ -108,25 +111,25 @@ def _holders(document: Any) -> list[tuple[Any, Any]]:
 @settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_an_inventory_with_any_other_values_is_refused_or_planned(data: st.DataObject) -> None:
-    wanted_host = stamped(wanted.wanted_from_config(sample(data.draw(st.sampled_from(["vmfs7-bond", "dhcp-only"])))))
-    document = json.loads(inventory.to_json(assumed_inventory(wanted_host, "8.0.3")))
+    desired_host = stamped(desired_host_from_config(sample(data.draw(st.sampled_from(["vmfs7-bond", "dhcp-only"])))))
+    document = json.loads(inventory_to_json(assumed_inventory(desired_host, "8.0.3")))
     for _ in range(data.draw(st.integers(1, 4))):
         holder, key = data.draw(st.sampled_from(_holders(document["inventory"])))
         holder[key] = data.draw(_OTHERS[type(holder[key])])
     try:
-        found = inventory.from_json(json.dumps(document))
+        found = inventory_from_json(json.dumps(document))
     except FormatError:
         return
-    plan = make_plan(wanted_host, found)
+    plan = make_plan(desired_host, found)
     assert all(isinstance(word, str) for step in plan.steps for word in step.command)
-    differences(wanted_host, found)
+    differences(desired_host, found)
 
 
 def test_another_version_and_another_release_are_refused() -> None:
     with pytest.raises(FormatError, match="version 2; this esxforge reads version 1"):
-        inventory.from_json(damaged(lambda document: document.update(version=2)))
+        inventory_from_json(damaged(lambda document: document.update(version=2)))
     with pytest.raises(FormatError, match=r"release '5.5.0'; ESXi 6.5 to 9"):
-        inventory.from_json(damaged(lambda document: document["inventory"]["release"].update(version="5.5.0")))
+        inventory_from_json(damaged(lambda document: document["inventory"]["release"].update(version="5.5.0")))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +137,6 @@ def test_another_version_and_another_release_are_refused() -> None:
 )
 def test_what_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(FormatError):
-        inventory.from_json(text)
+        inventory_from_json(text)
     with pytest.raises(FormatError):
-        wanted.from_json(text)
+        desired_host_from_json(text)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esxforge_target.commands import Result, Runner
-from esxforge_target.esxcli import CommandError, Esxcli, parse_keyvalue
+from esxforge_target.esxi.esxcli import CommandError, Esxcli, parse_keyvalue
 from esxforge_target.inventory.network import read_routes, read_vmks
+from esxforge_target.runtime.commands import Result, Runner
 
 
 class Answers(Runner):

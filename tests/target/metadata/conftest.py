@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from esxforge_target.metadata import MetadataClient, Patience, Token, parse_endpoint
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.token import Token
+from esxforge_target.metadata.client import MetadataClient, Patience
 from standin.maas_metadata import FakeMetadataService, VirtualClock
 
 Connect = Callable[..., MetadataClient]

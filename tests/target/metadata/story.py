@@ -6,14 +6,16 @@ Arguments: the status endpoint and the file that holds the token (never an argum
 import json
 import sys
 
-from esxforge_target.metadata import MetadataClient, Token, parse_endpoint
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.token import Token
+from esxforge_target.metadata.client import MetadataClient
 
 
 def main(endpoint: str, token_file: str) -> None:
     with open(token_file) as stream:  # noqa: PTH123  as on the target
         token = Token.from_config(json.load(stream))
     client = MetadataClient(parse_endpoint(endpoint), token)
-    print(client.probe().reach)
+    print(client.probe().connectivity)
     client.report_start("network", "Setting up the network f\u00fcr esx01")
     print(client.instance_id(), client.hostname(), len(client.public_keys().keys), len(client.vendor_data()))
     client.report_finish("network", "done")

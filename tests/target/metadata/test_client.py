@@ -10,16 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from oauthlib.oauth1 import Client as OAuthClient  # type: ignore[import-untyped]
 
-from esxforge_target.metadata import (
-    MetadataClient,
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.token import Token
+from esxforge_target.metadata.client import MetadataClient
+from esxforge_target.metadata.errors import (
     MetadataError,
     NotOursError,
     NotThereError,
-    RefusedError,
-    Token,
+    RejectedError,
     TooLargeError,
     UnreachableError,
-    parse_endpoint,
 )
 from standin.maas_metadata import FakeMetadataService, Fault, MachineStatus, VirtualClock
 
@@ -131,7 +131,7 @@ def test_maas_may_ask_for_a_longer_pause(maas: FakeMetadataService, connect: Con
 
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [(Fault.UNAVAILABLE, RefusedError), (Fault.RESET, UnreachableError), (Fault.TRUNCATED, UnreachableError)],
+    [(Fault.UNAVAILABLE, RejectedError), (Fault.RESET, UnreachableError), (Fault.TRUNCATED, UnreachableError)],
 )
 def test_patience_ends(
     maas: FakeMetadataService, connect: Connect, clock: VirtualClock, fault: Fault, error: type[MetadataError]
@@ -157,14 +157,14 @@ def test_an_event_waits_for_maas_to_come_back(
 
 def test_a_redirect_is_not_followed(maas: FakeMetadataService, connect: Connect, clock: VirtualClock) -> None:
     maas.fault = Fault.REDIRECT
-    with pytest.raises(RefusedError, match="redirects are not followed"):
+    with pytest.raises(RejectedError, match="redirects are not followed"):
         connect().instance_id()
     assert clock.sleeps == []
 
 
 def test_a_released_machine_is_told_so(maas: FakeMetadataService, connect: Connect) -> None:
     maas.machine.status = MachineStatus.RELEASED
-    with pytest.raises(RefusedError, match="does not accept this machine's token") as caught:
+    with pytest.raises(RejectedError, match="does not accept this machine's token") as caught:
         connect().instance_id()
     assert "released" in caught.value.hint
 

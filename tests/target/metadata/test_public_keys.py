@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from esxforge_target.metadata import parse_public_keys
+from esxforge_target.metadata.public_keys import parse_public_keys
 
 
 def keys_of_every_kind() -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
-from esxforge_target.inventory import (
+from esxforge_target.inventory.model import (
     Extent,
     FileSystem,
     Inventory,
@@ -27,12 +27,12 @@ from esxforge_target.inventory import (
 EVERYTHING = ("0.0.0.0/0", "::/0")
 
 
-class RefusedError(AssertionError):
+class RejectedError(AssertionError):
     """The host would refuse this command."""
 
 
 def apply(inventory: Inventory, command: tuple[str, ...]) -> Inventory:
-    """The inventory after ``command``; raises RefusedError where ESXi would."""
+    """The inventory after ``command``; raises RejectedError where ESXi would."""
     program, *words = command
     if program != "esxcli":
         return _storage(inventory, program, words)
@@ -44,7 +44,7 @@ def apply(inventory: Inventory, command: tuple[str, ...]) -> Inventory:
     for prefix, function in _COMMANDS.items():
         if name == prefix:
             return function(inventory, options)
-    raise RefusedError(f"unknown command: {' '.join(command)}")
+    raise RejectedError(f"unknown command: {' '.join(command)}")
 
 
 def _options(words: list[str]) -> dict[str, str]:
@@ -57,7 +57,7 @@ def _options(words: list[str]) -> dict[str, str]:
 
 def _need(condition: Any, text: str) -> None:
     if not condition:
-        raise RefusedError(text)
+        raise RejectedError(text)
 
 
 def _put(values: tuple[Any, ...], new: Any) -> tuple[Any, ...]:
@@ -70,7 +70,7 @@ def _put(values: tuple[Any, ...], new: Any) -> tuple[Any, ...]:
 def _vswitch(inventory: Inventory, name: str) -> VSwitch:
     found = inventory.vswitch(name)
     if found is None:
-        raise RefusedError(f"no vSwitch {name}")
+        raise RejectedError(f"no vSwitch {name}")
     return found
 
 
@@ -138,7 +138,7 @@ def _failover(inventory: Inventory, options: dict[str, str]) -> Inventory:
 def _group(inventory: Inventory, name: str) -> PortGroup:
     found = inventory.port_group(name)
     if found is None:
-        raise RefusedError(f"no port group {name}")
+        raise RejectedError(f"no port group {name}")
     return found
 
 
@@ -172,7 +172,7 @@ def _group_failover(inventory: Inventory, options: dict[str, str]) -> Inventory:
 def _vmk(inventory: Inventory, name: str) -> Vmk:
     found = inventory.vmk(name)
     if found is None:
-        raise RefusedError(f"no {name}")
+        raise RejectedError(f"no {name}")
     return found
 
 
@@ -223,7 +223,7 @@ def _ipv4_set(inventory: Inventory, options: dict[str, str]) -> Inventory:
 
 
 def _leased(inventory: Inventory, vmk: Vmk) -> Inventory:
-    """A lease brings a default route, which replaces another lease's, and DNS where it is wanted."""
+    """A lease brings a default route, which replaces another lease's, and DNS where it is desired."""
     lease = RouteEntry("0.0.0.0/0", f"100.64.{int(vmk.name[3:])}.1", vmk.name, "DHCP")
     others = [one for one in inventory.routes if one.network != "0.0.0.0/0"]
     manual = [one for one in inventory.routes if one.network == "0.0.0.0/0" and one.source == "MANUAL"]
@@ -372,7 +372,7 @@ def _storage(inventory: Inventory, program: str, words: list[str]) -> Inventory:
         )
     if program == "partedUtil":
         return _parted(inventory, words)
-    raise RefusedError(f"unknown command {program} {words}")
+    raise RejectedError(f"unknown command {program} {words}")
 
 
 def _place(inventory: Inventory, path: str) -> tuple[str, int]:
@@ -381,7 +381,7 @@ def _place(inventory: Inventory, path: str) -> tuple[str, int]:
             number = int(path[len(device.path) + 1 :])
             _need(device.table is not None and device.table.partition(number), f"no partition {path}")
             return device.name, number
-    raise RefusedError(f"no device {path}")
+    raise RejectedError(f"no device {path}")
 
 
 def _room(inventory: Inventory, name: str, number: int) -> int:
@@ -423,7 +423,7 @@ def _extend(inventory: Inventory, path: str, head: str) -> Inventory:
 def _parted(inventory: Inventory, words: list[str]) -> Inventory:
     device = next((one for one in inventory.devices if one.path == words[1]), None)
     if device is None or device.table is None:
-        raise RefusedError(f"no device {words[1]}")
+        raise RejectedError(f"no device {words[1]}")
     entries = list(device.table.partitions)
     if words[0] == "add":
         number, first, last = (int(word) for word in words[3].split()[:3])

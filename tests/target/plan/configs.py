@@ -9,7 +9,16 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from esxforge_target.inventory import Inventory, PhysicalNic, PortGroup, Release, RouteEntry, Team, Vmk, VSwitch
+from esxforge_target.inventory.model import (
+    InstalledRelease,
+    Inventory,
+    PhysicalNic,
+    PortGroup,
+    RouteEntry,
+    Team,
+    Vmk,
+    VSwitch,
+)
 
 DATA = Path(__file__).parents[2] / "data" / "curtin"
 SAMPLES = sorted(path for path in DATA.glob("*.yaml") if "bridge" not in path.name)
@@ -193,7 +202,7 @@ def found_hosts(draw: st.DrawFn) -> Inventory:
     if draw(st.booleans()):
         groups.append(PortGroup("VM Network", "vSwitch0", 0))
     return Inventory(
-        Release("8.0.3", "24280767"),
+        InstalledRelease("8.0.3", "24280767"),
         nics,
         (VSwitch("vSwitch0", mtu, (first,), Team("portid", (first,), ())),),
         tuple(groups),

@@ -1,4 +1,4 @@
-"""Every plan leads to the wanted host: from a fresh install, from other set-ups, and from where a run was cut off."""
+"""Every plan leads to the desired host: from a fresh install, from other set-ups, and from where a run was cut off."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esxforge.plan.assumed import assumed_inventory, stamped
-from esxforge_target.inventory import Inventory, PortGroup, Team, VSwitch
-from esxforge_target.plan import Step, differences, make_plan, network_differences
-from esxforge_target.values import Value
-from esxforge_target.wanted import WantedHost, wanted_from_config
-from target.plan.applied import RefusedError, apply
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.model import Inventory, PortGroup, Team, VSwitch
+from esxforge_target.plan.differences import differences, network_differences
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.steps import Step
+from esxforge_target.runtime.values import Value
+from target.plan.applied import RejectedError, apply
 from target.plan.configs import SAMPLES, configs, found_hosts
 
 
@@ -23,7 +26,7 @@ def run(inventory: Inventory, steps: tuple[Step, ...]) -> Inventory:
     for step in steps:
         try:
             inventory = apply(inventory, step.command)
-        except RefusedError:
+        except RejectedError:
             if not step.may_fail:
                 raise
             continue
@@ -40,30 +43,30 @@ def undo(inventory: Inventory, steps: tuple[Step, ...]) -> Inventory:
     return inventory
 
 
-def wanted_of(config: object) -> WantedHost:
-    return stamped(wanted_from_config(config))
+def desired_of(config: object) -> DesiredHost:
+    return stamped(desired_host_from_config(config))
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("version", ["6.7.0", "7.0.3", "8.0.3", "9.0.0"])
-def test_samples_lead_to_the_wanted_host_from_every_cut(path: Path, version: str) -> None:
-    wanted = wanted_of(yaml.safe_load(path.read_text(encoding="utf-8")))
-    fresh = assumed_inventory(wanted, version)
-    plan = make_plan(wanted, fresh)
+def test_samples_lead_to_the_desired_host_from_every_cut(path: Path, version: str) -> None:
+    desired = desired_of(yaml.safe_load(path.read_text(encoding="utf-8")))
+    fresh = assumed_inventory(desired, version)
+    plan = make_plan(desired, fresh)
     assert plan.steps
-    assert differences(wanted, fresh)
+    assert differences(desired, fresh)
     for cut in range(len(plan.steps) + 1):
         found = run(fresh, plan.steps[:cut])
-        again = make_plan(wanted, found)
-        assert not again.refusals
+        again = make_plan(desired, found)
+        assert not again.errors
         done = run(found, again.steps)
-        assert differences(wanted, done) == []
-        assert make_plan(wanted, done).steps == ()
+        assert differences(desired, done) == []
+        assert make_plan(desired, done).steps == ()
         assert plan.unmet(done) == []
 
 
 def cut_plan(data: st.DataObject, config: object, host: Inventory) -> Inventory:
-    steps = make_plan(wanted_of(config), host).steps
+    steps = make_plan(desired_of(config), host).steps
     return run(host, steps[: data.draw(st.integers(0, len(steps)))])
 
 
@@ -72,20 +75,20 @@ def cut_plan(data: st.DataObject, config: object, host: Inventory) -> Inventory:
 def test_any_network_is_reached_from_any_found_one(config: object, host: Inventory, data: st.DataObject) -> None:
     if data.draw(st.booleans(), "was set up otherwise before"):
         host = cut_plan(data, data.draw(configs()), host)
-    wanted = wanted_of(config)
+    desired = desired_of(config)
     cut = cut_plan(data, config, host)
-    plan = make_plan(wanted, cut)
-    assert not plan.refusals
+    plan = make_plan(desired, cut)
+    assert not plan.errors
     done = run(cut, plan.steps)
-    assert network_differences(wanted, done) == []
-    assert make_plan(wanted, done).steps == ()
+    assert network_differences(desired, done) == []
+    assert make_plan(desired, done).steps == ()
 
 
 @settings(deadline=None, max_examples=40)
 @given(configs(), found_hosts(), st.data())
 def test_any_cut_can_be_taken_back(config: object, host: Inventory, data: st.DataObject) -> None:
-    wanted = wanted_of(config)
-    plan = make_plan(wanted, host)
+    desired = desired_of(config)
+    plan = make_plan(desired, host)
     cut = data.draw(st.integers(0, len(plan.steps)))
     back = undo(run(host, plan.steps[:cut]), plan.steps[:cut])
     for name in ("vswitches", "port_groups", "vmks", "routes"):
@@ -110,14 +113,14 @@ def _comparable(value: Value) -> Value:
 @settings(deadline=None, max_examples=40)
 @given(configs(), found_hosts())
 def test_the_same_input_gives_the_same_plan(config: object, host: Inventory) -> None:
-    wanted = wanted_of(config)
-    assert make_plan(wanted, host) == make_plan(wanted, host)
+    desired = desired_of(config)
+    assert make_plan(desired, host) == make_plan(desired, host)
 
 
 @settings(deadline=None, max_examples=40)
 @given(configs(), found_hosts())
 def test_management_is_cut_in_one_stretch_and_late(config: object, host: Inventory) -> None:
-    steps = make_plan(wanted_of(config), host).steps
+    steps = make_plan(desired_of(config), host).steps
     phases = [step.phase for step in steps]
     order = ["prepare", "management", "complete", "storage"]
     assert phases == sorted(phases, key=order.index)

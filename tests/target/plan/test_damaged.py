@@ -1,4 +1,4 @@
-"""Real configurations with odd values anywhere: refused with a reason, or planned and then exactly as wanted."""
+"""Real configurations with odd values anywhere: refused with a reason, or planned and then exactly as desired."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esxforge.plan.assumed import assumed_inventory, stamped
-from esxforge_target import wanted as wanted_hosts
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.hook.kickstart import network_line
-from esxforge_target.plan import make_plan, network_differences
-from esxforge_target.wanted import Refusals, WantedHost, wanted_from_config
+from esxforge_target.plan.differences import network_differences
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.runtime.validation_errors import ValidationErrors
 from target.plan.configs import sample
 from target.plan.test_convergence import run
 
@@ -71,27 +74,27 @@ def damaged(draw: st.DrawFn) -> dict[str, Any]:
     return config
 
 
-def _is_certain(wanted: WantedHost) -> bool:
+def _is_certain(desired: DesiredHost) -> bool:
     """Whether every gateway lies on a network that is known beforehand, and not one that a lease will tell."""
-    addresses = [one for interface in wanted.interfaces for one in interface.addresses if one.kind == "static"]
-    return all(any(one.reaches(route.gateway) for one in addresses) for route in wanted.routes)
+    addresses = [one for interface in desired.interfaces for one in interface.addresses if one.kind == "static"]
+    return all(any(one.reaches(route.gateway) for one in addresses) for route in desired.routes)
 
 
 @settings(deadline=None, max_examples=200)
 @given(damaged(), st.sampled_from(["6.7.0", "7.0.3", "8.0.3"]))
-def test_a_damaged_configuration_is_refused_or_becomes_the_wanted_host(config: Any, version: str) -> None:
+def test_a_damaged_configuration_is_refused_or_becomes_the_desired_host(config: Any, version: str) -> None:
     try:
-        wanted = stamped(wanted_from_config(config))
-    except Refusals as refusals:
-        assert refusals.reasons  # noqa: PT017  # which ones is for other tests
+        desired = stamped(desired_host_from_config(config))
+    except ValidationErrors as errors:
+        assert errors.reasons  # noqa: PT017  # which ones is for other tests
         return
-    assert wanted_hosts.from_json(wanted_hosts.to_json(wanted)) == wanted
-    assert network_line(wanted)
-    host = assumed_inventory(wanted, version)
-    plan = make_plan(wanted, host)
-    if plan.refusals:
+    assert desired_host_from_json(desired_host_to_json(desired)) == desired
+    assert network_line(desired)
+    host = assumed_inventory(desired, version)
+    plan = make_plan(desired, host)
+    if plan.errors:
         return
     done = run(host, plan.steps)
-    if _is_certain(wanted):
-        assert network_differences(wanted, done) == []
-        assert make_plan(wanted, done).steps == ()
+    if _is_certain(desired):
+        assert network_differences(desired, done) == []
+        assert make_plan(desired, done).steps == ()

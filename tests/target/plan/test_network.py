@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
-from esxforge.plan.assumed import assumed_inventory
-from esxforge_target.inventory import Inventory, PhysicalNic, PortGroup, Release, Team, Vmk, VSwitch
-from esxforge_target.plan import Plan, make_plan, network_differences
-from esxforge_target.wanted import WantedHost, management_of, wanted_from_config
+from esxforge.preview.assumed import assumed_inventory
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.contract.management import management_of
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.model import InstalledRelease, Inventory, PhysicalNic, PortGroup, Team, Vmk, VSwitch
+from esxforge_target.plan.differences import network_differences
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.steps import Plan
 from target.plan.configs import bond, mac, network, nic, static, vlan
 from target.plan.test_convergence import run, undo
 
@@ -21,7 +25,7 @@ def fresh(count: int, first: str = "vmnic0", macs: dict[str, str] | None = None)
     names = sorted(f"vmnic{number}" for number in range(count))
     by_name = macs or {f"vmnic{number}": mac(number + 1) for number in range(count)}
     return Inventory(
-        Release("8.0.3", "24280767"),
+        InstalledRelease("8.0.3", "24280767"),
         tuple(PhysicalNic(name, by_name[name], "ntg3", True, 1500) for name in names),
         (VSwitch("vSwitch0", 1500, (first,), Team("portid", (first,), ())),),
         (PortGroup("Management Network", "vSwitch0", 0), PortGroup("VM Network", "vSwitch0", 0)),
@@ -29,16 +33,16 @@ def fresh(count: int, first: str = "vmnic0", macs: dict[str, str] | None = None)
     )
 
 
-def planned(*entries: dict[str, Any], host: Inventory | None = None) -> tuple[WantedHost, Plan, Inventory]:
+def planned(*entries: dict[str, Any], host: Inventory | None = None) -> tuple[DesiredHost, Plan, Inventory]:
     config = network(*entries)
     config["storage"]["config"] = [one for one in config["storage"]["config"] if one["type"] == "disk"]
-    wanted = wanted_from_config(config)
+    desired = desired_host_from_config(config)
     found = host or fresh(12)
-    plan = make_plan(wanted, found)
+    plan = make_plan(desired, found)
     done = run(found, plan.steps)
-    if not plan.refusals:
-        assert network_differences(wanted, done) == []
-    return wanted, plan, done
+    if not plan.errors:
+        assert network_differences(desired, done) == []
+    return desired, plan, done
 
 
 def commands(plan: Plan) -> list[str]:
@@ -84,7 +88,7 @@ def test_a_bond_whose_mac_is_no_nics_still_gets_its_network() -> None:
 def test_a_bond_member_without_a_driver_is_refused_before_anything_changes() -> None:
     _, plan, _ = planned(nic(1), nic(20), bond("bond0", ["eno1", "eno20"], static("10.0.0.5/24")))
     assert plan.steps == ()
-    assert plan.refusals == (
+    assert plan.errors == (
         (
             f"network eno20: no ESXi driver for the NIC with the MAC address {mac(20)}; add its driver to the image, "
             "or "
@@ -235,7 +239,7 @@ def test_of_several_dhcp_interfaces_the_way_to_maas_keeps_the_default_route() ->
 
 def test_the_nic_that_booted_is_management_where_all_use_dhcp() -> None:
     config = network(nic(1, DHCP), nic(2, DHCP))
-    found = management_of(wanted_from_config(config, boot_mac=mac(2).upper()))
+    found = management_of(desired_host_from_config(config, boot_mac=mac(2).upper()))
     assert found is not None
     assert found.interface.name == "eno2"
 
@@ -258,7 +262,7 @@ def test_the_nic_that_booted_is_management_where_all_use_dhcp() -> None:
     ids=["on MAAS's network", "default gateway", "a route leads there", "DHCP", "a VLAN"],
 )
 def test_management_is_the_interface_that_reaches_maas(entries: list[dict[str, Any]], expected: str) -> None:
-    found = management_of(wanted_from_config(network(*entries)))
+    found = management_of(desired_host_from_config(network(*entries)))
     assert found is not None
     assert found.interface.name == expected
     planned(*entries)
@@ -314,10 +318,10 @@ def test_an_ipv6_only_host_has_no_ipv4() -> None:
     config = network(nic(1, static("2001:db8::5/64", gateway="2001:db8::1")))
     config["reporting"]["maas"]["endpoint"] = "http://[2001:db8::2]:5248/MAAS/metadata/status/abc"
     config["storage"]["config"] = [one for one in config["storage"]["config"] if one["type"] == "disk"]
-    wanted = wanted_from_config(config)
-    host = assumed_inventory(wanted)
-    done = run(host, make_plan(wanted, host).steps)
-    assert network_differences(wanted, done) == []
+    desired = desired_host_from_config(config)
+    host = assumed_inventory(desired)
+    done = run(host, make_plan(desired, host).steps)
+    assert network_differences(desired, done) == []
     assert done.vmks[0].ipv4 == "none"
 
 

@@ -1,4 +1,4 @@
-"""Plans on the stateful fake ESXi: its own outputs read, real command lines run, cut off and taken back anywhere.
+"""Plans on the stateful fake ESXi: its own outputs read, real command lines run, cut off and rolled back anywhere.
 
 tests/standin/test_fake_esxi_planned.py covers power cuts with a boot; here a run is stopped and goes on.
 """
@@ -14,10 +14,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esxforge_target import inventory as inventories
-from esxforge_target.inventory import DeviceFolder, Inventory, read, reread_network, reread_storage
-from esxforge_target.plan import Plan, Step, differences, make_plan
-from esxforge_target.wanted import WantedHost, wanted_from_config
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.disk_identities import DeviceDirectory
+from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.inventory.model import Inventory
+from esxforge_target.inventory.read import read, reread_network, reread_storage
+from esxforge_target.plan.differences import differences
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.steps import Plan, Step
 from standin.esxi import FakeEsxi
 from standin.esxi import label as labels
 from standin.esxi.presets import disk, nics_from
@@ -34,29 +39,31 @@ NAMES = {
 
 
 class Machine:
-    """A fresh install on the wanted hardware, its data disks laid out as the hook does."""
+    """A fresh install on the desired hardware, its data disks laid out as the hook does."""
 
-    def __init__(self, folder: Path, release: str, config: Any, kind: str = "sas", **quirks: Any) -> None:
-        wanted = wanted_from_config(config)
-        self.wanted: WantedHost = wanted.with_stamps([(one.id, str(uuid.uuid4())) for one in wanted.datastore_disks()])
+    def __init__(self, directory: Path, release: str, config: Any, kind: str = "sas", **quirks: Any) -> None:
+        desired = desired_host_from_config(config)
+        self.desired: DesiredHost = desired.with_disk_guids(
+            [(one.id, str(uuid.uuid4())) for one in desired.datastore_disks()]
+        )
         disks = [disk(NAMES[kind].format(9), 240 * GIB, kind, boot=True)]
-        disks += [disk(NAMES[kind].format(n), 120 * GIB, kind) for n, _ in enumerate(wanted.datastore_disks())]
-        macs = [nic.mac for nic in wanted.interfaces if nic.kind == "physical"]
-        self.fake = FakeEsxi.create(str(folder), "sas-12-nics", release, nics_from(macs), disks, **quirks)
-        for made, one in zip(disks[1:], self.wanted.datastore_disks(), strict=True):
-            label = labels.Label(120 * GIB // 512, guid=one.stamp)
-            for index, part in enumerate(self.wanted.vmfs_partitions(one.id)):
+        disks += [disk(NAMES[kind].format(n), 120 * GIB, kind) for n, _ in enumerate(desired.datastore_disks())]
+        macs = [nic.mac for nic in desired.interfaces if nic.kind == "physical"]
+        self.fake = FakeEsxi.create(str(directory), "sas-12-nics", release, nics_from(macs), disks, **quirks)
+        for made, one in zip(disks[1:], self.desired.datastore_disks(), strict=True):
+            label = labels.Label(120 * GIB // 512, guid=one.disk_guid)
+            for index, part in enumerate(self.desired.vmfs_partitions(one.id)):
                 first = 2048 + index * 20 * GIB // 512
                 label.add(labels.Partition(part.number, first, first + 20 * GIB // 512 - 1, labels.VMFS))
             labels.write_label(str(Path(self.fake.devices) / made["name"]), label)
 
     def inventory(self) -> Inventory:
-        stamps = [one.stamp for one in self.wanted.datastore_disks()]
-        return read(self.fake, DeviceFolder(self.fake.devices), stamps)
+        stamps = [one.disk_guid for one in self.desired.datastore_disks()]
+        return read(self.fake, DeviceDirectory(self.fake.devices), stamps)
 
     def plan(self) -> Plan:
-        plan = make_plan(self.wanted, self.inventory())
-        assert plan.refusals == ()
+        plan = make_plan(self.desired, self.inventory())
+        assert plan.errors == ()
         return plan
 
     def run(self, steps: tuple[Step, ...]) -> None:
@@ -79,28 +86,28 @@ def sample(path: Path) -> Any:
 @pytest.mark.parametrize(
     ("release", "kind"), [("6.7.0", "sata"), ("7.0.3", "nvme"), ("8.0.3", "scsi"), ("9.0.0", "sas")]
 )
-def test_one_run_makes_the_wanted_host_and_a_second_has_nothing_to_do(
+def test_one_run_makes_the_desired_host_and_a_second_has_nothing_to_do(
     tmp_path: Path, path: Path, release: str, kind: str
 ) -> None:
     machine = Machine(tmp_path, release, sample(path), kind)
     before = machine.inventory()
     plan = machine.plan()
-    assert differences(machine.wanted, before) != []
+    assert differences(machine.desired, before) != []
     machine.run(plan.steps)
     after = machine.inventory()
-    assert differences(machine.wanted, after) == []
+    assert differences(machine.desired, after) == []
     assert plan.unmet(after) == []
     assert machine.plan().steps == ()
     # What verifying reads anew, and no more, shows the same.
     again = reread_network(machine.fake, before, [step.command for step in plan.steps])
     again = reread_storage(machine.fake, again)
-    assert differences(machine.wanted, again) == []
+    assert differences(machine.desired, again) == []
     assert plan.unmet(again) == []
-    assert inventories.from_json(inventories.to_json(after)) == after
+    assert inventory_from_json(inventory_to_json(after)) == after
 
 
 @pytest.mark.parametrize("name", ["vmfs7-bond", "dhcp-only"])
-def test_stopping_and_going_on_makes_the_wanted_host(tmp_path: Path, name: str) -> None:
+def test_stopping_and_going_on_makes_the_desired_host(tmp_path: Path, name: str) -> None:
     (path,) = [path for path in SAMPLES if name in path.name]
     count = len(Machine(tmp_path / "first", "8.0.3", sample(path)).plan().steps)
     # test_convergence.py stops at every single one; machines take longer.
@@ -108,7 +115,7 @@ def test_stopping_and_going_on_makes_the_wanted_host(tmp_path: Path, name: str) 
         machine = Machine(tmp_path / str(cut), "8.0.3", sample(path))
         machine.run(machine.plan().steps[:cut])
         machine.run(machine.plan().steps)
-        assert differences(machine.wanted, machine.inventory()) == []
+        assert differences(machine.desired, machine.inventory()) == []
         assert machine.plan().steps == ()
 
 
@@ -134,7 +141,7 @@ def test_any_network_is_made_in_one_run_from_any_cut(
     steps = machine.plan().steps
     machine.run(steps[: data.draw(st.integers(0, len(steps)))])
     machine.run(machine.plan().steps)
-    assert differences(machine.wanted, machine.inventory()) == []
+    assert differences(machine.desired, machine.inventory()) == []
     assert machine.plan().steps == ()
 
 
@@ -150,20 +157,20 @@ def test_the_inventory_is_the_same_in_every_form_of_json(tmp_path: Path, blanks:
 
 def test_a_dead_lun_costs_its_own_time_only(tmp_path: Path) -> None:
     fake = FakeEsxi.create(str(tmp_path), "dead-lun")
-    found = read(fake, DeviceFolder(fake.devices, seconds=0.5))
+    found = read(fake, DeviceDirectory(fake.devices, seconds=0.5))
     dead = found.device("naa.5000144f79272808")
     assert dead is not None
-    assert dead.stamps == ()
+    assert dead.disk_guids == ()
     boot = [device for device in found.devices if device.boot]
     assert [device.name for device in boot] == [found.boot_bank_device]
     assert boot[0].table is not None
-    assert len(boot[0].stamps) == 1
+    assert len(boot[0].disk_guids) == 1
 
 
 def test_localcli_reads_the_same_where_hostd_is_down(tmp_path: Path) -> None:
     fake = FakeEsxi.create(str(tmp_path))
-    folder = DeviceFolder(fake.devices)
-    with_hostd = read(fake, folder)
+    directory = DeviceDirectory(fake.devices)
+    with_hostd = read(fake, directory)
     with fake.edit() as host:
         host.store["power"]["hostd"] = False
-    assert read(fake, folder, program="localcli") == with_hostd
+    assert read(fake, directory, program="localcli") == with_hostd

@@ -7,20 +7,23 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esxforge.plan.assumed import assumed_inventory, stamped
-from esxforge_target.inventory import Device, Extent, FileSystem, Inventory, PartitionTable
-from esxforge_target.plan import Plan, make_plan, storage_differences
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.model import Device, Extent, FileSystem, Inventory, PartitionTable
+from esxforge_target.plan.differences import storage_differences
+from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.steps import Plan
 from esxforge_target.plan.storage import VMFS_TYPE
-from esxforge_target.wanted import WantedHost, wanted_from_config
 from target.plan.configs import sample, simple
 from target.plan.test_convergence import run
 
 GIB = 1 << 30
 
 
-def both(config: Any, version: str = "8.0.3") -> tuple[WantedHost, Inventory]:
-    wanted = stamped(wanted_from_config(config))
-    return wanted, assumed_inventory(wanted, version)
+def both(config: Any, version: str = "8.0.3") -> tuple[DesiredHost, Inventory]:
+    desired = stamped(desired_host_from_config(config))
+    return desired, assumed_inventory(desired, version)
 
 
 def storage_commands(plan: Plan) -> list[str]:
@@ -53,10 +56,10 @@ def without_vmfs(table: PartitionTable) -> PartitionTable:
 
 
 def test_disks_are_found_by_stamp_whatever_esxi_calls_them() -> None:
-    wanted, host = both(sample("vmfs7-bond"))
+    desired, host = both(sample("vmfs7-bond"))
     host = renamed(host, "<sdb>", "naa.61866da06831a30030a6d34907c62a3a")
     host = renamed(host, "<sdc>", "t10.ATA_____samsung_ssd_870_evo____________________s5y1ng0p____")
-    assert storage_commands(make_plan(wanted, host)) == [
+    assert storage_commands(make_plan(desired, host)) == [
         "vmkfstools -C vmfs6 -S datastore2 /vmfs/devices/disks/naa.61866da06831a30030a6d34907c62a3a:1",
         (
             "vmkfstools -Z /vmfs/devices/disks/t10.ATA_____samsung_ssd_870_evo____________________s5y1ng0p____:1 "
@@ -66,43 +69,43 @@ def test_disks_are_found_by_stamp_whatever_esxi_calls_them() -> None:
 
 
 def test_adding_an_extent_answers_the_question() -> None:
-    wanted, host = both(sample("vmfs7-bond"))
-    (step,) = [step for step in make_plan(wanted, host).steps if "-Z" in step.command]
+    desired, host = both(sample("vmfs7-bond"))
+    (step,) = [step for step in make_plan(desired, host).steps if "-Z" in step.command]
     assert step.stdin == "0\n"
 
 
 def test_the_datastore_on_p8_of_the_boot_disk_is_made_where_the_installer_made_none() -> None:
-    wanted, host = both(sample("simple-static"))
+    desired, host = both(sample("simple-static"))
     table = boot(host).table
     assert table is not None
     host = with_boot_table(host, without_vmfs(table), datastore=False)
-    plan = make_plan(wanted, host)
+    plan = make_plan(desired, host)
     assert [line.split()[0] for line in storage_commands(plan)] == ["partedUtil", "vmkfstools"]
     done = run(host, plan.steps)
-    assert storage_differences(wanted, done) == []
+    assert storage_differences(desired, done) == []
     last = boot(done).table
     assert last is not None
     made = last.partition(8)
     assert made is not None
     assert made.first * 512 % (1 << 20) == 0
     assert made.last == last.last_usable
-    assert make_plan(wanted, done).steps == ()
+    assert make_plan(desired, done).steps == ()
 
 
 def test_on_6_x_it_is_p3() -> None:
-    wanted, host = both(sample("esxi67"), "6.7.0")
+    desired, host = both(sample("esxi67"), "6.7.0")
     table = boot(host).table
     assert table is not None
     host = with_boot_table(host, without_vmfs(table), datastore=False)
-    done = run(host, make_plan(wanted, host).steps)
+    done = run(host, make_plan(desired, host).steps)
     assert [one.partition for one in done.extents if one.volume == "datastore1"] == [3]
-    assert storage_differences(wanted, done) == []
+    assert storage_differences(desired, done) == []
 
 
 def test_a_cut_between_partition_and_file_system_is_mended() -> None:
-    wanted, host = both(sample("simple-static"))
+    desired, host = both(sample("simple-static"))
     host = host.replace(extents=(), file_systems=())
-    assert storage_commands(make_plan(wanted, host)) == [
+    assert storage_commands(make_plan(desired, host)) == [
         "vmkfstools -C vmfs6 -S datastore1 /vmfs/devices/disks/<sda>:8"
     ]
 
@@ -112,8 +115,8 @@ def test_the_installers_datastore_is_renamed() -> None:
     for entry in config["storage"]["config"]:
         if entry["type"] == "vmfs6":
             entry["name"] = "fast and local"
-    wanted, host = both(config)
-    assert make_plan(wanted, host).steps[-1].command == (
+    desired, host = both(config)
+    assert make_plan(desired, host).steps[-1].command == (
         "vim-cmd",
         "hostsvc/datastore/rename",
         "datastore1",
@@ -122,7 +125,7 @@ def test_the_installers_datastore_is_renamed() -> None:
 
 
 def test_the_installers_datastore_grows_to_what_remains() -> None:
-    wanted, host = both(sample("vmfs7-bond"))
+    desired, host = both(sample("vmfs7-bond"))
     table = boot(host).table
     assert table is not None
     short = table.replace(
@@ -132,15 +135,15 @@ def test_the_installers_datastore_grows_to_what_remains() -> None:
     )
     host = with_boot_table(host, short, datastore=True)
     host = host.replace(file_systems=tuple(one.replace(size=one.size - 40 * GIB) for one in host.file_systems))
-    plan = make_plan(wanted, host)
+    plan = make_plan(desired, host)
     assert [line.split()[:2] for line in storage_commands(plan)][:2] == [
         ["partedUtil", "resize"],
         ["vmkfstools", "--growfs"],
     ]
     for cut in range(len(plan.steps) + 1):
         done = run(host, plan.steps[:cut])
-        done = run(done, make_plan(wanted, done).steps)
-        assert make_plan(wanted, done).steps == ()
+        done = run(done, make_plan(desired, done).steps)
+        assert make_plan(desired, done).steps == ()
         assert boot(done).table == table
 
 
@@ -155,18 +158,18 @@ def test_a_name_that_the_installer_took_is_freed() -> None:
             entry["name"] = "datastore1"
         if entry["id"] == "sda-part8":
             entry["size"] = "400G"  # room for the installer's own datastore
-    wanted, host = both(config)
-    plan = make_plan(wanted, host)
+    desired, host = both(config)
+    plan = make_plan(desired, host)
     assert storage_commands(plan)[0] == "vim-cmd hostsvc/datastore/rename datastore1 datastore1-boot"
     done = run(host, plan.steps)
-    assert storage_differences(wanted, done) == []
-    assert make_plan(wanted, done).steps == ()
+    assert storage_differences(desired, done) == []
+    assert make_plan(desired, done).steps == ()
 
 
 def test_a_name_taken_by_a_shared_volume_is_refused() -> None:
-    wanted, host = both(sample("vmfs7-bond"))
+    desired, host = both(sample("vmfs7-bond"))
     host = host.replace(extents=(*host.extents, Extent("datastore2", "other", 0, "naa.6000144f79272808", 1)))
-    assert make_plan(wanted, host).refusals == (
+    assert make_plan(desired, host).errors == (
         (
             "storage datastore2: a volume of this name exists on naa.6000144f79272808 already; rename it or choose "
             "another "
@@ -176,10 +179,10 @@ def test_a_name_taken_by_a_shared_volume_is_refused() -> None:
 
 
 def test_no_partition_is_touched_when_the_boot_disk_is_in_doubt() -> None:
-    wanted, host = both(sample("simple-static"))
-    plan = make_plan(wanted, host.replace(boot_bank_device="naa.other", extents=(), file_systems=()))
+    desired, host = both(sample("simple-static"))
+    plan = make_plan(desired, host.replace(boot_bank_device="naa.other", extents=(), file_systems=()))
     assert plan.steps == ()
-    assert plan.refusals == (
+    assert plan.errors == (
         (
             "storage datastore1: no partition of the boot disk is touched, because ESXi calls <sda> its boot disk, but "
             "its "
@@ -189,9 +192,9 @@ def test_no_partition_is_touched_when_the_boot_disk_is_in_doubt() -> None:
 
 
 def test_a_disk_without_its_stamp_is_refused_with_the_likely_cause() -> None:
-    wanted, host = both(sample("vmfs7-bond"))
-    plan = make_plan(wanted, host.replace(devices=tuple(one for one in host.devices if one.name != "<sdc>")))
-    assert plan.refusals == (
+    desired, host = both(sample("vmfs7-bond"))
+    plan = make_plan(desired, host.replace(devices=tuple(one for one in host.devices if one.name != "<sdc>")))
+    assert plan.errors == (
         (
             "storage sdc-part1: no disks of this host carry the stamp of sdc (Samsung SSD 870, S5Y1NG0P); ESXi may "
             "have "
@@ -202,10 +205,10 @@ def test_a_disk_without_its_stamp_is_refused_with_the_likely_cause() -> None:
 
 
 def test_a_stamp_on_two_disks_is_refused() -> None:
-    wanted, host = both(sample("vmfs7-bond"))
+    desired, host = both(sample("vmfs7-bond"))
     copy = next(one for one in host.devices if one.name == "<sdc>").replace(name="copy", path="/copy")
-    plan = make_plan(wanted, host.replace(devices=(*host.devices, copy)))
-    assert "2 disks of this host carry the stamp of sdc" in plan.refusals[0]
+    plan = make_plan(desired, host.replace(devices=(*host.devices, copy)))
+    assert "2 disks of this host carry the stamp of sdc" in plan.errors[0]
 
 
 def test_disks_without_model_and_serial_are_no_trouble() -> None:
@@ -215,19 +218,19 @@ def test_disks_without_model_and_serial_are_no_trouble() -> None:
             entry.pop("model")
             entry["path"] = f"/dev/{entry.pop('name')}"
             entry.pop("serial")
-    wanted, host = both(config)
-    assert len(storage_commands(make_plan(wanted, host))) == 2
+    desired, host = both(config)
+    assert len(storage_commands(make_plan(desired, host))) == 2
 
 
 def test_nothing_is_unmounted_wiped_or_relabelled() -> None:
-    wanted, host = both(sample("vmfs7-bond"))
-    foreign = Device("naa.foreign", "/vmfs/devices/disks/naa.foreign", 10 * GIB, stamps=("feed",))
+    desired, host = both(sample("vmfs7-bond"))
+    foreign = Device("naa.foreign", "/vmfs/devices/disks/naa.foreign", 10 * GIB, disk_guids=("feed",))
     host = host.replace(
         devices=(*host.devices, foreign),
         extents=(*host.extents, Extent("vms", "u9", 0, "naa.foreign", 1)),
         file_systems=(*host.file_systems, FileSystem("vms", "u9", "/vmfs/volumes/u9", "VMFS-6", True, GIB, GIB)),
     )
-    lines = storage_commands(make_plan(wanted, host))
+    lines = storage_commands(make_plan(desired, host))
     assert not [
         line for line in lines if "naa.foreign" in line or "unmount" in line or "mklabel" in line or line[:2] == "dd"
     ]
@@ -236,20 +239,20 @@ def test_nothing_is_unmounted_wiped_or_relabelled() -> None:
 def test_without_datastores_vmwares_defaults_stay() -> None:
     config = simple()
     config["storage"]["config"] = [one for one in config["storage"]["config"] if one["type"] == "disk"]
-    wanted, host = both(config)
-    plan = make_plan(wanted, host)
+    desired, host = both(config)
+    plan = make_plan(desired, host)
     assert storage_commands(plan) == []
     assert "storage: MAAS asks for no datastore; VMware's own layout stays." in plan.notices
 
 
 def test_a_boot_disk_without_room_is_refused_with_the_figures() -> None:
-    wanted, host = both(sample("simple-static"))
+    desired, host = both(sample("simple-static"))
     table = boot(host).table
     assert table is not None
     full = without_vmfs(table)
     last = full.partitions[-1].replace(last=table.last_usable)
     host = with_boot_table(host, full.replace(partitions=(*full.partitions[:-1], last)), datastore=False)
-    (reason,) = make_plan(wanted, host).refusals
+    (reason,) = make_plan(desired, host).errors
     assert "leaves 0 bytes of the boot disk <sda>, and a datastore needs 1395864371" in reason
 
 
@@ -284,14 +287,14 @@ def test_any_datastores_are_made_from_every_cut(data: st.DataObject) -> None:
     config = simple()
     config["storage"]["config"] = entries
     version = data.draw(st.sampled_from(["6.7.0", "7.0.3", "9.0.0"]))
-    wanted, host = both(config, version)
+    desired, host = both(config, version)
     if data.draw(st.booleans(), "installed without a datastore"):
         table = boot(host).table
         assert table is not None
         host = with_boot_table(host, without_vmfs(table), datastore=False)
-    plan = make_plan(wanted, host)
-    assert plan.refusals == ()
+    plan = make_plan(desired, host)
+    assert plan.errors == ()
     cut = run(host, plan.steps[: data.draw(st.integers(0, len(plan.steps)))])
-    done = run(cut, make_plan(wanted, cut).steps)
-    assert storage_differences(wanted, done) == []
-    assert make_plan(wanted, done).steps == ()
+    done = run(cut, make_plan(desired, cut).steps)
+    assert storage_differences(desired, done) == []
+    assert make_plan(desired, done).steps == ()

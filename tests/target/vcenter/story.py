@@ -7,29 +7,31 @@ import json
 import sys
 
 from esxforge_target.cloud_data.execution import Host
-from esxforge_target.cloud_data.files import FileSystem
-from esxforge_target.commands import ProcessRunner
-from esxforge_target.vcenter import Trust, VcenterError, Wanted, parse_settings
+from esxforge_target.cloud_data.files import HostFiles
+from esxforge_target.runtime.commands import ProcessRunner
+from esxforge_target.vcenter.desired import DesiredVcenter, parse_settings
+from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.join import find_folder, own_thumbprint
 from esxforge_target.vcenter.session import Session
+from esxforge_target.vcenter.tls import Trust
 
 
 def main() -> None:
     given = json.load(sys.stdin)
-    wanted = parse_settings(given["document"])
-    host = Host(FileSystem(given["root"]), ProcessRunner(), print)
+    desired = parse_settings(given["document"])
+    host = Host(HostFiles(given["root"]), ProcessRunner(), print)
     for trust in given["trusts"]:
-        try_with(Trust(**trust), wanted, host, given["address"])
+        try_with(Trust(**trust), desired, host, given["address"])
 
 
-def try_with(trust: Trust, wanted: Wanted, host: Host, address: str) -> None:
+def try_with(trust: Trust, desired: DesiredVcenter, host: Host, address: str) -> None:
     try:
-        with Session(wanted, trust) as session:
+        with Session(desired, trust) as session:
             spec = {
                 "hostname": address,
                 "user_name": "x",
                 "password": "x",
-                "folder": find_folder(session, wanted),
+                "folder": find_folder(session, desired),
                 "thumbprint_verification": "THUMBPRINT",
                 "thumbprint": own_thumbprint(host),
             }

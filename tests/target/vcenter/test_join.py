@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from esxforge_target.cloud_data.execution import Host
-from esxforge_target.cloud_data.files import FileSystem
-from esxforge_target.vcenter import Joined, Trust, VcenterError, Wanted, join, parse_document
+from esxforge_target.cloud_data.files import HostFiles
 from esxforge_target.vcenter.account import NAME
+from esxforge_target.vcenter.desired import DesiredVcenter, parse_document
+from esxforge_target.vcenter.errors import VcenterError
+from esxforge_target.vcenter.join import Joined, join
+from esxforge_target.vcenter.tls import Trust
 from standin.maas_metadata import VirtualClock
 from standin.vcenter import (
     Dialects,
@@ -42,7 +45,9 @@ class Bench:
         self.vcenter = FakeVcenter(self.inventory, THEIRS, folder)
         self.trust = Trust(authorities=THEIRS.pem)
 
-    def wanted(self, datacenter: str = "DC1", server: str = "127.0.0.1", password: str | None = None) -> Wanted:
+    def desired(
+        self, datacenter: str = "DC1", server: str = "127.0.0.1", password: str | None = None
+    ) -> DesiredVcenter:
         document = (
             f"vcenter_server: {server}:{self.vcenter.port}\nvcenter_username: administrator@vsphere.local\n"
             f"vcenter_password: {password or self.inventory.password}\nvcenter_datacenter: {datacenter}\n"
@@ -50,14 +55,14 @@ class Bench:
         return parse_document(document.encode())
 
     def host(self) -> Host:
-        return Host(FileSystem(str(self.root)), self.accounts, self.log.append, self.clock)
+        return Host(HostFiles(str(self.root)), self.accounts, self.log.append, self.clock)
 
-    def join(self, wanted: Wanted | None = None, trust: Trust | None = None) -> Joined:
-        return join(wanted or self.wanted(), trust or self.trust, ADDRESS, self.host())
+    def join(self, desired: DesiredVcenter | None = None, trust: Trust | None = None) -> Joined:
+        return join(desired or self.desired(), trust or self.trust, ADDRESS, self.host())
 
-    def fails(self, wanted: Wanted | None = None, trust: Trust | None = None) -> VcenterError:
+    def fails(self, desired: DesiredVcenter | None = None, trust: Trust | None = None) -> VcenterError:
         with pytest.raises(VcenterError) as caught:
-            self.join(wanted, trust)
+            self.join(desired, trust)
         assert self.accounts.names == ["root"]
         assert self.inventory.sessions == set()
         assert caught.value.hint or caught.value.kind
@@ -96,7 +101,7 @@ def test_a_host_joins_every_version(bench: Bench, dialects: Dialects) -> None:
 @pytest.mark.parametrize("dialects", [Dialects.V6_7, Dialects.V8_0])
 def test_the_place_is_a_datacenter_or_a_folder(bench: Bench, place: str, folder: str, dialects: Dialects) -> None:
     bench.inventory.dialects = dialects
-    bench.join(bench.wanted(place))
+    bench.join(bench.desired(place))
     assert bench.inventory.created[0]["folder"] == folder
 
 
@@ -111,13 +116,13 @@ def test_the_place_is_a_datacenter_or_a_folder(bench: Bench, place: str, folder:
     ],
 )
 def test_a_place_that_is_not_there_is_named(bench: Bench, place: str, said: str) -> None:
-    assert said in bench.fails(bench.wanted(place)).message
+    assert said in bench.fails(bench.desired(place)).message
     assert ("POST", "/api/vcenter/host") not in bench.inventory.requests
 
 
 def test_the_only_datacenter_need_not_be_named(bench: Bench) -> None:
     del bench.inventory.datacenters["datacenter-2"]
-    bench.join(bench.wanted("''"))
+    bench.join(bench.desired("''"))
     assert bench.inventory.created[0]["folder"] == "group-h5"
 
 
@@ -168,7 +173,7 @@ def test_a_refusal_is_said_in_plain_words(bench: Bench, dialects: Dialects, refu
 
 
 def test_a_wrong_password_is_named_and_not_repeated(bench: Bench) -> None:
-    error = bench.fails(bench.wanted(password="Wr0ng!pw"))
+    error = bench.fails(bench.desired(password="Wr0ng!pw"))
     assert "does not accept the user name or the password" in error.message
     assert "Wr0ng!pw" not in "".join(traceback.format_exception(error)) + error.hint
     assert [command[3] for command in bench.accounts.commands] == ["list"]
@@ -210,9 +215,9 @@ def test_nothing_is_said_to_an_unknown_certificate(bench: Bench, trust: Trust, s
 def test_the_certificate_must_hold_the_servers_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.create_connection
     monkeypatch.setattr(socket, "create_connection", lambda address, *rest: real(("127.0.0.1", address[1]), *rest))
-    assert "was not accepted" in bench.fails(bench.wanted(server="impostor.example.com")).message
+    assert "was not accepted" in bench.fails(bench.desired(server="impostor.example.com")).message
     assert bench.inventory.requests == []
-    assert bench.join(bench.wanted(server="vcenter.example.com")).host_id == "host-7"
+    assert bench.join(bench.desired(server="vcenter.example.com")).host_id == "host-7"
 
 
 @pytest.mark.parametrize("text", ["12:34", "zz" * 32, "a" * 41])
@@ -224,7 +229,7 @@ def test_a_thumbprint_that_is_none_is_refused(text: str) -> None:
 def test_an_unknown_name_and_a_closed_port_are_told_apart(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        nobody = bench.wanted().replace(port=taken.getsockname()[1])
+        nobody = bench.desired().replace(port=taken.getsockname()[1])
         assert "cannot be reached: Connection refused" in bench.fails(nobody).message
 
     def unknown(*_: object) -> None:
@@ -302,12 +307,12 @@ def test_a_host_without_certificate_is_named(bench: Bench, content: str) -> None
 
 
 def test_no_secret_is_left_or_shown(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
-    wanted = bench.wanted()
-    bench.join(wanted)
+    desired = bench.desired()
+    bench.join(desired)
     (spec,) = bench.inventory.created
     captured = capfd.readouterr()
     files = [path.read_text() for path in bench.root.rglob("*") if path.is_file()]
     arguments = [word for command in bench.accounts.commands for word in command]
-    places = [repr(wanted), *bench.log, captured.out, captured.err, *files, *arguments]
-    for secret in (spec["password"], wanted.password.reveal()):
+    places = [repr(desired), *bench.log, captured.out, captured.err, *files, *arguments]
+    for secret in (spec["password"], desired.password.reveal()):
         assert not [place for place in places if secret in place]

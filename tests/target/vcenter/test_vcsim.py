@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.vcenter import Trust, VcenterError, Wanted, parse_settings
+from esxforge_target.vcenter.desired import DesiredVcenter, parse_settings
+from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.session import Session
+from esxforge_target.vcenter.tls import Trust
 
 GOPATH = Path("/usr/share/gocode")
 
@@ -49,7 +51,7 @@ def simulator(program: Path) -> Iterator[tuple[str, str]]:
     assert process.returncode == 0
 
 
-def wanted(address: str) -> Wanted:
+def desired(address: str) -> DesiredVcenter:
     settings = {"vcenter_server": address, "vcenter_username": "user", "vcenter_password": "pass"}
     return parse_settings(settings)
 
@@ -59,16 +61,16 @@ def test_a_vcenter_that_we_did_not_write_lets_us_in_and_out(simulator: tuple[str
     address, certificate = simulator
     thumbprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest()
     trust = Trust(thumbprint=thumbprint)
-    with Session(wanted(address), trust) as session:
+    with Session(desired(address), trust) as session:
         assert session.dialect == "rest"
         signed = session._signed()
         # It has tags, which need a session, and no datacenters.
         assert session._ask("GET", "/rest/com/vmware/cis/tagging/category", signed, None, 10)[0] == 200
         with pytest.raises(VcenterError, match="status 404"):
             session.find("datacenter", names=["DC0"])
-    with pytest.raises(VcenterError, match="does not accept"), Session(wanted(address), trust) as other:
+    with pytest.raises(VcenterError, match="does not accept"), Session(desired(address), trust) as other:
         other._token = signed["vmware-api-session-id"]  # the one that was closed
         other._result(other._ask("GET", "/rest/com/vmware/cis/tagging/category", signed, None, 10), "listing tags")
     for distrust in (Trust(), Trust(thumbprint="00" * 32)):
-        with pytest.raises(VcenterError, match="certificate"), Session(wanted(address), distrust):
+        with pytest.raises(VcenterError, match="certificate"), Session(desired(address), distrust):
             pass

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from esxforge.checks.region import RegionFacts, ask, check_region
-from esxforge.checks.report import Status, missing
+from esxforge.checks.report import CheckStatus, missing
 from esxforge.events import ignore
 from esxforge.maas.auth import ApiKey
 from esxforge.maas.client import Surroundings
@@ -42,7 +42,7 @@ def _good(timeout: httpx2.Response) -> dict[str, httpx2.Response]:
 def test_a_patient_maas_is_well() -> None:
     facts = _ask(_good(httpx2.Response(200, text="60")))
     assert facts == RegionFacts(URL, "3.6.5", 60)
-    assert all(line.status is Status.OK for line in check_region(facts))
+    assert all(line.status is CheckStatus.OK for line in check_region(facts))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_impatient_maas_gets_advice(answer: httpx2.Response, minutes: int | N
     facts = _ask(_good(answer))
     assert facts.node_timeout == minutes
     line = check_region(facts)[-1]
-    assert line.status is Status.ADVICE
+    assert line.status is CheckStatus.ADVICE
     assert "node_timeout" in line.fix
 
 
@@ -72,7 +72,13 @@ def test_no_maas_is_missing_with_the_reason() -> None:
 
 @pytest.mark.parametrize(
     ("version", "status"),
-    [("3.6.5", Status.OK), ("3.2.0", Status.OK), ("10.0", Status.OK), ("2.9.2", Status.ADVICE), ("new", Status.ADVICE)],
+    [
+        ("3.6.5", CheckStatus.OK),
+        ("3.2.0", CheckStatus.OK),
+        ("10.0", CheckStatus.OK),
+        ("2.9.2", CheckStatus.ADVICE),
+        ("new", CheckStatus.ADVICE),
+    ],
 )
-def test_versions_are_compared_as_numbers(version: str, status: Status) -> None:
+def test_versions_are_compared_as_numbers(version: str, status: CheckStatus) -> None:
     assert check_region(RegionFacts(URL, version, 60))[1].status is status

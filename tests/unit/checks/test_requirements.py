@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from esxforge.checks.computer import Computer, ThisComputer
-from esxforge.checks.report import Line, Status, document, missing
-from esxforge.checks.requirements import CHECKS, Kind, Wish, check_computer
+from esxforge.checks.report import CheckStatus, Line, document, missing
+from esxforge.checks.requirements import CHECKS, DoctorOptions, Kind, check_computer
 from esxforge.errors import RecipeError
 from esxforge.vm.accelerator import KvmProbe, KvmState
 
 GIB = 1 << 30
-GOLDEN = Wish(Kind.GOLDEN)
+GOLDEN = DoctorOptions(Kind.GOLDEN)
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class MadeUp:
     def memory(self) -> tuple[int, int] | None:
         return self.sizes
 
-    def free_disk(self, folder: Path) -> int | None:
+    def free_disk(self, directory: Path) -> int | None:
         return self.disk
 
-    def temporary_folder(self) -> Path:
+    def temporary_directory(self) -> Path:
         return Path("/temporary")
 
     def program_version(self, name: str) -> str | None:
@@ -66,15 +66,15 @@ class MadeUp:
         return self.ignoring
 
 
-def _line(computer: Computer, name: str, wish: Wish = GOLDEN) -> Line:
+def _line(computer: Computer, name: str, wish: DoctorOptions = GOLDEN) -> Line:
     return next(entry for entry in check_computer(computer, wish) if entry.name == name)
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_good_computer_lacks_nothing_and_nothing_is_to_be_fixed(kind: Kind) -> None:
-    lines = check_computer(MadeUp(), Wish(kind))
+    lines = check_computer(MadeUp(), DoctorOptions(kind))
     assert len(lines) == len(CHECKS[kind])
-    assert all(entry.status is Status.OK and not entry.fix for entry in lines)
+    assert all(entry.status is CheckStatus.OK and not entry.fix for entry in lines)
     assert document(kind.value, lines)["ok"] is True
 
 
@@ -84,29 +84,29 @@ PROGRAMS = {"qemu-system-x86_64": "8.2.1", "qemu-img": "8.2.1"}
 @pytest.mark.parametrize(
     ("computer", "name", "status", "found", "fix"),
     [
-        (MadeUp(python=(3, 9)), "Python", Status.MISSING, "3.9", "newer Python"),
-        (MadeUp(name="Darwin"), "System", Status.MISSING, "Darwin", "GNU/Linux"),
-        (MadeUp(machine="aarch64"), "Architecture", Status.MISSING, "aarch64", "x86_64"),
-        (MadeUp(cores=1), "Processor cores", Status.MISSING, "1", "two cores"),
-        (MadeUp(sizes=(7 * GIB, 7 * GIB)), "Memory", Status.MISSING, "7.0 GiB", "more memory"),
-        (MadeUp(sizes=(16 * GIB, 7 * GIB)), "Memory", Status.ADVICE, "7.0 GiB of it free", "Close"),
-        (MadeUp(sizes=None), "Memory", Status.ADVICE, "unknown", "Make sure"),
-        (MadeUp(disk=9 * GIB), "Free disk for the output", Status.MISSING, "9.0 GiB", "--output"),
-        (MadeUp(disk=None), "Free disk for the output", Status.MISSING, "is not there", "Create it"),
-        (MadeUp(disk=9 * GIB), "Free disk for the work", Status.MISSING, "/temporary", "TMPDIR"),
-        (MadeUp(versions={}), "qemu-system-x86_64", Status.MISSING, "not installed", "qemu-system-x86"),
-        (MadeUp(versions={}), "qemu-img", Status.MISSING, "not installed", "qemu-utils"),
-        (MadeUp(versions=PROGRAMS | {"qemu-img": "4.2.1"}), "qemu-img", Status.MISSING, "4.2.1", "newer QEMU"),
-        (MadeUp(versions=PROGRAMS | {"qemu-img": ""}), "qemu-img", Status.ADVICE, "unknown", "--version"),
-        (MadeUp(versions=PROGRAMS | {"qemu-img": "6.2.0"}), "qemu-img", Status.OK, "6.2.0", ""),
-        (MadeUp(versions=PROGRAMS | {"qemu-img": "10.0"}), "qemu-img", Status.OK, "10.0", ""),
-        (MadeUp(ovmf=None), "UEFI firmware (OVMF)", Status.MISSING, "not found", "ovmf"),
-        (MadeUp(ignoring=False), "KVM ignores unknown MSRs", Status.ADVICE, "no", "ignore_msrs"),
-        (MadeUp(ignoring=None), "KVM ignores unknown MSRs", Status.ADVICE, "unknown", "ignore_msrs"),
+        (MadeUp(python=(3, 9)), "Python", CheckStatus.MISSING, "3.9", "newer Python"),
+        (MadeUp(name="Darwin"), "System", CheckStatus.MISSING, "Darwin", "GNU/Linux"),
+        (MadeUp(machine="aarch64"), "Architecture", CheckStatus.MISSING, "aarch64", "x86_64"),
+        (MadeUp(cores=1), "Processor cores", CheckStatus.MISSING, "1", "two cores"),
+        (MadeUp(sizes=(7 * GIB, 7 * GIB)), "Memory", CheckStatus.MISSING, "7.0 GiB", "more memory"),
+        (MadeUp(sizes=(16 * GIB, 7 * GIB)), "Memory", CheckStatus.ADVICE, "7.0 GiB of it free", "Close"),
+        (MadeUp(sizes=None), "Memory", CheckStatus.ADVICE, "unknown", "Make sure"),
+        (MadeUp(disk=9 * GIB), "Free disk for the output", CheckStatus.MISSING, "9.0 GiB", "--output"),
+        (MadeUp(disk=None), "Free disk for the output", CheckStatus.MISSING, "is not there", "Create it"),
+        (MadeUp(disk=9 * GIB), "Free disk for the work", CheckStatus.MISSING, "/temporary", "TMPDIR"),
+        (MadeUp(versions={}), "qemu-system-x86_64", CheckStatus.MISSING, "not installed", "qemu-system-x86"),
+        (MadeUp(versions={}), "qemu-img", CheckStatus.MISSING, "not installed", "qemu-utils"),
+        (MadeUp(versions=PROGRAMS | {"qemu-img": "4.2.1"}), "qemu-img", CheckStatus.MISSING, "4.2.1", "newer QEMU"),
+        (MadeUp(versions=PROGRAMS | {"qemu-img": ""}), "qemu-img", CheckStatus.ADVICE, "unknown", "--version"),
+        (MadeUp(versions=PROGRAMS | {"qemu-img": "6.2.0"}), "qemu-img", CheckStatus.OK, "6.2.0", ""),
+        (MadeUp(versions=PROGRAMS | {"qemu-img": "10.0"}), "qemu-img", CheckStatus.OK, "10.0", ""),
+        (MadeUp(ovmf=None), "UEFI firmware (OVMF)", CheckStatus.MISSING, "not found", "ovmf"),
+        (MadeUp(ignoring=False), "KVM ignores unknown MSRs", CheckStatus.ADVICE, "no", "ignore_msrs"),
+        (MadeUp(ignoring=None), "KVM ignores unknown MSRs", CheckStatus.ADVICE, "unknown", "ignore_msrs"),
     ],
 )
 def test_what_is_wrong_is_told_with_the_way_out(
-    computer: MadeUp, name: str, status: Status, found: str, fix: str
+    computer: MadeUp, name: str, status: CheckStatus, found: str, fix: str
 ) -> None:
     line = _line(computer, name)
     assert line.status is status
@@ -116,24 +116,24 @@ def test_what_is_wrong_is_told_with_the_way_out(
 
 
 @pytest.mark.parametrize("state", [state for state in KvmState if state is not KvmState.WORKS])
-def test_kvm_is_needed_unless_the_slow_way_is_wanted(state: KvmState) -> None:
+def test_kvm_is_needed_unless_the_slow_way_is_desired(state: KvmState) -> None:
     computer = MadeUp(probe=KvmProbe(state, "the detail"))
     line = _line(computer, "Hardware virtualisation")
-    assert line.status is Status.MISSING
+    assert line.status is CheckStatus.MISSING
     assert "the detail" in line.found
     assert "--accel tcg" in line.fix
-    assert _line(computer, "Hardware virtualisation", replace(GOLDEN, without_kvm=True)).status is Status.ADVICE
+    assert _line(computer, "Hardware virtualisation", replace(GOLDEN, without_kvm=True)).status is CheckStatus.ADVICE
 
 
 def test_older_releases_need_less_memory() -> None:
     small = MadeUp(sizes=(5 * GIB, 5 * GIB))
-    assert _line(small, "Memory", replace(GOLDEN, release="6.7")).status is Status.OK
-    assert _line(small, "Memory", replace(GOLDEN, release="7.0")).status is Status.MISSING
+    assert _line(small, "Memory", replace(GOLDEN, release="6.7")).status is CheckStatus.OK
+    assert _line(small, "Memory", replace(GOLDEN, release="7.0")).status is CheckStatus.MISSING
 
 
 def test_an_installer_image_needs_no_qemu_and_little_disk() -> None:
     poor = MadeUp(versions={}, ovmf=None, probe=KvmProbe(KvmState.MISSING), cores=1, name="Darwin", disk=2 * GIB)
-    assert not missing(check_computer(poor, Wish(Kind.INSTALLER)))
+    assert not missing(check_computer(poor, DoctorOptions(Kind.INSTALLER)))
 
 
 def test_an_unknown_release_is_refused() -> None:
@@ -165,7 +165,7 @@ def test_this_computer_answers_every_question(tmp_path: Path) -> None:
     assert computer.free_disk(tmp_path / "none") is None
     assert computer.program_version("no-such-program") is None
     assert computer.program_version("false") is None
-    assert computer.temporary_folder().is_dir()
+    assert computer.temporary_directory().is_dir()
     assert computer.ignores_unknown_msrs() in (True, False, None)
     assert computer.system()
     assert computer.architecture()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin.iso import Variant, make_standin_iso
+from esxforge.standin_iso.iso import Variant, make_standin_iso
 
 
 def _esxforge(*arguments: str | Path) -> str:

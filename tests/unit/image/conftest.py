@@ -11,7 +11,7 @@ import pytest
 from esxforge import events
 from esxforge.image.build import BuildOptions, BuildResult, build_installer_image
 from esxforge.recipe.load import load_recipe
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 
 HASH = "$6$saltsalt$" + "a" * 86
 
@@ -19,10 +19,10 @@ HASH = "$6$saltsalt$" + "a" * 86
 @pytest.fixture(scope="session")
 def iso_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The stand-in ISO of a release."""
-    folder = tmp_path_factory.mktemp("isos")
+    directory = tmp_path_factory.mktemp("isos")
 
     def make(release: str) -> Path:
-        path = folder / f"esxi-{release}.iso"
+        path = directory / f"esxi-{release}.iso"
         if not path.exists():
             make_standin_iso(path, release=release)
         return path

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.host.processes import run
-from esxforge.standin.efi_program import STARTED
+from esxforge.local.processes import run
+from esxforge.standin_iso.efi_program import STARTED
 from esxforge.vm.firmware import find_ovmf, private_copy
 
 from .conftest import Builder

@@ -19,14 +19,14 @@ import pytest
 
 from esxforge.errors import ForgeError, ImageError, MediaError, OutputError, RecipeError
 from esxforge.events import Decision, ignore
-from esxforge.formats.boot_cfg import BootCfg
 from esxforge.formats.segments import FileRange
 from esxforge.image import stream
 from esxforge.image.build import BuildResult
 from esxforge.image.stream import write_gzip
 from esxforge.image.verify import verify_image
 from esxforge.media.installer import open_installer
-from esxforge.standin.iso import Variant, make_standin_iso
+from esxforge.standin_iso.iso import Variant, make_standin_iso
+from esxforge_target.formats.boot_cfg import BootCfg
 
 from .conftest import HASH, Builder
 

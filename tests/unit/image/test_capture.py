@@ -24,20 +24,20 @@ from esxforge.image.host_settings import captured_settings
 from esxforge.image.inspect import describe
 from esxforge.image.verify import verify_image
 from esxforge.recipe.load import load_recipe
-from esxforge_target.blocks import FileBlocks
 from esxforge_target.formats.gpt import VMFS, VMFS_L
 from esxforge_target.formats.gpt_disk import read_table
+from esxforge_target.runtime.blocks import FileBlocks
 from standin import installed
 from standin.esxi import label as labels
 
 GIB = 1 << 30
 MIB = 1 << 20
-SIX = installed.Wish("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB)
-SEVEN = installed.Wish(size=400 * MIB)
+SIX = installed.InstalledLayout("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB)
+SEVEN = installed.InstalledLayout(size=400 * MIB)
 REAL = (
-    installed.Wish("6.7.0", "6.7.0-3.73.14320388", size=9 * GIB),
-    installed.Wish(size=10 * GIB),
-    installed.Wish("7.0.3", "7.0.3-0.55.20328353", size=160 * GIB),
+    installed.InstalledLayout("6.7.0", "6.7.0-3.73.14320388", size=9 * GIB),
+    installed.InstalledLayout(size=10 * GIB),
+    installed.InstalledLayout("7.0.3", "7.0.3-0.55.20328353", size=160 * GIB),
 )
 
 
@@ -45,11 +45,11 @@ def capture(
     disk: Path, output: Path, listener: Callable[[Event], None] = ignore, *, allow: bool = False, **recipe: Any
 ) -> BuildResult:
     """Capture with a recipe."""
-    wish = load_recipe(None, {"image": {"kind": "golden"}, **recipe})
+    layout = load_recipe(None, {"image": {"kind": "golden"}, **recipe})
     return capture_disk(
         disk,
-        wish,
-        lambda release: captured_settings(wish, release, listener),
+        layout,
+        lambda release: captured_settings(layout, release, listener),
         CaptureOptions(output, allow_booted=allow),
         listener,
     )
@@ -57,18 +57,18 @@ def capture(
 
 @pytest.fixture(scope="module")
 def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with installed disks, and images of them."""
-    folder = tmp_path_factory.mktemp("disks")
-    for name, wish in (("six", SIX), ("seven", SEVEN)):
-        installed.make(folder / f"{name}.raw", wish)
-        capture(folder / f"{name}.raw", folder / f"{name}.dd.gz")
-        unpacked = folder / f"{name}.unpacked"
-        with gzip.open(folder / f"{name}.dd.gz") as packed, unpacked.open("wb") as plain:
+    """A directory with installed disks, and images of them."""
+    directory = tmp_path_factory.mktemp("disks")
+    for name, layout in (("six", SIX), ("seven", SEVEN)):
+        installed.make(directory / f"{name}.raw", layout)
+        capture(directory / f"{name}.raw", directory / f"{name}.dd.gz")
+        unpacked = directory / f"{name}.unpacked"
+        with gzip.open(directory / f"{name}.dd.gz") as packed, unpacked.open("wb") as plain:
             while chunk := packed.read(1 << 20):
                 plain.seek(len(chunk), 1) if not any(chunk) else plain.write(chunk)
             plain.truncate(plain.tell())
-    yield folder
-    shutil.rmtree(folder)
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -155,10 +155,12 @@ def test_datastores_core_dumps_deleted_files_and_gaps_do_not_travel(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wish", REAL, ids=lambda wish: f"{wish.release}-{wish.size >> 30}")
-def test_the_installers_own_tables_are_kept_but_for_the_datastore(wish: installed.Wish, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", REAL, ids=lambda layout: f"{layout.release}-{layout.size >> 30}")
+def test_the_installers_own_tables_are_kept_but_for_the_datastore(
+    layout: installed.InstalledLayout, tmp_path: Path
+) -> None:
     disk, image = tmp_path / "disk.raw", tmp_path / "image.raw"
-    label = installed.make(disk, wish)
+    label = installed.make(disk, layout)
     system = [one for one in label.in_order() if one.type != labels.VMFS]
     result = capture(disk, tmp_path / "image.dd.gz")
     last = max(one.last for one in system)
@@ -265,19 +267,19 @@ def test_a_cut_image_is_found(keep: float, disks: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "layout",
     [
-        installed.Wish("6.7.0", SIX.build, size=2 * GIB, esp_filler_bytes=3_000_000, module_bytes=9_000_000),
-        installed.Wish("6.7.0", SIX.build, size=9 * GIB, esp_filler_bytes=3_000_000),
-        installed.Wish(size=400 * MIB, esp_filler_bytes=103_400_000),
+        installed.InstalledLayout("6.7.0", SIX.build, size=2 * GIB, esp_filler_bytes=3_000_000, module_bytes=9_000_000),
+        installed.InstalledLayout("6.7.0", SIX.build, size=9 * GIB, esp_filler_bytes=3_000_000),
+        installed.InstalledLayout(size=400 * MIB, esp_filler_bytes=103_400_000),
     ],
-    ids=lambda wish: f"{wish.release}-{wish.size >> 20}",
+    ids=lambda layout: f"{layout.release}-{layout.size >> 20}",
 )
 def test_where_the_system_partition_is_full_the_hook_goes_into_the_boot_bank(
-    wish: installed.Wish, tmp_path: Path
+    layout: installed.InstalledLayout, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk.raw"
-    installed.make(disk, wish)
+    installed.make(disk, layout)
     result = capture(disk, tmp_path / "image.dd.gz")
     paths = [record["path"] for record in result.document["files"]]
     assert "5/curtin/curtin-hooks" in paths
@@ -288,7 +290,7 @@ def test_where_the_system_partition_is_full_the_hook_goes_into_the_boot_bank(
 def test_a_hook_that_verify_would_not_reach_gives_no_image(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
     boots = {"bootstate": "0", "updated": "2", "build": SEVEN.build, "modules": "k.b00"}
-    label = installed.make(disk, installed.Wish(esp_filler_bytes=103_400_000, bank_cfg={6: boots}))
+    label = installed.make(disk, installed.InstalledLayout(esp_filler_bytes=103_400_000, bank_cfg={6: boots}))
     for name in ("b.b00", "k.b00"):
         installed.put(disk, label.partitions[6].first * 512, name, b"x")
     with pytest.raises(ImageError, match="in the boot bank on partition 6 the hook would stand at byte"):
@@ -394,7 +396,7 @@ def naming_a_uuid(disk: Path) -> None:
         (with_file(5, "esxforge.tgz"), "partition 5 holds esxforge.tgz already"),
         (with_file(6, "esxforge.tgz"), "partition 6 holds esxforge.tgz already"),
         *(
-            (with_file(number, "curtin/curtin-hooks"), f"Partition {number} holds a folder curtin already")
+            (with_file(number, "curtin/curtin-hooks"), f"Partition {number} holds a directory curtin already")
             for number in (1, 5, 6)
         ),
         (with_build("6.0.0-3.73.14320388"), "holds ESXi 6.0.0; releases 6.5 to 9 are known"),
@@ -440,7 +442,7 @@ def test_a_system_that_was_started_is_refused_unless_that_is_accepted(
     state: tuple[str, ...] | str, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk.raw"
-    installed.make(disk, installed.Wish(size=400 * MIB, state=state))
+    installed.make(disk, installed.InstalledLayout(size=400 * MIB, state=state))
     with pytest.raises(ImageError, match="started before") as caught:
         capture(disk, tmp_path / "image.dd.gz")
     assert "SSH host keys" in caught.value.message
@@ -469,20 +471,20 @@ def test_what_was_saved_in_the_other_bank_counts_too(
 
 def test_a_saved_configuration_without_host_keys_was_never_started(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
-    installed.make(disk, installed.Wish(size=400 * MIB, state=installed.FRESH_FILES))
+    installed.make(disk, installed.InstalledLayout(size=400 * MIB, state=installed.FRESH_FILES))
     assert capture(disk, tmp_path / "image.dd.gz").document["details"]["golden"]["life"] == "never-started"
 
 
 def test_of_a_started_6x_only_the_banks_get_another_uuid(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
-    installed.make(disk, installed.Wish("6.7.0", SIX.build, size=400 * MIB, state=installed.STARTED_FILES))
+    installed.make(disk, installed.InstalledLayout("6.7.0", SIX.build, size=400 * MIB, state=installed.STARTED_FILES))
     result = capture(disk, tmp_path / "image.dd.gz", allow=True)
     assert result.document["details"]["golden"]["renewed_volumes"] == [5, 6]
 
 
 def test_an_old_boot_uuid_in_the_kernel_options_is_dropped(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
-    installed.make(disk, installed.Wish(size=400 * MIB, kernelopt="no-auto-partition bootUUID=" + "ab" * 16))
+    installed.make(disk, installed.InstalledLayout(size=400 * MIB, kernelopt="no-auto-partition bootUUID=" + "ab" * 16))
     told: list[Event] = []
     capture(disk, tmp_path / "image.dd.gz", told.append)
     assert any(isinstance(event, Notice) and "bootUUID= was removed" in event.text for event in told)
@@ -507,26 +509,26 @@ def test_what_is_no_raw_disk_is_named(head: bytes, said: str, hint: str, tmp_pat
 
 
 def test_commands_in_hints_work_when_they_are_pasted(tmp_path: Path) -> None:
-    folder = tmp_path / "my disks"
-    folder.mkdir()
+    directory = tmp_path / "my disks"
+    directory.mkdir()
     for name, target in (("a disk.dd.gz", "a disk.dd"), ("packed", "packed.raw")):
-        with gzip.open(folder / name, "wb") as packed:
+        with gzip.open(directory / name, "wb") as packed:
             packed.write(b"content")
         with pytest.raises(ImageError, match="is a gzip") as caught:
-            capture(folder / name, tmp_path / "image.dd.gz")
+            capture(directory / name, tmp_path / "image.dd.gz")
         subprocess.run(["sh", "-c", caught.value.hint.partition(": ")[2]], cwd=tmp_path, check=True)
-        assert (folder / target).read_bytes() == b"content"
-        assert (folder / name).exists()
+        assert (directory / target).read_bytes() == b"content"
+        assert (directory / name).exists()
     for name, target in (("my disk.qcow2", "my disk.raw"), ("odd.raw", "odd.raw.raw")):
-        (folder / name).write_bytes(b"QFI\xfb")
+        (directory / name).write_bytes(b"QFI\xfb")
         with pytest.raises(ImageError, match="is a qcow2 disk") as caught:
-            capture(folder / name, tmp_path / "image.dd.gz")
+            capture(directory / name, tmp_path / "image.dd.gz")
         words = shlex.split(caught.value.hint.partition(": ")[2])
-        assert words == ["qemu-img", "convert", "-O", "raw", str(folder / name), str(folder / target)]
+        assert words == ["qemu-img", "convert", "-O", "raw", str(directory / name), str(directory / target)]
 
 
-def test_a_folder_is_no_disk(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="is a folder") as caught:
+def test_a_directory_is_no_disk(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="is a directory") as caught:
         capture(tmp_path, tmp_path / "image.dd.gz")
     assert "raw disk" in caught.value.hint
 
@@ -539,10 +541,10 @@ def test_an_installers_image_is_no_installed_disk(built: BuildResult, tmp_path: 
 
 
 def test_the_disk_itself_is_never_overwritten(disk: Path) -> None:
-    wish = load_recipe(None, {})
+    layout = load_recipe(None, {})
     with pytest.raises(OutputError, match="is the disk itself"):
         capture_disk(
-            disk, wish, lambda release: captured_settings(wish, release, ignore), CaptureOptions(disk, True), ignore
+            disk, layout, lambda release: captured_settings(layout, release, ignore), CaptureOptions(disk, True), ignore
         )
 
 

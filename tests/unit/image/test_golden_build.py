@@ -23,17 +23,17 @@ from esxforge.image.golden import GoldenOptions, NotCapturedError, build_golden_
 from esxforge.image.verify import verify_image
 from esxforge.recipe.load import load_recipe
 from esxforge.vm.accelerator import KvmProbe, KvmState
-from esxforge.vm.diagnosis import Ending, Evidence, diagnose
+from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
 from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.hardware import Accelerator, Chipset, Machine, NetworkCard
 from esxforge.vm.phases import Phase
 from esxforge.vm.unattended import Limits, run_until_power_off
-from esxforge_target.blocks import FileBlocks, Window
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.formats.kickstart import Kickstart
 from esxforge_target.formats.tar_module import read
+from esxforge_target.runtime.blocks import FileBlocks, Window
 from standin import installed
 from unit.vm.fake_qemu import put_on_path
 
@@ -41,8 +41,8 @@ HASH = "$6$saltsalt$" + "a" * 86
 MIB = 1 << 20
 GIB = 1 << 30
 WISHES = {
-    "8.0": installed.Wish(size=400 * MIB),
-    "6.7": installed.Wish("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB),
+    "8.0": installed.InstalledLayout(size=400 * MIB),
+    "6.7": installed.InstalledLayout("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB),
 }
 
 
@@ -55,7 +55,7 @@ class GoodComputer(ThisComputer):
     def memory(self) -> tuple[int, int] | None:
         return 64 * GIB, 64 * GIB
 
-    def free_disk(self, folder: Path) -> int | None:
+    def free_disk(self, directory: Path) -> int | None:
         return 100 * GIB
 
     def program_version(self, name: str) -> str | None:
@@ -85,11 +85,11 @@ class Played:
     files: dict[str, bytes] = field(default_factory=dict)
     cfg: BootCfg | None = None
     blank: list[str] = field(default_factory=list)
-    folder: Path | None = None
+    directory: Path | None = None
     serial: str = ""
 
-    def __call__(self, machine: Machine, folder: Path, limits: Limits, **_: Any) -> FailureReport:
-        self.machine, self.limits, self.folder = machine, limits, folder
+    def __call__(self, machine: Machine, directory: Path, limits: Limits, **_: Any) -> FailureReport:
+        self.machine, self.limits, self.directory = machine, limits, directory
         with FileBlocks(str(machine.usb_disks[0].path)) as medium:
             volume = FatVolume(Window(medium, *read_table(medium).table.byte_range(1)))
             module = gzip.decompress(volume.read_file("ESXFORGE.TGZ"))
@@ -100,16 +100,16 @@ class Played:
             assert table.partitions == ()
             self.blank.append(str(table.disk_guid))
         self.plays(machine.disks[0].path)
-        evidence = Evidence(Ending.POWERED_OFF, self.serial, exit_status=0, phase=Phase.INSTALLER)
-        return FailureReport(evidence, diagnose(evidence), "qemu-system-x86_64 -name golden", folder, 1.0)
+        evidence = FailureEvidence(Ending.POWERED_OFF, self.serial, exit_status=0, phase=Phase.INSTALLER)
+        return FailureReport(evidence, diagnose(evidence), "qemu-system-x86_64 -name golden", directory, 1.0)
 
 
-def installs(wish: installed.Wish) -> Callable[[Path], None]:
+def installs(layout: installed.InstalledLayout) -> Callable[[Path], None]:
     """An installer that leaves this."""
 
     def play(disk: Path) -> None:
         disk.unlink()
-        installed.make(disk, wish)
+        installed.make(disk, layout)
 
     return play
 
@@ -118,7 +118,7 @@ def installs(wish: installed.Wish) -> Callable[[Path], None]:
 class Bench:
     """Builds, with one part played."""
 
-    folder: Path
+    directory: Path
     iso: Callable[[str], Path]
     patch: pytest.MonkeyPatch
     told: list[Event] = field(default_factory=list)
@@ -132,23 +132,23 @@ class Bench:
         **recipe: Any,
     ) -> BuildResult:
         self.patch.setattr(golden, "run_until_power_off", played)
-        self.patch.setenv("TMPDIR", str(self.folder / "work"))
+        self.patch.setenv("TMPDIR", str(self.directory / "work"))
         self.patch.setattr("tempfile.tempdir", None)
-        (self.folder / "work").mkdir(exist_ok=True)
+        (self.directory / "work").mkdir(exist_ok=True)
         complete = {"install": {"accept_eula": True}, "root_password": {"hash": HASH}, **recipe}
         image = {"kind": "golden", **recipe.get("image", {})}
         return build_golden_image(
             self.iso(release),
             load_recipe(None, {**complete, "image": image}),
-            options or GoldenOptions(self.folder / "image.dd.gz", accelerator=Accelerator.TCG),
+            options or GoldenOptions(self.directory / "image.dd.gz", accelerator=Accelerator.TCG),
             self.told.append,
             computer or GoodComputer(),
         )
 
     @property
     def left(self) -> list[str]:
-        """What stands in the folder of temporary files."""
-        return sorted(path.name for path in (self.folder / "work").iterdir())
+        """What stands in the directory of temporary files."""
+        return sorted(path.name for path in (self.directory / "work").iterdir())
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_the_medium_installs_by_itself_to_the_stamped_disk_and_powers_off(bench:
     order = [text.index(part) for part in ("golden_pre", "echo the user's", "poweroff")]
     assert order == sorted(order)
     build = json.loads(played.files["esxforge/golden.json"])
-    assert build == {"stamp": played.blank[0], "install_options": ["--ignoreprereqwarnings"]}
+    assert build == {"disk_guid": played.blank[0], "install_options": ["--ignoreprereqwarnings"]}
     assert played.cfg is not None
     assert {"runweasel", "ks=file:///esxforge/ks.cfg", "systemMediaSize=min", "tty2Port=com1"} <= set(
         played.cfg.kernelopt
@@ -249,7 +249,7 @@ def test_a_restart_once_the_disk_is_written_ends_the_build(bench: Bench) -> None
 
 
 def test_what_nobody_can_see_is_not_called_never_started(bench: Bench) -> None:
-    result = bench.build(Played(installs(installed.Wish(size=400 * MIB, state="encrypted"))))
+    result = bench.build(Played(installs(installed.InstalledLayout(size=400 * MIB, state="encrypted"))))
     told = result.document["details"]["golden"]
     assert told["life"] == "unknown"
     assert "SSH host keys and the host's certificate" in told["shared_by_all_hosts"]
@@ -262,11 +262,11 @@ def nothing(_: Path) -> None:
 
 
 def another_release(disk: Path) -> None:
-    installs(installed.Wish("7.0.3", "7.0.3-0.55.20328353", size=400 * MIB))(disk)
+    installs(installed.InstalledLayout("7.0.3", "7.0.3-0.55.20328353", size=400 * MIB))(disk)
 
 
 def started(disk: Path) -> None:
-    installs(installed.Wish(size=400 * MIB, state=installed.STARTED_FILES))(disk)
+    installs(installed.InstalledLayout(size=400 * MIB, state=installed.STARTED_FILES))(disk)
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_what_is_no_fresh_install_gives_no_image_and_is_kept(
 ) -> None:
     with pytest.raises(NotCapturedError, match=said) as caught:
         bench.build(Played(plays))
-    assert not list(bench.folder.glob("image*"))
+    assert not list(bench.directory.glob("image*"))
     (kept,) = bench.left
-    assert (bench.folder / "work" / kept / "disk.raw").exists()
+    assert (bench.directory / "work" / kept / "disk.raw").exists()
     assert caught.value.hint
 
 
@@ -297,10 +297,10 @@ def test_an_installer_that_installs_nothing_is_told_with_all_that_was_seen(bench
         played = Played(nothing, serial=said)
         with pytest.raises(NotCapturedError) as caught:
             bench.build(played)
-        assert played.folder is not None
-        for part in (f"Most likely: {cause}", said, "qemu-system-x86_64 -name golden", str(played.folder)):
+        assert played.directory is not None
+        for part in (f"Most likely: {cause}", said, "qemu-system-x86_64 -name golden", str(played.directory)):
             assert part in caught.value.message
-        assert (played.folder / "installer.raw").exists()
+        assert (played.directory / "installer.raw").exists()
     assert "32 GiB from 7.0" in caught.value.hint
 
 
@@ -314,8 +314,8 @@ def test_an_install_is_not_lost_where_the_image_cannot_be_written(
     with pytest.raises(NotCapturedError, match="No space left") as caught:
         bench.build(Played(installs(WISHES["8.0"])))
     (kept,) = bench.left
-    disk = bench.folder / "work" / kept / "disk.raw"
-    assert f"esxforge capture {disk} -o {bench.folder / 'image.dd.gz'}" in caught.value.hint
+    disk = bench.directory / "work" / kept / "disk.raw"
+    assert f"esxforge capture {disk} -o {bench.directory / 'image.dd.gz'}" in caught.value.hint
     assert disk.exists()
 
 
@@ -353,14 +353,14 @@ def test_the_command_that_rescues_an_install_asks_for_what_the_build_did(
 
 
 def test_a_qemu_that_refuses_to_start_leaves_the_files_that_its_command_line_names(bench: Bench) -> None:
-    put_on_path(bench.folder / "bin", bench.patch, refuses="cannot set up guest memory: Cannot allocate memory")
+    put_on_path(bench.directory / "bin", bench.patch, refuses="cannot set up guest memory: Cannot allocate memory")
     with pytest.raises(MachineFailedError, match="not enough free memory") as caught:
         bench.build(run_until_power_off)
     (kept,) = bench.left
-    folder = bench.folder / "work" / kept
+    directory = bench.directory / "work" / kept
     for name in ("disk.raw", "installer.raw"):
-        assert (folder / name).exists()
-        assert str(folder / name) in caught.value.message
+        assert (directory / name).exists()
+        assert str(directory / name) in caught.value.message
 
 
 def test_a_machine_that_fails_otherwise_or_is_interrupted_leaves_nothing(bench: Bench) -> None:
@@ -372,13 +372,13 @@ def test_a_machine_that_fails_otherwise_or_is_interrupted_leaves_nothing(bench: 
         with pytest.raises(type(error)):
             bench.build(
                 Played(play),
-                options=GoldenOptions(bench.folder / "image.dd.gz", accelerator=Accelerator.TCG, keep=True),
+                options=GoldenOptions(bench.directory / "image.dd.gz", accelerator=Accelerator.TCG, keep=True),
             )
         assert bench.left == []
 
 
-def test_the_work_folder_stays_where_that_is_asked_for(bench: Bench) -> None:
-    options = GoldenOptions(bench.folder / "image.dd.gz", accelerator=Accelerator.TCG, keep=True)
+def test_the_work_directory_stays_where_that_is_asked_for(bench: Bench) -> None:
+    options = GoldenOptions(bench.directory / "image.dd.gz", accelerator=Accelerator.TCG, keep=True)
     bench.build(Played(installs(WISHES["8.0"])), options=options)
     assert len(bench.left) == 1
     assert any(isinstance(event, Notice) and bench.left[0] in event.text for event in bench.told)
@@ -400,15 +400,15 @@ def test_all_that_is_missing_is_told_before_anything_starts(bench: Bench) -> Non
 
 def test_without_kvm_the_slow_way_must_be_asked_for(bench: Bench) -> None:
     with pytest.raises(ProcessError, match="Hardware virtualisation") as caught:
-        bench.build(never, options=GoldenOptions(bench.folder / "image.dd.gz"))
+        bench.build(never, options=GoldenOptions(bench.directory / "image.dd.gz"))
     assert "--accel tcg" in caught.value.message
 
 
 def test_mistakes_are_told_before_anything_starts(bench: Bench, tmp_path: Path) -> None:
-    (bench.folder / "image.dd.gz").write_bytes(b"x")
+    (bench.directory / "image.dd.gz").write_bytes(b"x")
     with pytest.raises(OutputError, match="exists already"):
         bench.build(never)
-    (bench.folder / "image.dd.gz").unlink()
+    (bench.directory / "image.dd.gz").unlink()
     with pytest.raises(RecipeError, match="512 bytes"):
         bench.build(never, image={"sector_size": 4096})
     with pytest.raises(RecipeError, match="licence"):
@@ -427,14 +427,14 @@ def test_a_disk_too_small_for_the_release_is_told_before_anything_starts(bench: 
     bench.build(Played(installs(WISHES["6.7"])), "6.7", golden={"disk_size": 1})
 
 
-def test_a_folder_where_a_companion_of_the_image_goes_is_told_before_anything_starts(bench: Bench) -> None:
-    options = GoldenOptions(bench.folder / "image.dd.gz", accelerator=Accelerator.TCG, sbom=True, overwrite=True)
+def test_a_directory_where_a_companion_of_the_image_goes_is_told_before_anything_starts(bench: Bench) -> None:
+    options = GoldenOptions(bench.directory / "image.dd.gz", accelerator=Accelerator.TCG, sbom=True, overwrite=True)
     for ending in ("manifest", "sbom"):
-        folder = bench.folder / f"image.dd.gz.{ending}.json"
-        folder.mkdir()
-        with pytest.raises(OutputError, match=rf"{ending}\.json is a folder"):
+        directory = bench.directory / f"image.dd.gz.{ending}.json"
+        directory.mkdir()
+        with pytest.raises(OutputError, match=rf"{ending}\.json is a directory"):
             bench.build(never, options=options)
-        folder.rmdir()
+        directory.rmdir()
 
 
 def test_options_for_golden_images_need_that_kind() -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from esxforge import events
-from esxforge.formats.boot_cfg import BootCfg
-from esxforge.formats.tar_module import read
 from esxforge.image.build import BuildResult
 from esxforge.image.verify import verify_image
 from esxforge.media.installer import open_installer
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.tar_module import read
 
 from .conftest import Builder
 
@@ -30,9 +30,9 @@ def _run(*arguments: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-def _volume(image: BuildResult, folder: Path) -> Path:
+def _volume(image: BuildResult, directory: Path) -> Path:
     """The boot volume alone, as fsck.fat wants it."""
-    volume = folder / "volume.fat"
+    volume = directory / "volume.fat"
     with image.image.open("rb") as disk, volume.open("wb") as out:
         disk.seek(_MIB)
         shutil.copyfileobj(disk, out)

@@ -17,15 +17,15 @@ from esxforge.events import Notice, ignore
 from esxforge.image.build import BuildResult
 from esxforge.image.inspect import describe
 from esxforge.image.verify import verify_image
+from esxforge_target.contract.image_settings import ImageSettings
 from esxforge_target.formats.manifest import FileRecord, Manifest
-from esxforge_target.settings import Settings
 
 _MIB = 1 << 20
 
 
-def _copy(image: BuildResult, folder: Path) -> Path:
+def _copy(image: BuildResult, directory: Path) -> Path:
     """The image alone, without the manifest beside it."""
-    return Path(shutil.copy(image.image, folder / image.image.name))
+    return Path(shutil.copy(image.image, directory / image.image.name))
 
 
 def _flip(path: Path, offset: int) -> None:
@@ -162,9 +162,9 @@ def test_garbage_is_no_manifest(data: bytes) -> None:
 
 
 def test_settings_survive_the_way_to_json_and_back_and_hide_the_hash() -> None:
-    settings_ = Settings("installer", "8.0.3", True, "rootpw x\n", "hash", "$6$salt$secret", None, ["a=b"])
-    assert Settings.from_json(settings_.to_json()) == settings_
+    settings_ = ImageSettings("installer", "8.0.3", True, "rootpw x\n", "hash", "$6$salt$secret", None, ["a=b"])
+    assert ImageSettings.from_json(settings_.to_json()) == settings_
     assert "secret" not in repr(settings_)
     for text in ("", "[]", "{}", '{"kind": 1}'):
         with pytest.raises(FormatError):
-            Settings.from_json(text)
+            ImageSettings.from_json(text)

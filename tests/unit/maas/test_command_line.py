@@ -280,22 +280,22 @@ def test_images_list(run: Run, logged_in: Maas, image: UploadImage) -> None:
     assert document[0]["sets"]["20261123"]["files"]["root-dd.gz"]["sha256"] == image.sha256
 
 
-@pytest.mark.parametrize("wanted", ["46", "esxi/8.0.3"])
-def test_images_show(run: Run, logged_in: Maas, image: UploadImage, wanted: str) -> None:
+@pytest.mark.parametrize("desired", ["46", "esxi/8.0.3"])
+def test_images_show(run: Run, logged_in: Maas, image: UploadImage, desired: str) -> None:
     logged_in.upload(image)
-    status, out, _err = run("images", "show", wanted)
+    status, out, _err = run("images", "show", desired)
     assert status == 0
     assert "Name:          esxi/8.0.3" in out
     assert f"20261123  root-dd.gz  4321   {image.sha256}  complete" in out
-    assert json.loads(run("images", "show", wanted, "--json")[1])["id"] == 46
+    assert json.loads(run("images", "show", desired, "--json")[1])["id"] == 46
 
 
-@pytest.mark.parametrize("wanted", ["99", "esxi/absent"])
+@pytest.mark.parametrize("desired", ["99", "esxi/absent"])
 @pytest.mark.parametrize("verb", ["show", "delete"])
-def test_an_image_that_maas_does_not_hold_is_told(run: Run, logged_in: Maas, verb: str, wanted: str) -> None:
-    status, out, err = run("images", verb, wanted)
+def test_an_image_that_maas_does_not_hold_is_told(run: Run, logged_in: Maas, verb: str, desired: str) -> None:
+    status, out, err = run("images", verb, desired)
     assert (status, out) == (1, "")
-    assert f"MAAS holds no image “{wanted}”" in err
+    assert f"MAAS holds no image “{desired}”" in err
     assert logged_in.region.resources == {}
 
 

@@ -64,7 +64,7 @@ def test_what_is_no_address_is_refused(written: str, message: str) -> None:
 class Authority:
     """An authority of its own, with one certificate for 127.0.0.1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         now = datetime.datetime.now(datetime.timezone.utc)
         key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
@@ -103,9 +103,9 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        self.file = folder / "authority.pem"
+        self.file = directory / "authority.pem"
         self.file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-        chain = folder / "server.pem"
+        chain = directory / "server.pem"
         chain.write_bytes(
             leaf.public_bytes(serialization.Encoding.PEM)
             + leaf_key.private_bytes(

@@ -12,7 +12,7 @@ import pytest
 
 from esxforge.errors import MaasError
 from esxforge.maas.auth import ApiKey
-from esxforge.maas.credentials import Wanted, find_connection, readable_by_others
+from esxforge.maas.credentials import ConnectionOptions, find_connection, readable_by_others
 from standin.maas_region import ADMIN_KEY, USER_KEY
 
 ADMIN = ApiKey.parse(ADMIN_KEY, "test")
@@ -36,7 +36,7 @@ def profile(key: str = ADMIN_KEY, **more: Any) -> dict[str, Any]:
 def test_a_key_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(ADMIN_KEY + "\n")
-    found = find_connection(Wanted(maas_url=URL, api_key_file=file), {"MAAS_API_KEY": USER_KEY}, tmp_path)
+    found = find_connection(ConnectionOptions(maas_url=URL, api_key_file=file), {"MAAS_API_KEY": USER_KEY}, tmp_path)
     assert (found.url, found.key) == (URL, ADMIN)
     file.chmod(0o600)
     assert not readable_by_others(file)
@@ -45,20 +45,22 @@ def test_a_key_file(tmp_path: Path) -> None:
 
 
 def test_the_environment(tmp_path: Path) -> None:
-    found = find_connection(Wanted(), {"MAAS_URL": URL + "/", "MAAS_API_KEY": ADMIN_KEY}, tmp_path)
+    found = find_connection(ConnectionOptions(), {"MAAS_URL": URL + "/", "MAAS_API_KEY": ADMIN_KEY}, tmp_path)
     assert (found.url, found.key, found.profile) == (URL, ADMIN, None)
 
 
 @pytest.mark.parametrize("place", [".maascli.db", "snap/maas/current/.maascli.db"])
 def test_a_profile_of_the_maas_cli(tmp_path: Path, place: str) -> None:
     write_profiles(tmp_path / place, admin=profile(cacerts="PEM"), other=profile(USER_KEY))
-    found = find_connection(Wanted(profile="admin"), {"MAAS_URL": "http://x", "MAAS_API_KEY": USER_KEY}, tmp_path)
+    found = find_connection(
+        ConnectionOptions(profile="admin"), {"MAAS_URL": "http://x", "MAAS_API_KEY": USER_KEY}, tmp_path
+    )
     assert (found.url, found.key, found.profile, found.ca_certificates) == (URL, ADMIN, "admin", "PEM")
 
 
 def test_the_only_profile_needs_no_name(tmp_path: Path) -> None:
     write_profiles(tmp_path / ".maascli.db", admin=profile())
-    assert find_connection(Wanted(), {}, tmp_path).key == ADMIN
+    assert find_connection(ConnectionOptions(), {}, tmp_path).key == ADMIN
 
 
 def test_profiles_are_only_read(tmp_path: Path) -> None:
@@ -66,37 +68,41 @@ def test_profiles_are_only_read(tmp_path: Path) -> None:
     write_profiles(database, admin=profile())
     before = database.read_bytes()
     database.chmod(0o400)
-    find_connection(Wanted(profile="admin"), {}, tmp_path)
+    find_connection(ConnectionOptions(profile="admin"), {}, tmp_path)
     assert database.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir() if "maascli" in entry.name] == [".maascli.db"]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "environment", "profiles", "message"),
+    ("desired", "environment", "profiles", "message"),
     [
-        (Wanted(), {}, None, "Which MAAS, and with which API key"),
-        (Wanted(), {}, {"a": profile(), "b": profile()}, r"several profiles: a, b"),
-        (Wanted(maas_url=URL), {}, None, "there is no API key"),
-        (Wanted(), {"MAAS_API_KEY": ADMIN_KEY}, None, "address of MAAS is missing"),
-        (Wanted(), {"MAAS_URL": URL, "MAAS_API_KEY": "rubbish"}, None, "What the variable MAAS_API_KEY holds is not"),
-        (Wanted(maas_url=URL, api_key_file=Path("/nowhere/key")), {}, None, "cannot be read: No such file"),
-        (Wanted(maas_url=URL, api_key_file=Path("/dev/zero")), {}, None, "is not a MAAS API key"),
-        (Wanted(profile="a", maas_url=URL), {}, {"a": profile()}, "two different things"),
-        (Wanted(profile="c"), {}, {"a": profile(), "b": profile()}, r"no profile “c” here; there are: a, b"),
-        (Wanted(profile="c"), {}, None, r"there are: none"),
-        (Wanted(profile="a"), {}, {"a": profile(credentials=None)}, "logged in without a key"),
-        (Wanted(profile="a"), {}, {"a": profile(url=None)}, "holds no address"),
-        (Wanted(profile="a"), {}, {"a": profile("x:y:z")}, "profile “a” holds is not a MAAS API key"),
-        (Wanted(profile="a"), {}, {"a": "{" + ADMIN_KEY}, "cannot be read: an entry is not JSON"),
+        (ConnectionOptions(), {}, None, "Which MAAS, and with which API key"),
+        (ConnectionOptions(), {}, {"a": profile(), "b": profile()}, r"several profiles: a, b"),
+        (ConnectionOptions(maas_url=URL), {}, None, "there is no API key"),
+        (ConnectionOptions(), {"MAAS_API_KEY": ADMIN_KEY}, None, "address of MAAS is missing"),
+        (ConnectionOptions(), {"MAAS_URL": URL, "MAAS_API_KEY": "rubbish"}, None, "What the variable MAAS_API_KEY holds is not"),
+        (ConnectionOptions(maas_url=URL, api_key_file=Path("/nowhere/key")), {}, None, "cannot be read: No such file"),
+        (ConnectionOptions(maas_url=URL, api_key_file=Path("/dev/zero")), {}, None, "is not a MAAS API key"),
+        (ConnectionOptions(profile="a", maas_url=URL), {}, {"a": profile()}, "two different things"),
+        (ConnectionOptions(profile="c"), {}, {"a": profile(), "b": profile()}, r"no profile “c” here; there are: a, b"),
+        (ConnectionOptions(profile="c"), {}, None, r"there are: none"),
+        (ConnectionOptions(profile="a"), {}, {"a": profile(credentials=None)}, "logged in without a key"),
+        (ConnectionOptions(profile="a"), {}, {"a": profile(url=None)}, "holds no address"),
+        (ConnectionOptions(profile="a"), {}, {"a": profile("x:y:z")}, "profile “a” holds is not a MAAS API key"),
+        (ConnectionOptions(profile="a"), {}, {"a": "{" + ADMIN_KEY}, "cannot be read: an entry is not JSON"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_odd_is_said(
-    tmp_path: Path, wanted: Wanted, environment: dict[str, str], profiles: dict[str, Any] | None, message: str
+    tmp_path: Path,
+    desired: ConnectionOptions,
+    environment: dict[str, str],
+    profiles: dict[str, Any] | None,
+    message: str,
 ) -> None:
     if profiles is not None:
         write_profiles(tmp_path / ".maascli.db", **profiles)
     with pytest.raises(MaasError, match=message) as caught:
-        find_connection(wanted, environment, tmp_path)
+        find_connection(desired, environment, tmp_path)
     shown = f"{caught.value.message} {caught.value.hint} {caught.value!r}"
     assert caught.value.hint
     assert not any(part in shown for part in ADMIN_KEY.split(":"))
@@ -105,4 +111,4 @@ def test_what_is_missing_or_odd_is_said(
 def test_a_database_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / ".maascli.db").write_bytes(b"not a database, whatever its name says" * 30)
     with pytest.raises(MaasError, match="cannot be read: file is not a database"):
-        find_connection(Wanted(profile="a"), {}, tmp_path)
+        find_connection(ConnectionOptions(profile="a"), {}, tmp_path)

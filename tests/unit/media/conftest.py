@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,9 @@ def small_iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory, small_iso: Path) -> Path:
     """The files of ``small_iso`` as xorriso extracts them; not to be changed."""
-    from esxforge.host.processes import run
+    from esxforge.local.processes import run
 
-    folder = tmp_path_factory.mktemp("extracted") / "tree"
-    run(["xorriso", "-osirrox", "on", "-indev", str(small_iso), "-extract", "/", str(folder)], timeout=60)
-    run(["chmod", "-R", "u+rwX", str(folder)], timeout=60)
-    return folder
+    directory = tmp_path_factory.mktemp("extracted") / "tree"
+    run(["xorriso", "-osirrox", "on", "-indev", str(small_iso), "-extract", "/", str(directory)], timeout=60)
+    run(["chmod", "-R", "u+rwX", str(directory)], timeout=60)
+    return directory

@@ -10,10 +10,10 @@ from typing import BinaryIO
 import pytest
 
 from esxforge.errors import MediaError
-from esxforge.host.processes import run
+from esxforge.local.processes import run
 from esxforge.media.installer import open_installer
-from esxforge.standin.iso import Variant, make_standin_iso
-from esxforge.standin.mastering import write_iso
+from esxforge.standin_iso.iso import Variant, make_standin_iso
+from esxforge.standin_iso.mastering import write_iso
 
 
 def refusal(path: Path) -> MediaError:
@@ -60,9 +60,9 @@ def test_what_is_no_iso_is_named(tmp_path: Path, start: bytes, words: str) -> No
     assert words in refusal(file_of(tmp_path / "x.iso", start)).message
 
 
-def test_absent_folder_and_device_are_refused(tmp_path: Path) -> None:
+def test_absent_directory_and_device_are_refused(tmp_path: Path) -> None:
     assert "There is no file" in refusal(tmp_path / "absent.iso").message
-    assert "is a folder" in refusal(tmp_path).message
+    assert "is a directory" in refusal(tmp_path).message
     assert "device or a pipe" in refusal(Path("/dev/zero")).message
     assert "Cannot open" in refusal(tmp_path / "a\0b").message
 
@@ -155,13 +155,13 @@ def test_links_that_share_one_extent_are_no_overlap(tmp_path: Path, small_iso: P
     assert (tpm.extent.offset, tpm.extent.length) == (vim.extent.offset, vim.extent.length)
 
 
-def test_a_loop_of_folders_is_refused(tmp_path: Path, small_iso: Path) -> None:
+def test_a_loop_of_directories_is_refused(tmp_path: Path, small_iso: Path) -> None:
     data = small_iso.read_bytes()
     (root,) = struct.unpack_from("<I", data, 16 * 2048 + 156 + 2)
     assert "damaged" in refusal(patched_record(small_iso, tmp_path / "x.iso", b"UPGRADE", extent=root)).message
 
 
-def test_a_giant_folder_is_refused_quickly(tmp_path: Path, small_iso: Path) -> None:
+def test_a_giant_directory_is_refused_quickly(tmp_path: Path, small_iso: Path) -> None:
     iso = patched_record(small_iso, tmp_path / "x.iso", b"UPGRADE", length=0xFFFFF800)
     assert refusal(iso).message
 
@@ -173,30 +173,30 @@ def test_names_that_meet_in_upper_case_are_refused(tmp_path: Path, tree: Path) -
     run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-graft-points", "-o", str(iso), f"/={tree}", *names], timeout=60)
     message = refusal(iso).message
     assert "two files are named TPM.V00" in message
-    assert "UPGRADE is both a file and a folder" in message
+    assert "UPGRADE is both a file and a directory" in message
 
 
 def test_symbolic_links_and_names_that_fat_cannot_hold_are_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "tree"
-    folder.mkdir()
-    (folder / "link").symlink_to("target")
+    directory = tmp_path / "tree"
+    directory.mkdir()
+    (directory / "link").symlink_to("target")
     iso = tmp_path / "x.iso"
-    run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(iso), str(folder)], timeout=60)
+    run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(iso), str(directory)], timeout=60)
     assert "symbolic link" in refusal(iso).message
-    (folder / "link").unlink()
-    (folder / "a:b").write_bytes(b"")
-    run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(iso), str(folder)], timeout=60)
+    (directory / "link").unlink()
+    (directory / "a:b").write_bytes(b"")
+    run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(iso), str(directory)], timeout=60)
     assert "name FAT cannot hold: 'a:b'" in refusal(iso).message
 
 
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "tree" / "/".join("abcdefghijkl")
-    folder.mkdir(parents=True)
-    (folder / "file").write_bytes(b"x")
+    directory = tmp_path / "tree" / "/".join("abcdefghijkl")
+    directory.mkdir(parents=True)
+    (directory / "file").write_bytes(b"x")
     iso = tmp_path / "x.iso"
     run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(iso), str(tmp_path / "tree")], timeout=60)
     message = refusal(iso).message
-    assert "deeper" in message or "moved folder" in message
+    assert "deeper" in message or "moved directory" in message
 
 
 class _Sparse(io.FileIO):

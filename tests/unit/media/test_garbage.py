@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from esxforge.errors import ForgeError
 from esxforge.media.installer import open_installer
-from esxforge.standin.iso import Variant, make_standin_iso
+from esxforge.standin_iso.iso import Variant, make_standin_iso
 
 _STRUCTURES = 16 * 2048, 60 * 2048  # descriptors, path tables and directories of both trees
 

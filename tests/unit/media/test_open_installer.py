@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.host.processes import run
+from esxforge.local.processes import run
 from esxforge.media.installer import InstallerMedia, open_installer
-from esxforge.standin.iso import Variant, make_standin_iso
-from esxforge.standin.profiles import RELEASES
+from esxforge.standin_iso.iso import Variant, make_standin_iso
+from esxforge.standin_iso.profiles import RELEASES
 
 
 def content(media: InstallerMedia, path: str) -> bytes:
@@ -118,7 +118,7 @@ def test_files_are_found_in_any_case(small_iso: Path) -> None:
     assert expected is not None
     assert media.find("/efi/boot/bootx64.efi") == expected
     assert media.find("efi/boot") is None
-    assert media.boot_cfg("efi/boot/boot.cfg").folder == "/EFI/BOOT"
+    assert media.boot_cfg("efi/boot/boot.cfg").directory == "/EFI/BOOT"
     with pytest.raises(KeyError):
         media.boot_cfg("nothing.cfg")
 

@@ -13,8 +13,8 @@ from esxforge.recipe.describe import example, schema
 from esxforge.recipe.load import load_recipe
 
 
-def _write(folder: Path, text: str) -> Path:
-    path = folder / "esxforge.toml"
+def _write(directory: Path, text: str) -> Path:
+    path = directory / "esxforge.toml"
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -33,17 +33,17 @@ def test_flags_lie_over_the_file_and_flags_not_given_change_nothing(tmp_path: Pa
     assert (recipe.image.format, recipe.image.sector_size, recipe.maas.name) == ("ddgz", 4096, "esxi/8")
 
 
-def test_paths_in_the_file_are_relative_to_its_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    (folder / "ks.cfg").touch()
-    (folder / "driver.vib").touch()
+def test_paths_in_the_file_are_relative_to_its_directory(tmp_path: Path) -> None:
+    directory = tmp_path / "site"
+    directory.mkdir()
+    (directory / "ks.cfg").touch()
+    (directory / "driver.vib").touch()
     path = _write(
-        folder, '[install]\nkickstart = "ks.cfg"\n[[files]]\nsource = "driver.vib"\npath = "drivers/driver.vib"\n'
+        directory, '[install]\nkickstart = "ks.cfg"\n[[files]]\nsource = "driver.vib"\npath = "drivers/driver.vib"\n'
     )
     recipe = load_recipe(path)
-    assert recipe.install.kickstart == folder / "ks.cfg"
-    assert recipe.files[0].source == folder / "driver.vib"
+    assert recipe.install.kickstart == directory / "ks.cfg"
+    assert recipe.files[0].source == directory / "driver.vib"
 
 
 def test_every_error_is_reported_at_once_with_its_place(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from esxforge.selftest.evidence import (
-    Answer,
     Asked,
     BankFacts,
     Boot,
@@ -17,6 +16,7 @@ from esxforge.selftest.evidence import (
     HookRun,
     MaasUpload,
     PartitionFacts,
+    ServiceAnswer,
     Snapshot,
     Stage,
     Stop,
@@ -157,7 +157,7 @@ def good() -> Evidence:
         "Deployed",
         True,
         told(),
-        Answer("tls", 80.0, HOST_NAME),
+        ServiceAnswer("tls", 80.0, HOST_NAME),
         MaasUpload("3.6.5", "esxi/selftest-8.0.3", "uploaded"),
     )
 

@@ -15,14 +15,16 @@ from typing import Any
 from esxforge.events import Listener
 from esxforge.selftest.boots import BootPlan, Progress
 from esxforge.selftest.evidence import Boot, Stage, Stop
-from esxforge.selftest.file_machine import volume_of
+from esxforge.selftest.file_host import volume_of
 from esxforge.selftest.judge_host import PHASES
 from esxforge.selftest.order import SECOND
 from esxforge.vm.phases import Phase
 from esxforge.vm.watch import WatchPage
-from esxforge_target.blocks import FileBlocks
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.token import Token
 from esxforge_target.formats import tar_module
-from esxforge_target.metadata import MetadataClient, Token, parse_endpoint
+from esxforge_target.metadata.client import MetadataClient
+from esxforge_target.runtime.blocks import FileBlocks
 from unit.selftest import made_up
 from unit.selftest.installed import CFG, delete, install_onto, module, put
 
@@ -61,7 +63,7 @@ class Play:
         return self._boot(plan, Stop.ENOUGH)
 
     def _boot(self, plan: BootPlan, stop: Stop, **more: Any) -> Boot:
-        (plan.folder / f"{plan.stage.value}-end.png").write_bytes(b"\x89PNG")
+        (plan.directory / f"{plan.stage.value}-end.png").write_bytes(b"\x89PNG")
         return Boot(plan.stage, stop, 60.0, more.pop("marks", MARKS), screens=(f"{plan.stage.value}-end.png",), **more)
 
     @property

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from esxforge.selftest.claims import CLAIMS, Part
-from esxforge.selftest.evidence import Answer, Asked, Evidence, MaasUpload, Stage, Stop
+from esxforge.selftest.evidence import Asked, Evidence, MaasUpload, ServiceAnswer, Stage, Stop
 from esxforge.selftest.judgement import is_good, judge
 from esxforge.selftest.order import DATA_DATASTORE, SECOND
-from esxforge.selftest.verdicts import Status, Verdict
+from esxforge.selftest.verdicts import Verdict, VerdictStatus
 from esxforge.vm.phases import Phase
 from unit.selftest import made_up
 from unit.selftest.made_up import answer, event, get, good, told, until, with_bank, with_boot, with_disk
@@ -107,123 +107,133 @@ def unsigned(run: Evidence) -> Evidence:
     return replace(run, calls=(replace(run.calls[0], accepted=False), *run.calls[1:]))
 
 
-TABLE: list[tuple[str, Callable[[Evidence], Evidence], Status]] = [
-    ("boots", lambda run: until(run, Stage.INTERACTIVE), Status.NOT_REACHED),
-    ("boots", only_interactive(marks=(), console="BdsDxe: No bootable option"), Status.CONTRADICTED),
-    ("boot-cfg", only_interactive(marks=LOADER, console="Fatal error: 15 (Not found)"), Status.CONTRADICTED),
-    ("boot-cfg", only_interactive(marks=LOADER), Status.NOT_SEEN),
-    ("boot-cfg", only_interactive(marks=()), Status.NOT_REACHED),
-    ("hardware", without_calls(Stage.FIRST_BOOT, Stage.SECOND_BOOT), Status.NOT_SEEN),
-    ("hardware", lambda run: until(run, Stage.INSTALL), Status.NOT_REACHED),
-    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, written=4096), Status.CONTRADICTED),
-    ("interactive", stopped(Stage.INTERACTIVE, Stop.RESTARTED), Status.CONTRADICTED),
-    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, marks=((Phase.KERNEL, 9.0),)), Status.NOT_SEEN),
-    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, marks=()), Status.NOT_REACHED),
-    ("kickstart", lambda run: until(stopped(Stage.INSTALL, Stop.STUCK)(run), Stage.FIRST_BOOT), Status.CONTRADICTED),
-    ("kickstart", stopped(Stage.INSTALL, Stop.TIMED_OUT), Status.NOT_SEEN),
-    ("pre-stamp", lambda run: until(run, Stage.INSTALL), Status.NOT_REACHED),
-    ("pre-stamp", bank_after(Stage.INSTALL, module=None), Status.SEEN),
-    ("include", lambda run: until(run, Stage.INSTALL), Status.NOT_REACHED),
-    ("own-disk", wrong_disk, Status.CONTRADICTED),
-    ("own-disk", bank_after(Stage.INSTALL, build="7.0.3-0.55.20328353"), Status.CONTRADICTED),
-    ("new-label", kept_label, Status.CONTRADICTED),
-    ("other-disks", other_kind, Status.CONTRADICTED),
-    ("partitions", large_system, Status.CONTRADICTED),
-    ("partitions", unknown_type, Status.CONTRADICTED),
-    ("bank-format", bank_after(Stage.INSTALL, marker=False), Status.CONTRADICTED),
-    ("post-module", bank_after(Stage.INSTALL, module=None, modules=()), Status.CONTRADICTED),
-    ("post-module", bank_after(Stage.INSTALL, modules=("k.b00",)), Status.CONTRADICTED),
-    ("post-module", bank_after(Stage.INSTALL, module={"esxforge/installed.json": 0o644}), Status.CONTRADICTED),
-    ("secrets-installer", bank_after(Stage.INSTALL, module=None), Status.NOT_REACHED),
-    ("secrets-installer", secret_left(Stage.INSTALL), Status.CONTRADICTED),
-    ("module-loaded", without_calls(Stage.FIRST_BOOT), Status.SEEN),  # the log in the bank is proof enough
-    ("module-loaded", lambda run: until(run, Stage.FIRST_BOOT), Status.NOT_REACHED),
-    ("firewall", without_calls(Stage.FIRST_BOOT, Stage.SECOND_BOOT), Status.NOT_SEEN),
-    ("power-cut", without_calls(Stage.SECOND_BOOT), Status.CONTRADICTED),
-    ("power-cut", bank_after(Stage.FIRST_BOOT, modules=()), Status.CONTRADICTED),
-    ("power-cut", without_calls(Stage.FIRST_BOOT), Status.NOT_REACHED),
-    ("python", told_otherwise(python=[3, 4, 1]), Status.CONTRADICTED),
-    ("esxcli", failed, Status.CONTRADICTED),
+TABLE: list[tuple[str, Callable[[Evidence], Evidence], VerdictStatus]] = [
+    ("boots", lambda run: until(run, Stage.INTERACTIVE), VerdictStatus.NOT_REACHED),
+    ("boots", only_interactive(marks=(), console="BdsDxe: No bootable option"), VerdictStatus.CONTRADICTED),
+    ("boot-cfg", only_interactive(marks=LOADER, console="Fatal error: 15 (Not found)"), VerdictStatus.CONTRADICTED),
+    ("boot-cfg", only_interactive(marks=LOADER), VerdictStatus.NOT_SEEN),
+    ("boot-cfg", only_interactive(marks=()), VerdictStatus.NOT_REACHED),
+    ("hardware", without_calls(Stage.FIRST_BOOT, Stage.SECOND_BOOT), VerdictStatus.NOT_SEEN),
+    ("hardware", lambda run: until(run, Stage.INSTALL), VerdictStatus.NOT_REACHED),
+    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, written=4096), VerdictStatus.CONTRADICTED),
+    ("interactive", stopped(Stage.INTERACTIVE, Stop.RESTARTED), VerdictStatus.CONTRADICTED),
+    (
+        "interactive",
+        lambda run: with_boot(run, Stage.INTERACTIVE, marks=((Phase.KERNEL, 9.0),)),
+        VerdictStatus.NOT_SEEN,
+    ),
+    ("interactive", lambda run: with_boot(run, Stage.INTERACTIVE, marks=()), VerdictStatus.NOT_REACHED),
+    (
+        "kickstart",
+        lambda run: until(stopped(Stage.INSTALL, Stop.STUCK)(run), Stage.FIRST_BOOT),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("kickstart", stopped(Stage.INSTALL, Stop.TIMED_OUT), VerdictStatus.NOT_SEEN),
+    ("pre-stamp", lambda run: until(run, Stage.INSTALL), VerdictStatus.NOT_REACHED),
+    ("pre-stamp", bank_after(Stage.INSTALL, module=None), VerdictStatus.SEEN),
+    ("include", lambda run: until(run, Stage.INSTALL), VerdictStatus.NOT_REACHED),
+    ("own-disk", wrong_disk, VerdictStatus.CONTRADICTED),
+    ("own-disk", bank_after(Stage.INSTALL, build="7.0.3-0.55.20328353"), VerdictStatus.CONTRADICTED),
+    ("new-label", kept_label, VerdictStatus.CONTRADICTED),
+    ("other-disks", other_kind, VerdictStatus.CONTRADICTED),
+    ("partitions", large_system, VerdictStatus.CONTRADICTED),
+    ("partitions", unknown_type, VerdictStatus.CONTRADICTED),
+    ("bank-format", bank_after(Stage.INSTALL, marker=False), VerdictStatus.CONTRADICTED),
+    ("post-module", bank_after(Stage.INSTALL, module=None, modules=()), VerdictStatus.CONTRADICTED),
+    ("post-module", bank_after(Stage.INSTALL, modules=("k.b00",)), VerdictStatus.CONTRADICTED),
+    ("post-module", bank_after(Stage.INSTALL, module={"esxforge/installed.json": 0o644}), VerdictStatus.CONTRADICTED),
+    ("secrets-installer", bank_after(Stage.INSTALL, module=None), VerdictStatus.NOT_REACHED),
+    ("secrets-installer", secret_left(Stage.INSTALL), VerdictStatus.CONTRADICTED),
+    ("module-loaded", without_calls(Stage.FIRST_BOOT), VerdictStatus.SEEN),  # the log in the bank is proof enough
+    ("module-loaded", lambda run: until(run, Stage.FIRST_BOOT), VerdictStatus.NOT_REACHED),
+    ("firewall", without_calls(Stage.FIRST_BOOT, Stage.SECOND_BOOT), VerdictStatus.NOT_SEEN),
+    ("power-cut", without_calls(Stage.SECOND_BOOT), VerdictStatus.CONTRADICTED),
+    ("power-cut", bank_after(Stage.FIRST_BOOT, modules=()), VerdictStatus.CONTRADICTED),
+    ("power-cut", without_calls(Stage.FIRST_BOOT), VerdictStatus.NOT_REACHED),
+    ("python", told_otherwise(python=[3, 4, 1]), VerdictStatus.CONTRADICTED),
+    ("esxcli", failed, VerdictStatus.CONTRADICTED),
     (
         "esxcli",
         lambda run: replace(run, told=told(ipv4={"status": 1, "output": "", "command": ""})),
-        Status.CONTRADICTED,
+        VerdictStatus.CONTRADICTED,
     ),
-    ("network", failed, Status.NOT_REACHED),
-    ("network", answered("ipv4", {"Name": "vmk0", "IPv4Address": "10.0.2.15"}), Status.CONTRADICTED),
-    ("network", answered("vswitches", {"Name": "vSwitch0", "Uplinks": "vmnic0"}), Status.CONTRADICTED),
-    ("network", answered("vswitches", {"Name": "vSwitch0", "Uplinks": "vmnic0, vmnic1"}), Status.SEEN),
-    ("datastore-data", answered("filesystems", {"VolumeName": "datastore1"}), Status.CONTRADICTED),
+    ("network", failed, VerdictStatus.NOT_REACHED),
+    ("network", answered("ipv4", {"Name": "vmk0", "IPv4Address": "10.0.2.15"}), VerdictStatus.CONTRADICTED),
+    ("network", answered("vswitches", {"Name": "vSwitch0", "Uplinks": "vmnic0"}), VerdictStatus.CONTRADICTED),
+    ("network", answered("vswitches", {"Name": "vSwitch0", "Uplinks": "vmnic0, vmnic1"}), VerdictStatus.SEEN),
+    ("datastore-data", answered("filesystems", {"VolumeName": "datastore1"}), VerdictStatus.CONTRADICTED),
     (
         "datastore-data",
         answered("extents", {"VolumeName": DATA_DATASTORE, "DeviceName": made_up.BOOT_DEVICE, "Partition": 8}),
-        Status.CONTRADICTED,
+        VerdictStatus.CONTRADICTED,
     ),
-    ("datastore-boot", lambda run: replace(run, boot_datastore_wanted=False), Status.NOT_REACHED),
-    ("identity", told_otherwise(has_our_key=False), Status.CONTRADICTED),
-    ("identity", answered("hostname", {"HostName": "localhost"}), Status.CONTRADICTED),
-    ("time", answered("ntp", {"Servers": []}), Status.CONTRADICTED),
+    ("datastore-boot", lambda run: replace(run, boot_datastore_desired=False), VerdictStatus.NOT_REACHED),
+    ("identity", told_otherwise(has_our_key=False), VerdictStatus.CONTRADICTED),
+    ("identity", answered("hostname", {"HostName": "localhost"}), VerdictStatus.CONTRADICTED),
+    ("time", answered("ntp", {"Servers": []}), VerdictStatus.CONTRADICTED),
     (
         "time",
         lambda run: replace(
             run, told={**told(ntp={"status": 1}), "texts": {"/etc/ntp.conf": f"server {SECOND.gateway}\n"}}
         ),
-        Status.SEEN,
+        VerdictStatus.SEEN,
     ),
-    ("deployed", failed, Status.CONTRADICTED),
-    ("deployed", a_phase_failed, Status.SEEN),  # MAAS's status does not change with it
-    ("deployed", late_phase, Status.CONTRADICTED),
-    ("deployed", shuffled, Status.CONTRADICTED),
-    ("deployed", unsigned, Status.CONTRADICTED),
-    ("user-data", lambda run: replace(run, told=None), Status.NOT_SEEN),
-    ("user-data", failed, Status.NOT_REACHED),
-    ("boot-order", told_otherwise(boot_order_tool=False), Status.CONTRADICTED),
-    ("boot-order", log_says("note: bootorder names no option that sets the order: …"), Status.CONTRADICTED),
-    ("boot-order", log_says("nothing of it"), Status.NOT_SEEN),
-    ("leaves", secret_left(Stage.SECOND_BOOT), Status.CONTRADICTED),
-    ("leaves", bank_after(Stage.SECOND_BOOT, modules=("esxforge.tgz",)), Status.CONTRADICTED),
-    ("leaves", bank_after(Stage.SECOND_BOOT, files=(("esxforge.jnl", 9),)), Status.CONTRADICTED),
-    ("leaves", failed, Status.NOT_REACHED),
-    ("persists", lambda run: replace(run, answer=Answer("silent")), Status.CONTRADICTED),
+    ("deployed", failed, VerdictStatus.CONTRADICTED),
+    ("deployed", a_phase_failed, VerdictStatus.SEEN),  # MAAS's status does not change with it
+    ("deployed", late_phase, VerdictStatus.CONTRADICTED),
+    ("deployed", shuffled, VerdictStatus.CONTRADICTED),
+    ("deployed", unsigned, VerdictStatus.CONTRADICTED),
+    ("user-data", lambda run: replace(run, told=None), VerdictStatus.NOT_SEEN),
+    ("user-data", failed, VerdictStatus.NOT_REACHED),
+    ("boot-order", told_otherwise(boot_order_tool=False), VerdictStatus.CONTRADICTED),
+    ("boot-order", log_says("note: bootorder names no option that sets the order: …"), VerdictStatus.CONTRADICTED),
+    ("boot-order", log_says("nothing of it"), VerdictStatus.NOT_SEEN),
+    ("leaves", secret_left(Stage.SECOND_BOOT), VerdictStatus.CONTRADICTED),
+    ("leaves", bank_after(Stage.SECOND_BOOT, modules=("esxforge.tgz",)), VerdictStatus.CONTRADICTED),
+    ("leaves", bank_after(Stage.SECOND_BOOT, files=(("esxforge.jnl", 9),)), VerdictStatus.CONTRADICTED),
+    ("leaves", failed, VerdictStatus.NOT_REACHED),
+    ("persists", lambda run: replace(run, answer=ServiceAnswer("silent")), VerdictStatus.CONTRADICTED),
     (
         "persists",
         lambda run: replace(run, calls=(*run.calls, event(Stage.LATER_BOOT, 9.0, "inventory"))),
-        Status.CONTRADICTED,
+        VerdictStatus.CONTRADICTED,
     ),
-    ("persists", lambda run: replace(run, answer=Answer("closed", 30.0)), Status.SEEN),
-    ("management", lambda run: replace(run, answer=Answer("closed", 30.0)), Status.NOT_SEEN),
-    ("management", lambda run: replace(run, answer=None), Status.NOT_REACHED),
-    ("timings", lambda run: with_boot(run, Stage.INSTALL, seconds=4000.0), Status.CONTRADICTED),
-    ("timings", lambda run: replace(run, subject=replace(run.subject, accelerator="tcg")), Status.NOT_REACHED),
-    ("release-9", lambda run: replace(run, subject=replace(run.subject, release="9.0.0")), Status.SEEN),
+    ("persists", lambda run: replace(run, answer=ServiceAnswer("closed", 30.0)), VerdictStatus.SEEN),
+    ("management", lambda run: replace(run, answer=ServiceAnswer("closed", 30.0)), VerdictStatus.NOT_SEEN),
+    ("management", lambda run: replace(run, answer=None), VerdictStatus.NOT_REACHED),
+    ("timings", lambda run: with_boot(run, Stage.INSTALL, seconds=4000.0), VerdictStatus.CONTRADICTED),
+    ("timings", lambda run: replace(run, subject=replace(run.subject, accelerator="tcg")), VerdictStatus.NOT_REACHED),
+    ("release-9", lambda run: replace(run, subject=replace(run.subject, release="9.0.0")), VerdictStatus.SEEN),
     (
         "release-9",
         lambda run: failed(replace(run, subject=replace(run.subject, release="9.0.0"))),
-        Status.CONTRADICTED,
+        VerdictStatus.CONTRADICTED,
     ),
-    ("golden-build", lambda run: replace(run, golden_problem="It asked something."), Status.CONTRADICTED),
-    ("golden-boots", stopped(Stage.GOLDEN_BOOT, Stop.STUCK), Status.SEEN),  # it was Deployed before
+    ("golden-build", lambda run: replace(run, golden_problem="It asked something."), VerdictStatus.CONTRADICTED),
+    ("golden-boots", stopped(Stage.GOLDEN_BOOT, Stop.STUCK), VerdictStatus.SEEN),  # it was Deployed before
     (
         "golden-boots",
         lambda run: without_calls(Stage.GOLDEN_BOOT)(stopped(Stage.GOLDEN_BOOT, Stop.STUCK)(run)),
-        Status.CONTRADICTED,
+        VerdictStatus.CONTRADICTED,
     ),
-    ("maas-upload", lambda run: replace(run, upload=MaasUpload(problem="401")), Status.CONTRADICTED),
-    ("maas-upload", lambda run: replace(run, upload=None), Status.NOT_REACHED),
+    ("maas-upload", lambda run: replace(run, upload=MaasUpload(problem="401")), VerdictStatus.CONTRADICTED),
+    ("maas-upload", lambda run: replace(run, upload=None), VerdictStatus.NOT_REACHED),
 ]
 
 
 def test_a_run_in_which_all_went_well_is_seen_as_such() -> None:
     verdicts = judge(good())
     apart = {"release-9", *(claim.id for claim in CLAIMS if claim.part is Part.BY_HAND)}
-    assert {name: verdict for name, verdict in verdicts.items() if verdict.status is not Status.SEEN} == {
+    assert {name: verdict for name, verdict in verdicts.items() if verdict.status is not VerdictStatus.SEEN} == {
         name: verdicts[name] for name in verdicts if name in apart
     }
     assert is_good(verdicts)
 
 
 @pytest.mark.parametrize(("claim", "change", "status"), TABLE, ids=[f"{row[0]}-{at}" for at, row in enumerate(TABLE)])
-def test_each_check_tells_what_is_otherwise(claim: str, change: Callable[[Evidence], Evidence], status: Status) -> None:
+def test_each_check_tells_what_is_otherwise(
+    claim: str, change: Callable[[Evidence], Evidence], status: VerdictStatus
+) -> None:
     verdict = judge(change(good()))[claim]
     assert verdict.status is status, verdict
     assert verdict.evidence
@@ -232,7 +242,7 @@ def test_each_check_tells_what_is_otherwise(claim: str, change: Callable[[Eviden
 @pytest.mark.parametrize("stage", Stage)
 def test_a_run_that_ends_early_contradicts_nothing(stage: Stage) -> None:
     verdicts = judge(until(good(), stage))
-    wrong = {name: verdict for name, verdict in verdicts.items() if verdict.status is Status.CONTRADICTED}
+    wrong = {name: verdict for name, verdict in verdicts.items() if verdict.status is VerdictStatus.CONTRADICTED}
     assert not wrong
     assert not is_good(verdicts)
 
@@ -242,13 +252,13 @@ def test_what_was_not_asked_for_spoils_nothing() -> None:
     assert is_good(judge(run))
 
 
-@pytest.mark.parametrize("status", Status)
-def test_the_exit_status_heeds_what_was_contradicted_or_not_reached(status: Status) -> None:
-    assert is_good({"a": Verdict(status, "x")}) is (status in (Status.SEEN, Status.NOT_SEEN))
+@pytest.mark.parametrize("status", VerdictStatus)
+def test_the_exit_status_heeds_what_was_contradicted_or_not_reached(status: VerdictStatus) -> None:
+    assert is_good({"a": Verdict(status, "x")}) is (status in (VerdictStatus.SEEN, VerdictStatus.NOT_SEEN))
     assert is_good({"a": Verdict(status, "x", asked=False)})
 
 
 def test_every_check_is_seen_to_say_something_else_than_seen() -> None:
-    bad = {claim for claim, _, status in TABLE if status is not Status.SEEN}
+    bad = {claim for claim, _, status in TABLE if status is not VerdictStatus.SEEN}
     by_hand = {claim.id for claim in CLAIMS if claim.part is Part.BY_HAND}
     assert {claim.id for claim in CLAIMS} - bad - by_hand == set()

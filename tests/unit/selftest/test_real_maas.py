@@ -10,7 +10,7 @@ from esxforge.events import ignore
 from esxforge.maas.auth import ApiKey
 from esxforge.maas.connection import Connection
 from esxforge.selftest.real_maas import upload_for_selftest
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 from standin.maas_region import ADMIN_KEY, FakeRegion, serve
 
 

@@ -12,7 +12,7 @@ from esxforge.errors import OutputError
 from esxforge.selftest.claims import CLAIMS
 from esxforge.selftest.evidence import Stage, Stop
 from esxforge.selftest.judgement import judge
-from esxforge.selftest.redaction import Redactor, redactor_here
+from esxforge.selftest.redaction import ReportRedactor, redactor_here
 from esxforge.selftest.report import STANDIN_NOTICE, document, markdown
 from esxforge.selftest.written import check_place, write_report
 from unit.selftest.made_up import good, until, with_boot
@@ -69,7 +69,7 @@ def test_a_cell_of_a_table_stays_one() -> None:
 
 
 def test_paths_names_and_secrets_are_taken_out_wherever_they_stand() -> None:
-    redactor = Redactor(
+    redactor = ReportRedactor(
         {"/home/jane": "[home]", "/home/jane/work/esxforge-x": "[work]"},
         {"workhorse": "[computer]", "jane": "[user]", "root": "[user]", "ab": "[user]"},
         ["s3cr3t.key"],

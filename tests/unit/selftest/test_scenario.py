@@ -16,10 +16,10 @@ from esxforge.image.golden import GoldenOptions
 from esxforge.recipe.model import Recipe
 from esxforge.selftest import scenario
 from esxforge.selftest.evidence import Asked, Stage
-from esxforge.selftest.scenario import Settings
+from esxforge.selftest.scenario import SelftestSettings
 from esxforge.selftest.service import Service
 from esxforge.selftest.session import run_session
-from esxforge.standin.iso import make_standin_iso
+from esxforge.standin_iso.iso import make_standin_iso
 from esxforge.vm.hardware import Accelerator
 from unit.selftest.play import Play
 
@@ -27,20 +27,20 @@ STAGES = [Stage.INTERACTIVE, Stage.INSTALL, Stage.FIRST_BOOT, Stage.SECOND_BOOT,
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> SelftestSettings:
     iso = tmp_path / "s.iso"
     make_standin_iso(iso, release="8.0")
-    return Settings(iso, Accelerator.TCG, 60.0)
+    return SelftestSettings(iso, Accelerator.TCG, 60.0)
 
 
 def session(
-    settings: Settings, play: Play, folder: Path, monkeypatch: pytest.MonkeyPatch
+    settings: SelftestSettings, play: Play, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[dict[str, Any], str]:
     """The document, and what the person was told."""
     told: list[Event] = []
     monkeypatch.setattr(scenario, "run_boot", play)
-    folder.mkdir()
-    document = run_session(settings, folder, None, told.append)
+    directory.mkdir()
+    document = run_session(settings, directory, None, told.append)
     return document, " ".join(event.text for event in told if isinstance(event, Notice))
 
 
@@ -48,7 +48,9 @@ def statuses(document: dict[str, Any]) -> dict[str, str]:
     return {claim["id"]: claim["status"] for claim in document["claims"] if claim["asked"]}
 
 
-def test_a_run_that_goes_well_is_good(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_goes_well_is_good(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     play = Play()
     document, _ = session(settings, play, tmp_path / "work", monkeypatch)
     assert play.stages == STAGES
@@ -63,7 +65,7 @@ def test_a_run_that_goes_well_is_good(settings: Settings, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("fails", STAGES)
 def test_a_stage_that_fails_ends_the_run_and_not_the_report(
-    fails: Stage, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fails: Stage, settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play = Play(fails)
     document, told = session(settings, play, tmp_path / "work", monkeypatch)
@@ -88,30 +90,30 @@ def golden_refused(*_: object) -> BuildResult:
 
 
 def test_a_golden_image_is_built_and_deployed_where_it_was_asked_for(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play = Play()
     monkeypatch.setattr(scenario, "build_golden_image", golden_played)
-    wanted = replace(settings, asked=Asked(golden=True))
-    document, _ = session(wanted, play, tmp_path / "work", monkeypatch)
+    desired = replace(settings, asked=Asked(golden=True))
+    document, _ = session(desired, play, tmp_path / "work", monkeypatch)
     assert play.stages == [*STAGES, Stage.GOLDEN_BOOT]
     assert {statuses(document)[name] for name in ("golden-build", "golden-boots")} == {"seen"}
     assert document["ok"] is True
 
 
 def test_a_golden_build_that_fails_is_told_and_spoils_nothing_else(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scenario, "build_golden_image", golden_refused)
-    wanted = replace(settings, asked=Asked(golden=True))
-    document, _ = session(wanted, Play(Stage.INTERACTIVE), tmp_path / "work", monkeypatch)
+    desired = replace(settings, asked=Asked(golden=True))
+    document, _ = session(desired, Play(Stage.INTERACTIVE), tmp_path / "work", monkeypatch)
     assert statuses(document)["golden-build"] == "contradicted"
     assert statuses(document)["golden-boots"] == "not reached"
     assert "The virtual machine restarted." in {claim["evidence"] for claim in document["claims"]}
 
 
 def test_no_secret_and_no_path_is_in_the_document(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens: list[str] = []
     real = Service

@@ -16,11 +16,12 @@ import pytest
 
 from esxforge.selftest import questionnaire
 from esxforge.selftest.evidence import Stage
-from esxforge.selftest.order import HOST_NAME, SECOND, Token
+from esxforge.selftest.order import HOST_NAME, SECOND, GuestToken
 from esxforge.selftest.service import SYSTEM_ID, Service
-from esxforge_target.cloud_data import plan_user_data
 from esxforge_target.cloud_data.actions import RunScript
-from esxforge_target.metadata import MetadataClient, parse_endpoint
+from esxforge_target.cloud_data.plans import plan_user_data
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.metadata.client import MetadataClient
 from standin.pythons import find_python
 
 SOURCE = files("esxforge.selftest").joinpath("questionnaire.py").read_text("utf-8")
@@ -33,7 +34,7 @@ esac
 
 
 def client_of(service: Service) -> MetadataClient:
-    from esxforge_target.metadata import Token as HostToken
+    from esxforge_target.contract.token import Token
 
     token = service.token
     reporting = {
@@ -42,11 +43,11 @@ def client_of(service: Service) -> MetadataClient:
         "token_secret": token.token_secret,
     }
     here = service.endpoint.replace(SECOND.gateway, "127.0.0.1")
-    return MetadataClient(parse_endpoint(here), HostToken.from_config(reporting))
+    return MetadataClient(parse_endpoint(here), Token.from_config(reporting))
 
 
 def test_the_host_is_handed_out_all_that_is_looked_for_later() -> None:
-    with Service(Token()) as service:
+    with Service(GuestToken()) as service:
         client = client_of(service)
         assert client.instance_id() == SYSTEM_ID
         assert client.hostname() == HOST_NAME
@@ -62,7 +63,7 @@ def test_the_host_is_handed_out_all_that_is_looked_for_later() -> None:
 
 
 def test_calls_are_told_with_their_stage_and_time() -> None:
-    with Service(Token()) as service:
+    with Service(GuestToken()) as service:
         client = client_of(service)
         client.instance_id()
         first, began = service.heard_count, time.time()
@@ -101,7 +102,7 @@ def test_old_pythons_tell_what_they_find(version: str, tmp_path: Path) -> None:
     program = find_python(version)
     (tmp_path / "esxcli").write_text(ESXCLI)
     (tmp_path / "esxcli").chmod(0o755)
-    with Service(Token()) as service:
+    with Service(GuestToken()) as service:
         script = tmp_path / "user-data"
         text = (service.machine.user_data or b"").decode().replace(f"http://{SECOND.gateway}:", "http://127.0.0.1:")
         script.write_text(text)
@@ -122,12 +123,12 @@ def test_old_pythons_tell_what_they_find(version: str, tmp_path: Path) -> None:
     assert told["commands"]["nics"]["output"] == '[{"Name": "vmnic0"}]\n'
     assert told["commands"]["ipv4"]["status"] == 1
     assert told["commands"]["bootbank"]["status"] is None  # there is no vmkfstools
-    assert told["folders"]["/bootbank"] is None
+    assert told["directories"]["/bootbank"] is None
     assert told["has_our_key"] is False
 
 
 def test_what_is_no_answer_of_ours_is_refused() -> None:
-    with Service(Token()) as service:
+    with Service(GuestToken()) as service:
         base = service.endpoint.replace(SECOND.gateway, "127.0.0.1").split("/MAAS")[0]
         text = (service.machine.user_data or b"").decode()
         path = text.split(f"{SECOND.gateway}:")[1].split('"')[0].partition("/")[2]

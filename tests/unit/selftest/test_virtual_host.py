@@ -15,18 +15,18 @@ from esxforge.errors import ProcessError
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.media.installer import open_installer
 from esxforge.recipe.load import load_recipe
-from esxforge.selftest.file_machine import volume_of
-from esxforge.selftest.order import FIRST, SECOND, Order, Token, smallest_disks
-from esxforge.selftest.scenario import Settings
+from esxforge.selftest.file_host import volume_of
+from esxforge.selftest.order import FIRST, SECOND, GuestToken, Order, smallest_disks
+from esxforge.selftest.scenario import SelftestSettings
 from esxforge.selftest.session import check_computer
 from esxforge.selftest.subject import is_standin
 from esxforge.selftest.virtual_host import VirtualHost
-from esxforge.standin.iso import make_standin_iso
-from esxforge.standin.texts import MARK
+from esxforge.standin_iso.iso import make_standin_iso
+from esxforge.standin_iso.texts import MARK
 from esxforge.vm.deployed import Changes
 from esxforge.vm.disks import create_overlay
 from esxforge.vm.hardware import Accelerator, Ovmf, qemu_arguments
-from esxforge_target.blocks import FileBlocks
+from esxforge_target.runtime.blocks import FileBlocks
 
 ENDPOINT = f"http://{SECOND.gateway}:5248/MAAS/metadata/status/selftest"
 FIRMWARE = Ovmf(Path("/code.fd"), Path("/variables.fd"))
@@ -56,10 +56,10 @@ def host(tmp_path: Path, iso: Path) -> VirtualHost:
 
 
 def test_the_hook_leaves_stamps_and_says_nothing_of_the_token(host: VirtualHost) -> None:
-    token = Token()
+    token = GuestToken()
     ran = host.run_hook(ENDPOINT, token)
     assert ran.succeeded, ran.lines
-    assert set(ran.stamps) == {"sda", "sdb"}
+    assert set(ran.disk_guids) == {"sda", "sdb"}
     assert not any(secret in line for line in ran.lines for secret in token.secrets)
 
 
@@ -67,7 +67,7 @@ def test_a_hook_that_refuses_says_why(host: VirtualHost) -> None:
     with FileBlocks(str(host.boot_disk), True) as disk:
         volume = volume_of(disk)
         volume.overwrite("K.B00", b"damage")
-    ran = host.run_hook(ENDPOINT, Token())
+    ran = host.run_hook(ENDPOINT, GuestToken())
     assert not ran.succeeded
     assert any("NOT prepared" in line for line in ran.lines)
 
@@ -115,7 +115,7 @@ def test_a_standin_is_known_by_what_is_in_it(iso: Path, tmp_path: Path) -> None:
 
 
 class Computer(ThisComputer):
-    """One with whatever is wanted."""
+    """One with whatever is desired."""
 
     def __init__(self, **answers: Any) -> None:
         for name, value in answers.items():
@@ -127,7 +127,7 @@ def _always(value: Any) -> Callable[..., Any]:
 
 
 def test_what_the_computer_lacks_is_told_at_once(iso: Path) -> None:
-    settings = Settings(iso, Accelerator.TCG, 60.0)
+    settings = SelftestSettings(iso, Accelerator.TCG, 60.0)
     poor = Computer(processors=1, memory=(1 << 30, 1 << 30), firmware=None)
     with pytest.raises(ProcessError) as told:
         check_computer(settings, poor)
@@ -137,7 +137,7 @@ def test_what_the_computer_lacks_is_told_at_once(iso: Path) -> None:
 
 
 def test_memory_that_the_person_chose_is_their_own_matter(iso: Path) -> None:
-    settings = Settings(iso, Accelerator.TCG, 60.0, Changes(memory_mib=1024))
+    settings = SelftestSettings(iso, Accelerator.TCG, 60.0, Changes(memory_mib=1024))
     check_computer(settings, Computer(memory=(2 << 30, 2 << 30), processors=2))
     with pytest.raises(ProcessError):
         check_computer(replace(settings, changes=Changes()), Computer(memory=(2 << 30, 2 << 30), processors=2))

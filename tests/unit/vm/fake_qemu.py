@@ -52,7 +52,7 @@ while received := channel.recv(4096):
 
 
 def put_on_path(
-    folder: Path,
+    directory: Path,
     patch: pytest.MonkeyPatch,
     *,
     refuses: str = "",
@@ -65,9 +65,9 @@ def put_on_path(
     It says ``refuses`` and ends with status 1; or writes ``serial``, tells ``events`` once the guest is started, and
     ends with ``status`` (None: it goes on until it is ended).
     """
-    folder.mkdir(exist_ok=True)
-    program = folder / QEMU
+    directory.mkdir(exist_ok=True)
+    program = directory / QEMU
     plan = json.dumps({"refuses": refuses, "serial": serial, "events": events, "status": status})
     program.write_text(_PROGRAM.format(python=sys.executable, plan=plan))
     program.chmod(stat.S_IRWXU)
-    patch.setenv("PATH", str(folder), prepend=os.pathsep)
+    patch.setenv("PATH", str(directory), prepend=os.pathsep)

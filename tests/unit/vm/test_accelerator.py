@@ -62,9 +62,9 @@ def test_kvm_is_chosen_where_it_works_and_the_slow_way_only_on_request() -> None
     assert choose(None, lambda: works) is Accelerator.KVM
     assert choose(Accelerator.KVM, lambda: works) is Accelerator.KVM
     assert choose(Accelerator.TCG, lambda: broken) is Accelerator.TCG
-    for wanted in (None, Accelerator.KVM):
+    for desired in (None, Accelerator.KVM):
         with pytest.raises(ProcessError, match="why") as caught:
-            choose(wanted, lambda: broken)
+            choose(desired, lambda: broken)
         assert "--accel tcg" in caught.value.hint
 
 

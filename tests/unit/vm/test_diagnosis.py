@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from esxforge.cli.main import app
 from esxforge.vm.causes import DIAGNOSES, Cause
-from esxforge.vm.diagnosis import Ending, Evidence, diagnose
+from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
 from esxforge.vm.phases import Phase
 
 QEMU_SAID = [
@@ -44,40 +44,40 @@ CONSOLE_SAID = [
 
 @pytest.mark.parametrize(("text", "cause"), QEMU_SAID)
 def test_what_qemu_says_counts_most(text: str, cause: Cause) -> None:
-    evidence = Evidence(Ending.DIED, serial="(Enter) Continue", qemu_output=text, exit_status=1)
+    evidence = FailureEvidence(Ending.DIED, serial="(Enter) Continue", qemu_output=text, exit_status=1)
     assert diagnose(evidence).cause is cause
 
 
 @pytest.mark.parametrize(("text", "cause"), CONSOLE_SAID)
 def test_what_the_console_says_names_the_cause(text: str, cause: Cause) -> None:
-    assert diagnose(Evidence(Ending.TIMED_OUT, serial=text)).cause is cause
+    assert diagnose(FailureEvidence(Ending.TIMED_OUT, serial=text)).cause is cause
 
 
 @pytest.mark.parametrize(
     ("evidence", "cause"),
     [
-        (Evidence(Ending.DIED, exit_status=-9), Cause.QEMU_KILLED),
-        (Evidence(Ending.DIED, exit_status=0), Cause.QEMU_KILLED),
-        (Evidence(Ending.DIED, exit_status=1), Cause.QEMU_REFUSED),
-        (Evidence(Ending.QUIT, exit_status=0), Cause.QEMU_KILLED),
-        (Evidence(Ending.POWERED_OFF, exit_status=0), Cause.SWITCHED_ITSELF_OFF),
-        (Evidence(Ending.NO_SPACE), Cause.HOST_DISK_FULL),
-        (Evidence(Ending.PAUSED, accelerated=True), Cause.KVM_BROKEN),
-        (Evidence(Ending.PAUSED, accelerated=False), Cause.CRASHED),
-        (Evidence(Ending.PANICKED), Cause.CRASHED),
-        (Evidence(Ending.RESTARTED), Cause.RESTART_LOOP),
-        (Evidence(Ending.RESTART_LOOP), Cause.RESTART_LOOP),
-        (Evidence(Ending.TIMED_OUT, recent_growth=True), Cause.TOO_SLOW),
-        (Evidence(Ending.TIMED_OUT), Cause.SILENT),
+        (FailureEvidence(Ending.DIED, exit_status=-9), Cause.QEMU_KILLED),
+        (FailureEvidence(Ending.DIED, exit_status=0), Cause.QEMU_KILLED),
+        (FailureEvidence(Ending.DIED, exit_status=1), Cause.QEMU_REFUSED),
+        (FailureEvidence(Ending.QUIT, exit_status=0), Cause.QEMU_KILLED),
+        (FailureEvidence(Ending.POWERED_OFF, exit_status=0), Cause.SWITCHED_ITSELF_OFF),
+        (FailureEvidence(Ending.NO_SPACE), Cause.HOST_DISK_FULL),
+        (FailureEvidence(Ending.PAUSED, accelerated=True), Cause.KVM_BROKEN),
+        (FailureEvidence(Ending.PAUSED, accelerated=False), Cause.CRASHED),
+        (FailureEvidence(Ending.PANICKED), Cause.CRASHED),
+        (FailureEvidence(Ending.RESTARTED), Cause.RESTART_LOOP),
+        (FailureEvidence(Ending.RESTART_LOOP), Cause.RESTART_LOOP),
+        (FailureEvidence(Ending.TIMED_OUT, recent_growth=True), Cause.TOO_SLOW),
+        (FailureEvidence(Ending.TIMED_OUT), Cause.SILENT),
     ],
 )
-def test_without_words_the_ending_decides(evidence: Evidence, cause: Cause) -> None:
+def test_without_words_the_ending_decides(evidence: FailureEvidence, cause: Cause) -> None:
     assert diagnose(evidence).cause is cause
 
 
 def test_a_prompt_that_was_answered_long_ago_is_not_the_cause() -> None:
     log = "(Enter) Continue\n" + "\n".join(f"cpu0:1)line {number}" for number in range(40))
-    assert diagnose(Evidence(Ending.TIMED_OUT, serial=log)).cause is Cause.SILENT
+    assert diagnose(FailureEvidence(Ending.TIMED_OUT, serial=log)).cause is Cause.SILENT
 
 
 FAILED_TO_LOAD = 'BdsDxe: failed to load Boot0001 "UEFI QEMU DVD-ROM": Not Found\nBdsDxe: loading Boot0002 "USB"\n'
@@ -97,7 +97,7 @@ FAILED_TO_LOAD = 'BdsDxe: failed to load Boot0001 "UEFI QEMU DVD-ROM": Not Found
     ],
 )
 def test_what_passed_is_not_the_cause(serial: str, phase: Phase, cause: str) -> None:
-    assert diagnose(Evidence(Ending.TIMED_OUT, serial=serial, phase=phase)).cause.value == cause
+    assert diagnose(FailureEvidence(Ending.TIMED_OUT, serial=serial, phase=phase)).cause.value == cause
 
 
 def test_every_cause_says_what_it_is_and_what_to_do() -> None:
@@ -129,5 +129,5 @@ def _help(verb: str) -> str:
 def test_any_evidence_gets_a_diagnosis(
     ending: Ending, serial: str, output: str, status: int | None, phase: Phase
 ) -> None:
-    evidence = Evidence(ending, serial, output, status, phase)
+    evidence = FailureEvidence(ending, serial, output, status, phase)
     assert diagnose(evidence).cause in Cause

@@ -123,7 +123,7 @@ def test_only_disks_are_taken_for_disks(tmp_path: Path, content: bytes, good: bo
             disks.check_bootable(path)
 
 
-def test_missing_files_and_folders_are_told_by_name(tmp_path: Path) -> None:
+def test_missing_files_and_directories_are_told_by_name(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(ImageError, match=str(path)):
             disks.is_gzip(path)

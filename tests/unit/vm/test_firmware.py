@@ -13,8 +13,8 @@ from esxforge.vm.firmware import FirmwarePlaces, find_ovmf, private_copy
 from esxforge.vm.hardware import Chipset, Ovmf
 
 
-def _firmware(folder: Path, name: str) -> tuple[Path, Path]:
-    code, variables = folder / f"{name}-code.fd", folder / f"{name}-vars.fd"
+def _firmware(directory: Path, name: str) -> tuple[Path, Path]:
+    code, variables = directory / f"{name}-code.fd", directory / f"{name}-vars.fd"
     code.write_bytes(b"code of " + name.encode())
     variables.write_bytes(b"variables of " + name.encode())
     return code, variables
@@ -33,9 +33,9 @@ def _descriptor(pair: tuple[Path, Path], **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def _write(folder: Path, name: str, content: dict[str, Any] | str) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+def _write(directory: Path, name: str, content: dict[str, Any] | str) -> None:
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 def test_the_first_fitting_descriptor_by_name_is_taken(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_unfit_descriptors_are_passed_over(tmp_path: Path, change: dict[str, Any
     assert find_ovmf(places=FirmwarePlaces((tmp_path / "d",), ())).code == good[0]
 
 
-def test_a_stronger_folder_hides_a_file_of_the_same_name(tmp_path: Path) -> None:
+def test_a_stronger_directory_hides_a_file_of_the_same_name(tmp_path: Path) -> None:
     weak, strong = _firmware(tmp_path, "weak"), _firmware(tmp_path, "strong")
     _write(tmp_path / "usr", "50-x.json", _descriptor(weak))
     _write(tmp_path / "etc", "50-x.json", _descriptor(strong))

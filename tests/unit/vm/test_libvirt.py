@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from esxforge.vm.deployed import deployed_host
 from esxforge.vm.hardware import Accelerator, Disk, Ovmf, SeaBios
 from esxforge.vm.libvirt import domain_xml
-from unit.vm.golden_files import FOLDER, check_golden
+from unit.vm.golden_files import DIRECTORY, check_golden
 
 DISK = Disk(Path("/images/esxi.raw"), boot_index=0)
 FIRMWARE = Ovmf(Path("/firmware/code.fd"), Path("/firmware/variables.fd"))
@@ -37,7 +37,7 @@ def test_domains_are_those_of_the_golden_files(name: str) -> None:
 @pytest.mark.parametrize("name", DOMAINS)
 def test_libvirts_schema_accepts_the_golden_files(name: str) -> None:
     done = subprocess.run(
-        ["virt-xml-validate", str(FOLDER / f"{name}.xml"), "domain"], capture_output=True, text=True, check=False
+        ["virt-xml-validate", str(DIRECTORY / f"{name}.xml"), "domain"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

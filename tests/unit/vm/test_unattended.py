@@ -65,11 +65,11 @@ def test_a_person_at_the_console_may_end_it(machine: Machine, tmp_path: Path, mo
 def test_a_qemu_that_refuses_to_start_is_diagnosed(
     said: str, cause: Cause, remedy: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = machine.disks[0].path.parent
-    put_on_path(folder / "bin", monkeypatch, refuses=f"qemu-system-x86_64: {said}")
+    directory = machine.disks[0].path.parent
+    put_on_path(directory / "bin", monkeypatch, refuses=f"qemu-system-x86_64: {said}")
     with pytest.raises(MachineFailedError, match="QEMU's exit status 1") as caught:
-        run_until_power_off(machine, folder, LIMITS, listener=ignore)
+        run_until_power_off(machine, directory, LIMITS, listener=ignore)
     assert caught.value.report.diagnosis.cause is cause
     assert said in caught.value.message
-    assert f"Everything is kept in: {folder}" in caught.value.message
+    assert f"Everything is kept in: {directory}" in caught.value.message
     assert remedy in caught.value.hint

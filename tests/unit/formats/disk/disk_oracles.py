@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from esxforge.formats.segments import Bytes, FileRange, Segment, Zeros
-from esxforge_target.blocks import MemoryBlocks
+from esxforge_target.runtime.blocks import MemoryBlocks
 
 _ENVIRONMENT = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.blocks import DiskError, FileBlocks, MemoryBlocks, Window, write_whole
+from esxforge_target.runtime.blocks import DiskError, FileBlocks, MemoryBlocks, Window, write_whole
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from esxforge.errors import FormatError
 from esxforge.formats.fat_layout import FatFile, layout
 from esxforge.formats.segments import Bytes
-from esxforge_target.blocks import Blocks, DiskError, FileBlocks, MemoryBlocks
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.fat_names import folded
 from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.runtime.blocks import Blocks, DiskError, FileBlocks, MemoryBlocks
 from unit.formats.disk.disk_oracles import fsck_complaints, mkfs, mtools_read, must, render
 
 MIB = 1 << 20
@@ -71,7 +71,7 @@ def test_what_mtools_wrote_is_read(volume: Path) -> None:
         assert fat.read_file("ALONGN~1.TEX") == fat.read_file("/a LONG name.TEXT")
         assert b"".join(blocks.read_at(*extent) for extent in fat.extents("kept.txt")) == bytes(range(256)) * 40
         assert fat.find("gone.txt") is None
-        assert [entry.name for entry in fat.list_folder("EFI")] == ["Boot"]
+        assert [entry.name for entry in fat.list_directory("EFI")] == ["Boot"]
 
 
 def test_every_change_is_what_mtools_and_fsck_see(volume: Path) -> None:
@@ -81,16 +81,16 @@ def test_every_change_is_what_mtools_and_fsck_see(volume: Path) -> None:
         "A LONG NAME.text": content(1),
         "EFI/boot/another file with a name.dat": content(70_000),
         "EFI/NEW.TXT": b"new",
-        "new folder/in it": content(5000),
+        "new directory/in it": content(5000),
     }
 
     def change(fat: FatEditor) -> None:
-        fat.make_folder("new folder")
-        fat.make_folder("NEW FOLDER")
+        fat.make_directory("new directory")
+        fat.make_directory("NEW DIRECTORY")
         for path, data in new.items():
             fat.write_file(path, data)
         fat.remove("kept.txt")
-        fat.make_folder("for a moment")
+        fat.make_directory("for a moment")
         fat.remove("for a moment")
         assert FatVolume(fat.blocks).free_bytes() == fat.free_bytes()
 
@@ -105,7 +105,7 @@ def test_every_change_is_what_mtools_and_fsck_see(volume: Path) -> None:
     assert "::/A long name.text" in listed
 
 
-def test_many_files_make_a_folder_grow(volume: Path) -> None:
+def test_many_files_make_a_directory_grow(volume: Path) -> None:
     names = [
         f"EFI/file number {number} with a rather long name, so that several slots are needed" for number in range(40)
     ]
@@ -188,7 +188,7 @@ def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
         ("A.TXT", bytes(600_000), "bytes free, 600064 are needed"),
         ("x:y", b"", "':' is not allowed"),
         ("NO/FILE", b"", "There is no /NO "),
-        ("A.TXT/FILE", b"", "A.TXT is a file, not a folder"),
+        ("A.TXT/FILE", b"", "A.TXT is a file, not a directory"),
         ("x" * 200, b"", "root directory of the FAT volume is full"),
     ):
         with pytest.raises(FormatError, match=message):
@@ -199,20 +199,20 @@ def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
     assert image.read_bytes() == before
 
 
-def test_folders_and_files_do_not_take_each_others_place(tmp_path: Path) -> None:
+def test_directories_and_files_do_not_take_each_others_place(tmp_path: Path) -> None:
     image = tmp_path / "volume"
     mkfs(image, MIB, "-F12")
 
     def change(fat: FatEditor) -> None:
-        fat.make_folder("D")
+        fat.make_directory("D")
         fat.write_file("D/F", b"f")
-        with pytest.raises(FormatError, match="/d is a folder"):
+        with pytest.raises(FormatError, match="/d is a directory"):
             fat.write_file("d", b"")
         with pytest.raises(FormatError, match="/D/F is a file"):
-            fat.make_folder("D/F")
-        with pytest.raises(FormatError, match="/D is a folder that is not empty"):
+            fat.make_directory("D/F")
+        with pytest.raises(FormatError, match="/D is a directory that is not empty"):
             fat.remove("D")
-        with pytest.raises(FormatError, match="/D is a folder, not a file"):
+        with pytest.raises(FormatError, match="/D is a directory, not a file"):
             fat.read_file("D")
         with pytest.raises(FormatError, match="1 bytes long, at most 0"):
             fat.read_file("D/F", most=0)
@@ -314,7 +314,7 @@ def test_any_changes_give_what_a_dictionary_gives(
     known: dict[str, bytes] = {}
     with FileBlocks(str(image), writable=True) as blocks:
         fat = FatEditor(blocks)
-        fat.make_folder("D")
+        fat.make_directory("D")
         for verb, path, data in steps:
             key = folded(path)
             if verb == "write":
@@ -421,18 +421,18 @@ def test_loops_and_chains_that_leave_the_volume_are_named(small_volumes: list[by
     ):
         with pytest.raises(FormatError, match=message):
             damaged(first, value).read_file("A.TXT")
-    folder = FatVolume(MemoryBlocks(small_volumes[1])).entry("D").cluster
+    directory = FatVolume(MemoryBlocks(small_volumes[1])).entry("D").cluster
     with pytest.raises(FormatError, match="/D: its chain of clusters is a loop"):
-        damaged(folder, folder).list_folder("D")
+        damaged(directory, directory).list_directory("D")
 
 
-def test_folders_in_a_circle_end(small_volumes: list[bytes]) -> None:
+def test_directories_in_a_circle_end(small_volumes: list[bytes]) -> None:
     disk = MemoryBlocks(small_volumes[1])
     fat = FatVolume(disk)
     entry = fat.entry("D/E")
-    slot = fat.folder("D").slot_offset(entry.slot)
+    slot = fat.directory("D").slot_offset(entry.slot)
     disk.write_at(slot + 26, fat.entry("D").cluster.to_bytes(2, "little"))
-    with pytest.raises(FormatError, match="folders lead in a circle"):
+    with pytest.raises(FormatError, match="directories lead in a circle"):
         list(FatVolume(disk).walk())
 
 

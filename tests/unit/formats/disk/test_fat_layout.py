@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from esxforge.errors import FormatError
 from esxforge.formats.fat_layout import FatFile, FatLayout, layout, smallest_volume_bytes
 from esxforge.formats.segments import Bytes, FileRange, Zeros
-from esxforge_target.blocks import FileBlocks
 from esxforge_target.formats.fat_names import ShortNames, folded
 from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.runtime.blocks import FileBlocks
 from unit.formats.disk.disk_oracles import fsck_complaints, mtools_read, must, render
 
 MIB = 1 << 20
@@ -30,7 +30,7 @@ def installer_files() -> list[FatFile]:
         "B.B00": NOISE.randbytes(200_000),
         "EMPTY.V00": b"",
         "curtin/curtin-hooks": b"#!/usr/bin/env python3\n",
-        "curtin/A file with a very long name, which spans several slots of its folder.text": b"long",
+        "curtin/A file with a very long name, which spans several slots of its directory.text": b"long",
         "curtin/A file with a very long name, which ends in another way.text": b"longer",
         "Ünïcode ☃ 日本.txt": b"unicode",
         "lower.cfg": b"l",
@@ -50,7 +50,7 @@ def data_of(file: FatFile) -> bytes:
 def test_other_implementations_read_every_byte(tmp_path: Path, sector_size: int, fat_bits: int) -> None:
     files = installer_files()
     size = smallest_volume_bytes(
-        files, sector_size=sector_size, fat_bits=fat_bits, label="ESXI", folders=["nothing/in here"]
+        files, sector_size=sector_size, fat_bits=fat_bits, label="ESXI", directories=["nothing/in here"]
     )
     made = layout(
         files,
@@ -60,7 +60,7 @@ def test_other_implementations_read_every_byte(tmp_path: Path, sector_size: int,
         label="ESXI",
         volume_id=0xCAFE1234,
         hidden_sectors=2048,
-        folders=["nothing/in here"],
+        directories=["nothing/in here"],
     )
     image = tmp_path / "volume"
     render(made.segments, image)
@@ -181,7 +181,7 @@ def test_what_does_not_fit_is_refused_with_its_size() -> None:
         layout([FatFile("HUGE", Zeros(1 << 32))], volume_bytes=1 << 33)
     layout([FatFile("LARGE", Zeros((1 << 32) - 1))], volume_bytes=5 << 30)
     many = [FatFile(f"{number}.TXT", Bytes(b"")) for number in range(513)]
-    with pytest.raises(FormatError, match="room for 512 slots: 513 files and folders need 513"):
+    with pytest.raises(FormatError, match="room for 512 slots: 513 files and directories need 513"):
         layout(many, volume_bytes=32 * MIB, fat_bits=16)
     layout(many[:512], volume_bytes=32 * MIB, fat_bits=16)
     with pytest.raises(FormatError, match=r"need 768 clusters .* has \d+"):
@@ -204,7 +204,7 @@ def test_short_names_are_unique_and_never_take_one_that_a_file_has() -> None:
     assert len({names.take(f"something {number}") for number in range(1200)}) == 1200
 
 
-def test_deep_folders_do_no_harm(tmp_path: Path) -> None:
+def test_deep_directories_do_no_harm(tmp_path: Path) -> None:
     path = "/".join(["d"] * 1500) + "/file"
     made = layout([FatFile(path, Bytes(b"deep"))], volume_bytes=40 * MIB, fat_bits=32)
     image = tmp_path / "deep"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.blocks import MemoryBlocks
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.fat_volume import FatVolume
+from esxforge_target.runtime.blocks import MemoryBlocks
 from unit.formats.disk.disk_oracles import RecordingDisk, fsck_complaints, mkfs
 
 MIB = 1 << 20
@@ -32,7 +32,7 @@ def start(image: Path, kind: str) -> bytes:
     mkfs(image, size * MIB, *options.split())
     disk = MemoryBlocks(image.read_bytes())
     fat = FatEditor(disk)
-    fat.make_folder("D")
+    fat.make_directory("D")
     for path in ("BOOT.CFG", LONG, "D/BOOT.CFG", "D/" + LONG):
         fat.write_file(path, OLD)
     for name in CROWD[:8]:
@@ -52,11 +52,11 @@ def states(disk: RecordingDisk) -> Iterator[bytes]:
 CHANGES: dict[str, tuple[str, Callable[[FatEditor], None], bytes | None, bytes | None]] = {
     "replace": ("BOOT.CFG", lambda fat: fat.write_file("BOOT.CFG", NEW), OLD, NEW),
     "replace and wipe": (LONG, lambda fat: fat.write_file(LONG, NEW, wipe_old=True), OLD, NEW),
-    "replace in a folder": ("D/" + LONG, lambda fat: fat.write_file("D/" + LONG, NEW), OLD, NEW),
+    "replace in a directory": ("D/" + LONG, lambda fat: fat.write_file("D/" + LONG, NEW), OLD, NEW),
     "empty": ("D/BOOT.CFG", lambda fat: fat.write_file("D/BOOT.CFG", b""), OLD, b""),
     "new": ("D/NEW.TXT", lambda fat: fat.write_file("D/NEW.TXT", NEW), None, NEW),
     "new with a long name": ("D/new " + LONG, lambda fat: fat.write_file("D/new " + LONG, NEW), None, NEW),
-    "new in a folder that grows": (
+    "new in a directory that grows": (
         "D/" + "n" * 180,
         lambda fat: fat.write_file("D/" + "n" * 180, NEW),
         None,

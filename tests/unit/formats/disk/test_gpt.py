@@ -13,19 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esxforge.errors import FormatError
-from esxforge.formats.gpt import (
-    EFI_SYSTEM,
-    VMFS,
-    VMFS_L,
-    Partition,
-    Table,
-    protective_mbr,
-    read_table,
-    sector_size_of,
-    stamps_in,
-    write_table,
-)
-from esxforge_target.blocks import FileBlocks, MemoryBlocks, Window
+from esxforge_target.formats.gpt import EFI_SYSTEM, VMFS, VMFS_L, GptPartition, Table, protective_mbr
+from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of, write_table
+from esxforge_target.runtime.blocks import FileBlocks, MemoryBlocks, Window
 from unit.formats.disk.disk_oracles import RecordingDisk, must
 
 DISK = uuid.UUID("11111111-2222-4333-8444-555555555555")
@@ -41,7 +31,9 @@ def esxi_table(sector_size: int = 512, sectors: int = SECTORS) -> Table:
     table = Table.empty(DISK, sector_size, sectors)
     for number, first in ((1, 64), (5, 256), (6, 512), (7, 1024)):
         kind = EFI_SYSTEM if number == 1 else VMFS_L if number == 7 else VMFS
-        table = table.with_partition(number, Partition(kind, guid(number), first, first + 127, f"p{number} ü", 1 << 60))
+        table = table.with_partition(
+            number, GptPartition(kind, guid(number), first, first + 127, f"p{number} ü", 1 << 60)
+        )
     return table
 
 
@@ -178,13 +170,13 @@ def test_a_power_cut_while_writing_leaves_the_old_or_the_new_table() -> None:
 def test_a_stamp_is_found_in_the_first_bytes_alone(sector_size: int) -> None:
     disk = disk_with(esxi_table(sector_size))
     first = bytes(disk.data[: 64 << 10])
-    (stamp,) = stamps_in(first)
+    (stamp,) = disk_identities(first)
     assert (stamp.disk_guid, stamp.sector_size) == (DISK, sector_size)
     assert stamp.header_crc == struct.unpack_from("<I", first, sector_size + 16)[0]
     damaged_entries = first[: 2 * sector_size] + b"\xff" * 100 + first[2 * sector_size + 100 :]
-    assert stamps_in(damaged_entries) == (stamp,)
-    assert stamps_in(first[: sector_size + 40]) == ()
-    assert stamps_in(bytes(8192)) == ()
+    assert disk_identities(damaged_entries) == (stamp,)
+    assert disk_identities(first[: sector_size + 40]) == ()
+    assert disk_identities(bytes(8192)) == ()
     assert sector_size_of(MemoryBlocks(bytes(disk.data))) == sector_size
 
 
@@ -201,16 +193,16 @@ def test_numbers_and_changes() -> None:
 @pytest.mark.parametrize(
     ("number", "partition", "message"),
     [
-        (2, Partition(VMFS, guid(2), 100, 300), "Partitions 1 .* and 2 .* overlap"),
-        (2, Partition(VMFS, guid(2), 10, 20), "the usable ones are 34 to"),
-        (2, Partition(VMFS, guid(2), 2000, 1999), "goes from LBA 2000 to 1999"),
-        (129, Partition(VMFS, guid(2), 2000, 2100), "number 129"),
-        (0, Partition(VMFS, guid(2), 2000, 2100), "number 0"),
-        (2, Partition(VMFS, guid(2), 2000, 2100, "x" * 37), "does not fit"),
-        (2, Partition(uuid.UUID(int=0), guid(2), 2000, 2100), "no type"),
+        (2, GptPartition(VMFS, guid(2), 100, 300), "Partitions 1 .* and 2 .* overlap"),
+        (2, GptPartition(VMFS, guid(2), 10, 20), "the usable ones are 34 to"),
+        (2, GptPartition(VMFS, guid(2), 2000, 1999), "goes from LBA 2000 to 1999"),
+        (129, GptPartition(VMFS, guid(2), 2000, 2100), "number 129"),
+        (0, GptPartition(VMFS, guid(2), 2000, 2100), "number 0"),
+        (2, GptPartition(VMFS, guid(2), 2000, 2100, "x" * 37), "does not fit"),
+        (2, GptPartition(uuid.UUID(int=0), guid(2), 2000, 2100), "no type"),
     ],
 )
-def test_impossible_partitions_are_refused(number: int, partition: Partition, message: str) -> None:
+def test_impossible_partitions_are_refused(number: int, partition: GptPartition, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         esxi_table().with_partition(number, partition)
 
@@ -268,15 +260,17 @@ def test_a_disk_smaller_than_its_table_says_is_refused() -> None:
     st.lists(st.tuples(st.integers(1, 128), st.integers(0, 39), st.text(max_size=36)), max_size=12),
     st.sampled_from([512, 4096]),
 )
-def test_any_table_survives_the_disk(wanted: list[tuple[int, int, str]], sector_size: int) -> None:
+def test_any_table_survives_the_disk(desired: list[tuple[int, int, str]], sector_size: int) -> None:
     table = Table.empty(DISK, sector_size, 5000)
     used: set[int] = set()
-    for number, place, name in wanted:
+    for number, place, name in desired:
         text = name.replace("\0", "")
         if place in used or number in table.by_number() or len(text.encode("utf-16-le", "surrogatepass")) > 72:
             continue
         used.add(place)
-        table = table.with_partition(number, Partition(VMFS, guid(number), 100 + place * 100, 199 + place * 100, text))
+        table = table.with_partition(
+            number, GptPartition(VMFS, guid(number), 100 + place * 100, 199 + place * 100, text)
+        )
     assert read_table(disk_with(table)).table == table
 
 
@@ -288,7 +282,7 @@ def test_damage_anywhere_is_an_error_or_the_right_table(changes: list[tuple[int,
         disk.data[offset] = value
         if both:
             disk.data[-offset - 1] = value
-    stamps_in(bytes(disk.data[: 64 << 10]))
+    disk_identities(bytes(disk.data[: 64 << 10]))
     if not both:
         assert read_table(disk).table == esxi_table()
         return
@@ -299,7 +293,7 @@ def test_damage_anywhere_is_an_error_or_the_right_table(changes: list[tuple[int,
 @settings(deadline=None)
 @given(st.binary(max_size=9000))
 def test_garbage_is_a_format_error(data: bytes) -> None:
-    stamps_in(data)
+    disk_identities(data)
     with pytest.raises(FormatError):
         read_table(MemoryBlocks(data))
 

@@ -15,19 +15,19 @@ PACKAGE = Path(esxforge_target.__file__).parent
 
 SCRIPT = """
 import sys, uuid
-from esxforge_target.blocks import FileBlocks, Window
+from esxforge_target.runtime.blocks import FileBlocks, Window
 from esxforge_target.formats.fat_editor import FatEditor
-from esxforge_target.formats.gpt import EFI_SYSTEM, Partition, Table
-from esxforge_target.formats.gpt_disk import read_table, stamps_in, write_table
+from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
+from esxforge_target.formats.gpt_disk import read_table, disk_identities, write_table
 
 with FileBlocks(sys.argv[1], writable=True) as disk:
     table = Table.empty(uuid.uuid4(), 512, disk.size // 512)
-    table = table.with_partition(1, Partition(EFI_SYSTEM, uuid.uuid4(), 2048, 2048 + 4096 - 1, "ESP"))
+    table = table.with_partition(1, GptPartition(EFI_SYSTEM, uuid.uuid4(), 2048, 2048 + 4096 - 1, "ESP"))
     write_table(disk, table)
     assert read_table(disk).table == table
-    assert stamps_in(disk.read_at(0, 65536))[0].disk_guid == table.disk_guid
+    assert disk_identities(disk.read_at(0, 65536))[0].disk_guid == table.disk_guid
     fat = FatEditor(Window(disk, *read_table(disk).table.byte_range(1)))
-    fat.make_folder("EFI")
+    fat.make_directory("EFI")
     fat.write_file("EFI/a long name.cfg", b"first" * 1000)
     fat.write_file("EFI/a long name.cfg", b"second" * 1000)
     fat.write_file("gone", b"x")

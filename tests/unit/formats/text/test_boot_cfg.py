@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esxforge.formats.boot_cfg import BootCfg, Module, installer_kernelopt
-from esxforge_target.errors import FormatError
+from esxforge_target.formats.boot_cfg import BootCfg, Module, installer_kernelopt
+from esxforge_target.runtime.errors import FormatError
 
 SAMPLES = sorted((Path(__file__).parents[3] / "data" / "boot-cfg").glob("*.cfg"))
 INSTALLER = b"""bootstate=0
@@ -146,7 +146,7 @@ def test_what_would_stop_the_loader_is_refused(data: bytes, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("prefix", "folder", "name", "path"),
+    ("prefix", "directory", "name", "path"),
     [
         (None, "/", "b.b00", "/b.b00"),
         (None, "/EFI/BOOT", "b.b00", "/EFI/BOOT/b.b00"),
@@ -159,9 +159,9 @@ def test_what_would_stop_the_loader_is_refused(data: bytes, message: str) -> Non
         (None, "/", "//a//b", "/a/b"),
     ],
 )
-def test_paths_are_resolved_as_mboot_does(prefix: str | None, folder: str, name: str, path: str) -> None:
+def test_paths_are_resolved_as_mboot_does(prefix: str | None, directory: str, name: str, path: str) -> None:
     line = b"" if prefix is None else b"prefix=" + prefix.encode() + b"\n"
-    assert BootCfg.parse(line).resolve(name, folder) == path
+    assert BootCfg.parse(line).resolve(name, directory) == path
 
 
 def test_a_boot_cfg_for_network_boot_is_refused() -> None:

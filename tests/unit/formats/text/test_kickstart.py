@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esxforge.formats.kickstart import Additions, Kickstart, Section, kept_install_options, merge
-from esxforge_target.errors import FormatError
+from esxforge_target.formats.kickstart import Kickstart, Section
+from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
+from esxforge_target.runtime.errors import FormatError
 
 HASH = "$6$saltsalt$" + "a" * 86
 USER = f"""# our hosts

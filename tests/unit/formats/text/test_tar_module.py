@@ -16,25 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esxforge.formats.tar_module import (
-    OTHER,
-    Entry,
-    build,
-    file,
-    folder,
-    link,
-    member_extent,
-    read,
-    stored_gzip,
-    stored_length,
-    stored_offset,
-    with_member,
-)
-from esxforge_target.errors import FormatError
+from esxforge_target.formats.stored_gzip import member_extent, stored_gzip, stored_length, stored_offset, with_member
+from esxforge_target.formats.tar_module import OTHER, TarEntry, build, directory, file, link, read
+from esxforge_target.runtime.errors import FormatError
 
 SECRETS = b'{"token": "s"}'.ljust(8192)
 ENTRIES = [
-    folder("etc/rc.local.d", 0o1777),
+    directory("etc/rc.local.d", 0o1777),
     file("etc/rc.local.d/999.esxforge.sh", b"#!/bin/sh\n", 0o1777),
     file("esxforge/agent.py", b"print()\n" * 9000),
     file("esxforge/secrets.json", SECRETS, 0o600),
@@ -53,17 +41,17 @@ def run(*arguments: str, stdin: bytes = b"") -> bytes:
 
 def test_the_bytes_never_change() -> None:
     """Whatever the Python: images built twice must be equal. A change here needs a line in the changelog."""
-    tar = build([folder("etc/rc.local.d", 0o1777), file("etc/rc.local.d/999.esxforge.sh", b"#!/bin/sh\n", 0o1777)])
+    tar = build([directory("etc/rc.local.d", 0o1777), file("etc/rc.local.d/999.esxforge.sh", b"#!/bin/sh\n", 0o1777)])
     assert hashlib.sha256(tar).hexdigest() == "f2dac542b053449ea09e785e34c6438fd85773d5f0482cf4d7b18cb1ec90a822"
 
 
-def test_folders_come_before_what_they_hold_with_the_modes_given() -> None:
+def test_directories_come_before_what_they_hold_with_the_modes_given() -> None:
     tar = build(ENTRIES)
     assert [(entry.name, entry.kind, entry.mode) for entry in read(tar)] == [
-        ("etc", "folder", 0o755),
-        ("etc/rc.local.d", "folder", 0o1777),
+        ("etc", "directory", 0o755),
+        ("etc/rc.local.d", "directory", 0o1777),
         ("etc/rc.local.d/999.esxforge.sh", "file", 0o1777),
-        ("esxforge", "folder", 0o755),
+        ("esxforge", "directory", 0o755),
         ("esxforge/agent.py", "file", 0o644),
         ("esxforge/secrets.json", "file", 0o600),
         ("esxforge/empty", "file", 0o644),
@@ -191,10 +179,13 @@ def test_a_member_across_blocks_has_no_extent() -> None:
         ([file("", b"")], "tar module: '' is no relative path within the root."),
         ([file("ä", b"")], "tar module: the name 'ä' is not ASCII."),
         ([file("a", b""), file("a", b"")], "tar module: a is listed twice, or after something that lies in it."),
-        ([file("a/b", b""), folder("a", 0o700)], "tar module: a is listed twice, or after something that lies in it."),
+        (
+            [file("a/b", b""), directory("a", 0o700)],
+            "tar module: a is listed twice, or after something that lies in it.",
+        ),
         ([file("a", b""), file("a/b", b"")], "tar module: a/b lies in a, which is a file."),
-        ([Entry("a", OTHER)], "tar module: a is neither file, folder nor link."),
-        ([Entry("a", mode=0o10000)], "tar module: a has the mode 10000, which is no mode."),
+        ([TarEntry("a", OTHER)], "tar module: a is neither file, directory nor link."),
+        ([TarEntry("a", mode=0o10000)], "tar module: a has the mode 10000, which is no mode."),
         ([link("a", "")], "tar module: a: links have a target, and nothing else has."),
         (
             [file("x" * 100, b"")],
@@ -202,7 +193,7 @@ def test_a_member_across_blocks_has_no_extent() -> None:
         ),
     ],
 )
-def test_what_cannot_be_built(entries: list[Entry], message: str) -> None:
+def test_what_cannot_be_built(entries: list[TarEntry], message: str) -> None:
     with pytest.raises(FormatError) as refusal:
         build(entries)
     assert refusal.value.message == message
@@ -212,7 +203,7 @@ def test_what_cannot_be_built(entries: list[Entry], message: str) -> None:
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_tars_of_other_writers_are_read(kind: int, mode: str) -> None:
     out = io.BytesIO()
-    name = "/".join(["folder" * 5] * 4) + "/file"
+    name = "/".join(["directory" * 5] * 4) + "/file"
     with tarfile.open(fileobj=out, mode=mode, format=kind) as tar:  # type: ignore[call-overload]
         member = tarfile.TarInfo(name)
         member.size = 3

@@ -1,0 +1,58 @@
+"""Where MAAS listens, read from the status endpoint that it puts into curtin's configuration."""
+
+from typing import Iterable, Tuple
+from urllib.parse import urlsplit
+
+from esxforge_target.metadata.errors import MetadataError
+from esxforge_target.runtime.values import Value
+
+_HINT = "It looks like http://ADDRESS:5248/MAAS/metadata/status/SYSTEM-ID in what MAAS sends under reporting: maas:."
+
+
+class Endpoint(Value):
+    """MAAS's metadata service for one machine.
+
+    ``host`` is a name or an address without brackets, ``port`` a number (80 or 443 when the URL names none),
+    ``base`` the path up to and with ``metadata/``, ``system_id`` what MAAS calls this machine (its instance-id).
+    ``addresses`` are those that are known for ``host``: it is reached by them, too.
+    """
+
+    __slots__ = ("secure", "host", "port", "base", "system_id", "addresses")
+
+    def __init__(  # noqa: PLR0917  # one for each field
+        self, secure: bool, host: str, port: int, base: str, system_id: str, addresses: "Tuple[str, ...]" = ()
+    ) -> None:
+        self.secure = secure
+        self.host = host
+        self.port = port
+        self.base = base
+        self.system_id = system_id
+        self.addresses = tuple(addresses)
+
+    @property
+    def status_path(self) -> str:
+        return "{}status/{}".format(self.base, self.system_id)
+
+    @property
+    def where(self) -> str:
+        """``address:port`` for messages."""
+        return "{}:{}".format("[{}]".format(self.host) if ":" in self.host else self.host, self.port)
+
+
+def parse_endpoint(url: str, addresses: "Iterable[str]" = ()) -> Endpoint:
+    """The endpoint in ``reporting: maas: endpoint:``, with ``addresses`` of its host. Raises MetadataError."""
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except (ValueError, AttributeError):
+        raise MetadataError("MAAS's status endpoint is not a URL.", _HINT)
+    if parts.scheme not in ("http", "https") or not host:
+        raise MetadataError("MAAS's status endpoint is not an http or https URL.", _HINT)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise MetadataError("MAAS's status endpoint carries more than an address and a path.", _HINT)
+    before, word, system_id = parts.path.rstrip("/").rpartition("/status/")
+    usable = system_id.isalnum() and all(" " < char <= "~" for char in before)
+    if not word or not usable:
+        raise MetadataError("MAAS's status endpoint does not end in status/ and a machine's id.", _HINT)
+    secure = parts.scheme == "https"
+    return Endpoint(secure, host, port or (443 if secure else 80), before + "/", system_id, tuple(addresses))

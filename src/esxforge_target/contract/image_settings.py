@@ -1,0 +1,74 @@
+"""What the recipe says about the host, carried in the image from build to deploy (``curtin/settings.json``)."""
+
+import json
+from typing import Any, Dict, List, Optional
+
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.values import Value
+
+SETTINGS_PATH = "curtin/settings.json"
+_HINT = "Build the image again."
+
+
+class ImageSettings(Value):
+    """``root_password_mode``: "kickstart" (the user's has ``rootpw``), "hash", "random" (one for each host), or "kept"
+    (of a captured disk: as it was installed).
+
+    ``kickstart`` is the user's own text, or "". ``password_key`` is the public key to which a random password is
+    encrypted: {"n": hexadecimal, "e": number, …}. ``system_media_size``: "auto", "min", "small", "default" or "max".
+    ``vcenter``: {"server", "datacenter", "ca" (PEM text) or "thumbprint"}.
+    """
+
+    __slots__ = (
+        "kind", "release", "accept_eula", "kickstart", "root_password_mode", "root_password_hash", "password_key",
+        "kernel_options", "system_media_size", "keep_boot_order", "ssh_keys", "vcenter",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
+        self,
+        kind: str,
+        release: str,
+        accept_eula: bool = False,
+        kickstart: str = "",
+        root_password_mode: str = "kickstart",  # noqa: S107  a mode, no password
+        root_password_hash: str = "",
+        password_key: "Optional[Dict[str, Any]]" = None,
+        kernel_options: "Optional[List[str]]" = None,
+        system_media_size: str = "auto",
+        keep_boot_order: bool = False,
+        ssh_keys: "Optional[List[str]]" = None,
+        vcenter: "Optional[Dict[str, str]]" = None,
+    ) -> None:
+        self.kind = kind
+        self.release = release
+        self.accept_eula = accept_eula
+        self.kickstart = kickstart
+        self.root_password_mode = root_password_mode
+        self.root_password_hash = root_password_hash
+        self.password_key = password_key
+        self.kernel_options = kernel_options or []
+        self.system_media_size = system_media_size
+        self.keep_boot_order = keep_boot_order
+        self.ssh_keys = ssh_keys or []
+        self.vcenter = vcenter
+
+    def __repr__(self) -> str:
+        return "ImageSettings(kind={!r}, release={!r}, …)".format(self.kind, self.release)  # the rest may hold secrets
+
+    def to_json(self) -> str:
+        """The settings as JSON text, the same for the same settings."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True, indent=1) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> "ImageSettings":
+        """Read ``to_json``'s text. Raises FormatError naming what is missing or unknown."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise FormatError("{} is not JSON: {}".format(SETTINGS_PATH, error), _HINT) from error
+        if not isinstance(document, dict):
+            raise FormatError("{} is not a JSON object.".format(SETTINGS_PATH), _HINT)
+        wrong = sorted(set(document) ^ set(ImageSettings.__slots__))
+        if wrong:
+            raise FormatError("{} was made by another version: {}.".format(SETTINGS_PATH, ", ".join(wrong)), _HINT)
+        return ImageSettings(**document)

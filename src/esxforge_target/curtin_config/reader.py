@@ -1,0 +1,131 @@
+"""Typed reading of a configuration's dictionaries: what has the wrong type is refused, with its place."""
+
+from typing import Any, Dict, Iterable, List, Optional, Set
+
+from esxforge_target.runtime.validation_errors import Problems, shown
+
+# Where a whole configuration stands.
+TOP = "configuration"
+
+
+class Item:
+    """One dictionary of the configuration, and where it stands. Remembers which keys were read."""
+
+    def __init__(self, values: Dict[Any, Any], where: str, reasons: Problems) -> None:
+        self.values = values
+        self.where = where
+        self.reasons = reasons
+        self._known = set()  # type: Set[str]
+
+    def refuse(self, text: str) -> None:
+        """Refuse something of this item."""
+        self.reasons.refuse(self.where, text)
+
+    def notice(self, text: str) -> None:
+        """Tell something about this item."""
+        self.reasons.notice(self.where, text)
+
+    def get(self, key: str) -> Any:
+        """The raw value; None where there is none."""
+        self._known.add(key)
+        return self.values.get(key)
+
+    def text(self, key: str, required: bool = False) -> str:
+        """A text without surrounding blanks; empty where there is none. Numbers become text (YAML reads them so)."""
+        value = self.get(key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = str(value)
+        if value is not None and not isinstance(value, str):
+            self.refuse("{} must be a text, not {}.".format(key, shown(value)))
+            return ""
+        text = (value or "").strip()  # type: str
+        if required and not text:
+            self.refuse("{} is missing.".format(key))
+        return text
+
+    def number(self, key: str, required: bool = False) -> Optional[int]:
+        """A whole number, also where it is written as text; None where there is none."""
+        value = self.get(key)
+        if value is None or value == "":
+            if required:
+                self.refuse("{} is missing.".format(key))
+            return None
+        if isinstance(value, str):
+            try:
+                value = int(value.strip(), 10)
+            except ValueError:
+                pass
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse("{} must be a whole number, not {}.".format(key, shown(value)))
+            return None
+        return value
+
+    def truth(self, key: str) -> Optional[bool]:
+        """True or false, also as text or 0 and 1; None where there is none."""
+        value = self.get(key)
+        if value is None:
+            return None
+        words = {
+            "true": True,
+            "yes": True,
+            "on": True,
+            "1": True,
+            "false": False,
+            "no": False,
+            "off": False,
+            "0": False,
+        }
+        if str(value).strip().lower() in words:
+            return words[str(value).strip().lower()]
+        self.refuse("{} must be true or false, not {}.".format(key, shown(value)))
+        return None
+
+    def texts(self, key: str) -> List[str]:
+        """A list of texts; one text counts as a list of one (or several, parted by commas and blanks)."""
+        value = self.get(key)
+        if value is None:
+            return []
+        if isinstance(value, str):
+            return value.replace(",", " ").split()
+        if not isinstance(value, list):
+            self.refuse("{} must be a list, not {}.".format(key, shown(value)))
+            return []
+        texts = []
+        for element in value:
+            if isinstance(element, bool) or not isinstance(element, (str, int)):
+                self.refuse("{} must hold texts, not {}.".format(key, shown(element)))
+            elif str(element).strip():
+                texts.append(str(element).strip())
+        return texts
+
+    def items(self, key: str, place: str = "") -> "List[Item]":
+        """A list of dictionaries, each with its place."""
+        value = self.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.refuse("{} must be a list, not {}.".format(key, shown(value)))
+            return []
+        found = []
+        for index, element in enumerate(value):
+            where = place or "{} {}[{}]".format(self.where, key, index)
+            if isinstance(element, dict):
+                found.append(Item(element, where, self.reasons))
+            else:
+                self.reasons.refuse(where, "must be a mapping, not {}.".format(shown(element)))
+        return found
+
+    def item(self, key: str) -> "Optional[Item]":
+        """A dictionary in this one; None where there is none."""
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.refuse("{} must be a mapping.".format(key))
+            return None
+        return Item(value, key if self.where == TOP else "{}.{}".format(self.where, key), self.reasons)
+
+    def name_unknown(self, harmless: Iterable[str] = ()) -> None:
+        """Name each key that nobody read. ``harmless`` ones are known and mean nothing on ESXi."""
+        for key in sorted(str(key) for key in self.values if key not in self._known and key not in harmless):
+            self.notice("the key {} is not known and has no effect.".format(shown(key)))

@@ -1,0 +1,1 @@
+"""ESXi itself: boot banks, esxcli, releases, the size of its system media."""

@@ -1,0 +1,47 @@
+"""Tell MAAS that the installation failed: ``python -m esxforge_target.installer.report_failure ROOT``, the reason on
+stdin.
+
+A process of its own, so that its starter can put an end to it: nothing promises a network inside ESXi's installer, and
+looking up a name without one can take minutes. The token comes from the RAM disk, never by argument.
+"""
+
+import json
+import sys
+
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.token import Token
+from esxforge_target.installer.environment import Installer
+from esxforge_target.installer.step import HOST, SECRETS
+from esxforge_target.metadata.client import MetadataClient, Patience
+from esxforge_target.metadata.errors import MetadataError
+from esxforge_target.runtime.errors import ForgeError
+
+_REQUEST_SECONDS = 5.0
+_TOTAL_SECONDS = 8.0
+
+
+def tell(installer: Installer, reason: str) -> None:
+    """MAAS marks the machine as "Failed deployment". Raises ForgeError where it does not hear of it."""
+    host = installer.document(HOST)
+    try:
+        token = Token.from_config(json.loads(installer.read(SECRETS).decode("ascii"))["maas"])
+    except (ValueError, KeyError, TypeError):
+        raise MetadataError(
+            "{} holds no token for MAAS any more.".format(SECRETS), "MAAS gives up by itself."
+        ) from None
+    endpoint = parse_endpoint(str(host.get("endpoint")), [str(one) for one in host.get("addresses", [])])
+    MetadataClient(endpoint, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS)).report_failed_deployment(reason)
+
+
+def main() -> int:
+    """0 if MAAS took it; else 1, with the reason on stderr."""
+    try:
+        tell(Installer(sys.argv[1]), sys.stdin.read())
+    except ForgeError as error:
+        sys.stderr.write(error.message + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+"""Steps for VMkernel interfaces: which are kept, removed, made, and what addresses they get."""
+
+from ipaddress import ip_interface, ip_network
+from typing import Dict, List, Optional, Set, Tuple
+
+from esxforge_target.inventory.model import DEFAULT_NETSTACK, Inventory, Vmk
+from esxforge_target.plan.draft import Draft, esxcli
+from esxforge_target.plan.ipv6 import plan_ipv6, static_ipv6, word
+from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout
+from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation, Step
+from esxforge_target.plan.switches import VSwitchPlanner
+
+INTERFACE = ("network", "ip", "interface")
+
+
+class VmkPlanner:
+    """Plans VMkernel interfaces. ``names`` says which vmk each port group's is; ``disturbed`` gives, for each vmk and
+    IP version of which it loses an address, the phase in which it does: its routes go with it. ``deaf`` are those that
+    no longer listen to routers.
+    """
+
+    def __init__(self, layout: Layout, inventory: Inventory, draft: Draft, vswitches: VSwitchPlanner) -> None:
+        self._layout = layout
+        self._inventory = inventory
+        self._draft = draft
+        self._switches = vswitches
+        self.kept = self._match()
+        self.names = self._name()
+        self.disturbed = {}  # type: Dict[Tuple[str, int], str]
+        self.deaf = set()  # type: Set[str]
+        self._asking = []  # type: List[Step]
+        self._listening = []  # type: List[Step]
+        self._phase_of_switch = {one.name: vswitches.phase_of(one) for one in layout.vswitches}
+        self._switch_of = {port_group.name: port_group.vswitch for port_group in layout.port_groups}
+        self._find_disturbed()
+
+    def _find_disturbed(self) -> None:
+        for vmk in self.stale():
+            self.disturbed[(vmk.name, 4)] = self.disturbed[(vmk.name, 6)] = self._phase_of_stale(vmk)
+            self.deaf.add(vmk.name)
+        for desired_vmk in self._layout.vmks:
+            kept = self.kept.get(desired_vmk.port_group)
+            if kept is None:
+                continue
+            if not desired_vmk.management and self._holds_anothers(kept, desired_vmk):
+                self.disturbed[(kept.name, 4)] = PREPARE
+            elif ipv4_differs(kept, desired_vmk):
+                self.disturbed[(kept.name, 4)] = self.phase_of(desired_vmk)
+            if desired_vmk.router_advertisements is False and kept.router_advertisements:
+                self.deaf.add(kept.name)
+            if any(cidr not in [one.cidr for one in desired_vmk.ipv6] for cidr in static_ipv6(kept)):
+                self.disturbed[(kept.name, 6)] = MANAGEMENT if desired_vmk.management else PREPARE
+
+    # -- which is which -----------------------------------------------------------------------------------------
+
+    def _match(self) -> Dict[str, Vmk]:
+        moving = self._switches.moving()
+        kept = {}  # type: Dict[str, Vmk]
+        for desired_vmk in self._layout.vmks:
+            for vmk in self._inventory.vmks:
+                if (
+                    vmk.port_group == desired_vmk.port_group
+                    and desired_vmk.port_group not in moving
+                    and desired_vmk.port_group not in kept
+                    and vmk.netstack == DEFAULT_NETSTACK
+                    and (vmk.name == MANAGEMENT_VMK) == desired_vmk.management
+                    and not self._wants_other_mac(vmk, desired_vmk, kept)
+                ):
+                    kept[desired_vmk.port_group] = vmk
+        return kept
+
+    def _wants_other_mac(self, vmk: Vmk, desired_vmk: DesiredVmk, kept: Dict[str, Vmk]) -> bool:
+        """Whether it has another interface's MAC, or its own is another one and vmk0, which comes first, leaves it."""
+        if desired_vmk.management or vmk.mac == desired_vmk.mac:
+            return False
+        if vmk.mac in [one.mac for one in self._layout.vmks if not one.management]:
+            return True
+        if not desired_vmk.mac:
+            return False
+        first = [one for one in self._layout.vmks if one.management][:1]
+        taken = [kept[one.port_group].mac if one.port_group in kept else one.mac for one in first]
+        return desired_vmk.mac not in taken
+
+    def _name(self) -> Dict[str, str]:
+        names = {port_group: vmk.name for port_group, vmk in self.kept.items()}
+        stale_stacks = {vmk.name for vmk in self._inventory.vmks if vmk.netstack != DEFAULT_NETSTACK}
+        used = set(names.values()) | stale_stacks | {MANAGEMENT_VMK}  # type: Set[str]
+        for desired_vmk in self._layout.vmks:
+            if desired_vmk.port_group in names:
+                continue
+            number = 1
+            while "vmk{}".format(number) in used:
+                number += 1
+            names[desired_vmk.port_group] = MANAGEMENT_VMK if desired_vmk.management else "vmk{}".format(number)
+            used.add(names[desired_vmk.port_group])
+        return names
+
+    def stale(self) -> List[Vmk]:
+        """The VMkernel interfaces that no one asked for. Those of other network stacks are left alone."""
+        kept = [vmk.name for vmk in self.kept.values()]
+        return [vmk for vmk in self._inventory.vmks if vmk.name not in kept and vmk.netstack == DEFAULT_NETSTACK]
+
+    def _phase_of_stale(self, vmk: Vmk) -> str:
+        return MANAGEMENT if vmk.name == MANAGEMENT_VMK else PREPARE
+
+    def phase_of(self, desired_vmk: DesiredVmk) -> str:
+        """When a desired VMkernel interface gets what it lacks. Early, unless that could touch the way to MAAS."""
+        if desired_vmk.management:
+            return MANAGEMENT
+        vswitch = self._switch_of[desired_vmk.port_group]
+        if desired_vmk.ipv4 == "dhcp" or desired_vmk.dhcp6 or self._phase_of_switch[vswitch] != PREPARE:
+            return COMPLETE
+        others = [vmk for vmk in self._inventory.vmks if vmk.name != self.names[desired_vmk.port_group]]
+        if desired_vmk.port_group in [vmk.port_group for vmk in others if vmk.name == MANAGEMENT_VMK]:
+            return COMPLETE  # vmk0 leaves it only then
+        if desired_vmk.mac and desired_vmk.mac in [vmk.mac for vmk in others]:
+            return COMPLETE
+        taken = [cidr for vmk in others for cidr in _cidrs(vmk)]
+        desired = [address.cidr for address in desired_vmk.static_addresses()]
+        return COMPLETE if any(_overlap(one, other) for one in desired for other in taken) else PREPARE
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def remove_stale(self) -> None:
+        """Remove what no one asked for, and let go of addresses that another interface is to have."""
+        for vmk in self.stale():
+            self._draft.add(
+                self._phase_of_stale(vmk),
+                esxcli(*INTERFACE + ("remove", "-i", vmk.name)),
+                "remove {} from {}".format(vmk.name, vmk.port_group),
+                _restore(vmk),
+                (),
+            )
+        for desired_vmk in self._layout.vmks:
+            vmk_kept = self.kept.get(desired_vmk.port_group)
+            if vmk_kept is not None and not desired_vmk.management and self._holds_anothers(vmk_kept, desired_vmk):
+                self._draft.add(
+                    PREPARE,
+                    esxcli(*INTERFACE + ("ipv4", "set", "-i", vmk_kept.name, "-t", "none")),
+                    "{} gives up {}".format(vmk_kept.name, vmk_kept.address),
+                    (ipv4_command_of(vmk_kept),),
+                )
+
+    def _holds_anothers(self, vmk: Vmk, desired_vmk: DesiredVmk) -> bool:
+        return vmk.ipv4 == "static" and any(
+            other.port_group != desired_vmk.port_group
+            and other.address is not None
+            and other.address.address == vmk.address
+            for other in self._layout.vmks
+        )
+
+    def plan(self) -> None:
+        """Make and change the desired ones, management first within its phase."""
+        used = {vmk.mac for vmk in self.kept.values()}
+        for desired_vmk in self._layout.vmks:
+            phase, name = self.phase_of(desired_vmk), self.names[desired_vmk.port_group]
+            vmk = self.kept.get(desired_vmk.port_group)
+            if vmk is None:
+                mac = desired_vmk.mac if desired_vmk.mac not in used else ""
+                used.add(mac)
+                self._create(phase, desired_vmk, name, mac)
+            elif vmk.mtu != desired_vmk.mtu:
+                self._draft.add(
+                    phase,
+                    esxcli(*INTERFACE + ("set", "-i", name, "-m", desired_vmk.mtu)),
+                    "MTU of {} from {} to {}".format(name, vmk.mtu, desired_vmk.mtu),
+                    (esxcli(*INTERFACE + ("set", "-i", name, "-m", vmk.mtu)),),
+                    (Expectation("vmk", name, (("mtu", "is", desired_vmk.mtu),)),),
+                )
+            if desired_vmk.ipv4 != "none":
+                self._ipv4(phase, desired_vmk, name, vmk)
+            self._listening.extend(plan_ipv6(self._draft, phase, desired_vmk, name, vmk))
+            if desired_vmk.ipv4 == "none":
+                # IPv4 goes when IPv6 stands: until then it may be the way to MAAS.
+                self._ipv4(phase, desired_vmk, name, vmk)
+            if desired_vmk.management and (vmk is None or "Management" not in vmk.tags):
+                self._draft.add(
+                    phase,
+                    esxcli(*INTERFACE + ("tag", "add", "-i", name, "-t", "Management")),
+                    "{} carries management traffic".format(name),
+                    (),
+                    (Expectation("vmk", name, (("tags", "has", "Management"),)),),
+                )
+
+    def _create(self, phase: str, desired_vmk: DesiredVmk, name: str, mac: str) -> None:
+        words = ("add", "-i", name, "-p", desired_vmk.port_group, "-m", desired_vmk.mtu)
+        self._draft.add(
+            phase,
+            esxcli(*INTERFACE + words + (("-M", mac) if mac else ())),
+            "create {} on {}".format(name, desired_vmk.port_group),
+            (esxcli(*INTERFACE + ("remove", "-i", name)),),
+            (Expectation("vmk", name, (("port_group", "is", desired_vmk.port_group), ("mtu", "is", desired_vmk.mtu))),),
+        )
+
+    def _ipv4(self, phase: str, desired_vmk: DesiredVmk, name: str, vmk: Optional[Vmk]) -> None:
+        released = vmk is not None and not desired_vmk.management and self._holds_anothers(vmk, desired_vmk)
+        if vmk is None and desired_vmk.ipv4 == "none":
+            return
+        if vmk is not None and not ipv4_differs(vmk, desired_vmk) and not released:
+            return
+        if desired_vmk.ipv4 == "dhcp":
+            command = _dhcp_command(name, desired_vmk.dhcp_dns)
+            facts = (("ipv4", "is", "dhcp"), ("dhcp_dns", "is", desired_vmk.dhcp_dns))  # type: Tuple[Tuple[str, str, object], ...]
+            changes = "{} asks DHCP for its address".format(name)
+        elif desired_vmk.address is None:
+            command = esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "none"))
+            facts = (("ipv4", "is", "none"),)
+            changes = "{} has no IPv4".format(name)
+        else:
+            command = _static_command(name, desired_vmk.address.address, desired_vmk.address.prefix_length)
+            facts = (
+                ("ipv4", "is", "static"),
+                ("address", "is", desired_vmk.address.address),
+                ("prefix_length", "is", desired_vmk.address.prefix_length),
+            )
+            changes = "{} gets {}".format(name, desired_vmk.address.cidr)
+        undo = ()  # type: Tuple[Command, ...]
+        if vmk is not None:
+            # What it gave up before is given back there; until then another interface may need the address of now.
+            undo = (ipv4_command_of(vmk.replace(ipv4="none") if released else vmk),)
+        step = Step(phase, command, changes, undo, (Expectation("vmk", name, facts),))
+        if desired_vmk.ipv4 == "dhcp" and not desired_vmk.management:
+            # A lease takes the default route along, and taking the lease back does not return it.
+            renewed = tuple(
+                ipv4_command_of(self.kept[one.port_group])
+                for one in self._layout.vmks
+                if one.management
+                and one.port_group in self.kept
+                and one.ipv4 == self.kept[one.port_group].ipv4 == "dhcp"
+            )
+            self._asking.append(step.replace(undo=step.undo + renewed))
+        else:
+            self._draft.append(step)
+
+    def ask_dhcp(self) -> bool:
+        """Let interfaces ask DHCP and heed routers, once the static routes stand, so that no answer's default route
+        comes before them. Whether one besides management asks for IPv4.
+        """
+        for step in self._listening + self._asking:
+            self._draft.append(step)
+        return bool(self._asking)
+
+
+def ipv4_differs(vmk: Vmk, desired_vmk: DesiredVmk) -> bool:
+    """Whether an interface's IPv4 is not the desired one."""
+    if vmk.ipv4 != desired_vmk.ipv4:
+        return True
+    if desired_vmk.ipv4 == "dhcp":
+        return vmk.dhcp_dns != desired_vmk.dhcp_dns
+    return desired_vmk.address is not None and (vmk.address, vmk.prefix_length) != (
+        desired_vmk.address.address,
+        desired_vmk.address.prefix_length,
+    )
+
+
+def renew_command(name: str, desired_vmk: DesiredVmk) -> Command:
+    """The command that asks DHCP anew."""
+    return _dhcp_command(name, desired_vmk.dhcp_dns)
+
+
+def _cidrs(vmk: Vmk) -> List[str]:
+    return static_ipv6(vmk) + (["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else [])
+
+
+def _overlap(one: str, other: str) -> bool:
+    a, b = ip_interface(one), ip_interface(other)
+    return a.version == b.version and (a.ip in b.network or b.ip in a.network)
+
+
+def _static_command(name: str, address: str, prefix_length: int) -> Command:
+    netmask = ip_network("0.0.0.0/{}".format(prefix_length)).netmask
+    return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "static", "-I", address, "-N", netmask))
+
+
+def _dhcp_command(name: str, dns: bool) -> Command:
+    return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "dhcp", "-P", word(dns)))
+
+
+def ipv4_command_of(vmk: Vmk) -> Command:
+    """The command that gives an interface the IPv4 that it has."""
+    if vmk.ipv4 == "static":
+        return _static_command(vmk.name, vmk.address, vmk.prefix_length)
+    if vmk.ipv4 == "dhcp":
+        return _dhcp_command(vmk.name, vmk.dhcp_dns)
+    return esxcli(*INTERFACE + ("ipv4", "set", "-i", vmk.name, "-t", "none"))
+
+
+def _restore(vmk: Vmk) -> Tuple[Command, ...]:
+    words = ("add", "-i", vmk.name, "-p", vmk.port_group, "-m", vmk.mtu) + (("-M", vmk.mac) if vmk.mac else ())
+    commands = [esxcli(*INTERFACE + words)]
+    if vmk.ipv4 != "none":
+        commands.append(ipv4_command_of(vmk))
+    if vmk.dhcp6 or vmk.router_advertisements:
+        words = ("-d", word(vmk.dhcp6), "-r", word(vmk.router_advertisements))
+        commands.append(esxcli(*INTERFACE + ("ipv6", "set", "-i", vmk.name) + words))
+    ipv6 = INTERFACE + ("ipv6", "address", "add", "-i", vmk.name)
+    commands.extend(esxcli(*ipv6 + ("-I", cidr)) for cidr in static_ipv6(vmk))
+    commands.extend(esxcli(*INTERFACE + ("tag", "add", "-i", vmk.name, "-t", tag)) for tag in vmk.tags)
+    return tuple(commands)

@@ -1,0 +1,38 @@
+"""What the hook says: lines that end up in MAAS's log of the installation; the installer step speaks likewise."""
+
+import io
+import sys
+import textwrap
+from typing import TextIO, Union
+
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.validation_errors import ValidationErrors
+
+_PREFIX = "esxforge: "
+
+
+class Report:
+    """Writes lines to ``stream``, each at once, as curtin copies them while the hook runs."""
+
+    def __init__(self, stream: "Union[TextIO, io.TextIOBase]" = sys.stdout) -> None:
+        self._stream = stream
+
+    def say(self, line: str) -> None:
+        """What was found or done."""
+        # curtin's locale may be plain ASCII.
+        text = (_PREFIX + line).encode("ascii", "backslashreplace").decode("ascii")
+        print(text, file=self._stream, flush=True)
+
+    def warn(self, line: str) -> None:
+        """What a person should know, and what stops nothing."""
+        self.say("note: " + line)
+
+    def fail(self, error: ForgeError, outcome: str = "this host was NOT prepared:") -> None:
+        """Why it failed, and what to do; ``outcome`` says first what that means."""
+        self.say(outcome)
+        reasons = error.reasons if isinstance(error, ValidationErrors) else [error.message]
+        for reason in reasons:
+            for line in textwrap.wrap(reason, 110, break_long_words=False, break_on_hyphens=False):
+                self.say("  " + line)
+        if error.hint:
+            self.say("what to do: " + error.hint)

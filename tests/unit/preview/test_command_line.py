@@ -1,0 +1,163 @@
+"""``esxforge plan`` from the outside: outputs, exit status, and what never appears."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from esxforge.cli.main import app
+from esxforge.errors import FormatError
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge_target.curtin_config.parse import desired_host_from_config
+from esxforge_target.inventory.document import inventory_to_json
+
+SAMPLES = Path(__file__).parents[2] / "data" / "curtin"
+BOND = SAMPLES / "maas3.6.5-esxi8-vmfs7-bond-vlan-alias-ipv6.yaml"
+BRIDGE = SAMPLES / "maas3.6.5-esxi8-bridge-not-refused.yaml"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["plan", *map(str, arguments)])
+
+
+def bomb(line: str) -> bytes:
+    """A document of some hundred bytes that grows tenfold with each line."""
+    lines = [line.format(n=n, inner=", ".join([f"*a{n - 1}"] * 10)) for n in range(1, 12)]
+    return "\n".join(["a: &a0 {x: 1}", *lines]).encode()
+
+
+def test_tables_and_commands_go_to_stdout() -> None:
+    done = run("--curtin-config", BOND)
+    assert done.exit_code == 0
+    assert "│ eno1 = vmnic0" in done.stdout
+    assert (
+        "esxcli network vswitch standard policy failover set -v vSwitch0 -a vmnic0 -s vmnic1 -l explicit" in done.stdout
+    )
+    assert "a fresh install is assumed" in done.stdout
+
+
+def test_json_is_one_document() -> None:
+    done = run("--curtin-config", BOND, "--json")
+    assert done.exit_code == 0
+    document = json.loads(done.stdout)
+    assert document["assumed"] is True
+    assert document["steps"][0]["command"][0] == "esxcli"
+
+
+def test_the_summary_has_no_commands() -> None:
+    done = run("--curtin-config", BOND, "--summary")
+    assert done.exit_code == 0
+    assert "esxcli" not in done.stdout
+    assert "vmk0 on Management Network (vSwitch0: eno1 = vmnic0, eno2 = vmnic1): 10.0.0.10/24" in done.stdout
+
+
+def test_of_a_golden_image_the_plan_says_what_its_hosts_share() -> None:
+    installer, golden = (run("--curtin-config", BOND, "--json", "--kind", kind) for kind in ("installer", "golden"))
+    of_both = [json.loads(done.stdout)["notices"] for done in (installer, golden)]
+    assert of_both[1][:-1] == of_both[0]
+    assert "the UUID of the OSDATA volume" in of_both[1][-1]
+    assert "the UUID of the OSDATA volume" in " ".join(run("--curtin-config", BOND, "--kind", "golden").stdout.split())
+    assert run("--curtin-config", BOND, "--kind", "brass").exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--json", "--summary", "--release=8.0"])
+def test_refusals_give_all_reasons_and_status_1(option: str, tmp_path: Path) -> None:
+    config = yaml.safe_load(BRIDGE.read_text(encoding="utf-8"))
+    config["network"]["config"].append({"type": "infiniband", "name": "ib0"})
+    path = tmp_path / "curtin.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = run("--curtin-config", path, option)
+    assert done.exit_code == 1
+    text = done.stdout if option == "--json" else done.stderr
+    for reason in ("ESXi has no bridges", "interfaces of type “infiniband” are not known"):
+        assert reason in text
+    if option == "--json":
+        assert len(json.loads(done.stdout)["errors"]) == 2
+
+
+def test_an_inventory_replays_at_a_desk(tmp_path: Path) -> None:
+    desired = stamped(desired_host_from_config(yaml.safe_load(BOND.read_text(encoding="utf-8"))))
+    path = tmp_path / "inventory.json"
+    path.write_text(inventory_to_json(assumed_inventory(desired, "7.0.3")), encoding="utf-8")
+    with_it = run("--curtin-config", BOND, "--inventory", path, "--json")
+    without = run("--curtin-config", BOND, "--release", "7.0.3", "--json")
+    first, second = json.loads(with_it.stdout), json.loads(without.stdout)
+    assert first["steps"] == second["steps"]
+    assert first["assumed"] is False
+    assert not any("assumed" in notice for notice in first["notices"])
+
+
+def test_json_is_taken_as_yaml_is(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(yaml.safe_load(BOND.read_text(encoding="utf-8"))), encoding="utf-8")
+    assert run("--curtin-config", path, "--json").stdout == run("--curtin-config", BOND, "--json").stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"network: [1, 2\nstorage: {", "line 2, column 8: this is no valid YAML"),
+        (b"\xff\xfe", "byte 0 is not UTF-8"),
+        (b'{"network": ', "line 1"),
+        (b"a: !!python/object/apply:os.system ['true']", "line 1, column 4"),
+        (b"a: 1\n" * 300_000, "more than 1048576 bytes"),
+        (b"[" * 5000, "nested too deeply"),
+        (b"network: &a [*a]", "nested more than 40 levels"),
+        (b"\0", "no valid YAML: ReaderError"),
+        (bomb("a: &a{n} [{inner}]"), "grows to more than 50000 values"),
+        (bomb("a: &a{n} {{<<: [{inner}]}}"), "grows to more than 50000 values"),
+    ],
+)
+def test_broken_files_are_told_with_their_line(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken"
+    path.write_bytes(content)
+    done = run("--curtin-config", path)
+    assert isinstance(done.exception, FormatError)
+    assert words in done.exception.message
+    assert str(path) in done.exception.message
+
+
+def test_the_line_that_is_broken_is_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "broken"
+    path.write_text("token_secret: hNAMjPLjr0n4p7NNFihBB1RrceSQhJgl: :", encoding="utf-8")
+    done = run("--curtin-config", path)
+    assert isinstance(done.exception, FormatError)
+    assert "hNAMjPLjr0n4p7NNFihBB1RrceSQhJgl" not in done.exception.message
+
+
+@pytest.mark.parametrize("arguments", [["--json", "--summary"], ["--release", "5.5"], ["--release", "new"]])
+def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
+    assert run("--curtin-config", BOND, *arguments).exit_code == 2
+
+
+def test_a_missing_file_is_no_traceback(tmp_path: Path) -> None:
+    done = run("--curtin-config", tmp_path / "nowhere")
+    assert isinstance(done.exception, FormatError)
+    done = run("--curtin-config", BOND, "--inventory", tmp_path / "nowhere")
+    assert isinstance(done.exception, FormatError)
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("option", ["--json", "--summary", "--release=8.0"])
+def test_no_output_shows_a_secret(path: Path, option: str, tmp_path: Path) -> None:
+    config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    page = tmp_path / "plan.html"
+    done = run("--curtin-config", path, option, "--html", page)
+    shown = done.stdout + done.stderr + page.read_text(encoding="utf-8")
+    for key in ("consumer_key", "token_key", "token_secret"):
+        assert config["reporting"]["maas"][key] not in shown
+
+
+def test_macs_without_quotes_stay_macs(tmp_path: Path) -> None:
+    text = BOND.read_text(encoding="utf-8").replace("'52:54:00:00:00:0", "52:54:00:00:00:0").replace("1'\n", "1\n")
+    for digit in "1234":
+        text = text.replace(f"00:0{digit}'\n", f"00:0{digit}\n")
+    assert "52:54:00:00:00:01\n" in text
+    path = tmp_path / "curtin.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert run("--curtin-config", path, "--json").stdout == run("--curtin-config", BOND, "--json").stdout
