@@ -87,13 +87,18 @@ AREAS = (
     Area(
         "The hook, in MAAS's log",
         "Under “this host was NOT prepared:”. The machine ends as “Failed deployment”.",
-        ("esxforge_target/hook/", "esxforge_target/settings", "esxforge_target/passwords"),
+        (
+            "esxforge_target/hook/",
+            "esxforge_target/contract/",
+            "esxforge_target/esxi/media_size",
+            "esxforge_target/esxi/release",
+        ),
         "Mend what is named, then deploy again.",
     ),
     Area(
         "The installer step, on the machine's console",
         "Also in MAAS where the installer has a network, and in `/var/log/esxforge-installer.log` there.",
-        ("esxforge_target/installer/", "esxforge_target/banks"),
+        ("esxforge_target/installer/", "esxforge_target/esxi/banks"),
         "Deploy the machine again; if it stops at the same place, replace or check the boot disk.",
     ),
     Area(
@@ -107,7 +112,7 @@ AREAS = (
         "How to get at the log: [troubleshooting.md](troubleshooting.md#where-each-log-is).",
         (
             "esxforge_target/agent/",
-            "esxforge_target/esxcli",
+            "esxforge_target/esxi/esxcli",
             "esxforge_target/inventory/",
             "esxforge_target/plan/",
         ),
@@ -116,7 +121,7 @@ AREAS = (
     Area(
         "The host and MAAS's metadata service",
         "Said by the agent and by the installer step, behind “MAAS was not told yet” or as the reason of a failure.",
-        ("esxforge_target/metadata/", "esxforge_target/http_limits"),
+        ("esxforge_target/metadata/", "esxforge_target/runtime/http_limits"),
         "The network works; look at MAAS's services and at what stands between (proxy, firewall).",
     ),
     Area(
@@ -148,7 +153,7 @@ AREAS = (
     Area(
         "Reading and writing disks and formats",
         "Mostly seen inside another sentence, which says what to do.",
-        ("esxforge/formats/", "esxforge_target/formats/", "esxforge_target/blocks", "esxforge_target/documents"),
+        ("esxforge/formats/", "esxforge_target/formats/", "esxforge_target/runtime/"),
         _BAD_BYTES,
         general=True,
     ),

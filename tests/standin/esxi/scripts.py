@@ -55,7 +55,7 @@ def write_state(path: str, saved: Document, etc: str) -> None:
             archive.add(etc, "etc")
         os.fsync(stream.fileno())
     os.replace(path + ".new", path)
-    os.sync()  # else a power cut may still find the old one: on FAT the directory's entry is written with the file's inode
+    os.sync()  # else a power cut may still find the old one: on FAT the directory's entry is written with its inode
 
 
 def _backup(host: Host, arguments: List[str]) -> str:

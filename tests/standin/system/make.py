@@ -40,8 +40,8 @@ _ETC = {
     "hosts": "127.0.0.1\tlocalhost.localdomain localhost\n::1\tlocalhost.localdomain localhost\n",
     "ntp.conf": "restrict default kod nomodify notrap nopeer\n",
 }
-_DIRECTORIES = ("proc", "sys", "dev", "run", "tmp", "var/run", "var/lock", "var/log", "vmfs/volumes", "vmfs/devices/disks",
-            "tardisks", "etc/rc.local.d", "etc/init.d", "scratch")  # fmt: skip
+_DIRECTORIES = ("proc", "sys", "dev", "run", "tmp", "var/run", "var/lock", "var/log", "vmfs/volumes",
+                "vmfs/devices/disks", "tardisks", "etc/rc.local.d", "etc/init.d", "scratch")  # fmt: skip
 
 
 def make(out: Path, release: str, python: str | None) -> None:

@@ -275,7 +275,8 @@ class Site:
         secrets = json.dumps({"maas": token, "rootpw": "rootpw --iscrypted " + self.root_hash}).encode()
         files = {
             "secrets.json": secrets.ljust(4096), "host.json": json.dumps(self.host).encode(),
-            "desired.json": desired_host_to_json(self.desired).encode(), "lib/esxforge_target/__init__.py": b"# stand-in\n" * 999,
+            "desired.json": desired_host_to_json(self.desired).encode(),
+            "lib/esxforge_target/__init__.py": b"# stand-in\n" * 999,
         }  # fmt: skip
         if self.installed:
             files["installed.json"] = json.dumps(self.installed).encode()

@@ -80,7 +80,12 @@ def test_profiles_are_only_read(tmp_path: Path) -> None:
         (ConnectionOptions(), {}, {"a": profile(), "b": profile()}, r"several profiles: a, b"),
         (ConnectionOptions(maas_url=URL), {}, None, "there is no API key"),
         (ConnectionOptions(), {"MAAS_API_KEY": ADMIN_KEY}, None, "address of MAAS is missing"),
-        (ConnectionOptions(), {"MAAS_URL": URL, "MAAS_API_KEY": "rubbish"}, None, "What the variable MAAS_API_KEY holds is not"),
+        (
+            ConnectionOptions(),
+            {"MAAS_URL": URL, "MAAS_API_KEY": "rubbish"},
+            None,
+            "What the variable MAAS_API_KEY holds is not",
+        ),
         (ConnectionOptions(maas_url=URL, api_key_file=Path("/nowhere/key")), {}, None, "cannot be read: No such file"),
         (ConnectionOptions(maas_url=URL, api_key_file=Path("/dev/zero")), {}, None, "is not a MAAS API key"),
         (ConnectionOptions(profile="a", maas_url=URL), {}, {"a": profile()}, "two different things"),
