@@ -23,7 +23,7 @@ from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.read import read, reread_network, reread_storage
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import STORAGE
 from esxforge_target.runtime.commands import Result, Runner
 from esxforge_target.runtime.validation_errors import ValidationErrors

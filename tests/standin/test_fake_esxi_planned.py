@@ -17,7 +17,7 @@ from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import read
 from esxforge_target.plan.differences import differences
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Plan, Step
 from standin.esxi import FakeEsxi
 from standin.esxi import label as labels

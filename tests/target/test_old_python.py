@@ -17,7 +17,7 @@ from esxforge.preview.assumed import assumed_inventory, stamped
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from standin.pythons import find_python
 from target.plan.configs import SAMPLES, sample
 
@@ -36,7 +36,7 @@ from esxforge_target.contract.desired_document import desired_host_from_json, de
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.runtime.documents import plain
-from esxforge_target.plan import make_plan
+from esxforge_target.plan.planner import make_plan
 found = []
 for case in json.load(sys.stdin):
     if "config" in case:

@@ -22,7 +22,7 @@ from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, hardware_for
 from esxforge.vm.machine import RunningMachine
 from esxforge.vm.serial import read
-from esxforge_target.agent.log import NAME as AGENT_LOG
+from esxforge_target.contract.names import AGENT_LOG
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.runtime.blocks import FileBlocks, Window

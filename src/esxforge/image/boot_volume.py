@@ -14,11 +14,11 @@ from esxforge.media.boot_files import BootCfgFile
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
+from esxforge_target.contract.names import HOST_MODULE
 from esxforge_target.formats.boot_cfg import installer_kernelopt
 from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
 from esxforge_target.formats.tar_module import build, directory, file
 
-HOST_MODULE = "ESXFORGE.TGZ"
 FILES_MODULE = "ESXFILES.TGZ"
 HOST_MODULE_BYTES = 4 << 20
 """Room for what the hook puts there for one host: its kickstart, what MAAS wants of it, and the agent."""

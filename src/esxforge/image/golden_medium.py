@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from esxforge.events import Listener, Notice
-from esxforge.image.boot_volume import HOST_MODULE
 from esxforge.image.target_code import target_zip
 from esxforge.media.release import MediaRelease
 from esxforge.vm.disks import create_blank
-from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.contract.golden_record import GoldenRecord
+from esxforge_target.contract.image_settings import IN_KICKSTART, ImageSettings
+from esxforge_target.contract.kickstart_section import kickstart_section
+from esxforge_target.contract.library import library
+from esxforge_target.contract.names import (
+    BOOT_CFG,
+    GOLDEN_PRE,
+    GOLDEN_RECORD,
+    HOST_MODULE,
+    INSTALL_INCLUDE,
+    KICKSTART,
+    KICKSTART_URL,
+    ROOT_PASSWORD_PREFIX,
+    UEFI_BOOT_CFG,
+)
 from esxforge_target.esxi import media_size
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.boot_cfg import BootCfg
@@ -24,10 +36,6 @@ from esxforge_target.formats.kickstart_merge import Additions, kept_install_opti
 from esxforge_target.formats.stored_gzip import stored_gzip
 from esxforge_target.formats.tar_module import build as build_tar
 from esxforge_target.formats.tar_module import directory, file
-from esxforge_target.hook.host_module import library
-from esxforge_target.hook.kickstart import INSTALL_LINE, KICKSTART, section_of
-from esxforge_target.hook.personalise import BOOT_CFG, UEFI_BOOT_CFG
-from esxforge_target.installer.golden_pre import BUILD, MODULE
 from esxforge_target.runtime.blocks import FileBlocks, Window
 from esxforge_target.runtime.passwords import draw_password, hash_password
 
@@ -83,18 +91,18 @@ def build_kickstart(settings: ImageSettings, listener: Listener) -> tuple[bytes,
     """The user's kickstart with ours, and the user's install options. Raises FormatError for what cannot be merged."""
     user = _without_reboot(Kickstart.parse(settings.kickstart.encode("ascii")), listener)
     rootpw = None
-    if settings.root_password_mode != "kickstart":  # noqa: S105  a mode, no password
+    if settings.root_password_mode != IN_KICKSTART:
         # Of a random one nobody keeps anything: each host gets its own from the agent.
         hashed = settings.root_password_hash or hash_password(draw_password())
-        rootpw = "rootpw --iscrypted " + hashed
+        rootpw = ROOT_PASSWORD_PREFIX + hashed
     data, notices = merge(
         user,
         Additions(
-            include=INSTALL_LINE,
+            include=INSTALL_INCLUDE,
             accept_eula=settings.accept_eula,
             rootpw=rootpw,
             network=_NETWORK,
-            first=[section_of("%pre", MODULE)],
+            first=[kickstart_section("%pre", GOLDEN_PRE)],
             last=[_POWER_OFF],
         ),
     )
@@ -122,15 +130,15 @@ def make_unattended(medium: Path, orders: Orders, release: MediaRelease, own_opt
     ``own_options``: the person's kernel options, which are in the image already.
     """
     target = orders.target
-    build = {"disk_guid": str(target.disk_guid), "install_options": orders.install_options}
+    record = GoldenRecord(str(target.disk_guid), orders.install_options)
     entries = [
         directory("esxforge"),
-        file("esxforge/ks.cfg", orders.kickstart, 0o600),
-        file(BUILD.lstrip("/"), json.dumps(build, sort_keys=True).encode() + b"\n"),
+        file(KICKSTART.lstrip("/"), orders.kickstart, 0o600),
+        file(GOLDEN_RECORD.lstrip("/"), record.to_json().encode()),
         *library(target_zip()),
     ]
     size = media_size.choose(orders.media_size, Release.parse(release.version, release.build), target.size, None)
-    words = [f"ks={KICKSTART}", *size.options]
+    words = [f"ks={KICKSTART_URL}", *size.options]
     words += [word for word in _KERNEL_OPTIONS if word.split("=")[0] not in _names(own_options)]
     with FileBlocks(str(medium), writable=True) as blocks:
         editor = FatEditor(Window(blocks, *read_table(blocks).table.byte_range(1)))

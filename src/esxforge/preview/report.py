@@ -15,7 +15,7 @@ from esxforge_target.inventory.document import inventory_from_json
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import Layout, layout_of
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Plan
 from esxforge_target.plan.switches import VSwitchPlanner
 from esxforge_target.plan.vmks import VmkPlanner

@@ -10,9 +10,9 @@ import os
 import posixpath
 from typing import List
 
-from esxforge_target.agent.deployment import DIRECTORY, SECRETS
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System
+from esxforge_target.contract.names import KICKSTART, SECRETS
 from esxforge_target.contract.secret_sectors import filler, is_overwritten
 from esxforge_target.esxi.banks import BANK_FAILS, BOOT_CFG, MODULE, module_name
 from esxforge_target.formats import tar_module
@@ -152,7 +152,7 @@ def wipe(system: System, log: Log) -> None:
     except OSError as error:
         problems.append("{} was not overwritten: {}".format(SECRETS, error.strerror))
     loaded = "/tardisks/" + MODULE  # holds the same secrets
-    for one in (SECRETS, DIRECTORY + "/ks.cfg", loaded):
+    for one in (SECRETS, KICKSTART, loaded):
         problems += _remove(system, one)
     if os.path.exists(path) or os.path.exists(system.locate(loaded)):
         log.warn("{}; they are in memory until the next boot".format("; ".join(problems)))

@@ -9,6 +9,7 @@ from esxforge_target.agent.log import Log, mask
 from esxforge_target.agent.system import System
 from esxforge_target.cloud_data.execution import Outcome, apply_plan
 from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
+from esxforge_target.contract.host_record import VcenterOptions
 from esxforge_target.inventory.model import InstalledRelease
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.errors import MetadataError, RejectedError, TooLargeError
@@ -48,20 +49,21 @@ def join_vcenter(  # noqa: PLR0917  # one for each part that it uses
     left: "Callable[[], float]",
 ) -> str:
     """Join vCenter as ``name`` where it was asked for; a sentence where that failed."""
-    recipe = deployment.host.get("vcenter") or {}
+    recipe = deployment.record.vcenter
 
     def cleaning() -> None:
         """An administrator must not stay because vCenter took all the time."""
         system.until(system.clock.monotonic() + deadlines.CLOSING)
 
     if not document:
-        if recipe:
+        if recipe is not None:
             log.warn("the recipe names a vCenter, but MAAS sent no credentials for it: registration is a choice there")
         return ""
+    recipe = recipe or VcenterOptions()
     try:
-        desired = parse_document(document, str(recipe.get("server") or ""), str(recipe.get("datacenter") or ""))
+        desired = parse_document(document, recipe.server, recipe.datacenter)
         log.hide(mask(desired.password.reveal()))
-        trust = Trust(str(recipe.get("ca") or ""), str(recipe.get("thumbprint") or ""))
+        trust = Trust(recipe.ca, recipe.thumbprint)
         firewall.open(desired.port, addresses_of(desired.server, desired.port))
         joined = join(desired, trust, name, system.host(log.say), max(left(), 30.0), cleaning)
     except VcenterError as error:

@@ -1,97 +1,65 @@
-"""What the host module brings: the desired host, what the hook knew, and the secrets."""
+"""What the bank module brings: the desired host, the host record, the install record and the secrets."""
 
-import json
 import os
-from typing import Any, Dict, Optional
+from typing import Optional
 
 from esxforge_target.agent.system import System
 from esxforge_target.contract.desired_document import desired_host_from_json
 from esxforge_target.contract.desired_host import DesiredHost
-from esxforge_target.contract.endpoint import Endpoint, parse_endpoint
-from esxforge_target.contract.token import Token
-from esxforge_target.runtime.errors import ForgeError, FormatError
+from esxforge_target.contract.host_record import HostRecord
+from esxforge_target.contract.install_record import InstallRecord
+from esxforge_target.contract.names import DESIRED_HOST, HOST_RECORD, INSTALL_RECORD, SECRETS
+from esxforge_target.contract.secrets import Secrets
+from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.values import Value
 
-DIRECTORY = "/esxforge"
-SECRETS = DIRECTORY + "/secrets.json"
 _HINT = "The host module is damaged: deploy the machine again."
-_ROOT_PASSWORD = "rootpw --iscrypted "  # noqa: S105  a kickstart's words
 
 
 class Deployment(Value):
-    """``host`` is host.json; ``installed`` installed.json, or None. ``root_hash`` is root's password, hashed, or ""."""
+    """``installed`` is None on a golden host, which no installer has seen."""
 
-    __slots__ = ("desired", "host", "installed", "endpoint", "token", "root_hash")
+    __slots__ = ("desired", "record", "installed", "secrets")
 
-    def __init__(  # noqa: PLR0917  # one for each field
-        self,
-        desired: DesiredHost,
-        host: "Dict[str, Any]",
-        installed: "Optional[Dict[str, Any]]",
-        endpoint: Endpoint,
-        token: Token,
-        root_hash: str,
+    def __init__(
+        self, desired: DesiredHost, record: HostRecord, installed: "Optional[InstallRecord]", secrets: Secrets
     ) -> None:
         self.desired = desired
-        self.host = host
+        self.record = record
         self.installed = installed
-        self.endpoint = endpoint
-        self.token = token
-        self.root_hash = root_hash
+        self.secrets = secrets
 
     def __repr__(self) -> str:
-        return "Deployment({})".format(self.endpoint.system_id)
-
-    @property
-    def golden(self) -> bool:
-        """Whether this host was cloned from a captured disk."""
-        return str(self.host.get("kind", "installer")) == "golden"
+        return "Deployment({})".format(self.desired.maas.system_id)
 
     @property
     def boot_disk_guid(self) -> str:
-        """The GPT disk GUID that the boot disk must have (empty: not known)."""
+        """The GPT disk GUID that the boot disk must have, in lower case; empty where it is not known."""
         if self.installed is not None:
-            return str(self.installed.get("disk_guid") or "").lower()
-        return str(self.host["disk_guids"].get(self.host["boot_disk"], "")).lower()
+            return self.installed.disk_guid.lower()
+        return self.desired.boot_disk.disk_guid.lower()
 
 
 def read_deployment(system: System) -> Deployment:
     """Read it all from the RAM disk. Raises ForgeError, which repeats nothing of the secrets."""
-    desired = desired_host_from_json(_text(system, "desired.json"))
-    host = _document(system, "host.json")
-    secrets = _document(system, "secrets.json")
     installed = None
-    if os.path.exists(system.locate(DIRECTORY + "/installed.json")):
-        installed = _document(system, "installed.json")
-    maas, rootpw = secrets.get("maas"), secrets.get("rootpw")
-    if not isinstance(maas, dict) or not isinstance(host.get("disk_guids"), dict):
-        raise FormatError("The host module lacks what this host needs.", _HINT)
-    line = rootpw if isinstance(rootpw, str) else ""
+    if os.path.exists(system.locate(INSTALL_RECORD)):
+        installed = InstallRecord.from_json(_text(system, INSTALL_RECORD))
     return Deployment(
-        desired,
-        host,
+        desired_host_from_json(_text(system, DESIRED_HOST)),
+        HostRecord.from_json(_text(system, HOST_RECORD)),
         installed,
-        parse_endpoint(desired.maas.endpoint, desired.maas.addresses),
-        Token.from_config(maas),
-        line[len(_ROOT_PASSWORD) :].strip() if line.startswith(_ROOT_PASSWORD) else "",
+        Secrets.from_bytes(_read(system, SECRETS)),
     )
 
 
-def _text(system: System, name: str) -> str:
+def _text(system: System, path: str) -> str:
+    return _read(system, path).decode("ascii", "replace")
+
+
+def _read(system: System, path: str) -> bytes:
     try:
-        with open(system.locate("{}/{}".format(DIRECTORY, name)), encoding="ascii") as stream:
+        with open(system.locate(path), "rb") as stream:
             return stream.read()
     except OSError as error:
-        raise ForgeError("{}/{} cannot be read: {}.".format(DIRECTORY, name, error.strerror), _HINT)
-    except UnicodeDecodeError:
-        raise FormatError("{}/{} is damaged.".format(DIRECTORY, name), _HINT) from None
-
-
-def _document(system: System, name: str) -> "Dict[str, Any]":
-    try:
-        document = json.loads(_text(system, name))
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise FormatError("{}/{} is damaged.".format(DIRECTORY, name), _HINT) from None
-    return document
+        raise ForgeError("{} cannot be read: {}.".format(path, error.strerror), _HINT)

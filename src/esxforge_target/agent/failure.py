@@ -53,7 +53,7 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
         parts.undo.commit(FALLBACK)
         return True
     if parts.journal.last("found") is None:
-        return parts.deployment.golden  # root's password and the UUID are to stay
+        return parts.deployment.record.is_golden  # root's password and the UUID are to stay
     _for(parts, deadlines.CLOSING)
     try:
         unlike = unlike_found(parts.system, parts.journal)

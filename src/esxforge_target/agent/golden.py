@@ -24,11 +24,11 @@ _LINE = re.compile(r'^(/system/uuid\s*=\s*)"[^"\n]*"', re.MULTILINE)
 
 def own_identity(system: System, deployment: Deployment, journal: Journal, log: Log) -> None:
     """Set root's password and renew the system UUID once in a deployment. Raises ForgeError where one is not done."""
-    if not deployment.golden:
+    if not deployment.record.is_golden:
         return
     problems = ()  # type: Tuple[str, ...]
-    if deployment.root_hash:
-        plan = ActionPlan((SetPasswordHash("root", deployment.root_hash),))
+    if deployment.secrets.root_hash:
+        plan = ActionPlan((SetPasswordHash("root", deployment.secrets.root_hash),))
         problems = apply_plan(plan, system.host(log.say)).problems
     if journal.last("uuid") is None:
         _renew_uuid(system, log)

@@ -124,7 +124,7 @@ class _Life:
         maas = deployment.desired.maas
         self._firewall.open(maas.port, addresses_of(maas.host, maas.port, maas.addresses))
         patience = Patience(request=15.0, total=45.0)
-        client = self._system.connect(deployment.endpoint, deployment.token, patience, self._system.clock)
+        client = self._system.connect(maas, deployment.secrets.token, patience, self._system.clock)
         parts = Parts(
             self._system, self._bank, deployment, client, self._journal, self._undo, self._log, self._firewall, ends
         )
@@ -184,8 +184,8 @@ class _Life:
         except ForgeError as error:
             self._log.announce("FAILED: {} {}".format(error.message, error.hint))
             return None
-        self._log.hide(deployment.token.redact)
-        self._log.hide(mask(deployment.root_hash))
+        self._log.hide(deployment.secrets.token.redact)
+        self._log.hide(mask(deployment.secrets.root_hash))
         return deployment
 
     def _recover(self, deployed: bool) -> None:

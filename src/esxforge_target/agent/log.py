@@ -7,10 +7,10 @@ import time
 from typing import Callable, List
 
 from esxforge_target.agent.system import System
+from esxforge_target.contract.names import AGENT_LOG
 from esxforge_target.runtime.blocks import sync_path
 from esxforge_target.runtime.consoles import show
 
-NAME = "esxforge.log"  # 8.3, as all names in a bank
 # A bank is small and a log is read by people: of an older one the end is kept, of one that grows now (user-data may say
 # much) the beginning, too.
 _LONGEST = 512 * 1024
@@ -33,7 +33,7 @@ class Log:
 
     def open(self, bank: str) -> None:
         """From now on write to the log in this bank, too."""
-        self._path = self._system.locate("{}/{}".format(bank, NAME))
+        self._path = self._system.locate("{}/{}".format(bank, AGENT_LOG))
         self._shorten(0)
         self._append("".join(self._lines))
 

@@ -20,7 +20,7 @@ from esxforge_target.inventory.model import Inventory, Vmk
 from esxforge_target.inventory.read import read, reread_network, reread_storage
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
 from esxforge_target.plan.layout import MANAGEMENT_VMK
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
 from esxforge_target.runtime.errors import ForgeError
 

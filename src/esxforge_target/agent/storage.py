@@ -19,10 +19,10 @@ def boot_disk_doubts(deployment: Deployment, inventory: Inventory) -> "List[str]
     if boot is None:
         return ["storage: no partition is touched, because {}.".format(doubt)]
     installed = deployment.installed
-    if installed is not None and installed.get("device") and installed["device"] != boot.name:
+    if installed is not None and installed.device and installed.device != boot.name:
         return [
             "storage: no partition is touched, because ESXi was installed on {} but runs from {}.".format(
-                installed["device"], boot.name
+                installed.device, boot.name
             )
         ]
     stamp = deployment.boot_disk_guid

@@ -19,12 +19,13 @@ from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
+from esxforge_target.contract.names import AGENT_INVENTORY
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.inventory.model import InstalledRelease, Inventory
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.errors import RIGHT
 from esxforge_target.plan.differences import differences
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import STORAGE as STORAGE_PHASE
 from esxforge_target.plan.steps import Plan
 from esxforge_target.runtime.errors import ForgeError
@@ -33,7 +34,6 @@ from esxforge_target.runtime.errors import ForgeError
 _ROUNDS = 3
 _ROUND_PAUSE = 5.0
 # The whole inventory at the start, for people and for `esxforge plan --inventory`; it stays with the log.
-INVENTORY = "esxforge.inv"
 _LEFT_DEPLOYED = "user-data: the machine stays Deployed. {}"
 
 
@@ -139,7 +139,7 @@ class Work:
         if parts.journal.last("found") is None:
             parts.journal.add("found", inventory=text, ssh=starts_with_host(parts.system))
             try:
-                parts.system.bank_files.write("{}/{}".format(parts.bank, INVENTORY), text.encode("ascii"))
+                parts.system.bank_files.write("{}/{}".format(parts.bank, AGENT_INVENTORY), text.encode("ascii"))
             except ForgeError as error:
                 parts.log.warn("the inventory is not kept: {}".format(error.message))
         parts.reporter.finish(
@@ -201,19 +201,19 @@ class Work:
         return "the datastores {}".format(", ".join(names)) if names else "storage: VMware's own layout stays"
 
     def _make_identity(self) -> None:
-        parts, host = self._parts, self._parts.deployment.host
+        parts, record = self._parts, self._parts.deployment.record
         parts.until(deadlines.IDENTITY)
         parts.reporter.start("identity", "Setting host name, SSH keys and certificate")
         self._name = self._identity.name(parts.client)
-        self._keys = self._identity.keys(parts.client, [str(key) for key in host.get("ssh_keys") or []])
+        self._keys = self._identity.keys(parts.client, list(record.ssh_keys))
         if self._keys:
             self._identity.ssh()
         problem = self._identity.certificate(self._name, lambda: parts.ends.left(deadlines.IDENTITY))
-        if not host.get("keep_boot_order"):
-            restore_boot_order(parts.system, [str(entry) for entry in host.get("boot_order") or []], parts.log)
+        if not record.keep_boot_order:
+            restore_boot_order(parts.system, list(record.boot_order), parts.log)
         parts.reporter.finish("identity", problem or "this host is {}".format(self._name), not problem)
-        if host.get("encrypted_password"):
-            text = "Root's password, encrypted to the key of the recipe: {}".format(host["encrypted_password"])
+        if record.encrypted_password:
+            text = "Root's password, encrypted to the key of the recipe: {}".format(record.encrypted_password)
             parts.reporter.start("password", text)
 
     def _verify(self) -> Inventory:
@@ -276,7 +276,7 @@ class Work:
         Raises ForgeError where MAAS does not take root's password: nobody could log in to that host.
         """
         parts = self._parts
-        if not parts.deployment.host.get("encrypted_password"):
+        if not parts.deployment.record.encrypted_password:
             parts.reporter.heard()
             return
         parts.reporter.deliver(max(parts.ends.left(deadlines.DEPLOYED), deadlines.CLOSING))

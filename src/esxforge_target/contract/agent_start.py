@@ -9,11 +9,10 @@ Facts: ESXi's shell is busybox ash. Python is ``python`` on 6.5 and 6.7, both ``
 needs mode 0777 with the sticky bit (the mechanism of HPE Image Streamer, 7.0 U2 and later).
 """
 
+from esxforge_target.contract.names import AGENT, LIBRARY
 from esxforge_target.esxi.banks import MODULE, UNFINISHED
 from esxforge_target.formats import tar_module
 
-LIBRARY = "/esxforge/lib"
-AGENT = "esxforge_target.agent"
 # What the agent's Python itself says, such as that it cannot start; the agent's own log stands in the bank.
 OUTPUT = "/var/log/esxforge-agent.log"
 PATH = "/etc/rc.local.d/999.esxforge.sh"

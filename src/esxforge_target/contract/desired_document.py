@@ -1,17 +1,16 @@
 """The desired host as a JSON document: the hook writes it, the agent reads it. No secret is in it."""
 
-import json
-
 from esxforge_target.contract.desired_host import (
     Address,
     Datastore,
     DesiredHost,
     Disk,
     Interface,
-    Maas,
     Partition,
     Route,
 )
+from esxforge_target.contract.document import read_document, write_document
+from esxforge_target.contract.endpoint import Endpoint
 from esxforge_target.runtime.documents import (
     MAYBE_NUMBER,
     MAYBE_TRUTH,
@@ -19,15 +18,10 @@ from esxforge_target.runtime.documents import (
     TEXT,
     TEXTS,
     TRUTH,
-    Builder,
     Schema,
     Shape,
-    plain,
 )
-from esxforge_target.runtime.errors import FormatError
 
-VERSION = 1
-_HINT = "The host module was made by another version of esxforge, or is damaged: build the image anew."
 _SCHEMA = {
     Address: {"kind": TEXT, "address": TEXT, "prefix_length": NUMBER, "gateway": TEXT, "alias": NUMBER},
     Interface: {
@@ -56,11 +50,11 @@ _SCHEMA = {
     },
     Partition: {"id": TEXT, "disk": TEXT, "number": NUMBER, "size": MAYBE_NUMBER, "offset": MAYBE_NUMBER},
     Datastore: {"name": TEXT, "partitions": TEXTS},
-    Maas: {
-        "endpoint": TEXT,
-        "metadata": TEXT,
+    Endpoint: {
+        "secure": TRUTH,
         "host": TEXT,
         "port": NUMBER,
+        "base": TEXT,
         "system_id": TEXT,
         "addresses": TEXTS,
     },
@@ -72,7 +66,7 @@ _SCHEMA = {
         "disks": Shape(Disk, many=True),
         "partitions": Shape(Partition, many=True),
         "datastores": Shape(Datastore, many=True),
-        "maas": Shape(Maas),
+        "maas": Shape(Endpoint),
         "hostname": TEXT,
         "boot_mac": TEXT,
         "notices": TEXTS,
@@ -81,23 +75,10 @@ _SCHEMA = {
 
 
 def desired_host_to_json(desired: DesiredHost) -> str:
-    """The document: one JSON object with its version, keys in order, ending in a newline."""
-    return json.dumps({"version": VERSION, "desired": plain(desired)}, indent=1, sort_keys=True) + "\n"
+    """The document."""
+    return write_document(desired)
 
 
 def desired_host_from_json(text: str) -> DesiredHost:
-    """Read a document back. Raises ``FormatError`` for another version or a damaged one."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise FormatError("The desired host is no JSON: {}.".format(error), _HINT)
-    except RecursionError:
-        raise FormatError("The desired host is nested too deeply.", _HINT)
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise FormatError("The desired host is not a document of version {}.".format(VERSION), _HINT)
-    builder = Builder(_SCHEMA)
-    desired = builder.build(DesiredHost, document.get("desired"), "desired")
-    if builder.problems:
-        raise FormatError("The desired host is damaged: {}".format(" ".join(builder.problems)), _HINT)
-    assert isinstance(desired, DesiredHost)  # noqa: S101  # for the type checker
-    return desired
+    """Raises ContractError."""
+    return read_document(text, DesiredHost, _SCHEMA, "desired.json")

@@ -6,6 +6,7 @@ Secrets are no part of it: the token of the metadata service is a value of its o
 from ipaddress import ip_address, ip_interface
 from typing import List, Optional, Set, Tuple
 
+from esxforge_target.contract.endpoint import Endpoint
 from esxforge_target.runtime.values import Value
 
 STATIC = "static"
@@ -172,31 +173,6 @@ class Datastore(Value):
         self.partitions = tuple(partitions)
 
 
-class Maas(Value):
-    """Where MAAS listens: ``endpoint`` is the URL for events, ``metadata`` the directory it lies in (ends in a slash).
-
-    ``addresses`` are those that the hook resolved for ``host``; an address literal stands there from the start.
-    """
-
-    __slots__ = ("endpoint", "metadata", "host", "port", "system_id", "addresses")
-
-    def __init__(  # noqa: PLR0917  # one for each field
-        self,
-        endpoint: str,
-        metadata: str,
-        host: str,
-        port: int,
-        system_id: str = "",
-        addresses: Tuple[str, ...] = (),
-    ) -> None:
-        self.endpoint = endpoint
-        self.metadata = metadata
-        self.host = host
-        self.port = port
-        self.system_id = system_id
-        self.addresses = tuple(addresses)
-
-
 class DesiredHost(Value):
     """All that MAAS asks of this machine. ``boot_mac`` is the NIC that booted from MAAS (``BOOTIF``), where known."""
 
@@ -223,7 +199,7 @@ class DesiredHost(Value):
         disks: Tuple[Disk, ...],
         partitions: Tuple[Partition, ...],
         datastores: Tuple[Datastore, ...],
-        maas: Maas,
+        maas: Endpoint,
         hostname: str = "",
         boot_mac: str = "",
         notices: Tuple[str, ...] = (),

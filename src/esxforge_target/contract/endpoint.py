@@ -3,7 +3,7 @@
 from typing import Iterable, Tuple
 from urllib.parse import urlsplit
 
-from esxforge_target.metadata.errors import MetadataError
+from esxforge_target.contract.errors import ContractError
 from esxforge_target.runtime.values import Value
 
 _HINT = "It looks like http://ADDRESS:5248/MAAS/metadata/status/SYSTEM-ID in what MAAS sends under reporting: maas:."
@@ -30,6 +30,15 @@ class Endpoint(Value):
         self.addresses = tuple(addresses)
 
     @property
+    def url(self) -> str:
+        """The URL for events, as MAAS writes it; the port only where it is not the scheme's own."""
+        scheme, usual = ("https", 443) if self.secure else ("http", 80)
+        host = "[{}]".format(self.host) if ":" in self.host else self.host
+        return "{}://{}{}{}".format(
+            scheme, host, "" if self.port == usual else ":{}".format(self.port), self.status_path
+        )
+
+    @property
     def status_path(self) -> str:
         return "{}status/{}".format(self.base, self.system_id)
 
@@ -40,19 +49,21 @@ class Endpoint(Value):
 
 
 def parse_endpoint(url: str, addresses: "Iterable[str]" = ()) -> Endpoint:
-    """The endpoint in ``reporting: maas: endpoint:``, with ``addresses`` of its host. Raises MetadataError."""
+    """The endpoint in ``reporting: maas: endpoint:``, with ``addresses`` of its host. Raises ContractError.
+
+    The error repeats nothing of the URL, which may carry credentials.
+    """
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except (ValueError, AttributeError):
-        raise MetadataError("MAAS's status endpoint is not a URL.", _HINT)
-    if parts.scheme not in ("http", "https") or not host:
-        raise MetadataError("MAAS's status endpoint is not an http or https URL.", _HINT)
+        raise ContractError("MAAS's status endpoint is not a URL.", _HINT)
+    if parts.scheme not in ("http", "https") or not host or not all("!" <= char <= "~" for char in url.strip()):
+        raise ContractError("MAAS's status endpoint is not an http or https URL.", _HINT)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise MetadataError("MAAS's status endpoint carries more than an address and a path.", _HINT)
+        raise ContractError("MAAS's status endpoint carries more than an address and a path.", _HINT)
     before, word, system_id = parts.path.rstrip("/").rpartition("/status/")
-    usable = system_id.isalnum() and all(" " < char <= "~" for char in before)
-    if not word or not usable:
-        raise MetadataError("MAAS's status endpoint does not end in status/ and a machine's id.", _HINT)
+    if not word or not system_id.isalnum():
+        raise ContractError("MAAS's status endpoint does not end in status/ and a machine's id.", _HINT)
     secure = parts.scheme == "https"
     return Endpoint(secure, host, port or (443 if secure else 80), before + "/", system_id, tuple(addresses))

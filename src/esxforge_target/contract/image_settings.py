@@ -7,6 +7,8 @@ from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.values import Value
 
 SETTINGS_PATH = "curtin/settings.json"
+# Where root's password comes from: the user's kickstart, this hash, drawn for each host, or kept on a captured disk.
+IN_KICKSTART, HASH, RANDOM, KEPT = "kickstart", "hash", "random", "kept"
 _HINT = "Build the image again."
 
 

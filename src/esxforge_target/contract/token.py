@@ -6,12 +6,13 @@ empty, ``&`` and the token's secret. A timestamp may be 300 s off and a nonce wo
 
 import binascii
 import os
-from typing import Any, Mapping
+from typing import Any, List, Mapping, Tuple
 from urllib.parse import quote
 
-from esxforge_target.metadata.errors import MetadataError
+from esxforge_target.contract.errors import ContractError
 
 _MASK = "***"
+_PARTS = ("consumer_key", "token_key", "token_secret")
 
 
 class Token:
@@ -26,17 +27,23 @@ class Token:
 
     @classmethod
     def from_config(cls, reporting: "Mapping[str, Any]") -> "Token":
-        """The token in curtin's ``reporting: maas:`` mapping. MetadataError names a missing key, never a value."""
-        values = []
-        for name in ("consumer_key", "token_key", "token_secret"):
-            value = reporting.get(name)
-            if not isinstance(value, str) or not value:
-                raise MetadataError(
-                    "The configuration from MAAS has no usable {} under reporting: maas:.".format(name),
-                    "Deploy the machine from MAAS: it writes this key into each machine's configuration.",
-                )
-            values.append(value)
-        return cls(*values)
+        """The token in curtin's ``reporting: maas:`` mapping. ContractError names what is missing, never a value."""
+        missing = cls.missing_parts(reporting)
+        if missing:
+            raise ContractError(
+                "The configuration from MAAS has no usable {} under reporting: maas:.".format(", ".join(missing)),
+                "Deploy the machine from MAAS: it writes this into each machine's configuration.",
+            )
+        return cls(*[reporting[name] for name in _PARTS])
+
+    @staticmethod
+    def missing_parts(reporting: "Mapping[str, Any]") -> "List[str]":
+        """The keys of the mapping that are absent, empty or not text."""
+        return [name for name in _PARTS if not isinstance(reporting.get(name), str) or not reporting[name]]
+
+    def parts(self) -> "Tuple[str, str, str]":
+        """Consumer key, token key, token secret: for the one file that holds secrets."""
+        return self._consumer_key, self._token_key, self._token_secret
 
     def authorization(self, timestamp: int) -> str:
         """The value of the ``Authorization`` header for one request sent at ``timestamp`` (epoch seconds).

@@ -4,10 +4,11 @@ from typing import Any, Optional
 
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.management import management_of
+from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.network import NetworkSection, read_network
 from esxforge_target.curtin_config.network_checks import check_network, resolve_references
 from esxforge_target.curtin_config.reader import TOP, Item
-from esxforge_target.curtin_config.reporting import Token, read_maas, read_token
+from esxforge_target.curtin_config.reporting import read_endpoint, read_token
 from esxforge_target.curtin_config.storage import StorageSection, read_storage
 from esxforge_target.curtin_config.storage_checks import check_storage
 from esxforge_target.runtime.validation_errors import Problems, shown
@@ -24,7 +25,7 @@ def desired_host_from_config(config: Any, boot_mac: str = "") -> DesiredHost:
         reasons.refuse("configuration", "it must be a mapping with network and storage, not {}.".format(shown(config)))
         reasons.raise_if_any()
     top = Item(config, TOP, reasons)
-    network_item, storage_item, maas = _section(top, "network"), _section(top, "storage"), read_maas(top)
+    network_item, storage_item, maas = _section(top, "network"), _section(top, "storage"), read_endpoint(top)
     network = read_network(network_item) if network_item is not None else NetworkSection()
     storage = read_storage(storage_item) if storage_item is not None else StorageSection()
     resolve_references(network, reasons)

@@ -5,9 +5,10 @@ import os
 from typing import Any, Dict, List, Mapping, Tuple
 
 from esxforge_target.contract.desired_host import DesiredHost, Disk
+from esxforge_target.contract.host_record import GOLDEN, INSTALLER
 from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
+from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.parse import desired_host_from_config, token_from_config
-from esxforge_target.curtin_config.reporting import Token
 from esxforge_target.esxi import media_size
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
@@ -22,7 +23,7 @@ from esxforge_target.runtime.validation_errors import ValidationErrors
 from esxforge_target.runtime.values import Value
 
 TARGET_ZIP = "curtin/target.zip"
-KINDS = ("installer", golden.KIND)
+KINDS = (INSTALLER, GOLDEN)
 
 
 class Environment(Value):
@@ -56,7 +57,7 @@ class Image(Value):
     @property
     def is_golden(self) -> bool:
         """Whether it is a captured disk."""
-        return self.kind == golden.KIND
+        return self.kind == GOLDEN
 
 
 class Situation(Value):

@@ -1,17 +1,12 @@
-"""Root's password for this host, and the one file that holds what nobody may read."""
+"""Root's password for this host."""
 
-import json
 from typing import Optional, Tuple
 
-from esxforge_target.contract.image_settings import ImageSettings
-from esxforge_target.curtin_config.reporting import Token
-from esxforge_target.formats.stored_gzip import ALIGNMENT
+from esxforge_target.contract.image_settings import HASH, IN_KICKSTART, KEPT, RANDOM, ImageSettings
+from esxforge_target.contract.names import ROOT_PASSWORD_PREFIX
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.passwords import PublicKey, draw_password, encrypt, hash_password
 from esxforge_target.runtime.values import Value
-
-# ImageSettings.root_password_mode
-IN_KICKSTART, HASH, RANDOM, KEPT = "kickstart", "hash", "random", "kept"
 
 
 class RootPassword(Value):
@@ -62,7 +57,7 @@ def root_password(settings: ImageSettings, from_kickstart: str) -> RootPassword:
     if settings.root_password_mode == KEPT:
         return RootPassword("")
     if settings.root_password_mode == HASH:
-        return RootPassword("rootpw --iscrypted " + settings.root_password_hash)
+        return RootPassword(ROOT_PASSWORD_PREFIX + settings.root_password_hash)
     if settings.root_password_mode != RANDOM:
         raise ForgeError("The image asks for an unknown kind of root password.", "Build the image again.")
     drawn = draw_password()
@@ -70,18 +65,4 @@ def root_password(settings: ImageSettings, from_kickstart: str) -> RootPassword:
     if settings.password_key:
         key = PublicKey(int(str(settings.password_key["n"]), 16), int(settings.password_key["e"]))
         encrypted = encrypt(drawn, key)
-    return RootPassword("rootpw --iscrypted " + hash_password(drawn), encrypted)
-
-
-def secrets_file(token: Token, password: RootPassword) -> bytes:
-    """JSON with ``maas`` (the token's parts) and ``rootpw`` (a line of the kickstart), in whole 4096-byte sectors."""
-    document = {
-        "maas": {
-            "consumer_key": token.consumer_key,
-            "token_key": token.token_key,
-            "token_secret": token.token_secret,
-        },
-        "rootpw": password.line,
-    }
-    text = json.dumps(document, sort_keys=True).encode("ascii") + b"\n"
-    return text + b" " * (-len(text) % ALIGNMENT)
+    return RootPassword(ROOT_PASSWORD_PREFIX + hash_password(drawn), encrypted)

@@ -5,21 +5,17 @@ from typing import List, Optional
 
 from esxforge_target.contract import agent_start
 from esxforge_target.contract.desired_host import DesiredHost
-from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.contract.image_settings import IN_KICKSTART, ImageSettings
+from esxforge_target.contract.kickstart_section import kickstart_section
 from esxforge_target.contract.management import base_of, management_of, nics_of
+from esxforge_target.contract.names import INSTALL_INCLUDE, POST, PRE, ROOT_PASSWORD_INCLUDE
 from esxforge_target.formats.kickstart import Command, Kickstart
 from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
-from esxforge_target.hook.credentials import IN_KICKSTART
 from esxforge_target.runtime.errors import ForgeError, FormatError
 from esxforge_target.runtime.values import Value
 
-KICKSTART = "file:///esxforge/ks.cfg"
-# Written by %pre in the installer's RAM disk: the install line for the stamped disk, and the line with root's password.
-INSTALL_LINE = "/tmp/esxforge/install.cfg"  # noqa: S108  the installer's own RAM disk; nobody else is there
-ROOT_PASSWORD = "/tmp/esxforge/rootpw.cfg"  # noqa: S105, S108  a path
-INSTALLER = "esxforge_target.installer"
-# (section of the kickstart, module that it runs): the one place that names the installer step's entry points.
-STEPS = (("%pre", INSTALLER + ".pre"), ("%post", INSTALLER + ".post"))
+# (section of the kickstart, program that it runs)
+STEPS = (("%pre", PRE), ("%post", POST))
 _FIRST_BOOT = "%firstboot --interpreter=busybox\n" + agent_start.FIRST_BOOT
 
 
@@ -49,13 +45,13 @@ def host_kickstart(settings: ImageSettings, desired: DesiredHost) -> HostKicksta
     data, notices = merge(
         user,
         Additions(
-            include=INSTALL_LINE,
+            include=INSTALL_INCLUDE,
             accept_eula=settings.accept_eula,
-            rootpw="%include " + ROOT_PASSWORD,
+            rootpw="%include " + ROOT_PASSWORD_INCLUDE,
             network=network_line(desired),
             commands=("reboot",),
-            first=[section_of(name, module) for name, module in STEPS if name == "%pre"],
-            last=[section_of(name, module) for name, module in STEPS if name != "%pre"] + [_FIRST_BOOT],
+            first=[kickstart_section(name, program) for name, program in STEPS if name == "%pre"],
+            last=[kickstart_section(name, program) for name, program in STEPS if name != "%pre"] + [_FIRST_BOOT],
         ),
     )
     if own is not None:
@@ -66,17 +62,6 @@ def host_kickstart(settings: ImageSettings, desired: DesiredHost) -> HostKicksta
 def _without_comment(command: Command) -> str:
     # Quoted anew: in a password a blank, a quote or # would mean something to the installer.
     return " ".join([command.name] + [shlex.quote(word) for word in command.words])
-
-
-def section_of(name: str, module: str) -> str:
-    """A section of the kickstart that runs a module of ours, and stops the installation where that fails."""
-    return (
-        "{name} --interpreter=busybox\n"
-        "python=python3\n"
-        '"$python" -c "" >/dev/null 2>&1 || python=python\n'
-        "cd {library} || exit 1\n"
-        'PYTHONPATH={library} PYTHONDONTWRITEBYTECODE=1 "$python" -m {module} || exit 1\n'
-    ).format(name=name, library=agent_start.LIBRARY, module=module)
 
 
 def network_line(desired: DesiredHost) -> str:

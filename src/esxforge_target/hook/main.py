@@ -9,6 +9,17 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from esxforge_target.contract import agent_start
 from esxforge_target.contract.desired_document import desired_host_to_json
 from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.contract.host_record import HostRecord, VcenterOptions
+from esxforge_target.contract.library import library
+from esxforge_target.contract.names import (
+    BOOT_CFG,
+    DESIRED_HOST,
+    HOST_MODULE,
+    KICKSTART,
+    KICKSTART_URL,
+    UEFI_BOOT_CFG,
+)
+from esxforge_target.contract.secrets import Secrets
 from esxforge_target.esxi import media_size
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.boot_cfg import BootCfg
@@ -16,17 +27,14 @@ from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord
 from esxforge_target.hook import golden
 from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
-from esxforge_target.hook.credentials import root_password, secrets_file
+from esxforge_target.hook.credentials import root_password
 from esxforge_target.hook.data_disks import partition_lines, renewed_boot_table, stamp, vmfs_table, write_data_disk
 from esxforge_target.hook.disks import BlockDisk, Disks
-from esxforge_target.hook.host_module import host_module, library
+from esxforge_target.hook.host_module import host_module
 from esxforge_target.hook.image_check import check_image
-from esxforge_target.hook.kickstart import KICKSTART, host_kickstart
+from esxforge_target.hook.kickstart import host_kickstart
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.hook.personalise import (
-    BOOT_CFG,
-    HOST_MODULE,
-    UEFI_BOOT_CFG,
     Edits,
     boot_cfg_edit,
     fat_volumes,
@@ -101,12 +109,12 @@ def prepare(disk: Blocks, image: Image, situation: Situation, machine: LinuxHost
     stamps.append((desired.boot_disk.id, str(boot_table.disk_guid)))
     desired = _with_addresses(desired.with_disk_guids(stamps), machine, report)
     slot = golden.slot_in_bank(manifest) if image.is_golden else slot_of(manifest, HOST_MODULE)
-    module = _module(image, slot, desired, situation, dict(stamps), machine, report)
+    module = _module(image, slot, desired, situation, machine, report)
     serials = fat_volumes(disk, boot_table)
     if image.is_golden:
         edits = Edits((slot, module), [], serials, golden.renewed_volumes(boot_table, manifest))
     else:
-        words = ["ks=" + KICKSTART] + options
+        words = ["ks=" + KICKSTART_URL] + options
         edits = Edits(
             (slot, module),
             [boot_cfg_edit(disk, slot_of(manifest, path), words) for path in (BOOT_CFG, UEFI_BOOT_CFG)],
@@ -130,7 +138,6 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
     slot: FileRecord,
     desired: DesiredHost,
     situation: Situation,
-    stamps: "Dict[str, str]",
     machine: LinuxHost,
     report: Report,
 ) -> bytes:
@@ -141,28 +148,21 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
     password = root_password(settings, kickstart.root_password if kickstart else "")
     if password.encrypted:
         report.say("root's password, encrypted to the key in the recipe: {}".format(password.encrypted))
-    host = {
-        "version": 1,
-        "release": image.manifest.release,
-        "disk_guids": stamps,
-        "boot_disk": desired.boot_disk.id,
-        "boot_mac": desired.boot_mac,
-        "endpoint": desired.maas.endpoint,
-        "addresses": list(desired.maas.addresses),
-        "boot_order": machine.boot_order(),
-        "keep_boot_order": settings.keep_boot_order,
-        "install_options": kickstart.install_options if kickstart else [],
-        "ssh_keys": list(settings.ssh_keys),
-        "vcenter": settings.vcenter,
-        "encrypted_password": password.encrypted,
-        "kind": image.kind,
-    }  # type: Dict[str, Any]
-    files = {"desired.json": desired_host_to_json(desired).encode("ascii")}
+    record = HostRecord(
+        image.kind,
+        machine.boot_order(),
+        settings.keep_boot_order,
+        kickstart.install_options if kickstart else (),
+        settings.ssh_keys,
+        VcenterOptions(**settings.vcenter) if settings.vcenter else None,
+        password.encrypted,
+    )
+    files = {DESIRED_HOST: desired_host_to_json(desired).encode("ascii")}
     if kickstart:
-        files["ks.cfg"] = kickstart.data
+        files[KICKSTART] = kickstart.data
     # A golden host has its agent from here; on an installed one the installer step puts it into the bank.
     code = library(image.code) + ([agent_start.entry()] if image.is_golden else [])
-    return host_module(slot, host, files, secrets_file(situation.token, password), code)
+    return host_module(slot, record, files, Secrets(situation.token, password.line).to_bytes(), code)
 
 
 def _boot_datastore_size(desired: DesiredHost) -> "Optional[int]":

@@ -25,9 +25,6 @@ from esxforge_target.hook.volume import HookVolume
 from esxforge_target.runtime.blocks import Blocks, DiskError, Window
 from esxforge_target.runtime.errors import FormatError
 
-HOST_MODULE = "ESXFORGE.TGZ"
-BOOT_CFG = "BOOT.CFG"
-UEFI_BOOT_CFG = "EFI/BOOT/BOOT.CFG"
 # curtin's configuration, with MAAS's token; and the hook itself, whose settings may hold a password's hash. The
 # directory is given last file by last file; what is needed of it is in memory by then.
 LEFTOVERS = ("root/curtin-install-cfg.yaml", "curtin")

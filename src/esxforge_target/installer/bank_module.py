@@ -1,38 +1,32 @@
 """The bank module: what the boot loader gives the installed ESXi on every boot, until the agent has finished."""
 
-import json
-from typing import Any, Dict
-
 from esxforge_target.contract import agent_start
+from esxforge_target.contract.host_record import HostRecord
+from esxforge_target.contract.install_record import InstallRecord
+from esxforge_target.contract.names import DESIRED_HOST, DIRECTORY, HOST_RECORD, INSTALL_RECORD, LIBRARY, SECRETS
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
 from esxforge_target.installer.environment import Installer
-from esxforge_target.installer.step import DESIRED, HOST, SECRETS
 
 _SECRETS = SECRETS.lstrip("/")
 
 
-def bank_module(installer: Installer, installed: "Dict[str, Any]") -> bytes:
-    """A gzip of stored blocks with what the agent needs from the RAM disk; ``installed`` becomes installed.json.
+def bank_module(installer: Installer, installed: InstallRecord) -> bytes:
+    """A gzip of stored blocks with what the agent needs from the RAM disk.
 
-    The kickstart stays behind. So do the places of the secrets: they were on the boot medium, which is no more; in the
+    The kickstart stays behind. So does the place of the secrets: it was on the boot medium, which is no more; in the
     bank they stand in this module alone.
     """
-    host = dict(installer.document(HOST), secrets=[])
+    record = HostRecord.from_json(installer.text(HOST_RECORD)).replace(secrets=None)
     entries = [
-        tar_module.directory("esxforge", 0o755),
+        tar_module.directory(DIRECTORY.lstrip("/"), 0o755),
         tar_module.file(_SECRETS, installer.read(SECRETS), 0o600),
-        tar_module.file(HOST.lstrip("/"), _json(host)),
-        tar_module.file("esxforge/installed.json", _json(installed)),
-        tar_module.file(DESIRED.lstrip("/"), installer.read(DESIRED)),
+        tar_module.file(HOST_RECORD.lstrip("/"), record.to_json().encode("ascii")),
+        tar_module.file(INSTALL_RECORD.lstrip("/"), installed.to_json().encode("ascii")),
+        tar_module.file(DESIRED_HOST.lstrip("/"), installer.read(DESIRED_HOST)),
     ]
-    library = agent_start.LIBRARY
-    for name in installer.directory(library):
-        path = "{}/{}".format(library, name)
+    for name in installer.directory(LIBRARY):
+        path = "{}/{}".format(LIBRARY, name)
         entries.append(tar_module.file(path.lstrip("/"), installer.read(path)))
     tar = tar_module.build(entries + [agent_start.entry()])
     return stored_gzip(tar, stored_length(tar, _SECRETS), _SECRETS)
-
-
-def _json(document: "Dict[str, Any]") -> bytes:
-    return json.dumps(document, sort_keys=True, indent=1).encode("ascii") + b"\n"

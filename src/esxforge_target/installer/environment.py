@@ -68,6 +68,10 @@ class Installer:
         except OSError as error:
             raise ForgeError("{} cannot be read: {}.".format(path, error.strerror), hint)
 
+    def text(self, path: str) -> str:
+        """A file that the deployment wrote, as ASCII; what is not ASCII becomes U+FFFD. Raises ForgeError."""
+        return self.read(path).decode("ascii", "replace")
+
     def document(self, path: str, hint: str = _FROM_MODULE) -> "Dict[str, Any]":
         """A JSON object in the RAM disk. Raises ForgeError, which repeats nothing of it."""
         try:

@@ -7,15 +7,14 @@ import shlex
 import sys
 from typing import Optional
 
-from esxforge_target.hook.kickstart import INSTALL_LINE
+from esxforge_target.contract.golden_record import GoldenRecord
+from esxforge_target.contract.names import GOLDEN_RECORD, INSTALL_INCLUDE
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.stamped_disks import seen_disks
 from esxforge_target.installer.step import run_step
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
-MODULE = "esxforge_target.installer.golden_pre"
-BUILD = "/esxforge/golden.json"
 _TRIES = 6
 _PAUSE = 10.0
 
@@ -27,13 +26,13 @@ def main(installer: "Optional[Installer]" = None) -> int:
 
 def prepare(installer: Installer, report: Report) -> None:
     """Write the install line. Raises ForgeError where the disk is not there just once."""
-    installer.remove(INSTALL_LINE)
-    build = installer.document(BUILD)
-    device = find_disk(installer, str(build["disk_guid"]), report)
+    installer.remove(INSTALL_INCLUDE)
+    build = GoldenRecord.from_json(installer.text(GOLDEN_RECORD))
+    device = find_disk(installer, build.disk_guid, report)
     # No datastore: golden images carry none. The disk is blank but for its stamp.
     words = ["install", "--disk=" + shlex.quote(device), "--overwritevmfs", "--novmfsondisk"]
-    line = " ".join(words + [shlex.quote(str(word)) for word in build["install_options"]])
-    installer.write(INSTALL_LINE, line.encode("ascii") + b"\n")
+    line = " ".join(words + [shlex.quote(word) for word in build.install_options])
+    installer.write(INSTALL_INCLUDE, line.encode("ascii") + b"\n")
     report.say("the installer gets: {}".format(line))
 
 

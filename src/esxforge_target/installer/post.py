@@ -6,17 +6,16 @@ boot.cfg is edited last: until then the bank boots plain ESXi, and from then on 
 import sys
 from typing import Optional, Tuple
 
+from esxforge_target.contract.install_record import InstallRecord
+from esxforge_target.contract.names import INSTALL_INCLUDE, INSTALLER_LOG, ROOT_PASSWORD_INCLUDE
 from esxforge_target.esxi.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name
 from esxforge_target.formats.boot_cfg import BootCfg
-from esxforge_target.hook.kickstart import INSTALL_LINE, ROOT_PASSWORD
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import LOG, Installer
 from esxforge_target.installer.step import STATE, run_step
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
-# Our log of the installation stays in the bank under this name.
-BANK_LOG = "esxfinst.log"
 _LONGEST_LOG = 65536
 # What is written beside the module: two logs (together at most 600 KiB), the inventory, the journal, boot.cfg, and
 # ESXi's own configuration, which is written beside its former one. FAT gives out clusters of up to 64 KiB.
@@ -36,8 +35,8 @@ def finish(installer: Installer, report: Report) -> None:
     device = str(installer.document(STATE, "esxforge's %pre section writes it; has it run?")["device"])
     bank, cfg = find_bank(installer, device, report)
     report.say("{}: ESXi {} boots from partition {} ({})".format(device, cfg.build, bank.partition, bank.path))
-    installed = {"version": 1, "device": device, "disk_guid": disk_guid(installer, device), "build": cfg.build}
-    if not installed["disk_guid"]:
+    installed = InstallRecord(device, disk_guid(installer, device), cfg.build)
+    if not installed.disk_guid:
         report.warn("{} has no GPT; the agent will know the boot disk by its name alone".format(device))
     module = bank_module(installer, installed)
     check_room(bank, len(module))
@@ -48,14 +47,14 @@ def finish(installer: Installer, report: Report) -> None:
     report.say("{}: {} will be loaded on every boot, until the agent has finished".format(bank.file(BOOT_CFG), MODULE))
     keep_log(installer, bank, report)
     files.write(bank.file(BOOT_CFG), cfg.with_module(module_name(cfg)).to_bytes())
-    for path in (INSTALL_LINE, ROOT_PASSWORD):
+    for path in (INSTALL_INCLUDE, ROOT_PASSWORD_INCLUDE):
         installer.remove(path)
 
 
 def keep_log(installer: Installer, bank: Bank, report: Report) -> None:
     """Put our log into the bank: the RAM disk that it stands in ends with the installer. Its loss stops nothing."""
     try:
-        installer.bank_files.write(bank.file(BANK_LOG), installer.read(LOG)[-_LONGEST_LOG:])
+        installer.bank_files.write(bank.file(INSTALLER_LOG), installer.read(LOG)[-_LONGEST_LOG:])
     except ForgeError as error:
         report.warn("this log is not kept: {}".format(error.message))
 

@@ -6,15 +6,24 @@ In this order, so that a stop anywhere leaves no install line: without it ESXi's
 import json
 import shlex
 import sys
-from typing import Any, Dict, List, Optional
+from typing import List, Optional
 
 from esxforge_target.contract.desired_document import desired_host_from_json
 from esxforge_target.contract.desired_host import DesiredHost
-from esxforge_target.contract.secret_sectors import is_overwritten, overwrite
-from esxforge_target.hook.kickstart import INSTALL_LINE, ROOT_PASSWORD
+from esxforge_target.contract.errors import ContractError
+from esxforge_target.contract.host_record import HostRecord
+from esxforge_target.contract.names import (
+    DESIRED_HOST,
+    HOST_RECORD,
+    INSTALL_INCLUDE,
+    ROOT_PASSWORD_INCLUDE,
+    SECRETS,
+)
+from esxforge_target.contract.secret_sectors import overwrite
+from esxforge_target.contract.secrets import Secrets
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.stamped_disks import Found, find_boot_disk
-from esxforge_target.installer.step import DESIRED, HOST, SECRETS, STATE, run_step
+from esxforge_target.installer.step import STATE, run_step
 from esxforge_target.runtime.blocks import DiskError
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
@@ -30,36 +39,23 @@ def main(installer: "Optional[Installer]" = None) -> int:
 
 def prepare(installer: Installer, report: Report) -> None:
     """Raises ForgeError where ESXi must not be installed."""
-    for path in (INSTALL_LINE, ROOT_PASSWORD, STATE):
+    for path in (INSTALL_INCLUDE, ROOT_PASSWORD_INCLUDE, STATE):
         installer.remove(path)
-    host = installer.document(HOST)
-    desired = desired_host_from_json(installer.read(DESIRED).decode("ascii", "replace"))
+    record = HostRecord.from_json(installer.text(HOST_RECORD))
+    desired = desired_host_from_json(installer.text(DESIRED_HOST))
     raw = installer.read(SECRETS)
-    root_password = root_password_line(raw)
+    root_password = Secrets.from_bytes(raw).root_password
     found = find_boot_disk(installer, desired, report)
-    options = [word for word in host["install_options"] if word.split("=")[0].lower() not in _DROPPED]
-    for word in [word for word in host["install_options"] if word not in options]:
+    options = [word for word in record.install_options if word.split("=")[0].lower() not in _DROPPED]
+    for word in [word for word in record.install_options if word not in options]:
         report.warn("{} of your kickstart is left out: no vSAN claims the boot disk any more".format(word))
     line = install_line(found.device, desired, options)
-    overwrite_secrets(installer, found, host, raw)
+    overwrite_secrets(installer, found, record, raw)
     report.say("the secrets on {} are overwritten".format(found.device))
     installer.write(STATE, json.dumps({"device": found.device}, sort_keys=True).encode("ascii") + b"\n")
-    installer.write(ROOT_PASSWORD, root_password.encode("ascii") + b"\n")
-    installer.write(INSTALL_LINE, line.encode("ascii") + b"\n")
+    installer.write(ROOT_PASSWORD_INCLUDE, root_password.encode("ascii") + b"\n")
+    installer.write(INSTALL_INCLUDE, line.encode("ascii") + b"\n")
     report.say("the installer gets: {}".format(line))
-
-
-def root_password_line(secrets: bytes) -> str:
-    """The kickstart's line with root's password. Raises ForgeError without repeating anything of the file."""
-    if is_overwritten(secrets):
-        raise ForgeError(
-            "This deployment's secrets were used by an earlier start of the installer and are overwritten.",
-            "The machine lost its power, or was restarted, while ESXi was being installed. Deploy it again.",
-        )
-    try:
-        return str(json.loads(secrets.decode("ascii"))["rootpw"])
-    except (ValueError, KeyError, TypeError):
-        raise ForgeError("{} is damaged.".format(SECRETS), "Deploy the machine again.") from None
 
 
 def install_line(device: str, desired: DesiredHost, options: "List[str]") -> str:
@@ -74,21 +70,17 @@ def install_line(device: str, desired: DesiredHost, options: "List[str]") -> str
     return " ".join(words + [shlex.quote(word) for word in options])
 
 
-def overwrite_secrets(installer: Installer, found: Found, host: "Dict[str, Any]", raw: bytes) -> None:
-    """Overwrite the secrets wherever the hook says that they stand. Raises ForgeError."""
-    own = str(host["disk_guids"][host["boot_disk"]])
-    for extent in host["secrets"]:
-        if extent["disk_guid"] != own:
-            raise ForgeError(
-                "The secrets are not on the boot disk, as far as {} tells.".format(HOST), "Deploy the machine again."
-            )
-        try:
-            with installer.open_disk(found.device, found.sector_size, writable=True) as disk:
-                overwrite(disk, extent["offset"], extent["length"], raw)
-        except DiskError as error:
-            raise ForgeError(
-                "The secrets cannot be overwritten: {}".format(error.message), error.hint or "Replace the boot disk."
-            ) from error
+def overwrite_secrets(installer: Installer, found: Found, record: HostRecord, raw: bytes) -> None:
+    """Overwrite the secrets on the boot disk, where the hook says that they stand. Raises ForgeError."""
+    if record.secrets is None:
+        raise ContractError("host.json does not say where on the boot disk the secrets are.", "Redeploy the machine.")
+    try:
+        with installer.open_disk(found.device, found.sector_size, writable=True) as disk:
+            overwrite(disk, record.secrets.offset, record.secrets.length, raw)
+    except DiskError as error:
+        raise ForgeError(
+            "The secrets cannot be overwritten: {}".format(error.message), error.hint or "Replace the boot disk."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ A process of its own, so that its starter can put an end to it: nothing promises
 looking up a name without one can take minutes. The token comes from the RAM disk, never by argument.
 """
 
-import json
 import sys
 
-from esxforge_target.contract.endpoint import parse_endpoint
-from esxforge_target.contract.token import Token
+from esxforge_target.contract.desired_document import desired_host_from_json
+from esxforge_target.contract.errors import ContractError
+from esxforge_target.contract.names import DESIRED_HOST, SECRETS
+from esxforge_target.contract.secrets import Secrets
 from esxforge_target.installer.environment import Installer
-from esxforge_target.installer.step import HOST, SECRETS
 from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.errors import MetadataError
 from esxforge_target.runtime.errors import ForgeError
@@ -22,15 +22,14 @@ _TOTAL_SECONDS = 8.0
 
 def tell(installer: Installer, reason: str) -> None:
     """MAAS marks the machine as "Failed deployment". Raises ForgeError where it does not hear of it."""
-    host = installer.document(HOST)
+    desired = desired_host_from_json(installer.text(DESIRED_HOST))
     try:
-        token = Token.from_config(json.loads(installer.read(SECRETS).decode("ascii"))["maas"])
-    except (ValueError, KeyError, TypeError):
+        token = Secrets.from_bytes(installer.read(SECRETS)).token
+    except ContractError:
         raise MetadataError(
             "{} holds no token for MAAS any more.".format(SECRETS), "MAAS gives up by itself."
         ) from None
-    endpoint = parse_endpoint(str(host.get("endpoint")), [str(one) for one in host.get("addresses", [])])
-    MetadataClient(endpoint, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS)).report_failed_deployment(reason)
+    MetadataClient(desired.maas, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS)).report_failed_deployment(reason)
 
 
 def main() -> int:

@@ -11,9 +11,6 @@ from esxforge_target.runtime.consoles import show
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
-HOST = "/esxforge/host.json"
-DESIRED = "/esxforge/desired.json"
-SECRETS = "/esxforge/secrets.json"
 # What %pre found, for %post.
 STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
 _TELL = "esxforge_target.installer.report_failure"

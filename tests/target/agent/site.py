@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import gzip
 import io
-import json
 import os
 import shutil
 import tarfile
@@ -21,9 +20,12 @@ from typing import Any, TypeVar
 from esxforge_target.agent.bank_files import AgentFiles
 from esxforge_target.agent.life import run
 from esxforge_target.agent.system import System
-from esxforge_target.contract import agent_start
+from esxforge_target.contract import agent_start, names
 from esxforge_target.contract.desired_document import desired_host_to_json
 from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.contract.host_record import INSTALLER, HostRecord
+from esxforge_target.contract.install_record import InstallRecord
+from esxforge_target.contract.secrets import Secrets
 from esxforge_target.contract.token import Token
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.gpt_disk import disk_identities
@@ -250,37 +252,31 @@ class Site:
 
     # -- what the installer step leaves -------------------------------------------------------------------------
 
-    def _install(self, more: dict[str, Any]) -> None:
-        stamp = next(iter(DirectDirectory(self.fake.devices).stamps()[self.boot_device]), "")
-        self.host = {
-            "version": 1, "release": "8.0.3", "disk_guids": {disk.id: disk.disk_guid for disk in self.desired.disks},
-            "boot_disk": self.desired.boot_disk.id, "boot_mac": self.desired.boot_mac,
-            "endpoint": self.desired.maas.endpoint, "addresses": list(self.desired.maas.addresses),
-            "boot_order": ["0000", "0002"], "keep_boot_order": False, "install_options": [],
-            "ssh_keys": [RECIPE_KEY], "vcenter": None, "encrypted_password": "", "secrets": [], **more,
-        }  # fmt: skip
-        self.installed = {"version": 1, "device": self.boot_device, "disk_guid": stamp, "build": "8.0.3-0.0.1"}
-        if more.get("kind") == "golden":
-            self.host["disk_guids"][self.host["boot_disk"]] = stamp
-            self.installed = {}
+    def _install(self, record: dict[str, Any]) -> None:
+        disk_guid = next(iter(DirectDirectory(self.fake.devices).stamps()[self.boot_device]), "")
+        self.record = HostRecord(INSTALLER, ["0000", "0002"], ssh_keys=[RECIPE_KEY]).replace(**record)
+        self.installed: InstallRecord | None = InstallRecord(self.boot_device, disk_guid, "8.0.3-0.0.1")
+        if self.record.is_golden:
+            self.desired = self.desired.with_disk_guids([(self.desired.boot_disk.id, disk_guid)])
+            self.installed = None
         cfg = (self.bank / "boot.cfg").read_text()
         (self.bank / "boot.cfg").write_text(cfg.replace("state.tgz\n", "state.tgz --- esxforge.tgz\n"))
         self.rewrite_module()
 
     def rewrite_module(self) -> None:
-        """Put ``desired``, ``host`` and ``installed`` into the bank's module, and load it."""
+        """Put ``desired``, ``record`` and ``installed`` into the bank's module, and load it."""
         machine = self.maas.machine
         token = {"consumer_key": machine.consumer_key, "token_key": machine.token_key,
                  "token_secret": machine.token_secret}  # fmt: skip
-        secrets = json.dumps({"maas": token, "rootpw": "rootpw --iscrypted " + self.root_hash}).encode()
         files = {
-            "secrets.json": secrets.ljust(4096), "host.json": json.dumps(self.host).encode(),
-            "desired.json": desired_host_to_json(self.desired).encode(),
-            "lib/esxforge_target/__init__.py": b"# stand-in\n" * 999,
-        }  # fmt: skip
+            names.SECRETS: Secrets(Token.from_config(token), names.ROOT_PASSWORD_PREFIX + self.root_hash).to_bytes(),
+            names.HOST_RECORD: self.record.to_json().encode(),
+            names.DESIRED_HOST: desired_host_to_json(self.desired).encode(),
+            names.LIBRARY + "/esxforge_target/__init__.py": b"# stand-in\n" * 999,
+        }
         if self.installed:
-            files["installed.json"] = json.dumps(self.installed).encode()
-        entries = [tar_module.file("esxforge/" + name, files[name], 0o600) for name in sorted(files)]
+            files[names.INSTALL_RECORD] = self.installed.to_json().encode()
+        entries = [tar_module.file(path.lstrip("/"), files[path], 0o600) for path in sorted(files)]
         tar = tar_module.build([*entries, agent_start.entry()])
         module = stored_gzip(tar, stored_length(tar, "esxforge/secrets.json"), "esxforge/secrets.json")
         (self.bank / "esxforge.tgz").write_bytes(module)

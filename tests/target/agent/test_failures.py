@@ -66,7 +66,8 @@ def test_no_partition_is_touched_where_the_boot_disk_is_in_doubt(
     site: MakeSite, change: dict[str, str], reason: str
 ) -> None:
     host = site("simple-static")
-    host.installed.update(change)
+    assert host.installed is not None
+    host.installed = host.installed.replace(**change)
     host.rewrite_module()
     before = settings(host)
     assert host.start() == 0
@@ -449,7 +450,7 @@ def test_a_damaged_host_module_changes_nothing_and_goes(site: MakeSite) -> None:
     before = settings(host)
     Path(host.fake.path("/esxforge/desired.json")).write_text("{")
     assert host.start() == 0
-    assert "FAILED: The desired host is no JSON" in host.log
+    assert "FAILED: desired.json is not JSON" in host.log
     assert_as_found(host, before)
 
 

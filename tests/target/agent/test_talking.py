@@ -96,9 +96,7 @@ def test_maas_known_by_name_is_reached_though_no_name_server_answers(
     host = site("simple-static", kind=kind)
     maas = host.desired.maas
     name = "10-0-0-0--24.maas-internal"
-    host.desired = host.desired.replace(
-        maas=maas.replace(endpoint=maas.endpoint.replace(MAAS, name), host=name, addresses=(MAAS,))
-    )
+    host.desired = host.desired.replace(maas=maas.replace(host=name, addresses=(MAAS,)))
     host.rewrite_module()
 
     def connect(endpoint: Endpoint, *rest: Any) -> MetadataClient:

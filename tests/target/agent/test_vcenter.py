@@ -10,6 +10,7 @@ import pytest
 import yaml
 from passlib.hash import sha512_crypt
 
+from esxforge_target.contract.host_record import VcenterOptions
 from standin.maas_metadata import MachineStatus
 from standin.vcenter import FakeVcenter, VcenterInventory, make_certificate
 from target.agent.conftest import MakeSite
@@ -38,7 +39,7 @@ def ready(site: MakeSite, tmp_path: Path) -> Any:
     served = []
 
     def make(**recipe: str) -> tuple[Site, VcenterInventory, str]:
-        host = site("simple-static", vcenter={"ca": THEIRS.pem, **recipe})
+        host = site("simple-static", vcenter=VcenterOptions(ca=THEIRS.pem, **recipe))
         with host.fake.edit() as esxi:
             esxi.hardware["programs_missing"].append("generate-certificates")
         Path(host.fake.path("/etc/vmware/ssl/rui.crt")).write_text(OURS.pem)

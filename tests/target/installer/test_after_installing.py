@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from esxforge_target.contract.desired_document import desired_host_from_json
+from esxforge_target.contract.install_record import InstallRecord
 from esxforge_target.esxi.banks import BankFiles, Spanned, bank_to_boot, banks_on, parse_query
 from esxforge_target.installer import post
 from esxforge_target.installer.bank_module import bank_module
@@ -85,7 +87,7 @@ def fields(path: Path) -> dict[str, str]:
 def steps_of(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> tuple[Site, int]:
     """An installed site, its %post not run yet, and the number of %post's steps. The module is made once."""
     site = installed(prepared)
-    module = bank_module(site.installer, {"version": 1, "device": site.boot, "disk_guid": "", "build": ""})
+    module = bank_module(site.installer, InstallRecord(site.boot, "", ""))
     monkeypatch.setattr(post, "bank_module", lambda installer, document: module)
     files = FaultyFiles(site.fake.root)
     keep = {path: path.read_bytes() for path in site.bank().iterdir()}
@@ -210,7 +212,8 @@ def test_a_disk_with_4096_byte_sectors_is_installed_and_its_new_guid_recorded(pr
     assert site.boots() == AGENT
     recorded = json.loads(site.module_files()["esxforge/installed.json"])
     assert recorded["disk_guid"] == labels.read_label(str(site.raw(site.boot)), 4096).guid
-    assert recorded["disk_guid"] != json.loads(site.ram("/esxforge/host.json").read_text())["disk_guids"]["sda"]
+    desired = desired_host_from_json(site.ram("/esxforge/desired.json").read_text())
+    assert recorded["disk_guid"] != desired.boot_disk.disk_guid
 
 
 @pytest.mark.parametrize(

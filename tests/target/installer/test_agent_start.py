@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.contract import agent_start
+from esxforge_target.contract import agent_start, names
 
 TELLING = """#!/bin/sh
 [ "$1" = -c ] && exit 0
@@ -29,7 +29,7 @@ def run(shell: str, tmp_path: Path, *programs: str, linked: tuple[str, ...] = ()
     library, output, tools = tmp_path / "lib", tmp_path / "agent.log", tmp_path / "bin"
     for directory in (library, tools):
         directory.mkdir()
-    text = agent_start.SCRIPT.replace(agent_start.LIBRARY, str(library)).replace(agent_start.OUTPUT, str(output))
+    text = agent_start.SCRIPT.replace(names.LIBRARY, str(library)).replace(agent_start.OUTPUT, str(output))
     script = tmp_path / "999.esxforge.sh"
     script.write_text(text)
     for name in linked:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 import uuid
 from pathlib import Path
 
 import pytest
 
+from esxforge_target.contract.golden_record import GoldenRecord
+from esxforge_target.contract.names import GOLDEN_RECORD
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.gpt_disk import write_table
 from esxforge_target.installer.environment import Installer
-from esxforge_target.installer.golden_pre import BUILD, main
+from esxforge_target.installer.golden_pre import main
 from esxforge_target.runtime.blocks import FileBlocks
 from esxforge_target.runtime.clock import Clock
 
@@ -42,9 +43,7 @@ def installer(root: Path, **disks: uuid.UUID | None) -> tuple[Installer, io.Stri
                 write_table(blocks, Table.empty(stamp, 512, 4 * MIB // 512))
     for needed in ("esxforge", "var/log", "tmp"):
         (root / needed).mkdir(parents=True)
-    (root / BUILD.lstrip("/")).write_text(
-        json.dumps({"disk_guid": str(STAMP), "install_options": ["--ignoreprereqwarnings"]})
-    )
+    (root / GOLDEN_RECORD.lstrip("/")).write_text(GoldenRecord(str(STAMP), ["--ignoreprereqwarnings"]).to_json())
     said, clock = io.StringIO(), NoWaiting()
     return Installer(str(root), clock=clock, stream=said), said, clock
 

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from esxforge_target.contract import agent_start
+from esxforge_target.contract.document import VERSION
 from esxforge_target.formats.stored_gzip import member_extent
 from standin.esxi import label as labels
 from target.hook.conftest import HASH
@@ -28,13 +29,13 @@ def test_a_prepared_host_is_installed_and_boots_with_the_agent(release: str, pre
     label = labels.read_label(str(site.raw(site.boot)))
     build = site.fake.hardware
     assert installed == {
-        "version": 1,
+        "version": VERSION,
         "device": site.boot,
         "disk_guid": label.guid,
         "build": f"{build['release']}-{build['build']}",
     }
     assert json.loads(files["esxforge/secrets.json"])["rootpw"] == "rootpw --iscrypted " + HASH
-    assert json.loads(files["esxforge/host.json"])["secrets"] == []
+    assert json.loads(files["esxforge/host.json"])["secrets"] is None
     assert files["esxforge/desired.json"] == site.ram("/esxforge/desired.json").read_bytes()
     assert files["etc/rc.local.d/999.esxforge.sh"].decode() == agent_start.SCRIPT
     assert "esxforge/lib/esxforge_target/installer/post.py" in files

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.names import DESIRED_HOST, SECRETS
+from esxforge_target.contract.secrets import Secrets
+from esxforge_target.contract.token import Token
 from esxforge_target.runtime.commands import ProcessRunner, Result, Runner
 from standin.maas_metadata import FakeMetadataService, MachineStatus
 from target.installer.conftest import Prepared
@@ -38,13 +43,17 @@ def maas() -> Iterator[FakeMetadataService]:
 
 def known_to(site: Site, maas: FakeMetadataService, name: str = "") -> None:
     """Let the host's documents lead to this service, by another host name if one is given."""
-    host = json.loads(site.ram("/esxforge/host.json").read_text())
-    host["endpoint"] = maas.endpoint.replace("127.0.0.1", name) if name else maas.endpoint
-    host["addresses"] = ["127.0.0.1"]
-    site.ram("/esxforge/host.json").write_text(json.dumps(host))
-    secrets = json.loads(site.ram("/esxforge/secrets.json").read_text())
-    secrets["maas"] = {key: maas.reporting[key] for key in secrets["maas"]}
-    site.ram("/esxforge/secrets.json").write_text(json.dumps(secrets))
+    listen_at(site, maas.endpoint.replace("127.0.0.1", name) if name else maas.endpoint, ["127.0.0.1"])
+    place = site.ram(SECRETS)
+    secrets = Secrets.from_bytes(place.read_bytes())
+    place.write_bytes(Secrets(Token.from_config(maas.reporting), secrets.root_password).to_bytes())
+
+
+def listen_at(site: Site, url: str, addresses: list[str]) -> None:
+    """Let the desired host name another endpoint of MAAS."""
+    place = site.ram(DESIRED_HOST)
+    desired = desired_host_from_json(place.read_text())
+    place.write_text(desired_host_to_json(desired.replace(maas=parse_endpoint(url, addresses))))
 
 
 @pytest.mark.parametrize("name", ["", "maas.invalid"])
@@ -65,9 +74,7 @@ def test_a_stopped_installation_is_a_failed_deployment_in_maas(
 
 def test_without_a_network_the_log_says_that_maas_was_not_told(prepared: Prepared) -> None:
     site = prepared(without=("sda",))
-    host = json.loads(site.ram("/esxforge/host.json").read_text())
-    host.update(endpoint="http://127.0.0.1:1/MAAS/metadata/status/abc123", addresses=[])
-    site.ram("/esxforge/host.json").write_text(json.dumps(host))
+    listen_at(site, "http://127.0.0.1:1/MAAS/metadata/status/abc123", [])
     site.installer.runner = WithPython(site)
     assert site.pre() == 1
     assert "MAAS could not be told, and will give up by itself: MAAS at 127.0.0.1:1 refused" in site.said

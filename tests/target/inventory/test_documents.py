@@ -17,7 +17,7 @@ from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.plan.differences import differences
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.runtime.errors import FormatError
 from target.plan.configs import configs, found_hosts, sample
 

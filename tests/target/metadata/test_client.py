@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from oauthlib.oauth1 import Client as OAuthClient  # type: ignore[import-untyped]
 
 from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.errors import ContractError
 from esxforge_target.contract.token import Token
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.errors import (
@@ -269,7 +270,7 @@ def test_an_incomplete_token_is_named(maas: FakeMetadataService, missing: str) -
     reporting: dict[str, object] = dict(maas.reporting)
     for value in (None, "", 5):
         reporting[missing] = value
-        with pytest.raises(MetadataError, match=missing) as caught:
+        with pytest.raises(ContractError, match=missing) as caught:
             Token.from_config(reporting)
         assert not any(secret in str(caught.value) for secret in maas.secrets)
 
@@ -304,5 +305,5 @@ def test_the_endpoint_is_taken_apart(url: str, host: str, port: int, base: str) 
     ],
 )
 def test_other_urls_are_no_endpoint(url: str) -> None:
-    with pytest.raises(MetadataError):
+    with pytest.raises(ContractError):
         parse_endpoint(url)

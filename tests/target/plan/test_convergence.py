@@ -14,7 +14,7 @@ from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.model import Inventory, PortGroup, Team, VSwitch
 from esxforge_target.plan.differences import differences, network_differences
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Step
 from esxforge_target.runtime.values import Value
 from target.plan.applied import RejectedError, apply

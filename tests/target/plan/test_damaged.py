@@ -14,7 +14,7 @@ from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.hook.kickstart import network_line
 from esxforge_target.plan.differences import network_differences
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.runtime.validation_errors import ValidationErrors
 from target.plan.configs import sample
 from target.plan.test_convergence import run

@@ -12,7 +12,7 @@ from esxforge_target.contract.management import management_of
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.model import InstalledRelease, Inventory, PhysicalNic, PortGroup, Team, Vmk, VSwitch
 from esxforge_target.plan.differences import network_differences
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Plan
 from target.plan.configs import bond, mac, network, nic, static, vlan
 from target.plan.test_convergence import run, undo

@@ -12,7 +12,7 @@ from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.model import Device, Extent, FileSystem, Inventory, PartitionTable
 from esxforge_target.plan.differences import storage_differences
-from esxforge_target.plan.make_plan import make_plan
+from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Plan
 from esxforge_target.plan.storage import VMFS_TYPE
 from target.plan.configs import sample, simple

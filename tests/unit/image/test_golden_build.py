@@ -28,6 +28,7 @@ from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.hardware import Accelerator, Chipset, Machine, NetworkCard
 from esxforge.vm.phases import Phase
 from esxforge.vm.unattended import Limits, run_until_power_off
+from esxforge_target.contract.document import VERSION
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
@@ -195,7 +196,7 @@ def test_the_medium_installs_by_itself_to_the_stamped_disk_and_powers_off(bench:
     order = [text.index(part) for part in ("golden_pre", "echo the user's", "poweroff")]
     assert order == sorted(order)
     build = json.loads(played.files["esxforge/golden.json"])
-    assert build == {"disk_guid": played.blank[0], "install_options": ["--ignoreprereqwarnings"]}
+    assert build == {"version": VERSION, "disk_guid": played.blank[0], "install_options": ["--ignoreprereqwarnings"]}
     assert played.cfg is not None
     assert {"runweasel", "ks=file:///esxforge/ks.cfg", "systemMediaSize=min", "tty2Port=com1"} <= set(
         played.cfg.kernelopt

@@ -20,8 +20,9 @@ from esxforge.selftest.judge_host import PHASES
 from esxforge.selftest.order import SECOND
 from esxforge.vm.phases import Phase
 from esxforge.vm.watch import WatchPage
+from esxforge_target.contract.desired_document import desired_host_from_json
 from esxforge_target.contract.endpoint import parse_endpoint
-from esxforge_target.contract.token import Token
+from esxforge_target.contract.secrets import Secrets
 from esxforge_target.formats import tar_module
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.runtime.blocks import FileBlocks
@@ -77,8 +78,9 @@ class Play:
             data = volume_of(blocks).read_file("ESXFORGE.TGZ")
         files = {entry.name: entry.data for entry in tar_module.read(data)}
         self._secrets = files["esxforge/secrets.json"]
-        endpoint = json.loads(files["esxforge/host.json"])["endpoint"].replace(SECOND.gateway, "127.0.0.1")
-        self._client = MetadataClient(parse_endpoint(endpoint), Token.from_config(json.loads(self._secrets)["maas"]))
+        maas = desired_host_from_json(files["esxforge/desired.json"].decode()).maas
+        maas = parse_endpoint(maas.url.replace(SECOND.gateway, "127.0.0.1"))
+        self._client = MetadataClient(maas, Secrets.from_bytes(self._secrets).token)
 
     def _install(self, disk: Path) -> None:
         self._read_module(disk)

@@ -52,5 +52,5 @@ def test_a_disk_is_edited_on_an_old_python(tmp_path: Path, version: str) -> None
 
 
 def test_the_syntax_is_that_of_python_3_5() -> None:
-    for path in [PACKAGE / "blocks.py", *PACKAGE.glob("formats/gpt*.py"), *PACKAGE.glob("formats/fat_*.py")]:
+    for path in [PACKAGE / "runtime/blocks.py", *PACKAGE.glob("formats/gpt*.py"), *PACKAGE.glob("formats/fat_*.py")]:
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 5))

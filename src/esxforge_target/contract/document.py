@@ -1,0 +1,50 @@
+"""Typed documents with the contract's version: JSON, one object, read whole or refused with every problem named."""
+
+import json
+from typing import Any, Callable, TypeVar, cast
+
+from esxforge_target.contract.errors import ContractError
+from esxforge_target.runtime.documents import Builder, Schema, plain
+from esxforge_target.runtime.values import Value
+
+# Raised whenever a field is added, dropped or means something else.
+VERSION = 2
+_HINT = "Another version of esxforge wrote it, or it is damaged: build the image again, and redeploy."
+
+V = TypeVar("V", bound=Value)
+
+
+def write_document(value: Value) -> str:
+    """``value`` with the contract's version: JSON in ASCII, keys in order, ending in a newline."""
+    return json.dumps(dict(plain(value), version=VERSION), indent=1, sort_keys=True) + "\n"
+
+
+def read_document(text: str, kind: "Callable[..., V]", schema: Schema, name: str, secret: bool = False) -> V:
+    """Read ``write_document``'s text back; ``name`` is what messages call it.
+
+    Raises ContractError for another version, and with all problems for a damaged document. Of a ``secret`` one no
+    value is repeated.
+    """
+    document = _parse(text, name)
+    version = document.pop("version", None)
+    if version != VERSION or isinstance(version, bool):
+        found = "no version" if version is None else "version {!r}".format(version)[:40]
+        raise ContractError("{} has {}; this esxforge reads version {}.".format(name, found, VERSION), _HINT)
+    builder = Builder(schema)
+    value = builder.build(kind, document, name)
+    if builder.problems:
+        problems = "" if secret else ": " + " ".join(builder.problems)
+        raise ContractError("{} is damaged{}".format(name, problems or "."), _HINT)
+    return cast("V", value)
+
+
+def _parse(text: str, name: str) -> Any:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise ContractError("{} is not JSON.".format(name), _HINT) from None
+    except RecursionError:
+        raise ContractError("{} is nested too deeply.".format(name), _HINT) from None
+    if not isinstance(document, dict):
+        raise ContractError("{} is not a JSON object.".format(name), _HINT)
+    return document

@@ -1,0 +1,95 @@
+"""The host record: what the hook knows of this host besides what MAAS asks for. No secret is in it."""
+
+from typing import Optional, Sequence, Tuple
+
+from esxforge_target.contract.document import read_document, write_document
+from esxforge_target.runtime.documents import NUMBER, TEXT, TEXTS, TRUTH, Schema, Shape
+from esxforge_target.runtime.values import Value
+
+INSTALLER = "installer"
+GOLDEN = "golden"
+
+
+class SecretsExtent(Value):
+    """Where the secrets lie on the boot disk, in bytes."""
+
+    __slots__ = ("offset", "length")
+
+    def __init__(self, offset: int, length: int) -> None:
+        self.offset = offset
+        self.length = length
+
+
+class VcenterOptions(Value):
+    """The recipe's vCenter: ``ca`` is PEM text; each may be empty."""
+
+    __slots__ = ("server", "datacenter", "ca", "thumbprint")
+
+    def __init__(self, server: str = "", datacenter: str = "", ca: str = "", thumbprint: str = "") -> None:
+        self.server = server
+        self.datacenter = datacenter
+        self.ca = ca
+        self.thumbprint = thumbprint
+
+
+class HostRecord(Value):
+    """``kind`` of the image: INSTALLER or GOLDEN. ``boot_order`` is the firmware's BootOrder before the installation,
+    as four hexadecimal digits each. ``install_options`` are those of the user's ``install`` line, for the one that
+    %pre writes. ``encrypted_password`` is root's, drawn by the hook and encrypted to the recipe's public key, or "".
+    ``secrets`` is None once no boot medium holds them.
+    """
+
+    __slots__ = (
+        "kind", "boot_order", "keep_boot_order", "install_options", "ssh_keys", "vcenter", "encrypted_password",
+        "secrets",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
+        self,
+        kind: str,
+        boot_order: "Sequence[str]" = (),
+        keep_boot_order: bool = False,
+        install_options: "Sequence[str]" = (),
+        ssh_keys: "Sequence[str]" = (),
+        vcenter: "Optional[VcenterOptions]" = None,
+        encrypted_password: str = "",
+        secrets: "Optional[SecretsExtent]" = None,
+    ) -> None:
+        self.kind = kind
+        self.boot_order = tuple(boot_order)  # type: Tuple[str, ...]
+        self.keep_boot_order = keep_boot_order
+        self.install_options = tuple(install_options)  # type: Tuple[str, ...]
+        self.ssh_keys = tuple(ssh_keys)  # type: Tuple[str, ...]
+        self.vcenter = vcenter
+        self.encrypted_password = encrypted_password
+        self.secrets = secrets
+
+    @property
+    def is_golden(self) -> bool:
+        """Whether this host was cloned from a captured disk."""
+        return self.kind == GOLDEN
+
+    def to_json(self) -> str:
+        """The document."""
+        return write_document(self)
+
+    @staticmethod
+    def from_json(text: str) -> "HostRecord":
+        """Raises ContractError."""
+        return read_document(text, HostRecord, _SCHEMA, "host.json")
+
+
+_SCHEMA = {
+    SecretsExtent: {"offset": NUMBER, "length": NUMBER},
+    VcenterOptions: {"server": TEXT, "datacenter": TEXT, "ca": TEXT, "thumbprint": TEXT},
+    HostRecord: {
+        "kind": TEXT,
+        "boot_order": TEXTS,
+        "keep_boot_order": TRUTH,
+        "install_options": TEXTS,
+        "ssh_keys": TEXTS,
+        "vcenter": Shape(VcenterOptions, optional=True),
+        "encrypted_password": TEXT,
+        "secrets": Shape(SecretsExtent, optional=True),
+    },
+}  # type: Schema
