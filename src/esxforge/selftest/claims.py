@@ -1,13 +1,14 @@
-"""What esxforge believes of real ESXi, as data: each claim of docs/seen.md, and how the self-test looks at it.
-
-A claim's ``sentence`` and ``source`` stand in that page word for word; a test holds the two to each other, and every
-claim to a check of the same id.
-"""
+"""The claims about real ESXi, each with the check that looks at it. docs/seen.md is made from them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+
+from esxforge.selftest import judge_host, judge_install
+from esxforge.selftest.evidence import Evidence
+from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_asked, not_reached, not_seen, seen
 
 
 class Area(str, Enum):
@@ -36,14 +37,45 @@ class Part(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """``sentence``: what is believed. ``source``: on what ground. ``how``: what the self-test looks at."""
+    """``sentence`` is the claim, ``source`` its ground, ``how`` a sentence on what ``check`` looks at."""
 
     id: str
+    check: Callable[[Evidence], Verdict]
     area: Area
     sentence: str
     source: str
     how: str
     part: Part = Part.ALWAYS
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """The check's verdict; not asked where the claim is no part of this run."""
+        asked = {
+            Part.GOLDEN: evidence.asked.golden,
+            Part.MAAS: evidence.asked.maas,
+            Part.FROM_7: evidence.subject.major >= 7,
+            Part.ONLY_9: evidence.subject.major >= 9,
+        }
+        if not asked.get(self.part, True):
+            return not_asked(f"Not a part of this run: it is for {self.part.value}.")
+        return self.check(evidence)
+
+
+def _by_hand(_evidence: Evidence) -> Verdict:
+    return not_asked("Not a part of any run: see how to look at it by hand.")
+
+
+def _release_9(evidence: Evidence) -> Verdict:
+    """The sum of the others, with an ISO of ESXi 9."""
+    others = [(claim.id, claim.judge(evidence)) for claim in CLAIMS if claim.part is not Part.ONLY_9]
+    for status, say in (
+        (VerdictStatus.CONTRADICTED, contradicted),
+        (VerdictStatus.NOT_REACHED, not_reached),
+        (VerdictStatus.NOT_SEEN, not_seen),
+    ):
+        names = [name for name, verdict in others if verdict.asked and verdict.status is status]
+        if names:
+            return say(f"{status.value.capitalize()}: {', '.join(names)}.")
+    return seen("All that this run looked at was seen.")
 
 
 _DOCS, _TOOL, _LOADER, _INFERRED = (
@@ -56,6 +88,7 @@ _DOCS, _TOOL, _LOADER, _INFERRED = (
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "boots",
+        judge_install.boots,
         Area.START,
         "UEFI firmware starts VMware's boot loader from the image",
         _LOADER,
@@ -63,6 +96,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "boot-cfg",
+        judge_install.boot_cfg,
         Area.START,
         "The boot loader takes our boot.cfg and hands every module, ours last, to the kernel",
         _LOADER,
@@ -70,6 +104,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "hardware",
+        judge_install.hardware,
         Area.START,
         "ESXi takes QEMU's hardware as `run` and `libvirt-xml` set it up",
         _TOOL,
@@ -77,6 +112,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "interactive",
+        judge_install.interactive,
         Area.START,
         "An image that no hook has personalised starts the interactive installer, and writes nothing",
         _DOCS,
@@ -84,6 +120,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "kickstart",
+        judge_install.kickstart,
         Area.INSTALL,
         "The installer takes a kickstart that an extra module carries (`ks=file:///esxforge/ks.cfg`), asks nothing, "
         "and restarts the machine",
@@ -92,6 +129,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "pre-stamp",
+        judge_install.pre_stamp,
         Area.INSTALL,
         "`%pre` runs our Python, reads the first sectors of every disk and finds the stamped one",
         _TOOL,
@@ -99,6 +137,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "include",
+        judge_install.include,
         Area.INSTALL,
         "Lines that `%pre` writes are included: which disk, and root's password",
         _DOCS,
@@ -106,6 +145,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "own-disk",
+        judge_install.own_disk,
         Area.INSTALL,
         "The installer, which runs from memory, installs onto the disk that it was started from",
         _TOOL,
@@ -113,6 +153,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "new-label",
+        judge_install.new_label,
         Area.INSTALL,
         "It writes a new partition table there, with a GUID of its own",
         _INFERRED,
@@ -120,6 +161,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "other-disks",
+        judge_install.other_disks,
         Area.INSTALL,
         "It leaves other disks, their tables and their GUIDs alone",
         _INFERRED,
@@ -127,6 +169,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "partitions",
+        judge_install.partitions,
         Area.INSTALL,
         "Partitions have the numbers, types and sizes of VMware's documents, with the `systemMediaSize` we ask for",
         _DOCS,
@@ -134,6 +177,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "bank-format",
+        judge_install.bank_format,
         Area.INSTALL,
         "A boot bank is a FAT volume with VMware's marker in its second sector, which our code reads",
         _LOADER,
@@ -141,6 +185,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "post-module",
+        judge_install.post_module,
         Area.INSTALL,
         "`%post` finds the new boot bank on the disk, puts our module into it and lists it last in its boot.cfg",
         _TOOL,
@@ -148,6 +193,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "secrets-installer",
+        judge_install.secrets_installer,
         Area.INSTALL,
         "After the install no secret is on any disk but in that module",
         _INFERRED,
@@ -155,6 +201,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "module-loaded",
+        judge_install.module_loaded,
         Area.FIRST_BOOT,
         "A module in the boot bank is loaded on the next boot, and its script in `/etc/rc.local.d` is run",
         _TOOL,
@@ -162,6 +209,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "firewall",
+        judge_install.firewall,
         Area.FIRST_BOOT,
         "The agent gets through ESXi's firewall to MAAS's port",
         _TOOL,
@@ -169,6 +217,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "power-cut",
+        judge_install.power_cut,
         Area.FIRST_BOOT,
         "The module survives a power cut in the middle of the agent's work: the next boot starts the agent again",
         _TOOL,
@@ -176,6 +225,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "python",
+        judge_host.python,
         Area.FIRST_BOOT,
         "ESXi's Python is 3.5 or newer, and its standard library is enough",
         _DOCS,
@@ -183,6 +233,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "esxcli",
+        judge_host.esxcli,
         Area.FIRST_BOOT,
         "`esxcli --formatter=json`, `vmkfstools` and `partedUtil` answer as the fake in `tests/standin/esxi` does",
         _TOOL,
@@ -190,6 +241,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "network",
+        judge_host.network,
         Area.HOST,
         "NICs are told apart by MAC, and the address asked for is set on the right one",
         _INFERRED,
@@ -197,6 +249,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "datastore-data",
+        judge_host.datastore_data,
         Area.HOST,
         "A datastore is made on the second disk, which is recognised by its stamp",
         _TOOL,
@@ -204,6 +257,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "datastore-boot",
+        judge_host.datastore_boot,
         Area.HOST,
         "A datastore is made on what ESXi leaves of the boot disk",
         _TOOL,
@@ -211,6 +265,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "identity",
+        judge_host.identity,
         Area.HOST,
         "The host name and the SSH key that MAAS gives are set",
         _DOCS,
@@ -218,6 +273,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "time",
+        judge_host.time,
         Area.HOST,
         "Time servers of MAAS's vendor-data are set",
         _DOCS,
@@ -225,6 +281,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "deployed",
+        judge_host.deployed,
         Area.HOST,
         "MAAS hears the story in order, and user-data is fetched last: the machine is Deployed only when all is done",
         _TOOL,
@@ -232,6 +289,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "user-data",
+        judge_host.user_data,
         Area.HOST,
         "A Python script of user-data runs on the host, where ESXi 8 and later execute no files of others",
         _TOOL,
@@ -239,6 +297,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "boot-order",
+        judge_host.boot_order,
         Area.AFTERWARDS,
         "`/usr/lib/vmware/uefi/bin/bootorder` is there and puts the network first again",
         _TOOL,
@@ -247,6 +306,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "leaves",
+        judge_host.leaves,
         Area.AFTERWARDS,
         "The agent takes its module out of the boot bank, and no secret stays in any sector of any disk",
         _INFERRED,
@@ -254,6 +314,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "persists",
+        judge_host.persists,
         Area.AFTERWARDS,
         "Saving renews `state.tgz`, and the set-up survives a restart: the host answers, the agent stays away",
         _DOCS,
@@ -261,6 +322,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "management",
+        judge_host.management,
         Area.AFTERWARDS,
         "ESXi's management service answers at that address with TLS",
         _DOCS,
@@ -268,6 +330,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "timings",
+        judge_host.timings,
         Area.AFTERWARDS,
         "From the installer's start to Deployed it takes less than 55 minutes, and the agent less than 15 of them",
         _INFERRED,
@@ -275,6 +338,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "release-9",
+        _release_9,
         Area.AFTERWARDS,
         "ESXi 9's ISO, kickstart and commands are as its documents say",
         _DOCS,
@@ -283,6 +347,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "golden-build",
+        judge_host.golden_build,
         Area.GOLDEN,
         "The installer runs unattended from USB storage in QEMU and powers the machine off; the disk can be captured",
         _TOOL,
@@ -291,6 +356,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "golden-boots",
+        judge_host.golden_boots,
         Area.GOLDEN,
         "A captured disk boots on another machine, and the agent makes it the host that MAAS asked for",
         _INFERRED,
@@ -299,6 +365,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "maas-upload",
+        judge_host.maas_upload,
         Area.MAAS,
         "MAAS takes the image as a ddgz and holds it complete",
         "MAAS's source, and recorded answers",
@@ -307,6 +374,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "maas-deploy",
+        _by_hand,
         Area.MAAS,
         "MAAS and curtin deploy the image onto a machine",
         "MAAS's and curtin's source",
@@ -315,6 +383,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "secure-boot",
+        _by_hand,
         Area.BY_HAND,
         "With Secure Boot on, an unsigned module stops the start; the hook refuses such machines",
         _INFERRED,
@@ -323,6 +392,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "sectors-4096",
+        _by_hand,
         Area.BY_HAND,
         "ESXi's installer starts from a FAT volume with sectors of 4096 bytes",
         _DOCS,
@@ -331,6 +401,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "kickstart-words",
+        _by_hand,
         Area.BY_HAND,
         "An unknown word in a kickstart stops the installer, on every release",
         "one report of 7.0",
@@ -339,6 +410,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "vcenter",
+        _by_hand,
         Area.BY_HAND,
         "Joining vCenter works as it does with govmomi's simulator and our stand-in",
         _DOCS,
@@ -347,6 +419,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "local-boot",
+        _by_hand,
         Area.BY_HAND,
         "MAAS's boot loader starts the boot disk's own loader after the deployment, on real firmware",
         "MAAS's source",
@@ -354,3 +427,8 @@ CLAIMS: tuple[Claim, ...] = (
         Part.BY_HAND,
     ),
 )  # fmt: skip
+
+
+def judge(evidence: Evidence) -> dict[str, Verdict]:
+    """Every claim's verdict, in the order of the claims."""
+    return {claim.id: claim.judge(evidence) for claim in CLAIMS}

@@ -11,8 +11,7 @@ from typing import Any
 
 from esxforge.selftest.claims import CLAIMS, Area
 from esxforge.selftest.evidence import Boot, Call, Evidence, Stop
-from esxforge.selftest.judgement import is_good
-from esxforge.selftest.verdicts import Verdict, VerdictStatus
+from esxforge.selftest.verdicts import Verdict, VerdictStatus, is_good
 from esxforge.vm.serial import last_lines
 
 VERSION = 1

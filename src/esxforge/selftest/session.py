@@ -16,7 +16,7 @@ from esxforge.errors import ProcessError
 from esxforge.events import Listener, Notice
 from esxforge.maas.connection import Connection
 from esxforge.media.installer import open_installer
-from esxforge.selftest.judgement import judge
+from esxforge.selftest.claims import judge
 from esxforge.selftest.order import GuestToken
 from esxforge.selftest.real_maas import upload_for_selftest
 from esxforge.selftest.redaction import redactor_here

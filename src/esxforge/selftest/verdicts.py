@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -48,3 +49,9 @@ def not_reached(evidence: str) -> Verdict:
 def not_asked(evidence: str) -> Verdict:
     """Not a part of this run."""
     return Verdict(VerdictStatus.NOT_REACHED, evidence, asked=False)
+
+
+def is_good(verdicts: Mapping[str, Verdict]) -> bool:
+    """Whether nothing was contradicted, and everything that was asked for was reached."""
+    bad = (VerdictStatus.CONTRADICTED, VerdictStatus.NOT_REACHED)
+    return not any(verdict.asked and verdict.status in bad for verdict in verdicts.values())

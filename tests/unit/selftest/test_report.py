@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from esxforge.errors import OutputError
-from esxforge.selftest.claims import CLAIMS
+from esxforge.selftest.claims import CLAIMS, judge
 from esxforge.selftest.evidence import Stage, Stop
-from esxforge.selftest.judgement import judge
 from esxforge.selftest.redaction import ReportRedactor, redactor_here
 from esxforge.selftest.report import STANDIN_NOTICE, document, markdown
 from esxforge.selftest.written import check_place, write_report

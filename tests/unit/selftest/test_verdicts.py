@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from esxforge.selftest.claims import CLAIMS, Part
+from esxforge.selftest.claims import CLAIMS, Part, judge
 from esxforge.selftest.evidence import Asked, Evidence, MaasUpload, ServiceAnswer, Stage, Stop
-from esxforge.selftest.judgement import is_good, judge
 from esxforge.selftest.order import DATA_DATASTORE, SECOND
-from esxforge.selftest.verdicts import Verdict, VerdictStatus
+from esxforge.selftest.verdicts import Verdict, VerdictStatus, is_good
 from esxforge.vm.phases import Phase
 from unit.selftest import made_up
 from unit.selftest.made_up import answer, event, get, good, told, until, with_bank, with_boot, with_disk
