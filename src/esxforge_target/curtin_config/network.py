@@ -4,13 +4,12 @@ import re
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Dict, List, Optional, Tuple
 
+from esxforge_target.contract.bond_modes import DEFAULT, ON_ESXI, bond_mode
 from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route
 from esxforge_target.curtin_config.reader import Item
 from esxforge_target.runtime.validation_errors import shown
 
 # Linux' numbers of the bond modes are taken as well as their names.
-BOND_MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
-MODES_ON_ESXI = ("balance-rr", "active-backup", "802.3ad")
 HARMLESS_BOND_KEYS = (
     "bond-ad-select",
     "bond-all-slaves-active",
@@ -25,6 +24,7 @@ HARMLESS_BOND_KEYS = (
     "bond-xmit-hash-policy",
 )
 _MAC = re.compile(r"\A[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+_NO_MODE = "no bond mode is given; Linux' default {} is used.".format(DEFAULT)
 
 
 class NetworkSection:
@@ -98,9 +98,9 @@ def _read_bond(item: Item, name: str, network: NetworkSection) -> Optional[Inter
     if not members:
         item.refuse("a bond needs NICs in bond_interfaces.")
     params = item.item("params")
-    mode, primary = "balance-rr", ""
+    mode, primary = DEFAULT, ""
     if params is None:
-        item.notice("no bond mode is given; Linux' default balance-rr is used.")
+        item.notice(_NO_MODE)
     else:
         renamed = {str(key).replace("_", "-"): value for key, value in params.values.items()}
         params = Item(renamed, item.where, item.reasons)
@@ -124,13 +124,17 @@ def _read_bond(item: Item, name: str, network: NetworkSection) -> Optional[Inter
 def _read_bond_mode(params: Item) -> str:
     mode = params.text("bond-mode").lower()
     if not mode:
-        params.notice("no bond mode is given; Linux' default balance-rr is used.")
-        return "balance-rr"
-    if mode in [str(number) for number in range(len(BOND_MODES))]:
-        mode = BOND_MODES[int(mode)]
-    if mode not in MODES_ON_ESXI:
-        params.refuse("ESXi has no bond mode {}; choose one of {}.".format(shown(mode), ", ".join(MODES_ON_ESXI)))
-    return mode
+        params.notice(_NO_MODE)
+        return DEFAULT
+    known = bond_mode(mode)
+    if known is None or not known.load_balancing:
+        name = shown(known.name if known else mode)
+        choice = ", ".join(one.name for one in ON_ESXI)
+        params.refuse("ESXi has no bond mode {}; choose one of {}.".format(name, choice))
+        return mode
+    if known.notice:
+        params.notice(known.notice)
+    return known.name
 
 
 def _read_vlan(item: Item, name: str, network: NetworkSection) -> Optional[Interface]:

@@ -68,13 +68,6 @@ def check_network(network: NetworkSection, reasons: Problems) -> None:
     _check_mtus(network, reasons)
     _check_addresses(network, reasons)
     _check_gateways(network, reasons)
-    for interface in network.interfaces:
-        if interface.bond_mode == "802.3ad":
-            reasons.notice(
-                network.places[interface.name],
-                "802.3ad becomes the load balancing iphash: a standard vSwitch does not speak LACP, so LACP rate and "
-                "hash policy do not apply and the switch needs a static channel (mode on) for these ports.",
-            )
 
 
 def _check_members(network: NetworkSection, reasons: Problems) -> None:

@@ -4,6 +4,7 @@ and of which MAC address is which vmnic.
 
 from typing import Dict, List, Optional, Tuple
 
+from esxforge_target.contract.bond_modes import DEFAULT, bond_mode
 from esxforge_target.contract.desired_host import (
     BOND,
     DHCP4,
@@ -202,7 +203,8 @@ class _Work:
 
     def _uplinks(self, base: Interface) -> Tuple[str, ...]:
         nics = nics_of(self.desired, base)
-        if base.bond_mode != "active-backup":
+        mode = bond_mode(base.bond_mode)
+        if mode is None or not mode.one_active:
             nics = tuple(self.desired.interface(name) for name in base.members) or nics
         for nic in nics:
             if nic.mac not in self.vmnics:
@@ -302,9 +304,11 @@ class _Work:
 
 
 def _team(base: Interface, uplinks: Tuple[str, ...]) -> Team:
-    if base.bond_mode == "active-backup":
-        return Team("explicit", uplinks[:1], uplinks[1:])
-    return Team("iphash" if base.bond_mode == "802.3ad" else "portid", uplinks, ())
+    mode = bond_mode(base.bond_mode or DEFAULT)
+    assert mode is not None  # noqa: S101  # other modes are refused when the configuration is read
+    if mode.one_active:
+        return Team(mode.load_balancing, uplinks[:1], uplinks[1:])
+    return Team(mode.load_balancing, uplinks, ())
 
 
 def _routes(desired: DesiredHost, management: Management) -> Tuple[Tuple[Route, ...], List[str]]:
