@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from esxforge.formats.fat_boot import boot_sector, fat_bytes, info_sector, reserved_bytes
 from esxforge.formats.fat_sizing import MIB, VolumeOptions, choose_geometry, clusters_for
 from esxforge.formats.fat_tree import Node, build_tree, directory_bytes, slot_count
-from esxforge.formats.segments import Bytes, Segment, Zeros
+from esxforge.formats.segments import Bytes, ImageFile, Segment, Zeros
 from esxforge_target.formats.fat_geometry import Geometry
 from esxforge_target.formats.fat_names import SLOT_BYTES
 from esxforge_target.runtime.errors import FormatError
@@ -22,14 +22,6 @@ from esxforge_target.runtime.errors import FormatError
 FIXED_TIME = datetime.datetime(1980, 1, 1, tzinfo=datetime.timezone.utc)
 NO_LABEL = "NO NAME"
 _LABEL = re.compile(r"[A-Z0-9!#$%&'()@^_`{}~-][A-Z0-9 !#$%&'()@^_`{}~-]{0,10}")
-
-
-@dataclass(frozen=True, slots=True)
-class FatFile:
-    """A file of the volume: its path ("EFI/BOOT/BOOTX64.EFI") and its content."""
-
-    path: str
-    segment: Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class FatLayout:
 
 
 def layout(
-    files: Sequence[FatFile],
+    files: Sequence[ImageFile[Segment]],
     *,
     volume_bytes: int,
     sector_size: int = 512,
@@ -78,7 +70,7 @@ def layout(
     packed_label = _packed_label(label)
     geometry = choose_geometry(options, volume_bytes)
     _check_marker(geometry, vmware_uuid)
-    root, by_path = build_tree([(file.path, file.segment.length) for file in files], directories)
+    root, by_path = build_tree([(file.path, file.size) for file in files], directories)
     plan = _place(root, [by_path[file.path] for file in files], geometry, bool(label))
     free = geometry.cluster_count + 2 - plan.used
     if free < 0:
@@ -102,7 +94,7 @@ def layout(
 
 
 def smallest_volume_bytes(
-    files: Sequence[FatFile],
+    files: Sequence[ImageFile[Segment]],
     *,
     sector_size: int = 512,
     fat_bits: int | None = 32,
@@ -118,8 +110,8 @@ def smallest_volume_bytes(
     Raises FormatError as ``layout`` does, for what no size can mend.
     """
     options = VolumeOptions(sector_size, fat_bits, cluster_size, reserved_sectors)
-    root, by_path = build_tree([(file.path, file.segment.length) for file in files], directories)
-    content = sum(file.segment.length for file in files) + slack_bytes
+    root, by_path = build_tree([(file.path, file.size) for file in files], directories)
+    content = sum(file.size for file in files) + slack_bytes
     size = max(1, -(-content // MIB)) * MIB
     largest = 0xFFFFFFFF * sector_size
     while size <= largest:
@@ -223,10 +215,10 @@ def _add_directories(out: _Joined, root: Node, geometry: Geometry, when: datetim
         out.add(Bytes(data.ljust(room, b"\0")))
 
 
-def _add_files(out: _Joined, files: Sequence[FatFile], geometry: Geometry) -> dict[str, int]:
+def _add_files(out: _Joined, files: Sequence[ImageFile[Segment]], geometry: Geometry) -> dict[str, int]:
     offsets: dict[str, int] = {}
     for file in files:
         offsets[file.path] = out.length
-        out.add(file.segment)
-        out.add(Zeros(-file.segment.length % geometry.cluster_size))
+        out.add(file.content)
+        out.add(Zeros(-file.size % geometry.cluster_size))
     return offsets

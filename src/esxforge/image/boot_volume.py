@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from esxforge.errors import MediaError, RecipeError
 from esxforge.events import Decision, Listener, Notice
-from esxforge.formats.fat_layout import FatFile
-from esxforge.formats.segments import Bytes
+from esxforge.formats.segments import Bytes, ImageFile, Segment
 from esxforge.image.target_code import HOOK_SCRIPT, target_zip
 from esxforge.media.boot_files import BootCfgFile
 from esxforge.media.installer import InstallerMedia
@@ -28,24 +26,16 @@ _MOST_EXTRA_BYTES = 64 << 20
 _NOT_PERSONALISED = b"This image was not personalised for a host: the installer asks, and installs nothing by itself.\n"
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeFile:
-    """A file of the volume; ``at_deploy`` marks those that the hook rewrites in place."""
-
-    fat: FatFile
-    at_deploy: bool = False
-
-
 def boot_volume_files(
     media: InstallerMedia, recipe: Recipe, settings: ImageSettings, listener: Listener
-) -> list[VolumeFile]:
+) -> list[ImageFile[Segment]]:
     """Every file of the volume but the manifest, which comes last.
 
     The hook's files stand first: of an image that is cut short on its way, the hook is there to say so. The ISO's files
     stand in the order they have on the ISO, so that it is read once from its start to its end.
     """
     hook, ours = _hook_files(settings), _own_files(recipe)
-    taken = [item.fat.path for item in (*hook, *ours) if media.find(item.fat.path) is not None]
+    taken = [item.path for item in (*hook, *ours) if media.find(item.path) is not None]
     if taken:
         raise MediaError(
             f"{media.path} already has {', '.join(taken)}: it seems to be made by esxforge, or a tool like it.",
@@ -53,11 +43,11 @@ def boot_volume_files(
         )
     edited = {boot_cfg.path: _edited(boot_cfg, media, recipe, listener) for boot_cfg in media.boot_cfgs}
     tree = [
-        VolumeFile(FatFile(entry.path, entry.extent))
-        for entry in sorted(media.files, key=lambda entry: entry.extent.offset)
+        ImageFile(entry.path, entry.content)
+        for entry in sorted(media.files, key=lambda entry: entry.content.offset)
         if entry.path not in edited
     ]
-    boot_cfgs = [VolumeFile(FatFile(path, Bytes(data)), at_deploy=True) for path, data in sorted(edited.items())]
+    boot_cfgs = [ImageFile(path, Bytes(data), at_deploy=True) for path, data in sorted(edited.items())]
     return [*hook, *tree, *boot_cfgs, *ours]
 
 
@@ -80,19 +70,21 @@ def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, listen
     return cfg.with_reserved_kernelopt(_KERNELOPT_ROOM).to_bytes()
 
 
-def _hook_files(settings: ImageSettings) -> list[VolumeFile]:
+def _hook_files(settings: ImageSettings) -> list[ImageFile[Segment]]:
     return [
-        VolumeFile(FatFile("curtin/curtin-hooks", Bytes(HOOK_SCRIPT))),
-        VolumeFile(FatFile("curtin/target.zip", Bytes(target_zip()))),
-        VolumeFile(FatFile(SETTINGS_PATH, Bytes(settings.to_json().encode()))),
+        ImageFile("curtin/curtin-hooks", Bytes(HOOK_SCRIPT)),
+        ImageFile("curtin/target.zip", Bytes(target_zip())),
+        ImageFile(SETTINGS_PATH, Bytes(settings.to_json().encode())),
     ]
 
 
-def _own_files(recipe: Recipe) -> list[VolumeFile]:
+def _own_files(recipe: Recipe) -> list[ImageFile[Segment]]:
     blank = build([directory("esxforge"), file("esxforge/README", _NOT_PERSONALISED)])
-    ours = [VolumeFile(FatFile(HOST_MODULE, Bytes(stored_gzip(blank, HOST_MODULE_BYTES))), at_deploy=True)]
+    ours: list[ImageFile[Segment]] = [
+        ImageFile(HOST_MODULE, Bytes(stored_gzip(blank, HOST_MODULE_BYTES)), at_deploy=True)
+    ]
     if recipe.files:
-        ours.append(VolumeFile(FatFile(FILES_MODULE, Bytes(_files_module(recipe)))))
+        ours.append(ImageFile(FILES_MODULE, Bytes(_files_module(recipe))))
     return ours
 
 

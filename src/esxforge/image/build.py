@@ -18,13 +18,13 @@ from typing import Any
 from esxforge import __version__
 from esxforge.errors import OutputError, RecipeError
 from esxforge.events import Decision, Listener, Notice
-from esxforge.formats.fat_layout import FatFile, FatLayout, layout, smallest_volume_bytes
+from esxforge.formats.fat_layout import FatLayout, layout, smallest_volume_bytes
 from esxforge.formats.gzip_member import backend_name
-from esxforge.formats.segments import Bytes, FileRange, Zeros
-from esxforge.image.boot_volume import VolumeFile, boot_volume_files
+from esxforge.formats.segments import Bytes, Hashes, ImageFile, Late, Segment, Zeros
+from esxforge.image.boot_volume import boot_volume_files
 from esxforge.image.details import details_of, identity_of
 from esxforge.image.host_settings import settings_for
-from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, Written, write_gzip, write_raw
+from esxforge.image.stream import Written, write_gzip, write_raw
 from esxforge.local.output import check_free, whole_file
 from esxforge.media.installer import InstallerMedia, open_installer
 from esxforge.recipe.model import Recipe
@@ -37,7 +37,6 @@ _LABEL = "ESXFORGE"
 _SLACK_BYTES = 16 * _MIB
 _NAMESPACE = uuid.UUID("6f0a8c0e-5c5d-5f0e-9d8f-3d9b6a1c7e42")
 # Stands for the manifest in the layout until its bytes can be made.
-_MANIFEST_PLACE = Path("manifest, not yet made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +63,10 @@ class BuildResult:
 
 @dataclass(frozen=True, slots=True)
 class ImageDisk:
-    """A whole disk as pieces, ready to be written, and the manifest that its late piece will complete."""
+    """A whole disk as segments, ready to be written, and the manifest that its late piece will complete."""
 
-    pieces: Sequence[Piece]
-    watched: Sequence[WatchedFile]
+    segments: Sequence[Segment]
+    watched: Sequence[FileRecord]
     manifest: Manifest
     made: list[Manifest]
 
@@ -100,7 +99,7 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     with ExitStack() as outputs:
         image = outputs.enter_context(whole_file(output, overwrite=options.overwrite))
         write = write_raw if recipe.image.format == "raw" else write_gzip
-        written = write(image, disk.pieces, source=iso, watched=disk.watched, listener=listener)
+        written = write(image, disk.segments, source=iso, watched=disk.watched, listener=listener)
         # All of it is on the disk before anything gets a name; the image takes its own last, as the opposite order of
         # entering says, when its companions have theirs.
         image.flush()
@@ -115,13 +114,21 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     return BuildResult(output, manifest_file, sbom_file, written.size, written.raw_size, written.sha256, document)
 
 
-def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) -> ImageDisk:
+def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[ImageFile[Segment]]) -> ImageDisk:
     """Lay out the disk. A pure function but for the ISO's extents, which stay where they are."""
     sector = recipe.image.sector_size
     identity = identity_of(media, recipe, files)
     blank = _manifest(media, recipe, files, None, None)
     length = blank.length_needed() + 16 * (len(files) + 8)  # places are numbers of more digits once they are known
-    fat_files = [*(item.fat for item in files), FatFile(MANIFEST_PATH, FileRange(_MANIFEST_PLACE, 0, length))]
+    made: list[Manifest] = []
+
+    def make(hashes: Hashes) -> bytes:
+        records = [record.replace(sha256=hashes.files[record.path]) for record in manifest.files]
+        details = {**manifest.details, "iso": {**manifest.details["iso"], "sha256": hashes.source}}
+        made.append(manifest.replace(files=records, details=details))
+        return made[0].to_bytes(length)
+
+    fat_files = [*files, ImageFile(MANIFEST_PATH, Late(length, make))]
     volume_bytes = smallest_volume_bytes(
         fat_files, sector_size=sector, slack_bytes=_SLACK_BYTES, label=_LABEL, directories=("root",)
     )
@@ -137,16 +144,7 @@ def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) 
     )
     table = _table(identity, volume_bytes, sector)
     manifest = _manifest(media, recipe, files, table, volume)
-    made: list[Manifest] = []
-
-    def make(hashes: Hashes) -> bytes:
-        records = [record.replace(sha256=hashes.files[record.path]) for record in manifest.files]
-        details = {**manifest.details, "iso": {**manifest.details["iso"], "sha256": hashes.source}}
-        made.append(manifest.replace(files=records, details=details))
-        return made[0].to_bytes(length)
-
-    watched = [WatchedFile(record.path, record.offset, record.length) for record in manifest.files]
-    return ImageDisk(_pieces(table, volume, Late(length, make)), watched, manifest, made)
+    return ImageDisk(_segments(table, volume), manifest.files, manifest, made)
 
 
 def _table(identity: str, volume_bytes: int, sector: int) -> Table:
@@ -163,26 +161,32 @@ def _table(identity: str, volume_bytes: int, sector: int) -> Table:
     return Table.empty(disk_guid, sector, total).with_partition(1, partition)
 
 
-def _pieces(table: Table, volume: FatLayout, manifest: Late) -> list[Piece]:
+def _segments(table: Table, volume: FatLayout) -> list[Segment]:
     primary = table.primary_bytes()
     offset, length = table.byte_range(1)
-    pieces: list[Piece] = [Bytes(primary), Zeros(offset - len(primary))]
-    for segment in volume.segments:
-        late = isinstance(segment, FileRange) and segment.path == _MANIFEST_PLACE
-        pieces.append(manifest if late else segment)
-    return [*pieces, Zeros(table.backup_offset - offset - length), Bytes(table.backup_bytes())]
+    return [
+        Bytes(primary),
+        Zeros(offset - len(primary)),
+        *volume.segments,
+        Zeros(table.backup_offset - offset - length),
+        Bytes(table.backup_bytes()),
+    ]
 
 
 def _manifest(
-    media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile], table: Table | None, volume: FatLayout | None
+    media: InstallerMedia,
+    recipe: Recipe,
+    files: Sequence[ImageFile[Segment]],
+    table: Table | None,
+    volume: FatLayout | None,
 ) -> Manifest:
     """The manifest without hashes; without ``table`` and ``volume`` also without places, to see how long it will be."""
     raw_size = table.total_sectors * table.sector_size if table else 0
     records = [
         FileRecord(
-            item.fat.path,
-            _MIB + volume.offsets[item.fat.path] if volume else 0,
-            item.fat.segment.length,
+            item.path,
+            _MIB + volume.offsets[item.path] if volume else 0,
+            item.size,
             NO_HASH,
             item.at_deploy,
         )

@@ -20,14 +20,14 @@ from esxforge import __version__
 from esxforge.errors import FormatError, ImageError, OutputError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.gzip_member import backend_name
-from esxforge.formats.segments import Bytes, FileRange, Segment
+from esxforge.formats.segments import Bytes, FileRange, Hashes, Late, Segment
 from esxforge.image.build import BuildResult
 from esxforge.image.captured_data import cut_table, fat_data, fat_parts, joined, opaque_data, segments_with_offsets
 from esxforge.image.captured_edits import Places, lay_over
 from esxforge.image.details import ascii_text, recipe_details
 from esxforge.image.installed_disk import InstalledDisk, Life, examine, window
 from esxforge.image.overlay import Overlay
-from esxforge.image.stream import Hashes, Late, Piece, WatchedFile, write_gzip, write_raw
+from esxforge.image.stream import write_gzip, write_raw
 from esxforge.image.verify import FARTHEST_HOOK_BYTES
 from esxforge.local.output import check_free, whole_file
 from esxforge.recipe.model import Recipe
@@ -173,7 +173,7 @@ class _Captured:
             )
         self._data.placed.append((place, Bytes(self.manifest.to_bytes(length))))
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[Segment]:
         """The disk in order. The last one is made late, when everything before it has been hashed again."""
         head, tail = self.table.primary_bytes(self._mbr), self.table.backup_bytes()
         placed: list[tuple[int, Segment]] = [(0, Bytes(head)), *self._data.placed]
@@ -182,9 +182,9 @@ class _Captured:
             Late(len(tail), lambda hashes: self._checked(hashes, tail)),
         ]
 
-    def watched(self) -> list[WatchedFile]:
+    def watched(self) -> list[FileRecord]:
         """What is hashed on the way."""
-        return [WatchedFile(record.path, record.offset, record.length) for record in self.manifest.files]
+        return self.manifest.files
 
     def _checked(self, hashes: Hashes, tail: bytes) -> bytes:
         changed = [record.path for record in self.manifest.files if hashes.files.get(record.path) != record.sha256]

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from esxforge import __version__
-from esxforge.formats.segments import Bytes
-from esxforge.image.boot_volume import VolumeFile
+from esxforge.formats.segments import Bytes, ImageFile, Segment
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
 from esxforge_target.formats.manifest import NO_HASH
@@ -40,7 +39,7 @@ def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def identity_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFile]) -> str:
+def identity_of(media: InstallerMedia, recipe: Recipe, files: Sequence[ImageFile[Segment]]) -> str:
     """The same for the same ISO, recipe and tool, wherever and whenever it is asked: GUIDs are drawn from it.
 
     The ISO's hash is not known before the pass, so its size, volume and extents stand for it.
@@ -49,8 +48,8 @@ def identity_of(media: InstallerMedia, recipe: Recipe, files: Sequence[VolumeFil
         details_of(media, recipe),
         recipe.image.sector_size,
         media.volume_id,
-        [(file.path, file.extent.offset, file.extent.length) for file in media.files],
-        [_digest(item.fat.segment.data) for item in files if isinstance(item.fat.segment, Bytes)],
+        [(file.path, file.content.offset, file.content.length) for file in media.files],
+        [_digest(item.content.data) for item in files if isinstance(item.content, Bytes)],
     ]
     return _digest(json.dumps(told, sort_keys=True).encode())
 

@@ -18,37 +18,13 @@ from typing import BinaryIO
 from esxforge.errors import ImageError
 from esxforge.events import BytesDone, Listener, step
 from esxforge.formats.gzip_member import GzipMember
-from esxforge.formats.segments import Bytes, Segment, Zeros
+from esxforge.formats.segments import Bytes, Hashes, Late, Segment, Zeros
+from esxforge_target.formats.manifest import FileRecord
 
 CHUNK_BYTES = 1 << 20
 _QUEUED_CHUNKS = 8
 _TOLD_EVERY_BYTES = 8 << 20
 _WRITTEN_BACK_EVERY_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedFile:
-    """A file inside the image whose SHA-256 is desired: ``offset`` and ``length`` in bytes of the raw disk."""
-
-    path: str
-    offset: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """``length`` bytes that can only be made once all before them have passed: ``make`` gets the files' hashes."""
-
-    length: int
-    make: Callable[[Hashes], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Hashes:
-    """SHA-256, hexadecimal, of each watched file that has passed, and of the whole source (empty: there is none)."""
-
-    files: dict[str, str]
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +34,6 @@ class Written:
     size: int
     sha256: str
     raw_size: int
-
-
-Piece = Segment | Late
 
 
 class SourceHash:
@@ -116,7 +89,7 @@ def read_exactly(stream: BinaryIO, offset: int, length: int) -> bytes:
 class FileHashes:
     """Hashes the watched files, which do not overlap, out of the raw stream. ``done`` has those that have passed."""
 
-    def __init__(self, files: Sequence[WatchedFile]) -> None:
+    def __init__(self, files: Sequence[FileRecord]) -> None:
         self._waiting = sorted((file for file in files if file.length), key=lambda file: file.offset, reverse=True)
         self._hash = hashlib.sha256()
         self.done = {file.path: hashlib.sha256().hexdigest() for file in files if not file.length}
@@ -198,7 +171,7 @@ class _WriteBack:
 class _Pass:
     """One run over the pieces: yields what compression or a raw file needs, and hashes on the way."""
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[Segment]
     source: Path | None
     hashes: FileHashes
     worker: _Worker
@@ -224,7 +197,7 @@ class _Pass:
                 self._tell()
 
     def _chunks_of(
-        self, piece: Piece, source: BinaryIO | None, source_hash: SourceHash | None
+        self, piece: Segment, source: BinaryIO | None, source_hash: SourceHash | None
     ) -> Iterator[tuple[bytes | Zeros, int | None]]:
         if isinstance(piece, Zeros):
             if piece.length:
@@ -264,10 +237,10 @@ class _Pass:
 
 def write_gzip(
     output: BinaryIO,
-    pieces: Sequence[Piece],
+    pieces: Sequence[Segment],
     *,
     source: Path | None,
-    watched: Sequence[WatchedFile],
+    watched: Sequence[FileRecord],
     listener: Listener,
 ) -> Written:
     """Write the disk as one gzip member to ``output``. ``source``: a file whose own SHA-256 is desired too."""
@@ -304,10 +277,10 @@ def write_gzip(
 
 def write_raw(
     output: BinaryIO,
-    pieces: Sequence[Piece],
+    pieces: Sequence[Segment],
     *,
     source: Path | None,
-    watched: Sequence[WatchedFile],
+    watched: Sequence[FileRecord],
     listener: Listener,
 ) -> Written:
     """Write the disk as a sparse file to ``output``: zeros become holes."""
@@ -338,7 +311,7 @@ def write_raw(
 
 
 def _run(
-    pieces: Sequence[Piece], source: Path | None, watched: Sequence[WatchedFile], listener: Listener, worker: _Worker
+    pieces: Sequence[Segment], source: Path | None, watched: Sequence[FileRecord], listener: Listener, worker: _Worker
 ) -> Iterator[bytes | Zeros]:
     name = "writing the image"
     total = sum(piece.length for piece in pieces)

@@ -14,11 +14,11 @@ from pathlib import Path
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import Listener, Notice, StepFinished, StepStarted
 from esxforge.image.raw_stream import RawStream
-from esxforge.image.stream import FileHashes, WatchedFile
+from esxforge.image.stream import FileHashes
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, Table
 from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of
-from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, FileRecord, Manifest
+from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, NO_HASH, FileRecord, Manifest
 from esxforge_target.runtime.blocks import Blocks, DiskError, Window
 
 # GPT, FATs and directories of our own images stand within this; content follows.
@@ -125,8 +125,8 @@ class _Seen:
         self._tail = b""
         self._size = 0
         self._hashes: FileHashes | None = None
-        self._files: dict[str, WatchedFile] = {}
-        self._place = WatchedFile(MANIFEST_PATH, 0, 0)
+        self._files: dict[str, FileRecord] = {}
+        self._place = FileRecord(MANIFEST_PATH, 0, 0, NO_HASH)
         self._manifest = bytearray()
         self._enough = _HEAD_BYTES
 
@@ -177,7 +177,7 @@ class _Seen:
         self._hashes = FileHashes(watched)
         self._pass(0, bytes(self._head))
 
-    def _installer(self, disk: Blocks, table: Table) -> list[WatchedFile]:
+    def _installer(self, disk: Blocks, table: Table) -> list[FileRecord]:
         """Every file of the one volume, found by its FAT."""
         offset, length = table.byte_range(1)
         window = Window(disk, offset, length)
@@ -191,11 +191,11 @@ class _Seen:
             if len(runs) > 1:
                 raise ImageError(f"{self._path}: the file {entry_path} lies in {len(runs)} pieces.", _NOT_OURS)
             start = offset + runs[0][0] if runs else 0
-            self._files[entry_path.upper()] = WatchedFile(entry_path.upper(), start, entry.size)
+            self._files[entry_path.upper()] = FileRecord(entry_path.upper(), start, entry.size, NO_HASH)
         self._place = self._files.get(MANIFEST_PATH.upper(), self._place)
         return list(self._files.values())
 
-    def _golden(self, disk: Blocks, table: Table) -> list[WatchedFile]:
+    def _golden(self, disk: Blocks, table: Table) -> list[FileRecord]:
         """What the manifest says, which stands on one of the FAT volumes, the EFI system partition before all.
 
         The others follow in the order of the disk, so that as little as possible of it must be held.
@@ -215,9 +215,9 @@ class _Seen:
                 continue  # such a partition may be empty
             if volume.find(MANIFEST_PATH) is not None:
                 ((start, size),) = volume.extents(MANIFEST_PATH) or [(0, 0)]
-                self._place = WatchedFile(MANIFEST_PATH, offset + start, size)
+                self._place = FileRecord(MANIFEST_PATH, offset + start, size, NO_HASH)
                 manifest = Manifest.parse(volume.read_file(MANIFEST_PATH, LARGEST_MANIFEST_BYTES))
-                return [WatchedFile(one.path, one.offset, one.length) for one in _golden_records(manifest)]
+                return _golden_records(manifest)
         return []
 
     def _compare_fats(self, window: Blocks, volume: FatVolume) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from esxforge.errors import MediaError
+from esxforge.formats.segments import FileRange, ImageFile
 from esxforge.media.boot_files import (
     EFI_BOOT_CFG,
     EFI_PROGRAM,
@@ -20,13 +21,13 @@ from esxforge.media.boot_files import (
     check_boot_files,
 )
 from esxforge.media.identify import describe, looks_like_installer
-from esxforge.media.isotree import ElToritoEntry, MediaFile, TooMuchToRead, read_tree
+from esxforge.media.isotree import ElToritoEntry, TooMuchToRead, read_tree
 from esxforge.media.profile import ImageProfile, Vib, parse_profile
 from esxforge.media.release import METADATA, PROFILE, MediaRelease, release_of, version_and_build
 from esxforge.media.volume import IsoVolume, open_regular_file, read_volume
 from esxforge.media.xml import MAX_XML_BYTES
 
-__all__ = ["BootCfgFile", "ElToritoEntry", "InstallerMedia", "MediaFile", "MediaRelease", "Vib", "open_installer"]
+__all__ = ["BootCfgFile", "ElToritoEntry", "InstallerMedia", "MediaRelease", "Vib", "open_installer"]
 
 _MAX_BOOT_CFG_BYTES = 1 << 20
 _USE_VMWARES = "Use the installer ISO as VMware or the server's vendor ships it."
@@ -48,7 +49,7 @@ class InstallerMedia:
     volume_id: str
     tree: str
     release: MediaRelease
-    files: tuple[MediaFile, ...]
+    files: tuple[ImageFile[FileRange], ...]
     boot_cfgs: tuple[BootCfgFile, ...]
     loaded: tuple[str, ...]
     needs_root_prefix: tuple[str, ...]
@@ -57,7 +58,7 @@ class InstallerMedia:
     boot_entries: tuple[ElToritoEntry, ...]
     notices: tuple[str, ...]
 
-    def find(self, path: str) -> MediaFile | None:
+    def find(self, path: str) -> ImageFile[FileRange] | None:
         """The file at ``path``, in whatever case and with or without a leading slash; None if there is none."""
         desired = path.strip("/").upper()
         return next((file for file in self.files if file.path == desired), None)
@@ -129,7 +130,7 @@ def _open(stream: BinaryIO, path: Path) -> InstallerMedia:
     )
 
 
-def _check(stream: BinaryIO, by_path: dict[str, MediaFile]) -> tuple[BootFiles, list[str]]:
+def _check(stream: BinaryIO, by_path: dict[str, ImageFile[FileRange]]) -> tuple[BootFiles, list[str]]:
     found: dict[str, bytes] = {}
     for name in (ROOT_BOOT_CFG, EFI_BOOT_CFG):
         data = _small_file(stream, by_path, name, _MAX_BOOT_CFG_BYTES)
@@ -141,17 +142,19 @@ def _check(stream: BinaryIO, by_path: dict[str, MediaFile]) -> tuple[BootFiles, 
     return boot_files, problems
 
 
-def _small_file(stream: BinaryIO, by_path: dict[str, MediaFile], name: str, limit: int) -> bytes | None:
+def _small_file(stream: BinaryIO, by_path: dict[str, ImageFile[FileRange]], name: str, limit: int) -> bytes | None:
     file = by_path.get(name)
     if file is None:
         return None
     if file.size > limit:
         raise MediaError(f"{name} has {file.size} bytes, more than such a file ever has", _USE_VMWARES)
-    stream.seek(file.extent.offset)
+    stream.seek(file.content.offset)
     return stream.read(file.size)
 
 
-def _not_esxi(path: Path, volume: IsoVolume, names: dict[str, MediaFile] | tuple[()], why: str) -> MediaError:
+def _not_esxi(
+    path: Path, volume: IsoVolume, names: dict[str, ImageFile[FileRange]] | tuple[()], why: str
+) -> MediaError:
     what = describe(volume.volume_id, names)
     return MediaError(
         f"{path} is an ISO, but not ESXi's installer: {why + '; ' if why else ''}{what}.",

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from esxforge.errors import MediaError
-from esxforge.formats.segments import FileRange
+from esxforge.formats.segments import FileRange, ImageFile
 from esxforge.media.volume import SECTOR, IsoVolume
 
 # An ESXi ISO has some 300 entries; their directories, in two trees, and its boot sectors stay far below these.
@@ -40,19 +40,6 @@ class TooMuchToRead(Exception):  # noqa: N818 - a limit, not an error of its own
 
 
 @dataclass(frozen=True, slots=True)
-class MediaFile:
-    """A file of the ISO: ``path`` as the deployed FAT tree has it (upper case, ``/`` between), and where it lies."""
-
-    path: str
-    extent: FileRange
-
-    @property
-    def size(self) -> int:
-        """Size in bytes."""
-        return self.extent.length
-
-
-@dataclass(frozen=True, slots=True)
 class ElToritoEntry:
     """A boot entry: ``platform`` is "bios", "uefi" or a number in hex; ``offset`` in bytes; ``load_sectors`` of 512."""
 
@@ -67,7 +54,7 @@ class IsoTree:
     """``kind`` is the tree that the names come from: "Rock Ridge", "Joliet" or "ISO 9660"."""
 
     kind: str
-    files: tuple[MediaFile, ...]
+    files: tuple[ImageFile[FileRange], ...]
     boot_entries: tuple[ElToritoEntry, ...]
 
 
@@ -149,14 +136,14 @@ def _sentence(error: Exception) -> str:
     return text if text.endswith(".") else text + "."
 
 
-def _entries(iso: Any, path: Path) -> tuple[str, list[MediaFile]]:
+def _entries(iso: Any, path: Path) -> tuple[str, list[ImageFile[FileRange]]]:
     if iso.rock_ridge:
         kind, root = "Rock Ridge", iso.pvd.root_dir_record
     elif iso.joliet_vd is not None:
         kind, root = "Joliet", iso.joliet_vd.root_dir_record
     else:
         kind, root = "ISO 9660", iso.pvd.root_dir_record
-    files: list[MediaFile] = []
+    files: list[ImageFile[FileRange]] = []
     directories = [("", root, 0)]
     count = 0
     while directories:
@@ -178,7 +165,7 @@ def _entries(iso: Any, path: Path) -> tuple[str, list[MediaFile]]:
                 while parts[-1].data_continuation is not None:
                     parts.append(parts[-1].data_continuation)
                     continued.add(id(parts[-1]))
-                files.append(MediaFile(name, _extent(parts, name, path)))
+                files.append(ImageFile(name, _extent(parts, name, path)))
     return kind, files
 
 
@@ -226,7 +213,7 @@ def _boot_entries(iso: Any) -> Iterator[ElToritoEntry]:
         yield ElToritoEntry(name, entry.boot_indicator == 0x88, entry.load_rba * SECTOR, entry.sector_count)
 
 
-def _problems(files: tuple[MediaFile, ...], volume: IsoVolume) -> Iterator[str]:
+def _problems(files: tuple[ImageFile[FileRange], ...], volume: IsoVolume) -> Iterator[str]:
     """Every reason why these files cannot be copied to a FAT file system. ``files`` are in the order of their paths."""
     for before, after in pairwise(files):
         if before.path == after.path:
@@ -235,20 +222,20 @@ def _problems(files: tuple[MediaFile, ...], volume: IsoVolume) -> Iterator[str]:
     for directory in sorted({parent for file in files for parent in _parents(file.path)} & names):
         yield f"{directory} is both a file and a directory once upper and lower case count as the same"
     for file in files:
-        end = file.extent.offset + file.extent.length
+        end = file.content.offset + file.content.length
         if file.size > _FAT_LARGEST_FILE:
             yield f"{file.path} has {file.size} bytes; FAT holds files below 4 GiB only"
         elif end > volume.file_size:
             yield f"{file.path} ends at byte {end}, {end - volume.file_size} bytes past the end of the ISO"
-        elif file.size and file.extent.offset < (16 + 2) * SECTOR:
-            yield f"{file.path} lies on top of the volume descriptors (byte {file.extent.offset})"
+        elif file.size and file.content.offset < (16 + 2) * SECTOR:
+            yield f"{file.path} lies on top of the volume descriptors (byte {file.content.offset})"
     # Files that share one whole extent are links to each other; only partly shared bytes make no sense.
-    widest: MediaFile | None = None
-    for file in sorted((file for file in files if file.size), key=lambda file: (file.extent.offset, -file.size)):
-        if widest is not None and file.extent.offset < widest.extent.offset + widest.size:
-            if (file.extent.offset, file.size) != (widest.extent.offset, widest.size):
-                yield f"{widest.path} and {file.path} overlap at byte {file.extent.offset}"
-            if file.extent.offset + file.size <= widest.extent.offset + widest.size:
+    widest: ImageFile[FileRange] | None = None
+    for file in sorted((file for file in files if file.size), key=lambda file: (file.content.offset, -file.size)):
+        if widest is not None and file.content.offset < widest.content.offset + widest.size:
+            if (file.content.offset, file.size) != (widest.content.offset, widest.size):
+                yield f"{widest.path} and {file.path} overlap at byte {file.content.offset}"
+            if file.content.offset + file.size <= widest.content.offset + widest.size:
                 continue
         widest = file
 

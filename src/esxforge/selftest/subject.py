@@ -46,8 +46,8 @@ def is_standin(media: InstallerMedia) -> bool:
     if profile is None:
         return False
     with media.path.open("rb") as stream:
-        stream.seek(profile.extent.offset)
-        return MARK.encode() in stream.read(profile.extent.length)
+        stream.seek(profile.content.offset)
+        return MARK.encode() in stream.read(profile.content.length)
 
 
 def _hardware(release: str, changes: Changes) -> str:

@@ -290,7 +290,7 @@ def test_a_source_whose_disk_fails_is_named_and_not_the_output(
             raise OSError(errno.EIO, "Input/output error")
 
     def read(source: BinaryIO, offset: int, length: int) -> bytes:
-        if offset != kernel.extent.offset:
+        if offset != kernel.content.offset:
             return real(source, offset, length)
         with Failing(iso_of("8.0")) as failing:
             return real(failing, offset, length)

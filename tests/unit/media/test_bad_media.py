@@ -137,7 +137,7 @@ def test_overlapping_files_are_refused(tmp_path: Path, small_iso: Path) -> None:
     vim = media.find("VIM.V00")
     assert vim is not None
     assert vim.size > 4096
-    iso = patched_record(small_iso, tmp_path / "x.iso", b"TPM.V00", extent=vim.extent.offset // 2048 + 1)
+    iso = patched_record(small_iso, tmp_path / "x.iso", b"TPM.V00", extent=vim.content.offset // 2048 + 1)
     assert "VIM.V00 and TPM.V00 overlap" in refusal(iso).message
     iso = patched_record(small_iso, tmp_path / "x.iso", b"TPM.V00", extent=16)
     assert "TPM.V00 lies on top of the volume descriptors" in refusal(iso).message
@@ -148,11 +148,11 @@ def test_links_that_share_one_extent_are_no_overlap(tmp_path: Path, small_iso: P
     vim = media.find("VIM.V00")
     assert vim is not None
     iso = patched_record(
-        small_iso, tmp_path / "x.iso", b"TPM.V00", extent=vim.extent.offset // 2048, length=vim.extent.length
+        small_iso, tmp_path / "x.iso", b"TPM.V00", extent=vim.content.offset // 2048, length=vim.content.length
     )
     tpm = open_installer(iso).find("TPM.V00")
     assert tpm is not None
-    assert (tpm.extent.offset, tpm.extent.length) == (vim.extent.offset, vim.extent.length)
+    assert (tpm.content.offset, tpm.content.length) == (vim.content.offset, vim.content.length)
 
 
 def test_a_loop_of_directories_is_refused(tmp_path: Path, small_iso: Path) -> None:

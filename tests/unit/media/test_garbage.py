@@ -29,7 +29,7 @@ def opens_or_explains(path: Path) -> None:
         media = open_installer(path)
     except ForgeError:
         return
-    assert all(file.extent.offset + file.extent.length <= media.size for file in media.files)
+    assert all(file.content.offset + file.content.length <= media.size for file in media.files)
 
 
 _changes = st.lists(
@@ -77,7 +77,7 @@ def test_random_fields_of_directory_records(full_iso: Path, seed: int, field: in
 def test_random_bytes_in_the_small_files(full_iso: Path, path: str, changes: list[tuple[int, int]]) -> None:
     file = open_installer(full_iso).find(path)
     assert file is not None
-    start, end = file.extent.offset, file.extent.offset + file.size
+    start, end = file.content.offset, file.content.offset + file.size
     with full_iso.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as data:
         before = data[start:end]
         try:

@@ -17,8 +17,8 @@ def content(media: InstallerMedia, path: str) -> bytes:
     file = media.find(path)
     assert file is not None
     with media.path.open("rb") as stream:
-        stream.seek(file.extent.offset)
-        return stream.read(file.extent.length)
+        stream.seek(file.content.offset)
+        return stream.read(file.content.length)
 
 
 def test_every_file_has_the_bytes_that_xorriso_extracts(small_iso: Path, tree: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from esxforge.errors import FormatError
-from esxforge.formats.fat_layout import FatFile, layout
-from esxforge.formats.segments import Bytes
+from esxforge.formats.fat_layout import layout
+from esxforge.formats.segments import Bytes, ImageFile
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.fat_names import folded
 from esxforge_target.formats.fat_volume import FatVolume
@@ -222,7 +222,7 @@ def test_directories_and_files_do_not_take_each_others_place(tmp_path: Path) -> 
 
 
 def test_the_uuid_in_vmwares_marker_is_read_and_renewed() -> None:
-    made = layout([FatFile("BOOT.CFG", Bytes(b"x"))], volume_bytes=32 * MIB, fat_bits=16, vmware_uuid=bytes(16))
+    made = layout([ImageFile("BOOT.CFG", Bytes(b"x"))], volume_bytes=32 * MIB, fat_bits=16, vmware_uuid=bytes(16))
     disk = MemoryBlocks(b"".join(s.data if isinstance(s, Bytes) else bytes(s.length) for s in made.segments))
     before = bytes(disk.data)
     bank = FatEditor(disk)
@@ -249,7 +249,7 @@ def test_a_new_serial_number_is_what_other_tools_read_and_the_backup_has_it_too(
 
 
 def test_a_volume_without_a_serial_number_is_left_as_it_is() -> None:
-    made = layout([FatFile("BOOT.CFG", Bytes(b"x"))], volume_bytes=32 * MIB, fat_bits=16)
+    made = layout([ImageFile("BOOT.CFG", Bytes(b"x"))], volume_bytes=32 * MIB, fat_bits=16)
     disk = MemoryBlocks(b"".join(s.data if isinstance(s, Bytes) else bytes(s.length) for s in made.segments))
     disk.data[38] = 0
     before = bytes(disk.data)
@@ -349,7 +349,7 @@ def read_everything(disk: Blocks) -> None:
 
 @pytest.fixture(scope="module")
 def small_volumes() -> list[bytes]:
-    files = [FatFile(path, Bytes(content(3000))) for path in ("A.TXT", "D/a long name.txt", "D/E/F")]
+    files = [ImageFile(path, Bytes(content(3000))) for path in ("A.TXT", "D/a long name.txt", "D/E/F")]
     made = [
         layout(files, volume_bytes=MIB, fat_bits=12),
         layout(files, volume_bytes=3 * MIB, fat_bits=16, vmware_uuid=bytes(16)),
@@ -437,7 +437,7 @@ def test_directories_in_a_circle_end(small_volumes: list[bytes]) -> None:
 
 
 def test_a_volume_laid_out_here_can_be_changed(tmp_path: Path) -> None:
-    made = layout([FatFile("BOOT.CFG", Bytes(b"old"))], volume_bytes=257 * MIB, sector_size=4096, fat_bits=32)
+    made = layout([ImageFile("BOOT.CFG", Bytes(b"old"))], volume_bytes=257 * MIB, sector_size=4096, fat_bits=32)
     image = tmp_path / "volume"
     render(made.segments, image)
     edited(image, lambda fat: fat.write_file("boot.cfg", b"new" * 5000))

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from esxforge.errors import FormatError
-from esxforge.formats.fat_layout import FatFile, FatLayout, layout, smallest_volume_bytes
-from esxforge.formats.segments import Bytes, FileRange, Zeros
+from esxforge.formats.fat_layout import FatLayout, layout, smallest_volume_bytes
+from esxforge.formats.segments import Bytes, FileRange, ImageFile, Segment, Zeros
 from esxforge_target.formats.fat_names import ShortNames, folded
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.runtime.blocks import FileBlocks
@@ -22,7 +22,7 @@ MIB = 1 << 20
 NOISE = random.Random(5)  # noqa: S311  filler, the same every time
 
 
-def installer_files() -> list[FatFile]:
+def installer_files() -> list[ImageFile[Segment]]:
     contents = {
         "EFI/BOOT/BOOTX64.EFI": NOISE.randbytes(90_001),
         "EFI/BOOT/BOOT.CFG": b"bootstate=0\n",
@@ -37,12 +37,12 @@ def installer_files() -> list[FatFile]:
         "UPGRADE/METADATA.XML": NOISE.randbytes(4096),
         "esxforge.manifest": b"{}".ljust(8192),
     }
-    return [FatFile(path, Bytes(data)) for path, data in contents.items()]
+    return [ImageFile(path, Bytes(data)) for path, data in contents.items()]
 
 
-def data_of(file: FatFile) -> bytes:
-    assert isinstance(file.segment, Bytes)
-    return file.segment.data
+def data_of(file: ImageFile[Segment]) -> bytes:
+    assert isinstance(file.content, Bytes)
+    return file.content.data
 
 
 @pytest.mark.parametrize("fat_bits", [12, 16, 32])
@@ -90,7 +90,7 @@ def test_a_volume_inside_a_disk_is_read_at_its_offset(tmp_path: Path) -> None:
     render([Zeros(MIB), *made.segments], image)
     for file in installer_files():
         if file.path.isascii():
-            assert len(mtools_read(image, file.path, MIB)) == file.segment.length
+            assert len(mtools_read(image, file.path, MIB)) == file.size
 
 
 def test_the_last_file_stands_last_and_is_followed_by_zeros_alone() -> None:
@@ -105,7 +105,7 @@ def test_the_same_content_gives_the_same_bytes() -> None:
     def digest(made: FatLayout) -> str:
         return hashlib.sha256(repr(made.segments).encode()).hexdigest()
 
-    files = [FatFile(f"F{number % 7}/name {number}.dat", Bytes(b"x" * number)) for number in range(200)]
+    files = [ImageFile(f"F{number % 7}/name {number}.dat", Bytes(b"x" * number)) for number in range(200)]
     one = layout(files, volume_bytes=40 * MIB, fat_bits=32, volume_id=7)
     assert digest(one) == digest(layout(files, volume_bytes=40 * MIB, fat_bits=32, volume_id=7))
     # Any change of this number changes every image: it belongs into the changelog.
@@ -141,7 +141,9 @@ def test_fat32_always_has_the_clusters_it_needs() -> None:
 
 
 def test_a_large_tree_takes_little_more_than_its_bytes() -> None:
-    files = [FatFile(f"F{number}.V00", FileRange(Path("iso"), number * 6_000_000, 6_000_000)) for number in range(100)]
+    files = [
+        ImageFile(f"F{number}.V00", FileRange(Path("iso"), number * 6_000_000, 6_000_000)) for number in range(100)
+    ]
     size = smallest_volume_bytes(files, slack_bytes=10 * MIB)
     assert 610 * MIB * 0.95 < size < 600_000_000 + 20 * MIB
     made = layout(files, volume_bytes=size)
@@ -173,24 +175,24 @@ def test_a_large_tree_takes_little_more_than_its_bytes() -> None:
 )
 def test_names_that_fat_cannot_hold_are_refused(paths: list[str], message: str) -> None:
     with pytest.raises(FormatError, match=message):
-        layout([FatFile(path, Bytes(b"")) for path in paths], volume_bytes=MIB)
+        layout([ImageFile(path, Bytes(b"")) for path in paths], volume_bytes=MIB)
 
 
 def test_what_does_not_fit_is_refused_with_its_size() -> None:
     with pytest.raises(FormatError, match=r"HUGE is 4294967296 bytes long"):
-        layout([FatFile("HUGE", Zeros(1 << 32))], volume_bytes=1 << 33)
-    layout([FatFile("LARGE", Zeros((1 << 32) - 1))], volume_bytes=5 << 30)
-    many = [FatFile(f"{number}.TXT", Bytes(b"")) for number in range(513)]
+        layout([ImageFile("HUGE", Zeros(1 << 32))], volume_bytes=1 << 33)
+    layout([ImageFile("LARGE", Zeros((1 << 32) - 1))], volume_bytes=5 << 30)
+    many = [ImageFile(f"{number}.TXT", Bytes(b"")) for number in range(513)]
     with pytest.raises(FormatError, match="room for 512 slots: 513 files and directories need 513"):
         layout(many, volume_bytes=32 * MIB, fat_bits=16)
     layout(many[:512], volume_bytes=32 * MIB, fat_bits=16)
     with pytest.raises(FormatError, match=r"need 768 clusters .* has \d+"):
-        layout([FatFile("A", Zeros(3 * MIB))], volume_bytes=2 * MIB)
+        layout([ImageFile("A", Zeros(3 * MIB))], volume_bytes=2 * MIB)
     with pytest.raises(FormatError, match="cannot be 1000 bytes long"):
         layout([], volume_bytes=1000)
     with pytest.raises(FormatError, match="label"):
         layout([], volume_bytes=MIB, label="lower")
-    too_many = [FatFile(f"D/{number}", Bytes(b"")) for number in range(65537)]
+    too_many = [ImageFile(f"D/{number}", Bytes(b"")) for number in range(65537)]
     with pytest.raises(FormatError, match="too many files for FAT: 65537"):
         layout(too_many, volume_bytes=64 * MIB)
 
@@ -206,7 +208,7 @@ def test_short_names_are_unique_and_never_take_one_that_a_file_has() -> None:
 
 def test_deep_directories_do_no_harm(tmp_path: Path) -> None:
     path = "/".join(["d"] * 1500) + "/file"
-    made = layout([FatFile(path, Bytes(b"deep"))], volume_bytes=40 * MIB, fat_bits=32)
+    made = layout([ImageFile(path, Bytes(b"deep"))], volume_bytes=40 * MIB, fat_bits=32)
     image = tmp_path / "deep"
     render(made.segments, image)
     with FileBlocks(str(image)) as blocks:
@@ -222,7 +224,7 @@ trees = st.dictionaries(st.lists(part, min_size=1, max_size=3).map("/".join), st
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=trees, fat_bits=st.sampled_from([12, 16]))
 def test_any_tree_survives(tmp_path: Path, tree: dict[str, bytes], fat_bits: int) -> None:
-    files = [FatFile(path, Bytes(data)) for path, data in tree.items()]
+    files = [ImageFile(path, Bytes(data)) for path, data in tree.items()]
     try:
         made = layout(files, volume_bytes=6 * MIB, fat_bits=fat_bits)
     except FormatError as error:
