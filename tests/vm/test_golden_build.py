@@ -15,7 +15,6 @@ import pytest
 
 from esxforge.events import ignore
 from esxforge.image.verify import verify_image
-from esxforge.standin_iso.bootable import make_bootable_iso
 from esxforge.standin_iso.iso import make_standin_iso
 from esxforge.vm.disks import unpack
 from esxforge.vm.firmware import find_ovmf, private_copy
@@ -26,6 +25,7 @@ from esxforge_target.contract.names import AGENT_LOG
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.runtime.blocks import FileBlocks, Window
+from standin.system.iso import make_bootable_iso
 from target.hook.bench import Bench
 from target.plan.configs import sample
 from vm.traces import nothing_left, processes_naming

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin_iso.bootable import make_bootable_iso
 from standin.pythons import python_of
+from standin.system.iso import make_bootable_iso
 from vm.traces import processes_naming
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]

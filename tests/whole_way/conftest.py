@@ -10,8 +10,8 @@ import pytest
 
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.recipe.load import load_recipe
-from esxforge.standin_iso.bootable import make_bootable_iso
 from esxforge.standin_iso.iso import make_standin_iso
+from standin.system.iso import make_bootable_iso
 from whole_way.deployer import Deployer, make_deployer
 from whole_way.laboratory import PLACES, Laboratory, laboratory
 from whole_way.neighbour import Place

@@ -29,6 +29,7 @@ from esxforge.vm.machine import RunningMachine
 from esxforge.vm.watch import WatchPage, watch_page
 from standin.maas_metadata import MachineStatus
 from standin.maas_region import ADMIN_KEY
+from standin.system.iso import make_bootable_iso
 from whole_way import order
 from whole_way.deployer import make_deployer
 from whole_way.host import HostError
@@ -85,7 +86,8 @@ def the_whole_way(lab: Laboratory, directory: Path, while_it_runs: Callable[[], 
     iso, image, password = directory / "esxi.iso", directory / "vmware-esxi.dd.gz", directory / "password"
     password.write_text(_PASSWORD + "\n")
     step("An installer ISO (a stand-in: VMware's own is not free to pass on)")
-    _esxforge("standin-iso", str(iso), "--release", "8.0", "--bootable")
+    print(f"$ python -m standin.system.iso {iso}", flush=True)
+    make_bootable_iso(iso, release="8.0")
     step("The image: the ISO's files on one FAT volume, with room for what each host needs")
     _esxforge("build", str(iso), "-o", str(image), "--accept-eula", "--root-password-file", str(password))
     step("The upload to MAAS (a stand-in that answers as MAAS 3.6.5)")

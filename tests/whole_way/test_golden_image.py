@@ -10,9 +10,9 @@ import pytest
 
 from esxforge.image.golden import GoldenOptions, build_golden_image
 from esxforge.recipe.load import load_recipe
-from esxforge.standin_iso.bootable import make_bootable_iso
 from esxforge.vm.hardware import Accelerator
 from standin.curtin import bank_loader
+from standin.system.iso import make_bootable_iso
 from whole_way import order
 from whole_way.checks import check_deployed, check_left_nothing
 from whole_way.conftest import ROOT_PASSWORD_HASH, PutUp

@@ -20,7 +20,7 @@ class StandinRelease(str, Enum):
     ESXI_9_0 = "9.0"
 
 
-def standin_iso(  # noqa: PLR0917  # typer makes options of them
+def standin_iso(  # typer makes options of them
     out: Annotated[Path, typer.Argument(help="The ISO to write.", show_default=False)],
     size: Annotated[
         int | None, typer.Option("--size", min=1, metavar="MB", help="Size in MiB; as small as possible without it.")
@@ -30,30 +30,13 @@ def standin_iso(  # noqa: PLR0917  # typer makes options of them
         Path | None,
         typer.Option(metavar="FILE", help="Take this as EFI/BOOT/BOOTX64.EFI.", show_default=False),
     ] = None,
-    bootable: Annotated[
-        bool,
-        typer.Option("--bootable", help="With a small system that plays ESXi: it installs, and what it installs runs."),
-    ] = False,
-    python: Annotated[
-        str | None,
-        typer.Option(metavar="VERSION", help="ESXi's Python there, such as 3.6; for --bootable.", show_default=False),
-    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it exists.")] = False,
 ) -> None:
     """Write a stand-in for VMware's installer ISO: its layout, names and boot files, with filler for content.
 
-    It lets you try everything without VMware's ISO. It installs nothing, unless it is made with --bootable; that takes
-    a checkout of esxforge and what its tests need (make .stamps/debian).
+    It lets you try everything without VMware's ISO. It installs nothing.
     """
-    from esxforge.standin_iso.bootable import make_bootable_iso
     from esxforge.standin_iso.iso import make_standin_iso
 
-    if bootable and efi_program is not None:
-        raise typer.BadParameter("--bootable brings its own EFI program.", param_hint="--efi-program")
-    if python is not None and not bootable:
-        raise typer.BadParameter("It is the Python of the system that --bootable adds.", param_hint="--python")
-    if bootable:
-        make_bootable_iso(out, release=release.value, python=python, size_mb=size, overwrite=force)
-    else:
-        make_standin_iso(out, release=release.value, size_mb=size, efi_program=efi_program, overwrite=force)
+    make_standin_iso(out, release=release.value, size_mb=size, efi_program=efi_program, overwrite=force)
     sys.stderr.write(f"{out}: stand-in for ESXi {release.value}, {out.stat().st_size / 2**20:.1f} MiB\n")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.standin_iso.bootable import make_bootable_program
 from standin.pythons import python_of
+from standin.system.iso import make_bootable_program
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.local.processes import run
 from esxforge.recipe.load import load_recipe
-from esxforge.standin_iso.bootable import make_bootable_iso
+from standin.system.iso import make_bootable_iso
 
 HASH = "$6$saltsalt$" + "a" * 86
 _VOLUME_AT = "@@1M"

@@ -1,27 +1,23 @@
 """A stand-in ISO that boots: its EFI program starts a small system that plays ESXi's installer and installed system.
 
-That system's files stand in tests/standin of a checkout, since they are made from the tests' fake ESXi; what is made of
-them here is an EFI program for :func:`esxforge.standin_iso.iso.make_standin_iso`.
+``PYTHONPATH=tests python -m standin.system.iso OUT [--release 8.0] [--python 3.6]`` writes one.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import io
-import os
 import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from esxforge.errors import RecipeError
-from esxforge.local import processes
+from esxforge.errors import ForgeError
 from esxforge.standin_iso.iso import Content, Variant, make_standin_iso
 from esxforge.standin_iso.profiles import RELEASES
-
-_TESTS = Path(__file__).parents[3] / "tests"
-_LIMIT = 600.0
+from standin.system.make import make
 
 
 def make_bootable_iso(
@@ -40,11 +36,8 @@ def make_bootable_iso(
     ``python``: the version that ESXi's Python has there ("3.6"), of those that PATH or pyenv have; None: this system's.
     ``program``: what :func:`make_bootable_program` made, to save its time; the rest as for ``make_standin_iso``.
 
-    Raises :class:`RecipeError` outside a checkout of esxforge, :class:`ProcessError` where a part of the system is
-    missing, and what ``make_standin_iso`` raises.
+    Raises :class:`ProcessError` where a part of the system is missing, and what ``make_standin_iso`` raises.
     """
-    if release not in RELEASES:
-        raise RecipeError([f"There is no stand-in for release {release!r}."], f"Known: {', '.join(RELEASES)}.")
     # The loader unpacks what is called .tgz, so these must be archives; the other modules stay filler.
     archives: dict[str, Content] = {
         module.upper(): _empty_archive() for module in RELEASES[release].modules if module.endswith(".tgz")
@@ -66,26 +59,7 @@ def make_bootable_iso(
 
 def make_bootable_program(out: Path, *, release: str, python: str | None = None) -> None:
     """Write the EFI program alone. Raises as :func:`make_bootable_iso` does."""
-    if not (_TESTS / "standin/system/make.py").is_file():
-        raise RecipeError(
-            ["A bootable stand-in can only be made from a checkout of esxforge: its system stands in tests/standin."],
-            "Clone esxforge, say “make .stamps/dev .stamps/debian” there, and use .venv/bin/esxforge.",
-        )
-    processes.run(
-        [
-            *(sys.executable, "-m", "standin.system.make", "--release", release),
-            *(("--python", python) if python else ()),
-            str(out),
-        ],
-        timeout=_LIMIT,
-        extra_environment={"PYTHONPATH": str(_TESTS)} | _where_pythons_are(),
-    )
-
-
-def _where_pythons_are() -> dict[str, str]:
-    """pyenv's directory, where the person has named one: it need not be in the home."""
-    root = os.environ.get("PYENV_ROOT")
-    return {"PYENV_ROOT": root} if root else {}
+    make(out, release, python)
 
 
 def _empty_archive() -> bytes:
@@ -93,3 +67,22 @@ def _empty_archive() -> bytes:
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT):
         pass
     return gzip.compress(out.getvalue(), mtime=0)
+
+
+def main() -> int:
+    """The command line. Exit status 1 with a sentence where it cannot be made."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--release", choices=sorted(RELEASES), default="8.0")
+    parser.add_argument("--python", metavar="VERSION", help="ESXi's Python there, such as 3.6")
+    parser.add_argument("out", type=Path)
+    given = parser.parse_args()
+    try:
+        make_bootable_iso(given.out, release=given.release, python=given.python)
+    except ForgeError as error:
+        print("\n".join(filter(None, (error.message, error.hint))), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
