@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from esxforge import events
 from esxforge.checks.report import CheckStatus, Line, line
 from esxforge.errors import ForgeError
-from esxforge.maas import region
+from esxforge.maas import region, versions
 from esxforge.maas.client import Client, Surroundings
 from esxforge.maas.connection import Connection
 
-_OLDEST_MAAS = (3, 2)
 _ADVISED_MINUTES = 60
 
 
@@ -57,11 +55,11 @@ def check_region(facts: RegionFacts) -> list[Line]:
 
 
 def _version(facts: RegionFacts) -> Line:
-    needed = ".".join(str(number) for number in _OLDEST_MAAS) + " or newer"
-    numbers = re.match(r"(\d+)\.(\d+)", facts.version)
+    needed = ".".join(str(number) for number in versions.OLDEST_SUPPORTED) + " or newer"
+    numbers = versions.parse_version(facts.version)
     if numbers is None:
         return Line("MAAS's version", facts.version or "unknown", needed, CheckStatus.ADVICE, "Make sure that it is.")
-    good = (int(numbers[1]), int(numbers[2])) >= _OLDEST_MAAS
+    good = numbers >= versions.OLDEST_SUPPORTED
     fix = "Upgrade MAAS; deploying with this version was never tried."
     return line("MAAS's version", facts.version, needed, fix, good=good, otherwise=CheckStatus.ADVICE)
 

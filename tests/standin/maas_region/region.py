@@ -54,18 +54,25 @@ class Resource:
 class FakeRegion:
     """State and rules. ``version`` decides how bytes are kept; ``regions`` is how many share the work.
 
-    ``clock`` is MAAS's; ``balance`` sends each PUT to the next region, as a load balancer would.
+    ``clock`` is MAAS's; ``balance`` sends each PUT to the next region, as a load balancer would; ``counts_refused``:
+    see :class:`~standin.maas_region.storage.Storage`.
     """
 
     def __init__(
-        self, version: str = "3.6.5", *, regions: int = 1, balance: bool = False, clock: Callable[[], float] = time.time
+        self,
+        version: str = "3.6.5",
+        *,
+        regions: int = 1,
+        balance: bool = False,
+        clock: Callable[[], float] = time.time,
+        counts_refused: bool = True,
     ) -> None:
         major, minor = re.findall(r"\d+", version)[:2]
         self.version = version
         self.regions = regions
         self.balance = balance
         self.clock = clock
-        self.storage = Storage((int(major), int(minor)), regions)
+        self.storage = Storage((int(major), int(minor)), regions, counts_refused=counts_refused)
         self.keys = {ADMIN_KEY: True, USER_KEY: False}
         self.nonces: set[str] = set()
         self.architectures = ["amd64/generic"]
@@ -156,6 +163,15 @@ class FakeRegion:
         except StorageError as error:
             raise ApiError(400, str(error)) from None
         return "OK"
+
+    def holds_all(self, file_id: int) -> bool:
+        """Whether some region has counted every byte of an upload."""
+        return any(
+            self.storage.count(file.stored, region) == file.stored.size
+            for file in self._files()
+            if file.id == file_id
+            for region in range(self.regions)
+        )
 
     def delete(self, identifier: int) -> None:
         """DELETE boot-resources/{id}/"""
