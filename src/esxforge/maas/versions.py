@@ -30,13 +30,20 @@ class Capabilities:
     """Bytes are appended to one file on disk for each sha256, whatever MAAS's records say; so a second upload of bytes
     that are there destroys them (``src/maasservicelayer/utils/image_local_files.py``)."""
 
+    whole_deployment_timeouts: int | None = None
+    """How many times ``node_timeout`` a deployment gets from power-on to Deployed, whatever MAAS hears meanwhile
+    (``_start`` and ``_temporal_deploy`` in ``src/maasserver/models/node.py``). None: ``node_timeout`` once, counted
+    anew at every start from the network and at some events of curtin's (``src/metadataserver/api_twisted.py``)."""
+
 
 _DATABASE = Capabilities(images_in_database=True)
 _FILES = Capabilities(complete_means_compared=True)
+_WORKFLOWS = replace(_FILES, whole_deployment_timeouts=2)  # 3.6.0 alone: 90 minutes, whatever is set
 _TABLE: tuple[tuple[tuple[int, int], Capabilities], ...] = (
     ((0, 0), _DATABASE),
     ((3, 5), _FILES),
-    ((3, 8), replace(_FILES, complete_means_compared=False, appends_to_shared_file=True)),
+    ((3, 6), _WORKFLOWS),
+    ((3, 8), replace(_WORKFLOWS, complete_means_compared=False, appends_to_shared_file=True)),
 )
 
 
