@@ -21,7 +21,7 @@ from email.mime.text import MIMEText
 from typing import Any
 from urllib.parse import unquote
 
-from esxforge.standin_iso.maas_events import (
+from esxforge.selftest.maas_events import (
     EventLog,
     failed,
     is_handled_at_once,
