@@ -13,7 +13,6 @@ from esxforge_target.contract.desired_document import desired_host_from_json, de
 from esxforge_target.contract.endpoint import parse_endpoint
 from esxforge_target.contract.names import DESIRED_HOST, SECRETS
 from esxforge_target.contract.secrets import Secrets
-from esxforge_target.contract.token import Token
 from esxforge_target.runtime.commands import ProcessRunner, Result, Runner
 from standin.maas_metadata import FakeMetadataService, MachineStatus
 from target.installer.conftest import Prepared
@@ -46,8 +45,8 @@ def known_to(site: Site, maas: FakeMetadataService, name: str = "") -> None:
     listen_at(site, maas.endpoint.replace("127.0.0.1", name) if name else maas.endpoint, ["127.0.0.1"])
     # The secrets must stay as they are on the disk.
     token = Secrets.from_bytes(site.ram(SECRETS).read_bytes()).token
-    for key in ("consumer_key", "token_key", "token_secret"):
-        setattr(maas.machine, key, getattr(token, key))
+    machine = maas.machine
+    machine.consumer_key, machine.token_key, machine.token_secret = token.parts()
 
 
 def listen_at(site: Site, url: str, addresses: list[str]) -> None:
