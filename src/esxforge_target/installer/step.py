@@ -13,7 +13,7 @@ from esxforge_target.runtime.report import Report
 
 # What %pre found, for %post.
 STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
-_TELL = "esxforge_target.installer.report_failure"
+_TELL = "esxforge_target.installer.report_to_maas"
 _TELL_SECONDS = 40.0
 AT_WORK = "at-work"
 _FAILED = "failed"
@@ -81,7 +81,9 @@ def _to_maas(installer: Installer, failure: ForgeError, outcome: str, report: Re
 def _restart_limit(installer: Installer, report: Report) -> None:
     """MAAS up to 3.5 waits anew from now on. Nothing promises a network here, so this may fail."""
     why = _tell(installer, AT_WORK)
-    report.say("MAAS was not reached, its time limit goes on: {}".format(why) if why else "MAAS knows that this works")
+    report.say(
+        "MAAS was not reached, its time limit goes on: {}".format(why) if why else "MAAS was told that this is at work"
+    )
 
 
 def _tell(installer: Installer, what: str, text: str = "") -> str:

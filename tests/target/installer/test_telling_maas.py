@@ -95,7 +95,7 @@ def test_each_step_restarts_the_time_limit_of_a_maas_that_it_reaches(
     known_to(site, maas)
     site.installer.runner = WithPython(site)
     site.run()
-    assert site.said.count("MAAS knows that this works") == 2
+    assert site.said.count("MAAS was told that this is at work") == 2
     assert [(one["origin"], one["name"], one["result"]) for one in maas.machine.events] == [
         ("curtin", "cmd-install/stage-late", "SUCCESS")
     ] * 2

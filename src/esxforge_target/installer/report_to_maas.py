@@ -1,4 +1,4 @@
-"""Talk to MAAS from ESXi's installer: ``python -m esxforge_target.installer.report_failure WHAT ROOT``.
+"""Talk to MAAS from ESXi's installer: ``python -m esxforge_target.installer.report_to_maas WHAT ROOT``.
 
 WHAT is ``failed``, with the reason on stdin, or ``at-work``, which restarts MAAS's time limit.
 
