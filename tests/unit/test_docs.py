@@ -88,3 +88,9 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_an_event_by_what_maas_does_not_show(page: Path) -> None:
+    """MAAS's API shows the description of an event, not its name."""
+    assert not re.search(r"`esxforge/[a-z…-]+`", page.read_text(encoding="utf-8"))

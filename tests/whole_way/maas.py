@@ -162,4 +162,5 @@ def running_maas(order: Order) -> Iterator[Maas]:
     )
     with serve(region) as url, FakeMetadataService(machine=machine) as service:
         machine.config = order.config(service.port)
+        region.machines.append(machine)
         yield Maas(region, url, service, machine, order)

@@ -128,6 +128,9 @@ def _rehearse(image: UploadImage, connection: Connection | None, listen: events.
 def _sentence(result: UploadResult) -> str:
     place = f"{result.name} “{result.title}” (number {result.resource_id}, version {result.version})"
     if result.action == "skipped":
-        return f"Already in MAAS {result.maas_version}, complete: {place}"
+        # Nothing was sent, so this is what MAAS lists; whether that proves the sha256 depends on its version.
+        listed = "complete" if result.confirmed else "listed as complete"
+        return f"Already in MAAS {result.maas_version}, {listed}: {place}"
+    held = "complete" if result.confirmed else "held but not confirmed"
     after = f" after the {result.resumed_from} that were there" if result.action == "resumed" else ""
-    return f"In MAAS {result.maas_version}, complete: {place}; {result.sent} bytes sent{after}."
+    return f"In MAAS {result.maas_version}, {held}: {place}; {result.sent} bytes sent{after}."

@@ -110,6 +110,11 @@ def from_answer(  # noqa: PLR0911
                 "The API key is right, but its user is not an administrator of MAAS.",
                 "Images are for administrators: use an administrator's key.",
             )
+        if "permission" in answer:
+            return refused(
+                f"The API key is right, but its user may not change images: {answer}",
+                "Use the key of an administrator, or of a user who has the permission that MAAS names.",
+            )
         return refused(f"MAAS does not allow this: {answer}", "Use the API key of an administrator.")
     if status == 407:
         return refused(f"The proxy on the way to {url} asks for a password.", "Set it in HTTPS_PROXY or HTTP_PROXY.")
@@ -117,6 +122,11 @@ def from_answer(  # noqa: PLR0911
         return refused(
             "Something in front of MAAS takes no requests of 4 MiB (413).",
             "Raise the limit of the reverse proxy (nginx: client_max_body_size), or use port 5240 directly.",
+        )
+    if html and status >= 500:
+        return refused(
+            f"MAAS, or a proxy in front of it, failed with a web page ({status}).",
+            "Look into MAAS's log (regiond), then give the same command again.",
         )
     if html:
         return wrong_url(url, f"a web page answers (status {status})")

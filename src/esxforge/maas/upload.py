@@ -18,10 +18,10 @@ from esxforge.maas.boot_resources import BootResource, BootResources
 from esxforge.maas.client import Client, Surroundings
 from esxforge.maas.connection import Connection
 from esxforge.maas.failures import RefusedError, TransientError
-from esxforge.maas.holding import Holding, holding_of
 from esxforge.maas.reader import CHUNK_SIZE, ChangedError, ImageReader
 from esxforge.maas.region import Region
 from esxforge.maas.upload_image import UploadImage, check_image
+from esxforge.maas.upload_state import UploadState, upload_state
 
 __all__ = ["UploadImage", "UploadPlan", "UploadResult", "plan_upload", "upload_image"]
 
@@ -34,7 +34,11 @@ Action = Literal["uploaded", "resumed", "skipped"]
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What became of it. ``sent`` counts the bytes of this run, ``resumed_from`` those that MAAS had before."""
+    """The outcome. ``sent`` counts the bytes of this run, ``resumed_from`` those that MAAS had before.
+
+    ``confirmed`` is whether MAAS is known to have compared the sha256: it said OK to the last chunk in this run, or it
+    is a version that lists an upload as complete only then.
+    """
 
     action: Action
     resource_id: int
@@ -46,6 +50,7 @@ class UploadResult:
     size: int
     sent: int
     resumed_from: int
+    confirmed: bool
     maas_url: str
     maas_version: str
 
@@ -77,10 +82,10 @@ def plan_upload(
     check_image(image)
     with Client(connection, listener, surroundings) as client:
         region = regions.ask(client)
-        holding = _Upload(client, image, region, listener).find()
-    if holding is None:
+        state = _Upload(client, image, region, listener).find()
+    if state is None:
         return UploadPlan("upload", 0, region.version)
-    return UploadPlan("skip" if holding.complete else "resume", holding.received, region.version)
+    return UploadPlan("skip" if state.complete else "resume", state.received, region.version)
 
 
 def upload_image(
@@ -125,18 +130,20 @@ class _Upload:
         self._listener = listener
         self._chunk_size = chunk_size
         self._sent = 0
+        self._can = region.capabilities
+        self._confirmed = self._can.complete_means_compared
 
     def run(self) -> UploadResult:
-        holding = self.find()
-        if holding is not None and holding.complete:
-            self._tell(f"MAAS holds these bytes already, complete, as {holding.resource.name}: nothing is sent.")
-            if holding.resource.title != self._image.title:
-                shown = self._client.clean(holding.resource.title or "")
+        state = self.find()
+        if state is not None and state.complete:
+            self._tell(f"MAAS holds these bytes already, complete, as {state.resource.name}: nothing is sent.")
+            if state.resource.title != self._image.title:
+                shown = self._client.clean(state.resource.title or "")
                 self._tell(f"MAAS keeps the title “{shown}”; to change it, delete the image there and upload again.")
-            return self._result("skipped", holding, 0)
-        resumed_from = holding.received if holding else 0
+            return self._result("skipped", state, 0)
+        resumed_from = state.received if state else 0
         try:
-            done = self._bring(holding)
+            done = self._bring(state)
         except _DamagedError:
             if not resumed_from:
                 raise upload_errors.damaged() from None
@@ -148,10 +155,10 @@ class _Upload:
                 raise upload_errors.damaged() from None
         return self._result("resumed" if resumed_from else "uploaded", done, resumed_from)
 
-    def find(self) -> Holding | None:
+    def find(self) -> UploadState | None:
         """What MAAS holds of these bytes under this name and architecture, if a further upload can build on it."""
         resource = self._resource()
-        return holding_of(resource, self._image.sha256, self._region.count) if resource else None
+        return upload_state(resource, self._image.sha256, self._region.count) if resource else None
 
     def _resource(self) -> BootResource | None:
         for entry in self._resources.list():
@@ -163,28 +170,28 @@ class _Upload:
                 return self._resources.get(entry.id)
         return None
 
-    def _bring(self, holding: Holding | None) -> Holding:
+    def _bring(self, state: UploadState | None) -> UploadState:
         """Everything from creating to complete."""
-        if holding is None:
+        if state is None:
             self._make_room()
-            holding = self._create()
+            state = self._create()
         stalled, rounds = 0.0, 0
-        while not holding.complete:
-            if holding.received < self._image.size:
+        while not state.complete:
+            if state.received < self._image.size:
                 rounds += 1
                 if rounds > _ROUNDS:
                     raise upload_errors.forgets(self._image)
-                holding = self._transfer(holding)
+                state = self._transfer(state)
                 continue
             if stalled >= _SYNC_PATIENCE:
-                raise upload_errors.not_synchronized(holding, self._region.count)
+                raise upload_errors.not_synchronized(state, self._region.count)
             self._client.wait(_SYNC_INTERVAL)
-            after = self._ask(holding)
-            stalled = stalled + _SYNC_INTERVAL if after.progress == holding.progress else 0.0
-            holding = after
-        return holding
+            after = self._ask(state)
+            stalled = stalled + _SYNC_INTERVAL if after.progress == state.progress else 0.0
+            state = after
+        return state
 
-    def _create(self) -> Holding:
+    def _create(self) -> UploadState:
         image, count = self._image, 0
         while True:
             try:
@@ -203,7 +210,7 @@ class _Upload:
                 self._client.pause(count, error)
                 found = self.find()
             else:
-                found = holding_of(resource, image.sha256, self._region.count)
+                found = upload_state(resource, image.sha256, self._region.count)
                 if found is None:
                     raise upload_errors.not_listed()
             if found is not None:
@@ -211,7 +218,7 @@ class _Upload:
 
     def _make_room(self) -> None:
         """See to it that these bytes can be created anew, where MAAS keeps one file on disk for a sha256."""
-        if not self._region.appends_to_shared_file:
+        if not self._can.appends_to_shared_file:
             return
         for entry in self._resources.list():
             resource = self._resources.get(entry.id) if entry.type == "Uploaded" else None
@@ -222,9 +229,9 @@ class _Upload:
                 continue
             raise upload_errors.held_elsewhere(resource, self._client.clean(resource.name), self._region.version)
 
-    def _transfer(self, holding: Holding) -> Holding:
+    def _transfer(self, state: UploadState) -> UploadState:
         """Send from where MAAS is until all is sent, or MAAS has to be looked at again."""
-        image, offset, count = self._image, holding.received, 0
+        image, offset, count = self._image, state.received, 0
         name = f"uploading {image.name}"
         with (
             ImageReader(image.path, image.size, image.sha256, self._chunk_size) as reader,
@@ -232,58 +239,86 @@ class _Upload:
         ):
             self._listener(events.BytesDone(name, offset))
             while offset < image.size:
-                taken = self._send(reader, holding, offset, count)
-                if taken:
-                    offset, count = offset + taken, 0
-                    self._sent += taken
-                else:
-                    holding = self._ask(holding)
-                    count = 0 if holding.received > offset else count + 1
-                    offset = holding.received
+                sent = self._send(reader, state, offset, count)
+                if isinstance(sent, int):
+                    offset, count = offset + sent, 0
+                    self._sent += sent
                     if offset == image.size:
-                        self._settle_last(reader, holding)
+                        self._confirmed = True  # a wrong sha256 would have been refused
+                else:
+                    state = self._ask(state)
+                    count = 0 if state.received > offset else count + 1
+                    offset = state.received
+                    if offset == image.size:
+                        self._judge_unanswered(reader, state, sent)
                 self._listener(events.BytesDone(name, offset))
-            return self._ask(holding)
+            return self._ask(state)
 
-    def _settle_last(self, reader: ImageReader, holding: Holding) -> None:
-        """MAAS has all bytes, but what it said of the last chunk was lost: its comparison of the sha256, that is."""
-        if not reader.is_right():
-            self._discard(holding)
-            raise reader.changed()
-        if self._region.counts_before_comparing:
-            text = (
-                f"MAAS's last answer was lost, and MAAS {self._region.version} does not say later whether the sha256 "
-                "was right. The file here is. If a deployment finds the image damaged, delete it from MAAS and "
-                "upload it again."
+    def _judge_unanswered(self, reader: ImageReader, state: UploadState, failure: MaasError) -> None:
+        """Decide about an upload that MAAS has all bytes of, though it did not say OK to the last chunk.
+
+        MAAS commits the last chunk first; what fails after that, like synchronizing its regions, answers 500 for an
+        image that is complete and right. So it is removed only where the file here is not what was verified.
+        """
+        refused = isinstance(failure, RefusedError)
+        what = "MAAS's last answer was lost."
+        if refused:
+            what = (
+                f"MAAS has all bytes, but did not say OK at the end: {failure.message.rstrip('.')}. Its log has more."
             )
-            self._listener(events.Notice(text, warning=True))
+        self._confirmed = self._can.complete_means_compared
+        if self._confirmed:
+            if refused:
+                self._listener(events.Notice(what, warning=True))
+            return
+        if not reader.is_right():
+            self._discard(state)
+            raise reader.changed()
+        text = (
+            f"{what} It is not known whether MAAS compared the sha256, and MAAS {self._region.version} does not say so "
+            "later. The file here is right, and the image checks itself when it is deployed: if it is found damaged "
+            "then, delete it from MAAS and upload it again."
+        )
+        self._listener(events.Notice(text, warning=True))
 
-    def _send(self, reader: ImageReader, holding: Holding, offset: int, count: int) -> int:
-        """Send one chunk, after ``count`` failures in a row. How much MAAS took; 0 where it has to be asked."""
+    def _send(
+        self, reader: ImageReader, state: UploadState, offset: int, count: int
+    ) -> int | TransientError | RefusedError:
+        """Send one chunk, after ``count`` failures in a row.
+
+        Returns how many bytes MAAS took, or the failure after which it has to be asked how much it holds.
+        """
         try:
             chunk = reader.chunk(offset)
-            self._resources.put(holding.file.upload_path, chunk)
+            self._resources.put(state.file.upload_path, chunk)
         except ChangedError:
             # MAAS has bytes that belong to no image: without them the same command works.
-            self._discard(holding)
+            self._discard(state)
             raise
         except TransientError as error:
             self._client.pause(count + 1, error)
-            return 0
+            return error
         except RefusedError as error:
             try:
-                self._after_refusal(error, holding, offset, count + 1)
+                self._after_refusal(error, state, offset, count + 1)
             except _DamagedError:
                 if not reader.is_right():
                     raise reader.changed() from None
                 raise
-            return 0
+            return error
         return len(chunk)
 
-    def _after_refusal(self, error: RefusedError, holding: Holding, offset: int, count: int) -> None:
+    def _after_refusal(self, error: RefusedError, state: UploadState, offset: int, count: int) -> None:
         """Return where MAAS has to be asked how much it holds; raise where there is no going on."""
-        text, shared = error.answer, self._region.appends_to_shared_file
-        if "Cannot upload to a complete file" in text and count <= _ROUNDS:
+        text, shared = error.answer, self._can.appends_to_shared_file
+        received = self._ask(state).received if error.status == 400 or error.status >= 500 else offset
+        mismatch = "does not match given SHA256" in text
+        full = "Cannot upload to a complete file" in text
+        if received == self._image.size:
+            if self._can.complete_means_compared or full or error.status >= 500:
+                return
+            self._give_up_on(state)  # counted, and yet refused: only a wrong sha256 does that
+        if full and count <= _ROUNDS:
             return
         if "Content-Length doesn't equal" in text:
             self._client.pause(
@@ -292,57 +327,56 @@ class _Upload:
             )
             return
         if re.search(r"Too much data rec(ei|ie)ved", text):
-            if shared or self._ask(holding).received == offset or count > _ROUNDS:
-                self._give_up_on(holding)
+            if shared or received == offset or count > _ROUNDS:
+                self._give_up_on(state)
             return
         # “No such file”: MAAS 3.5 to 3.7 count what they received apart from the file, and the file is gone.
-        if "does not match given SHA256" in text or "No such file or directory" in text:
-            self._give_up_on(holding)
+        if mismatch or "No such file or directory" in text:
+            self._give_up_on(state)
         if "No space left" in text and shared:
-            self._discard(holding)  # it has removed the file, but goes on counting it
-        elif error.status in (400, 500) and self._ask(holding).complete:
-            self._give_up_on(holding)  # complete, and yet refused: it can only be a wrong sha256
+            self._discard(state)  # it has removed the file, but goes on counting it
         raise upload_errors.explained(error, self._image) from error
 
-    def _give_up_on(self, holding: Holding) -> None:
-        self._discard(holding)
+    def _give_up_on(self, state: UploadState) -> None:
+        self._discard(state)
         raise _DamagedError
 
-    def _discard(self, holding: Holding) -> None:
+    def _discard(self, state: UploadState) -> None:
         """Take what MAAS received out of it, so that the next upload starts from nothing.
 
         Some versions count a file with a wrong sha256 as complete: left there, it would be deployed.
         """
         try:
-            resource = self._resources.get(holding.resource.id)
+            resource = self._resources.get(state.resource.id)
             files = [file for entry in resource.sets.values() for file in entry.files.values()] if resource else []
-            alone = all(file.sha256 == holding.sha256 for file in files)
+            alone = all(file.sha256 == state.sha256 for file in files)
             if resource is not None and alone:
                 self._resources.delete(resource.id)
         except MaasError as error:
-            raise upload_errors.not_removed(holding.resource, error) from error
+            raise upload_errors.not_removed(state.resource, error) from error
         if not alone:
-            raise upload_errors.damaged_beside_others(holding.resource)
+            raise upload_errors.damaged_beside_others(state.resource)
 
-    def _ask(self, holding: Holding) -> Holding:
-        resource = self._resources.get(holding.resource.id)
-        found = holding_of(resource, self._image.sha256, self._region.count) if resource else None
+    def _ask(self, state: UploadState) -> UploadState:
+        resource = self._resources.get(state.resource.id)
+        found = upload_state(resource, self._image.sha256, self._region.count) if resource else None
         if found is None:
             raise upload_errors.gone(self._image)
         return found
 
-    def _result(self, action: Action, holding: Holding, resumed_from: int) -> UploadResult:
+    def _result(self, action: Action, state: UploadState, resumed_from: int) -> UploadResult:
         return UploadResult(
             action=action,
-            resource_id=holding.resource.id,
-            version=holding.version,
-            name=holding.resource.name,
-            title=self._client.clean(holding.resource.title or ""),
-            architecture=holding.resource.architecture,
-            sha256=holding.sha256,
-            size=holding.file.size,
+            resource_id=state.resource.id,
+            version=state.version,
+            name=state.resource.name,
+            title=self._client.clean(state.resource.title or ""),
+            architecture=state.resource.architecture,
+            sha256=state.sha256,
+            size=state.file.size,
             sent=self._sent,
             resumed_from=resumed_from,
+            confirmed=self._confirmed,
             maas_url=self._client.connection.url,
             maas_version=self._region.version,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from esxforge.errors import MaasError
 from esxforge.maas.boot_resources import BootResource
 from esxforge.maas.failures import RefusedError
-from esxforge.maas.holding import Holding
 from esxforge.maas.upload_image import UploadImage
+from esxforge.maas.upload_state import UploadState
 
 _SAME_COMMAND = "Give the same command again."
 
@@ -80,12 +80,12 @@ def held_elsewhere(resource: BootResource, shown_name: str, maas_version: str) -
     )
 
 
-def not_synchronized(holding: Holding, regions: int) -> MaasError:
+def not_synchronized(state: UploadState, regions: int) -> MaasError:
     """All is sent, but some region does not get its copy."""
     return MaasError(
-        f"MAAS has received all bytes, but is not complete ({holding.progress:.0f} %), and nothing moves any more.",
+        f"MAAS has received all bytes, but is not complete ({state.progress:.0f} %), and nothing moves any more.",
         f"It has {regions} region(s): see that all of them are running. If requests reached several of them by turns, "
-        f"delete the image (esxforge images delete {holding.resource.id}) and give the address of one.",
+        f"delete the image (esxforge images delete {state.resource.id}) and give the address of one.",
     )
 
 

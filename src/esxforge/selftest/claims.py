@@ -378,7 +378,7 @@ CLAIMS: tuple[Claim, ...] = (
         Area.MAAS,
         "MAAS and curtin deploy the image onto a machine",
         "MAAS's and curtin's source",
-        "deploy a machine with it; MAAS's event log tells each step",
+        "deploy a machine with it; MAAS's event log tells each step (level DEBUG)",
         Part.BY_HAND,
     ),
     Claim(

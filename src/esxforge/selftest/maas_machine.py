@@ -4,7 +4,8 @@ The self-test deploys its virtual host against it, and the tests' stand-in wraps
 tests/data/maas-http/metadata-service-3.6.5.txt and from canonical/maas (src/metadataserver/api.py, api_twisted.py;
 piston3 for OAuth). Kept oddities: an unsigned request gets 200 with enlistment data; fetching
 user-data marks the machine Deployed even with 404; the status endpoint looks only for a token's key, answers 204 at
-once and drops the event later when the key is unknown.
+once and drops the event later when the key is unknown; a machine that MAAS is not deploying any more gets a script that
+switches it off as its user-data, with 200.
 """
 
 from __future__ import annotations
@@ -15,12 +16,25 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from typing import Any
 from urllib.parse import unquote
+
+from esxforge.selftest.maas_events import (
+    EventLog,
+    failed,
+    is_handled_at_once,
+    is_stored,
+    is_top_level,
+    restarts_limit,
+)
 
 TIMESTAMP_SLACK = 300
 PREFIX = "/MAAS/metadata/"
 ENLISTMENT_ID = "i-maas-enlistment"
+# The real one (tests/data/maas-http/user-data-power-off-3.7.3.txt) does nothing either: cloud-init powers the node off.
+_POWER_OFF_SCRIPT = '#!/bin/bash\necho "Powering node off."\n'
 
 
 class MachineStatus(enum.Enum):
@@ -29,6 +43,7 @@ class MachineStatus(enum.Enum):
     DEPLOYING = "Deploying"
     DEPLOYED = "Deployed"
     FAILED_DEPLOYMENT = "Failed deployment"
+    ABORTED = "Allocated"
     RELEASED = "Ready"
 
 
@@ -56,7 +71,11 @@ class Reply:
 
 @dataclass
 class MaasMachine:
-    """One machine in MAAS, its token and its documents."""
+    """One machine in MAAS, its token and its documents.
+
+    ``events_wait`` is a dial: how many seconds an event may wait in MAAS's memory (60 there) before it is handled.
+    ``node_timeout`` in seconds, with ``version``, sets the limit after which MAAS gives up; None: never.
+    """
 
     clock: Callable[[], float]
     system_id: str = "rsycnt"
@@ -68,20 +87,67 @@ class MaasMachine:
     vendor_data: bytes | None = b"{}\n"
     user_data: bytes | None = None
     status: MachineStatus = MachineStatus.DEPLOYING
+    version: tuple[int, int] = (3, 6)
+    node_timeout: float | None = None
+    events_wait: float = 0.0
     heard: list[Heard] = field(default_factory=list)
-    event_log: list[str] = field(default_factory=list)
+    log: EventLog = field(default_factory=EventLog)
     status_changes: list[MachineStatus] = field(default_factory=list)
     nonces: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        # (when it is handled, the event), in order of arrival
+        self._queue: list[tuple[float, Mapping[str, Any]]] = []
+        self._told: list[str] = []
+        self._expires: float | None = None
+        self.start_limit()
+
     @property
     def events(self) -> list[Mapping[str, Any]]:
-        """The events that MAAS was told and kept, in order."""
+        """The events that MAAS was told, in order, also those that it does not store."""
         return [heard.event for heard in self.heard if heard.event is not None]
+
+    @property
+    def event_log(self) -> list[str]:
+        """The descriptions of the events that are in MAAS's log by now, in the order in which they are listed there."""
+        self.pass_time()
+        return list(self._told)
+
+    def query_events(self, **arguments: Any) -> dict[str, Any]:
+        """What MAAS's API shows of the log; arguments as :meth:`EventLog.query`."""
+        self.pass_time()
+        return self.log.query(system_id=self.system_id, hostname=self.hostname.partition(".")[0], **arguments)
+
+    def start_limit(self) -> None:
+        """The deployment begins now, as far as MAAS's time limit goes.
+
+        Up to 3.5 ``node_timeout`` is counted anew at some of curtin's events (``status_expires``). From 3.6 on that is
+        not set for a deployment (``src/maasserver/models/node.py``, ``_start``): a workflow ends after twice the time.
+        """
+        if self.node_timeout is not None:
+            self._expires = self.clock() + self.node_timeout * (1 if self.version < (3, 6) else 2)
+
+    def pass_time(self) -> None:
+        """Handle the events that waited long enough, and give up where the limit is over."""
+        now = self.clock()
+        while self._queue and self._queue[0][0] <= now:
+            self._handle(self._queue.pop(0)[1])
+        if self._expires is not None and now >= self._expires and self.status is MachineStatus.DEPLOYING:
+            text = "time-out during deployment"
+            if self.version < (3, 6):
+                text = f"Node operation 'Deploying' timed out after {(self.node_timeout or 0) / 60:.0f} minutes."
+            self.log.add("ERROR", "Marking node failed", text, now)
+            self._become(MachineStatus.FAILED_DEPLOYMENT)
+
+    def restart_region(self) -> None:
+        """MAAS's region restarts: what waited in its memory is lost."""
+        self._queue.clear()
 
     def answer(self, method: str, path: str, authorization: str | None, body: bytes) -> Reply:
         """ServiceAnswer one request and write down what was heard."""
         with self.lock:
+            self.pass_time()
             if path.startswith(PREFIX + "status/"):
                 reply, accepted, event = self._status(method, path, authorization, body)
             else:
@@ -111,6 +177,8 @@ class MaasMachine:
         if name == "user-data":
             if self.status is MachineStatus.DEPLOYING:
                 self._become(MachineStatus.DEPLOYED)
+            if self.status in (MachineStatus.FAILED_DEPLOYMENT, MachineStatus.ABORTED):
+                return Reply(200, power_off_answer(), "application/octet-stream")
             return Reply(404) if self.user_data is None else Reply(200, self.user_data, "application/octet-stream")
         if name == "":
             return Reply(200, b"maas-commissioning-scripts\nmeta-data" + (b"\nuser-data" if self.user_data else b""))
@@ -159,18 +227,29 @@ class MaasMachine:
         ours = key == self.token_key and self.status is not MachineStatus.RELEASED
         if not ours:
             return Reply(204), False, None
-        self._take(message)
+        if not self.events_wait or is_handled_at_once(message):
+            self._handle(message)
+        else:
+            self._queue.append((self.clock() + self.events_wait, message))
         return Reply(204), True, message
 
-    def _take(self, message: Mapping[str, Any]) -> None:
-        failed = message.get("result") in ("FAIL", "FAILURE")
-        if message["event_type"] == "start" or failed:
-            self.event_log.append(message["description"])
-        top_level = "/" not in message["name"]
-        if top_level and message["event_type"] == "finish" and failed and self.status is MachineStatus.DEPLOYING:
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        self.log.take(message, self.status.value, self.clock())
+        if is_stored(message):
+            self._told.append(message["description"])
+        ends = is_top_level(message) and message["event_type"] == "finish"
+        if ends and failed(message) and self.status is MachineStatus.DEPLOYING:
+            text = "Installation failed (refer to the installation log for more information)."
+            self.log.add("ERROR", "Marking node failed", text, self.clock())
             self._become(MachineStatus.FAILED_DEPLOYMENT)
+        if restarts_limit(message) and self.version < (3, 6):
+            self.start_limit()
 
     def _become(self, status: MachineStatus) -> None:
+        change = f"From '{self.status.value}' to '{status.value}'"
+        self.log.add("DEBUG", "Node changed status", change, self.clock())
+        if status is MachineStatus.DEPLOYED:
+            self.log.add("INFO", "Deployed", "", self.clock())
         self.status = status
         self.status_changes.append(status)
 
@@ -198,6 +277,15 @@ class MaasMachine:
             return f"Nonce already used: {nonce}"
         self.nonces.add(nonce)
         return ""
+
+
+def power_off_answer() -> bytes:
+    """The user-data for a machine that MAAS is not deploying: one part, as Python's ``email`` writes it."""
+    part = MIMEText(_POWER_OFF_SCRIPT, "x-shellscript", "utf-8")
+    part.add_header("Content-Disposition", 'attachment; filename="user_data.sh"')
+    whole = MIMEMultipart()
+    whole.attach(part)
+    return whole.as_bytes()
 
 
 def _oauth_fields(authorization: str) -> dict[str, str]:

@@ -48,6 +48,6 @@ def upload_for_selftest(iso: Path, directory: Path, connection: Connection, list
         MaasUpload(result.maas_version, result.name, result.action),
         f"MAAS {result.maas_version} holds {result.name} “{result.title}” now. To see a deployment: add an SSH key to "
         "your MAAS user, choose a UEFI machine to spare with Secure Boot off (its disks will be wiped), deploy it with "
-        "this image, and follow its event log; what you see answers the claim maas-deploy. Afterwards: "
+        "this image, and follow its event log (level=DEBUG); what you see answers the claim maas-deploy. Afterwards: "
         f"esxforge images delete {result.name}",
     )

@@ -9,16 +9,22 @@ from esxforge_target.agent.log import Log, mask
 from esxforge_target.agent.system import System
 from esxforge_target.cloud_data.execution import Outcome, apply_plan
 from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
+from esxforge_target.cloud_data.power_off import is_power_off
 from esxforge_target.contract.host_record import VcenterOptions
 from esxforge_target.inventory.model import InstalledRelease
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.errors import MetadataError, RejectedError, TooLargeError
+from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.vcenter.desired import parse_document
 from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.join import join
 from esxforge_target.vcenter.tls import Trust
 
 _PAUSE = 5.0
+
+
+class NotDeployingError(ForgeError):
+    """MAAS is not deploying this machine any more."""
 
 
 def version(release: InstalledRelease) -> "Tuple[int, ...]":
@@ -75,18 +81,29 @@ def join_vcenter(  # noqa: PLR0917  # one for each part that it uses
 def fetch_user_data(system: System, client: MetadataClient, end: float) -> "Tuple[Optional[bytes], str]":
     """user-data, which marks the machine Deployed, and a sentence where its content could not be had all the same.
 
-    Raises MetadataError where MAAS did not answer: the machine is then not known to be Deployed.
+    Raises MetadataError where MAAS did not answer: the machine is then not known to be Deployed. Raises
+    NotDeployingError where MAAS answers with its script that switches a machine off: it is not, and never will be.
     """
     while True:
         try:
-            return client.user_data(), ""
-        except TooLargeError as error:  # noqa: PERF203  one request a turn
+            data = client.user_data()
+        except TooLargeError as error:
             return None, error.message  # MAAS marks the machine before it sends anything
         except MetadataError as error:
             final = isinstance(error, RejectedError) and error.status < 500
             if final or system.clock.monotonic() + _PAUSE >= end:
                 raise
             system.clock.sleep(_PAUSE)
+            continue
+        if data is not None and is_power_off(data):
+            raise NotDeployingError(
+                "MAAS is not deploying this machine any more: for user-data it sent the script that switches a machine "
+                "off, which was not run.",
+                "The deployment took longer than MAAS waits (node_timeout), or somebody aborted it: MAAS's event log "
+                "says which. The host is set up, but MAAS will not call it Deployed: release the machine and deploy it "
+                "again.",
+            )
+        return data, ""
 
 
 def do_user_data(system: System, data: bytes, release: InstalledRelease, log: Log) -> Outcome:

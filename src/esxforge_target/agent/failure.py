@@ -64,7 +64,7 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
         text = "not as found: {}. It is not saved: reboot the host, which rolls back what is left".format(
             ", ".join(unlike)
         )
-        parts.reporter.finish("put-back", text, False)
+        parts.reporter.failed_phase("put-back", text)
     return not unlike
 
 

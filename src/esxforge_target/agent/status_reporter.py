@@ -1,4 +1,8 @@
-"""What MAAS is told while the agent works, so that its event log reads as a reporter. The log gets every line, too."""
+"""What MAAS is told while the agent works. The log gets every line, too.
+
+MAAS stores starts and failures only, most of them up to a minute later, and lists them in the order in which it stored
+them. So what is to be seen of a phase that went well stands in the next start, and each event has a number.
+"""
 
 from typing import List, Tuple
 
@@ -9,31 +13,50 @@ from esxforge_target.metadata.errors import MetadataError, RejectedError, Unreac
 from esxforge_target.runtime.clock import Clock
 
 _LONGEST_TAIL = 2400
+_MOST_WAITING = 12
+# MAAS's time limit is restarted where these begin: the agent's start, the first moment at which the desired network
+# leads to MAAS, and vCenter.
+_RESTART_LIMIT = ("inventory", "storage", "vendor-data")
 
 _Event = Tuple[str, str, str, str]  # event type, name, description, result
 
 
 class StatusReporter:
-    """Events wait while MAAS does not answer, and are sent in their order once it does."""
+    """Events wait while MAAS does not answer, and are sent in their order once it does.
 
-    def __init__(self, client: MetadataClient, log: Log, clock: Clock) -> None:
+    ``boot`` is how often the agent was started on this host: the first number of each event.
+    """
+
+    def __init__(self, client: MetadataClient, log: Log, clock: Clock, boot: int = 1) -> None:
         self._client = client
         self._log = log
         self._clock = clock
+        self._boot = boot
+        self._count = 0
+        self._figures = ""
         self._waiting = []  # type: List[_Event]
         self._refused = []  # type: List[str]
         # Nobody is asked twice in vain: after a silence, events wait until somebody says that MAAS was heard.
         self._silent = False
 
     def start(self, phase: str, description: str) -> None:
-        """A phase begins: this is what MAAS's event log shows."""
+        """A phase begins. What ``done`` was given of the phases before stands in this event, too."""
         self._log.announce(description)
-        self._tell("start", "esxforge/" + phase, description, "")
+        text = " ".join(part for part in (self._figures, description) if part)
+        self._figures = ""
+        self._tell("start", "esxforge/" + phase, "{}: {}".format(phase, text), "")
+        if phase in _RESTART_LIMIT:
+            self._restart_limit()
 
-    def finish(self, phase: str, description: str = "done", good: bool = True) -> None:
-        """A phase ended. A failure is shown in MAAS's event log and changes no status."""
-        self._log.say("{}: {}".format(phase, description))
-        self._tell("finish", "esxforge/" + phase, description, "SUCCESS" if good else "FAIL")
+    def done(self, phase: str, figures: str = "") -> None:
+        """A phase went well. ``figures``: a sentence for MAAS's event log, with the next start."""
+        self._log.say("{}: {}".format(phase, figures or "done"))
+        self._figures = " ".join(part for part in (self._figures, figures) if part)
+
+    def failed_phase(self, phase: str, reason: str) -> None:
+        """A phase failed, and the deployment goes on."""
+        self._log.say("{}: {}".format(phase, reason))
+        self._tell("finish", "esxforge/" + phase, "{}: {}".format(phase, reason), "FAIL")
 
     def heard(self) -> None:
         """MAAS answers (again): what waited is told."""
@@ -52,16 +75,30 @@ class StatusReporter:
 
     def failed(self, reason: str, seconds: float) -> bool:
         """Tell MAAS that the deployment failed, with the log's tail; True once MAAS took it."""
-        self._waiting = [one for one in self._waiting if one[0] == "start"][-12:]
-        text = "{}\n\nThe end of the host's log:\n{}".format(self._log.redact(reason), self._log.tail(_LONGEST_TAIL))
+        self._waiting = [one for one in self._waiting if one[1] != "esxforge"][-_MOST_WAITING:]
+        text = "{}\n\nThe end of the host's log:\n{}".format(reason, self._log.tail(_LONGEST_TAIL))
         self._silent = False
-        self._waiting.append(("finish", "esxforge", text, "FAIL"))
+        self._queue("finish", "esxforge", text, "FAIL")
         return self._send(seconds)
 
-    def _tell(self, kind: str, name: str, description: str, result: str) -> None:
-        self._waiting.append((kind, name, self._log.redact(description), result))
+    def _tell(self, kind: str, name: str, text: str, result: str) -> None:
+        self._queue(kind, name, text, result)
         if not self._silent:
             self._send(deadlines.EVENT)
+
+    def _queue(self, kind: str, name: str, text: str, result: str) -> None:
+        self._count += 1
+        number = "#{}.{:02d}".format(self._boot, self._count)
+        self._waiting.append((kind, name, "{} {}".format(number, self._log.redact(text)), result))
+
+    def _restart_limit(self) -> None:
+        if self._silent:
+            return
+        try:
+            self._client.restart_limit(deadlines.EVENT)
+        except MetadataError as error:
+            self._log.say("MAAS's time limit goes on: {}".format(error.message))
+            self._silent = _passes(error)
 
     def _send(self, seconds: float) -> bool:
         """Send what waits, in ``seconds`` for all of it; whether all of it was taken."""

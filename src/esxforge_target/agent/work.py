@@ -66,7 +66,8 @@ class Parts:
         self.log = log
         self.firewall = firewall
         self.ends = ends
-        self.reporter = StatusReporter(client, log, system.clock)
+        boots = len([record for record in journal.records if record["kind"] == "boot"])
+        self.reporter = StatusReporter(client, log, system.clock, max(boots, 1))
         self.connectivity = Connectivity(system, client, log, firewall.mend)
         self.steps = Steps(system, undo, log)
         self.network = NetworkSetup(system, self.desired, self.steps, undo, self.connectivity, self.ends, log)
@@ -90,7 +91,6 @@ class Work:
         self._identity = Identity(parts.system, parts.undo, parts.log)
         self._name = ""
         self._keys = ()  # type: Tuple[str, ...]
-        self._figures = ""
         self.proved = False
         # An earlier start may have come that far.
         self.saved = parts.journal.last("saved") is not None or asked_for_user_data(parts.journal)
@@ -126,7 +126,7 @@ class Work:
             "The host was restarted while it did user-data, by user-data itself or by a power cut; it is not run a "
             "second time."
         )
-        parts.reporter.finish("user-data", _LEFT_DEPLOYED.format(problem), False)
+        parts.reporter.failed_phase("user-data", _LEFT_DEPLOYED.format(problem))
         return [problem]
 
     def _take_inventory(self) -> Inventory:
@@ -142,9 +142,9 @@ class Work:
                 parts.system.bank_files.write("{}/{}".format(parts.bank, AGENT_INVENTORY), text.encode("ascii"))
             except ForgeError as error:
                 parts.log.warn("the inventory is not kept: {}".format(error.message))
-        parts.reporter.finish(
+        parts.reporter.done(
             "inventory",
-            "ESXi {} build {}: {} NICs, {} disks".format(
+            "ESXi {} build {}: {} NICs, {} disks.".format(
                 inventory.release.version, inventory.release.build, len(inventory.nics), len(inventory.devices)
             ),
         )
@@ -179,7 +179,7 @@ class Work:
             parts.network.make(plan, inventory, self._heard)
             storage = [step for step in plan.steps if step.phase == STORAGE_PHASE]
             if not number:
-                parts.reporter.finish("network", "MAAS answers over the desired network")
+                parts.reporter.done("network", "MAAS answers over the desired network.")
                 parts.reporter.start("storage", "Setting up {}".format(self._datastores()))
             parts.until(deadlines.STORAGE)
             parts.steps.run(storage, STORAGE, inventory)
@@ -189,8 +189,8 @@ class Work:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
             parts.system.clock.sleep(_ROUND_PAUSE)
-        self._figures = "; ".join(datastore_figures(parts.desired, inventory))
-        parts.reporter.finish("storage", self._figures or "done")
+        figures = "; ".join(datastore_figures(parts.desired, inventory))
+        parts.reporter.done("storage", figures + "." if figures else "")
 
     def _heard(self) -> None:
         self.proved = True
@@ -211,18 +211,19 @@ class Work:
         problem = self._identity.certificate(self._name, lambda: parts.ends.left(deadlines.IDENTITY))
         if not record.keep_boot_order:
             restore_boot_order(parts.system, list(record.boot_order), parts.log)
-        parts.reporter.finish("identity", problem or "this host is {}".format(self._name), not problem)
+        if problem:
+            parts.reporter.failed_phase("identity", problem)
         if record.encrypted_password:
             text = "Root's password, encrypted to the key of the recipe: {}".format(record.encrypted_password)
             parts.reporter.start("password", text)
+        if not problem:
+            parts.reporter.done("identity", "This host is {}.".format(self._name))
 
     def _verify(self) -> Inventory:
         """Everything read back, and MAAS asked who this is. Raises StepError."""
         parts = self._parts
         parts.until(deadlines.VERIFY)
-        parts.reporter.start(
-            "verify", "Reading everything back{}".format("; " + self._figures if self._figures else "")
-        )
+        parts.reporter.start("verify", "Reading everything back")
         inventory = parts.network.inventory()
         found = differences(parts.desired, inventory) + self._identity.differences(self._name, self._keys)
         if found:
@@ -236,7 +237,7 @@ class Work:
                 "See whether MAAS's services run, and whether the network to them is steady; then deploy again.",
             )
         parts.reporter.heard()
-        parts.reporter.finish("verify", "the host is as MAAS asked")
+        parts.reporter.done("verify", "The host is as MAAS asked.")
         return inventory
 
     def _save(self, inventory: Inventory) -> None:
@@ -252,7 +253,7 @@ class Work:
         self.saved = True
         parts.undo.commit(NETWORK, FALLBACK, STORAGE, IDENTITY)
         parts.note("saved")
-        parts.reporter.finish("persist", "saved; from now on the host stays like this")
+        parts.reporter.done("persist", "Saved: from now on the host stays like this.")
 
     def _vendor_data(self, inventory: Inventory) -> List[str]:
         parts = self._parts
@@ -267,7 +268,10 @@ class Work:
             parts.system, parts.deployment, document, self._name, parts.firewall, parts.log, left
         )
         problems += [problem] if problem else []
-        parts.reporter.finish("vendor-data", " ".join(problems) or "done", not problems)
+        if problems:
+            parts.reporter.failed_phase("vendor-data", " ".join(problems))
+        else:
+            parts.reporter.done("vendor-data")
         return problems
 
     def _deliver_story(self) -> None:
@@ -301,8 +305,10 @@ class Work:
         elif data is not None:
             outcome = cloud.do_user_data(parts.system, data, release, parts.log)
             problems += list(outcome.problems)
-        text = _LEFT_DEPLOYED.format(" ".join(problems)) if problems else "done"
-        parts.reporter.finish("user-data", text, not problems)
+        if problems:
+            parts.reporter.failed_phase("user-data", _LEFT_DEPLOYED.format(" ".join(problems)))
+        else:
+            parts.reporter.done("user-data")
         parts.reporter.deliver(deadlines.CLOSING)
         return problems
 

@@ -28,6 +28,9 @@ driftfile /etc/ntp.drift
 """
 
 VENDOR_KEYS = ("ntp", "write_files")
+# MAAS sends these to every machine, whatever its system (canonical/maas, src/metadataserver/vendor_data.py): its own
+# proxy for snapd, the name of Ubuntu's default user. Nobody asked for them, so they are left out without a notice.
+_FOR_UBUNTU = ("snap", "system_info")
 USER_KEYS = ("hostname", "fqdn", "ssh_authorized_keys", "chpasswd", "ntp", "write_files", "runcmd")
 
 
@@ -41,7 +44,8 @@ def plan_cloud_config(config: Any, allowed: "Tuple[str, ...]", release: Release,
         return ActionPlan()
     if not isinstance(config, dict):
         raise CloudDataError("{} is not a mapping of keys.".format(what))
-    plan = ActionPlan(notices=_unknown(config, allowed, what))
+    known = allowed + _FOR_UBUNTU if allowed == VENDOR_KEYS else allowed
+    plan = ActionPlan(notices=_unknown(config, known, what))
     for key in allowed:
         if config.get(key) is None or (key == "hostname" and config.get("fqdn") is not None):
             continue

@@ -13,8 +13,10 @@ from esxforge_target.runtime.report import Report
 
 # What %pre found, for %post.
 STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
-_TELL = "esxforge_target.installer.report_failure"
+_TELL = "esxforge_target.installer.report_to_maas"
 _TELL_SECONDS = 40.0
+AT_WORK = "at-work"
+_FAILED = "failed"
 
 
 class _Both(io.TextIOBase):
@@ -43,6 +45,8 @@ def run_step(
 ) -> int:
     """Run a step; 0, or 1 with the reason said everywhere. ``outcome`` says in one sentence what a failure means."""
     report = Report(_Both(installer))
+    if tell_maas:
+        _restart_limit(installer, report)
     try:
         step(installer, report)
     except ForgeError as error:
@@ -70,9 +74,22 @@ def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> Non
 
 def _to_maas(installer: Installer, failure: ForgeError, outcome: str, report: Report) -> None:
     reason = " ".join("{} {} {}".format(outcome, failure.message, failure.hint).split())
-    told = installer.runner.run([sys.executable or "python", "-m", _TELL, installer.root], _TELL_SECONDS, reason)
+    why = _tell(installer, _FAILED, reason)
+    report.say("MAAS could not be told, and will give up by itself: {}".format(why) if why else "MAAS was told")
+
+
+def _restart_limit(installer: Installer, report: Report) -> None:
+    """MAAS up to 3.5 waits anew from now on. Nothing promises a network here, so this may fail."""
+    why = _tell(installer, AT_WORK)
+    report.say(
+        "MAAS was not reached, its time limit goes on: {}".format(why) if why else "MAAS was told that this is at work"
+    )
+
+
+def _tell(installer: Installer, what: str, text: str = "") -> str:
+    """Why MAAS was not told; nothing where it was."""
+    command = [sys.executable or "python", "-m", _TELL, what, installer.root]
+    told = installer.runner.run(command, _TELL_SECONDS, text)
     if told.status == 0:
-        report.say("MAAS was told")
-    else:
-        why = " ".join(told.stderr.split()) or "status {}".format(told.status)
-        report.say("MAAS could not be told, and will give up by itself: {}".format(why))
+        return ""
+    return " ".join(told.stderr.split()) or "status {}".format(told.status)

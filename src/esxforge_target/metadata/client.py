@@ -3,7 +3,7 @@
 What MAAS does was observed on 3.6.5 (tests/data/maas-http) and read in canonical/maas, src/metadataserver/api.py and
 api_twisted.py. Three habits of it shape this client: an unsigned request gets 200 with another machine's (enlistment)
 data; fetching user-data marks the machine Deployed even when there is none; and of the events only starts and
-failures are shown in the machine's event log, so a start carries the story.
+failures are stored in the machine's event log, so what must be seen is a start.
 """
 
 import json
@@ -32,9 +32,12 @@ from esxforge_target.runtime.values import Value
 
 ORIGIN = "esxforge"
 TOP_LEVEL = "esxforge"
+# MAAS restarts its time limit at this one, see ``restart_limit``.
+_RESTARTS_LIMIT = ("curtin", "cmd-install/stage-late")
 SMALL = 64 * 1024
 DOCUMENT = 8 * 1024 * 1024
-_LONGEST_DESCRIPTION = 4000
+# MAAS stores text of any length. A failure must fit with all its reasons, one for each thing that MAAS asks for.
+_LONGEST_DESCRIPTION = 16000
 _HOST_LABEL = re.compile(r"\A(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
 
 
@@ -162,13 +165,24 @@ class MetadataClient:
     # Reporting
 
     def report_start(self, phase: str, description: str, total: Optional[float] = None) -> None:
-        """Tell MAAS that a phase begins. This is what its event log shows, so let ``description`` say what is done."""
+        """Tell MAAS that a phase begins. Its event log has this at level DEBUG: ``description`` says what is done."""
         self.report("start", "{}/{}".format(TOP_LEVEL, phase), description, None, total)
 
-    def report_finish(self, phase: str, description: str, good: bool = True, total: Optional[float] = None) -> None:
-        """Tell MAAS that a phase ended. A failure is shown in the event log and does not change the status."""
-        name = "{}/{}".format(TOP_LEVEL, phase)
-        self.report("finish", name, description, "SUCCESS" if good else "FAIL", total)
+    def report_failed_phase(self, phase: str, reason: str, total: Optional[float] = None) -> None:
+        """Tell MAAS that a phase failed. Its event log has this, at level ERROR; the status does not change.
+
+        There is no such report for a phase that went well: MAAS stores no finish with SUCCESS.
+        """
+        self.report("finish", "{}/{}".format(TOP_LEVEL, phase), reason, "FAIL", total)
+
+    def restart_limit(self, total: Optional[float] = None) -> None:
+        """Have MAAS count ``node_timeout`` anew for this deployment, as at the end of curtin's last stage.
+
+        MAAS up to 3.5 does so (src/metadataserver/api_twisted.py); later ones take the event, but set no such limit for
+        a deployment. The event leaves no line in the log.
+        """
+        origin, name = _RESTARTS_LIMIT
+        self._send_event(origin, "finish", name, "esxforge is at work", "SUCCESS", total)
 
     def report_failed_deployment(self, reason: str, total: Optional[float] = None) -> None:
         """Tell MAAS that it all failed: a machine that is being deployed becomes "Failed deployment"."""
@@ -186,12 +200,23 @@ class MetadataClient:
             raise ValueError("event_type is start, progress or finish")
         if result not in (None, "SUCCESS", "FAIL"):
             raise ValueError("result is SUCCESS or FAIL")
+        self._send_event(ORIGIN, event_type, name, description, result, total)
+
+    def _send_event(  # noqa: PLR0917  # one for each field of the event
+        self,
+        origin: str,
+        event_type: str,
+        name: str,
+        description: str,
+        result: Optional[str],
+        total: Optional[float],
+    ) -> None:
         text = self._token.redact(description)
         if len(text) > _LONGEST_DESCRIPTION:
             text = text[: _LONGEST_DESCRIPTION - 4] + " ..."
         message = {
             "event_type": event_type,
-            "origin": ORIGIN,
+            "origin": origin,
             "name": name,
             "description": text,
         }  # type: Dict[str, Any]

@@ -21,6 +21,7 @@ Kind = Literal[
     "forget",  # OK, but nothing is counted
     "too-large",  # 413 from a proxy
     "hang",  # no answer until the server stops
+    "sync-fails",  # a PUT that completes the file is done, then 500: synchronizing the regions failed
 ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from esxforge.selftest.maas_machine import MaasMachine
 from standin.maas_region.faults import Fault
 from standin.maas_region.storage import Storage, StorageError, Stored
 
@@ -54,22 +55,30 @@ class Resource:
 class FakeRegion:
     """State and rules. ``version`` decides how bytes are kept; ``regions`` is how many share the work.
 
-    ``clock`` is MAAS's; ``balance`` sends each PUT to the next region, as a load balancer would.
+    ``clock`` is MAAS's; ``balance`` sends each PUT to the next region, as a load balancer would; ``counts_refused``:
+    see :class:`~standin.maas_region.storage.Storage`.
     """
 
     def __init__(
-        self, version: str = "3.6.5", *, regions: int = 1, balance: bool = False, clock: Callable[[], float] = time.time
+        self,
+        version: str = "3.6.5",
+        *,
+        regions: int = 1,
+        balance: bool = False,
+        clock: Callable[[], float] = time.time,
+        counts_refused: bool = True,
     ) -> None:
         major, minor = re.findall(r"\d+", version)[:2]
         self.version = version
         self.regions = regions
         self.balance = balance
         self.clock = clock
-        self.storage = Storage((int(major), int(minor)), regions)
+        self.storage = Storage((int(major), int(minor)), regions, counts_refused=counts_refused)
         self.keys = {ADMIN_KEY: True, USER_KEY: False}
         self.nonces: set[str] = set()
         self.architectures = ["amd64/generic"]
         self.resources: dict[int, Resource] = {}
+        self.machines: list[MaasMachine] = []
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
@@ -94,6 +103,26 @@ class FakeRegion:
         return bytes(self.storage.disk.get((0, files[0].stored.sha256), b""))
 
     # --- what the interface offers; each returns (status, content type, text)
+
+    def events(self, query: dict[str, list[str]]) -> str:
+        """GET events/?op=query, of one machine: by ``id`` or ``hostname``."""
+        try:
+            numbers = {name: int(query[name][0]) for name in ("limit", "after", "before") if name in query}
+        except ValueError as error:
+            raise ApiError(400, str(error)) from None
+        found = [
+            machine
+            for machine in self.machines
+            if machine.system_id in query.get("id", [machine.system_id])
+            and machine.hostname.partition(".")[0] in query.get("hostname", [machine.hostname.partition(".")[0]])
+        ]
+        if len(found) != 1:
+            return json.dumps({"count": 0, "events": []})
+        levels = {"level": query["level"][0]} if "level" in query else {}
+        try:
+            return json.dumps(found[0].query_events(**levels, **numbers))
+        except ValueError as error:
+            raise ApiError(400, str(error)) from None
 
     def listing(self, kind: str) -> str:
         """GET boot-resources/"""
@@ -156,6 +185,15 @@ class FakeRegion:
         except StorageError as error:
             raise ApiError(400, str(error)) from None
         return "OK"
+
+    def holds_all(self, file_id: int) -> bool:
+        """Whether some region has counted every byte of an upload."""
+        return any(
+            self.storage.count(file.stored, region) == file.stored.size
+            for file in self._files()
+            if file.id == file_id
+            for region in range(self.regions)
+        )
 
     def delete(self, identifier: int) -> None:
         """DELETE boot-resources/{id}/"""

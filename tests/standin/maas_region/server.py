@@ -19,7 +19,12 @@ from standin.maas_region.region import ApiError, FakeRegion
 
 _PAGE = "<!doctype html><html><body>Welcome to another site</body></html>"
 _JSON = "application/json; charset=utf-8"
+_PLAIN = "text/plain; charset=utf-8"
 _ADMINS_ONLY = "This method is reserved for admin users."
+_NO_PERMISSION = (
+    "User does not have permission to perform this operation. The user should have permission 'can_edit_boot_entities'"
+)
+_NOT_SYNCHRONIZED = "some region controllers don't have enough disk space"
 
 
 class _Server(ThreadingHTTPServer):
@@ -85,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = bytes([body[0] ^ 0xFF]) + body[1:]
         with self.server.lock:
             status, content_type, text, extra = self._instead(fault) or self._answer(method, path, body)
+            if fault == "sync-fails" and status == 200 and region.holds_all(_last_number(path)):
+                status, content_type, text = 500, _PLAIN, _NOT_SYNCHRONIZED
         if fault == "drop-after":
             self._drop()
             return
@@ -93,17 +100,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, content_type, text, extra, cut=fault == "cut")
 
     def _instead(self, fault: str | None) -> tuple[int, str, str, dict[str, str]] | None:
-        plain = "text/plain; charset=utf-8"
         if fault == "full" and self.server.region.storage.appends and self.command == "PUT":
-            self.server.region.lose(int(self.path.rstrip("/").rpartition("/")[2]))
-            return 400, plain, "No space left on device", {}
+            self.server.region.lose(_last_number(self.path))
+            return 400, _PLAIN, "No space left on device", {}
         answers: dict[str | None, tuple[int, str, str, dict[str, str]]] = {
-            "busy": (503, plain, "No connections available", {"Retry-After": "10"}),
+            "busy": (503, _PLAIN, "No connections available", {"Retry-After": "10"}),
             "conflict": (409, "text/html", "<html>Conflict error. Try your request again</html>", {"Retry-After": "5"}),
             "gateway": (502, "text/html", "<html>Bad Gateway</html>", {}),
             "html": (200, "text/html", _PAGE, {}),
-            "full": (500, plain, "[Errno 28] No space left on device", {}),
-            "missing": (500, plain, "[Errno 2] No such file or directory: '/var/lib/maas/x.incomplete'", {}),
+            "full": (500, _PLAIN, "[Errno 28] No space left on device", {}),
+            "missing": (500, _PLAIN, "[Errno 2] No such file or directory: '/var/lib/maas/x.incomplete'", {}),
             "too-large": (413, "text/html", "<html>Request Entity Too Large</html>", {}),
             "forget": (200, "text/plain", "OK", {}),
         }
@@ -132,11 +138,16 @@ class _Handler(BaseHTTPRequestHandler):
         if place == "boot-resources/" and method == "GET":
             kind = parse_qs(urlsplit(self.path).query).get("type", ["all"])[0]
             return 200, _JSON, region.listing(kind), {}
+        if place == "events/" and method == "GET":
+            query = parse_qs(urlsplit(self.path).query)
+            if query.pop("op", []) != ["query"]:
+                raise ApiError(400, "Unrecognised signature: method=GET op=None")
+            return 200, _JSON, region.events(query), {}
         number = re.fullmatch(r"boot-resources/(\d+)/", place)
         if number and method == "GET":
             return 200, _JSON, region.get(int(number[1])), {}
         if not admin:
-            raise ApiError(403, _ADMINS_ONLY, "text/plain")
+            raise ApiError(403, _NO_PERMISSION if region.storage.version >= (3, 8) else _ADMINS_ONLY)
         if place == "boot-resources/" and method == "POST":
             return 201, _JSON, region.create(self._form(body)), {}
         if number and method == "DELETE":
@@ -177,6 +188,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _last_number(path: str) -> int:
+    return int(path.rstrip("/").rpartition("/")[2])
 
 
 @contextmanager

@@ -25,10 +25,15 @@ class Stored:
 
 
 class Storage:
-    """Bytes by region and sha256. ``version`` is (major, minor)."""
+    """Bytes by region and sha256. ``version`` is (major, minor).
 
-    def __init__(self, version: tuple[int, int], regions: int) -> None:
+    ``counts_refused`` is a dial: whether a last chunk that is refused for its sha256 stays counted, up to 3.4 and from
+    3.8 on. MAAS saves the count before it compares, in a transaction that the refusal may roll back.
+    """
+
+    def __init__(self, version: tuple[int, int], regions: int, *, counts_refused: bool = True) -> None:
         self.version = version
+        self.counts_refused = counts_refused
         self.regions = regions
         self.disk: dict[tuple[int, str], bytearray] = {}
 
@@ -72,7 +77,8 @@ class Storage:
             raise StorageError("Too much data recieved.")
         content += chunk
         if len(content) == file.size and not self.valid(file, 0):
-            # It stays, and counts as complete: a 400 does not roll back.
+            if not self.counts_refused:
+                del content[-len(chunk) :]
             raise StorageError("Saved content does not match given SHA256 value.")
 
     def _write_at_count(self, file: Stored, region: int, chunk: bytes) -> None:
@@ -95,6 +101,8 @@ class Storage:
         content += chunk
         file.counts[region] = self.count(file, region) + len(chunk)
         if len(content) == file.size and not self.valid(file, region):
+            if not self.counts_refused:
+                file.counts[region] -= len(chunk)
             raise StorageError("Saved content does not match given SHA256 value.")
 
     def valid(self, file: Stored, region: int) -> bool:

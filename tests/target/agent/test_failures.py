@@ -517,15 +517,34 @@ def test_an_installed_host_keeps_its_password_and_uuid(site: MakeSite) -> None:
 def test_the_event_log_reads_as_a_story(site: MakeSite) -> None:
     host = site("vmfs7-bond", encrypted_password="QUJD")
     host.start()
-    story = host.maas.machine.event_log
-    starts = ["ESXi runs", "Setting up the network", "Setting up the datastores datastore1, datastore2"]
-    starts += ["Setting host name", "Root's password, encrypted", "Reading everything back; datastore datastore1"]
-    starts += ["Saving", "Doing what MAAS itself asks for", "The host is ready"]
-    assert [line.startswith(start) for line, start in zip(story, starts, strict=True)] == [True] * len(starts)
-    finished = [one["name"] for one in host.maas.machine.events if one["event_type"] == "finish"]
-    assert [name.removeprefix("esxforge/") for name in finished] == [
-        "inventory", "network", "storage", "identity", "verify", "persist", "vendor-data", "user-data",
-    ]  # fmt: skip
+    saved = "Saved: from now on the host stays like this."
+    asked = "datastore datastore1: MAAS asked for 68.0 GiB (73010249728 bytes)"
+    assert [line.partition(", it has ")[0] for line in host.maas.machine.event_log] == [
+        "#1.01 inventory: ESXi runs; reading its NICs, disks and present settings",
+        "#1.02 network: ESXi 8.0.3 build 24674464: 4 NICs, 3 disks. Setting up the network: 34 steps in all",
+        "#1.03 storage: MAAS answers over the desired network. Setting up the datastores datastore1, datastore2",
+        f"#1.04 identity: {asked}",
+        "#1.05 password: Root's password, encrypted to the key of the recipe: QUJD",
+        "#1.06 verify: This host is esx01.maas. Reading everything back",
+        "#1.07 persist: The host is as MAAS asked. Saving ESXi's configuration",
+        f"#1.08 vendor-data: {saved} Doing what MAAS itself asks for (time servers, vCenter)",
+        "#1.09 user-data: The host is ready; fetching user-data",
+    ]
+    restarts = [one["name"] for one in host.maas.machine.events if one["event_type"] == "finish"]
+    assert restarts == ["cmd-install/stage-late"] * 3, "no finish of ours: MAAS stores none that went well"
+
+
+def test_the_page_shows_the_event_log_as_maas_shows_it(site: MakeSite) -> None:
+    host = site("vmfs7-bond")
+    host.maas.machine.events_wait = 60.0
+    host.start()
+    assert host.maas.machine.query_events()["events"][0]["type"] == "Deployed", "ours wait, and are no INFO"
+    host.clock.sleep(60)
+    listed = host.maas.machine.query_events(level="DEBUG")["events"]
+    ours = [f"    {one['level']} {one['description']}" for one in listed if "'esxforge'" in one["description"]]
+    page = (Path(__file__).parents[3] / "docs" / "on-the-host.md").read_text()
+    assert len(ours) == 8
+    assert "\n".join(ours) in page
 
 
 def test_consoles_show_what_happens_and_nothing_secret(site: MakeSite) -> None:

@@ -13,7 +13,6 @@ from esxforge_target.contract.desired_document import desired_host_from_json, de
 from esxforge_target.contract.endpoint import parse_endpoint
 from esxforge_target.contract.names import DESIRED_HOST, SECRETS
 from esxforge_target.contract.secrets import Secrets
-from esxforge_target.contract.token import Token
 from esxforge_target.runtime.commands import ProcessRunner, Result, Runner
 from standin.maas_metadata import FakeMetadataService, MachineStatus
 from target.installer.conftest import Prepared
@@ -44,9 +43,10 @@ def maas() -> Iterator[FakeMetadataService]:
 def known_to(site: Site, maas: FakeMetadataService, name: str = "") -> None:
     """Let the host's documents lead to this service, by another host name if one is given."""
     listen_at(site, maas.endpoint.replace("127.0.0.1", name) if name else maas.endpoint, ["127.0.0.1"])
-    place = site.ram(SECRETS)
-    secrets = Secrets.from_bytes(place.read_bytes())
-    place.write_bytes(Secrets(Token.from_config(maas.reporting), secrets.root_password).to_bytes())
+    # The secrets must stay as they are on the disk.
+    token = Secrets.from_bytes(site.ram(SECRETS).read_bytes()).token
+    machine = maas.machine
+    machine.consumer_key, machine.token_key, machine.token_secret = token.parts()
 
 
 def listen_at(site: Site, url: str, addresses: list[str]) -> None:
@@ -86,3 +86,32 @@ def test_secrets_that_are_used_up_leave_nothing_to_tell_maas_with(prepared: Prep
     site.installer.runner = WithPython(site)
     assert site.pre() == 1
     assert "holds no token for MAAS any more" in site.said
+
+
+def test_each_step_restarts_the_time_limit_of_a_maas_that_it_reaches(
+    prepared: Prepared, maas: FakeMetadataService
+) -> None:
+    site = prepared()
+    known_to(site, maas)
+    site.installer.runner = WithPython(site)
+    site.run()
+    assert site.said.count("MAAS was told that this is at work") == 2
+    assert [(one["origin"], one["name"], one["result"]) for one in maas.machine.events] == [
+        ("curtin", "cmd-install/stage-late", "SUCCESS")
+    ] * 2
+    assert maas.machine.log.lines == [], "and nobody sees it in the log"
+    assert maas.machine.status is MachineStatus.DEPLOYING
+
+
+@pytest.mark.parametrize("status", [1, 124])
+def test_a_maas_that_is_not_reached_stops_no_step(prepared: Prepared, status: int) -> None:
+    class NoNetwork(WithPython):
+        def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+            if "python" in Path(arguments[0]).name:
+                return Result(status, "", "MAAS at 10.0.0.2:5248 did not answer within 5 seconds.")
+            return super().run(arguments, timeout, stdin)
+
+    site = prepared()
+    site.installer.runner = NoNetwork(site)
+    site.run()
+    assert "MAAS was not reached, its time limit goes on: MAAS at 10.0.0.2:5248 did not answer" in site.said

@@ -18,7 +18,8 @@ def main(endpoint: str, token_file: str) -> None:
     print(client.probe().connectivity)
     client.report_start("network", "Setting up the network f\u00fcr esx01")
     print(client.instance_id(), client.hostname(), len(client.public_keys().keys), len(client.vendor_data()))
-    client.report_finish("network", "done")
+    client.restart_limit()
+    client.report_failed_phase("user-data", "the script ended with 1")
     print((client.user_data() or b"").decode("ascii"))
 
 

@@ -205,13 +205,11 @@ def test_proxies_of_the_environment_are_not_used(
 def test_events_make_a_story_in_the_event_log(maas: FakeMetadataService, connect: Connect) -> None:
     client = connect()
     client.report_start("network", "Setting up vSwitch0 für ü")
-    client.report_finish("network", "done")
-    client.report_finish("user-data", "the script ended with 1", good=False)
+    client.report_failed_phase("user-data", "the script ended with 1")
     assert maas.machine.event_log == ["Setting up vSwitch0 für ü", "the script ended with 1"]
     assert maas.machine.status is MachineStatus.DEPLOYING
     assert [(event["name"], event.get("result")) for event in maas.machine.events] == [
         ("esxforge/network", None),
-        ("esxforge/network", "SUCCESS"),
         ("esxforge/user-data", "FAIL"),
     ]
 
@@ -240,7 +238,37 @@ def test_a_failed_deployment_changes_the_status_and_a_later_failure_does_not(
 
 def test_long_descriptions_are_shortened(maas: FakeMetadataService, connect: Connect) -> None:
     connect().report_start("log", "x" * 100_000)
-    assert len(maas.machine.event_log[0]) == 4000
+    assert len(maas.machine.event_log[0]) == 16_000
+
+
+def test_the_time_limit_of_maas_up_to_3_5_is_restarted_without_a_line_in_the_log(
+    maas: FakeMetadataService, connect: Connect, clock: VirtualClock
+) -> None:
+    maas.machine.version, maas.machine.node_timeout = (3, 5), 1800.0
+    maas.machine.start_limit()
+    for _ in range(3):
+        clock.sleep(1700)
+        connect().restart_limit()
+    assert maas.machine.status_changes == []
+    assert maas.machine.log.lines == []
+    clock.sleep(1801)
+    maas.machine.pass_time()
+    assert maas.machine.status is MachineStatus.FAILED_DEPLOYMENT
+    (line,) = maas.machine.query_events()["events"]
+    assert line["description"] == "Node operation 'Deploying' timed out after 30 minutes."
+
+
+def test_from_maas_3_6_on_nothing_restarts_the_time_limit(
+    maas: FakeMetadataService, connect: Connect, clock: VirtualClock
+) -> None:
+    maas.machine.node_timeout = 1800.0
+    maas.machine.start_limit()
+    clock.sleep(3500)
+    connect().restart_limit()
+    assert maas.machine.status_changes == []
+    clock.sleep(101)
+    maas.machine.pass_time()
+    assert maas.machine.status is MachineStatus.FAILED_DEPLOYMENT
 
 
 def test_the_token_shows_nowhere(

@@ -25,4 +25,4 @@ def test_a_deployment_is_told_by_the_pythons_of_real_hosts(version: str, tmp_pat
         assert done.stderr == ""
         assert done.stdout == "answered\nrsycnt esx01.maas 0 3\n#!/bin/sh\n"
         assert maas.machine.status is MachineStatus.DEPLOYED
-        assert maas.machine.event_log == ["Setting up the network für esx01"]
+        assert maas.machine.event_log == ["Setting up the network für esx01", "the script ended with 1"]

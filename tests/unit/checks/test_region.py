@@ -46,6 +46,25 @@ def test_a_patient_maas_is_well() -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "minutes", "status", "reason"),
+    [
+        ("3.5.13", 44, CheckStatus.ADVICE, "hear nothing for 45 minutes"),
+        ("3.5.13", 45, CheckStatus.OK, ""),
+        ("3.6.5", 34, CheckStatus.ADVICE, "2 times node_timeout, and it can take 70 minutes"),
+        ("3.6.5", 35, CheckStatus.OK, ""),
+        ("3.8.0a1", 30, CheckStatus.ADVICE, "2 times node_timeout"),
+    ],
+)
+def test_the_advised_node_timeout_follows_from_how_the_version_counts_it(
+    version: str, minutes: int, status: CheckStatus, reason: str
+) -> None:
+    line = check_region(RegionFacts(URL, version, minutes))[-1]
+    assert line.status is status
+    assert reason in line.fix
+    assert bool(line.fix) is (status is CheckStatus.ADVICE)
+
+
+@pytest.mark.parametrize(
     ("answer", "minutes"),
     [
         (httpx2.Response(200, text="30"), 30),

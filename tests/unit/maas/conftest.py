@@ -66,6 +66,9 @@ class Maas:
     def fault(self, *faults: Fault) -> None:
         self.region.faults = list(faults)
 
+    def requests(self, method: str) -> list[str]:
+        return [path for sent, path in self.region.requests if sent == method]
+
     def notices(self) -> str:
         return "\n".join(event.text for event in self.told if isinstance(event, events.Notice))
 
@@ -77,8 +80,10 @@ ServeMaas = Callable[..., Maas]
 def serve_maas() -> Iterator[ServeMaas]:
     with ExitStack() as stack:
 
-        def start(version: str = "3.6.5", *, regions: int = 1, balance: bool = False) -> Maas:
-            region = FakeRegion(version, regions=regions, balance=balance)
+        def start(
+            version: str = "3.6.5", *, regions: int = 1, balance: bool = False, counts_refused: bool = True
+        ) -> Maas:
+            region = FakeRegion(version, regions=regions, balance=balance, counts_refused=counts_refused)
             return Maas(region, stack.enter_context(serve(region)))
 
         yield start

@@ -27,7 +27,7 @@ from esxforge.maas.upload import UploadImage
 from standin.maas_region import ADMIN_KEY, USER_KEY, Fault
 from standin.maas_region.region import ApiError
 
-from .conftest import CHUNK, Maas
+from .conftest import CHUNK, Maas, ServeMaas
 
 Run = Callable[..., tuple[int, str, str]]
 SECRETS = [part for key in (ADMIN_KEY, USER_KEY) for part in key.split(":")]
@@ -104,6 +104,7 @@ def test_upload_as_json(run: Run, logged_in: Maas, image: UploadImage) -> None:
     assert document == {
         "action": "uploaded",
         "architecture": "amd64/generic",
+        "confirmed": True,
         "maas_url": logged_in.url,
         "maas_version": "3.6.5",
         "name": "esxi/mine",
@@ -115,6 +116,24 @@ def test_upload_as_json(run: Run, logged_in: Maas, image: UploadImage) -> None:
         "title": "Mine",
         "version": "20261123",
     }
+
+
+@pytest.mark.usefixtures("verified")
+def test_an_image_that_is_held_but_not_confirmed_ends_with_0_and_a_warning(
+    run: Run, serve_maas: ServeMaas, image: UploadImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maas = serve_maas("3.8.0a1")
+    monkeypatch.setenv("MAAS_URL", maas.url)
+    monkeypatch.setenv("MAAS_API_KEY", ADMIN_KEY)
+    maas.fault(Fault("PUT", "sync-fails"))
+    status, out, err = run("upload", str(image.path))
+    assert status == 0
+    assert out.startswith("In MAAS 3.8.0a1, held but not confirmed: esxi/8.0.3")
+    assert "warning" in err.lower()
+    assert "enough disk space" in err
+    status, out, _err = run("upload", str(image.path))
+    assert status == 0
+    assert out.startswith("Already in MAAS 3.8.0a1, listed as complete: esxi/8.0.3")
 
 
 @pytest.mark.usefixtures("verified")

@@ -1,4 +1,8 @@
-"""The stand-in answers what MAAS 3.6.5 answered: status and text, request by request."""
+"""The stand-in answers what MAAS 3.6.5 answered: status and text, request by request.
+
+3.7.3 has the same handlers (``src/maasserver/api/boot_resources.py`` differs in imports only); where 3.8 differs, its
+source is the reference.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from standin.maas_region import ADMIN_KEY, USER_KEY
 
 from .conftest import Maas, ServeMaas
 
+VERSIONS = ["3.6.5", "3.7.3"]
 TRANSCRIPT = Path(__file__).parents[2] / "data" / "maas-http" / "boot-resources-3.6.5.txt"
 
 
@@ -55,7 +60,8 @@ class Session:
         ("short sha", {"sha256": "abcd"}),
     ],
 )
-def test_refusals_of_create(maas: Maas, label: str, change: dict[str, str]) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_refusals_of_create(serve_maas: ServeMaas, version: str, label: str, change: dict[str, str]) -> None:
     fields = {
         "name": "esxi/8.0u3",
         "title": "VMware ESXi 8.0U3",
@@ -64,14 +70,15 @@ def test_refusals_of_create(maas: Maas, label: str, change: dict[str, str]) -> N
         "sha256": "0" * 64,
         "size": "5",
     } | change
-    answer = Session(maas).ask("POST", "boot-resources/", fields=fields)
+    answer = Session(serve_maas(version)).ask("POST", "boot-resources/", fields=fields)
     status, text = recorded(label)
     assert answer.status_code == status
     assert answer.text == text
 
 
-def test_an_upload_from_create_to_delete(maas: Maas) -> None:
-    session, content = Session(maas), bytes(10485883)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_upload_from_create_to_delete(serve_maas: ServeMaas, version: str) -> None:
+    session, content = Session(serve_maas(version)), bytes(10485883)
     third = 4 << 20
     fields = {
         "name": "esxi/8.0u3",
@@ -152,6 +159,18 @@ def test_who_is_no_administrator_may_read_only(serve_maas: ServeMaas) -> None:
     assert session.ask("GET", "boot-resources/").status_code == 200
     answer = session.ask("POST", "boot-resources/", fields={"name": "esxi/8"})
     assert (answer.status_code, answer.text) == recorded("non-admin")
+
+
+def test_maas_3_8_names_the_permission_that_is_missing(serve_maas: ServeMaas) -> None:
+    """Source: ``check_permission`` in ``src/maasserver/api/support.py``, ``src/maascommon/openfga/base.py``."""
+    session = Session(serve_maas("3.8.0a1"), USER_KEY)
+    assert session.ask("GET", "boot-resources/").status_code == 200
+    answer = session.ask("POST", "boot-resources/", fields={"name": "esxi/8"})
+    assert answer.status_code == 403
+    assert answer.text == (
+        "User does not have permission to perform this operation. "
+        "The user should have permission 'can_edit_boot_entities'"
+    )
 
 
 def _shape(document: object) -> object:

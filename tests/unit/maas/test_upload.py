@@ -330,3 +330,25 @@ def test_who_is_no_administrator_is_told_so(maas: Maas, image: UploadImage) -> N
         maas.upload(image)
     assert "administrator's key" in caught.value.hint
     assert maas.region.resources == {}
+
+
+def test_maas_3_8_names_the_permission_that_the_user_lacks(serve_maas: ServeMaas, image: UploadImage) -> None:
+    maas = serve_maas("3.8.0a1")
+    maas.key = USER_KEY
+    with pytest.raises(MaasError, match="may not change images") as caught:
+        maas.upload(image)
+    assert "administrator" not in caught.value.message
+    assert "can_edit_boot_entities" in caught.value.message
+    assert "permission that MAAS names" in caught.value.hint
+    assert maas.region.resources == {}
+
+
+def test_bytes_under_another_name_are_refused_on_maas_3_8_before_permissions_are_asked_for(
+    serve_maas: ServeMaas, image: UploadImage
+) -> None:
+    maas = serve_maas("3.8.0a1")
+    maas.upload(image)
+    maas.key = USER_KEY
+    with pytest.raises(MaasError, match="holds these very bytes already"):
+        maas.upload(dataclasses.replace(image, name="esxi/second"))
+    assert maas.requests("DELETE") == []

@@ -9,15 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from esxforge.errors import ForgeError, MaasError
+from esxforge.errors import ForgeError, ImageError, MaasError
 from esxforge.maas.upload import UploadImage
 from standin.maas_region import FakeRegion, Fault, serve
 from standin.maas_region.faults import Kind
+from standin.maas_region.region import ApiError
 
 from .conftest import CHUNK, Maas, ServeMaas, make_image
 
 PASSING: list[Kind] = ["drop-unread", "drop-before", "drop-after", "cut", "busy", "conflict", "gateway"]
-VERSIONS = ["3.4.7", "3.6.5", "3.8.0"]
+VERSIONS = ["3.4.7", "3.6.5", "3.7.3", "3.8.0a1"]
+PROVEN = ["3.5.3", "3.6.5", "3.7.3"]
+"""Versions that list an upload as complete only after they compared its sha256."""
+UNPROVEN = ["3.4.7", "3.8.0a1"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -64,11 +68,12 @@ def test_an_answer_that_is_half_a_document_is_asked_for_again(
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     version=st.sampled_from(VERSIONS),
+    counts_refused=st.booleans(),
     faults=st.lists(
         st.builds(
             Fault,
             method=st.sampled_from(["PUT", "GET", "POST"]),
-            kind=st.sampled_from([*PASSING, "damage", "forget", "cut-json", "full", "missing"]),
+            kind=st.sampled_from([*PASSING, "damage", "forget", "cut-json", "full", "missing", "sync-fails"]),
             at=st.integers(1, 9),
             times=st.integers(1, 4),
         ),
@@ -76,11 +81,11 @@ def test_an_answer_that_is_half_a_document_is_asked_for_again(
     ),
 )
 def test_whatever_happens_the_same_command_goes_on_and_maas_never_holds_a_wrong_image(
-    tmp_path: Path, version: str, faults: list[Fault]
+    tmp_path: Path, version: str, counts_refused: bool, faults: list[Fault]
 ) -> None:
     faults = [dataclasses.replace(f, method="PUT") if f.kind == "damage" else f for f in faults]
     image = make_image(tmp_path / "image", bytes(i * 7 % 251 for i in range(4 * CHUNK + 321)))
-    region = FakeRegion(version)
+    region = FakeRegion(version, counts_refused=counts_refused)
     with serve(region) as url:
         maas = Maas(region, url)
         maas.fault(*faults)
@@ -101,7 +106,7 @@ def test_whatever_happens_the_same_command_goes_on_and_maas_never_holds_a_wrong_
             pytest.fail("the same command does not go on")
         assert result.sha256 == image.sha256
         right = region.content("esxi/8.0.3") == image.path.read_bytes()
-        said = "last answer was lost" in maas.notices() or "is damaged, and could not be removed" in failure
+        said = "not known whether MAAS compared" in maas.notices() or "is damaged, and could not be removed" in failure
         assert right or said, "what cannot be known, or cannot be mended, is said"
 
 
@@ -133,8 +138,119 @@ def test_where_a_lost_last_answer_leaves_a_doubt_it_is_said(
 ) -> None:
     maas = serve_maas(version)
     maas.fault(Fault("PUT", "drop-after", at=4))
-    maas.upload(image)
+    assert maas.upload(image).confirmed is not told
     assert ("last answer was lost" in maas.notices()) == told
+
+
+SYNC_FAILED = "some region controllers don't have enough disk space"
+
+
+@pytest.mark.parametrize("version", PROVEN)
+def test_a_complete_image_whose_synchronization_failed_stays_and_is_complete(
+    serve_maas: ServeMaas, image: UploadImage, version: str
+) -> None:
+    maas = serve_maas(version)
+    maas.fault(Fault("PUT", "sync-fails", at=4))
+    result = maas.upload(image)
+    assert (result.action, result.confirmed) == ("uploaded", True)
+    assert SYNC_FAILED in maas.notices()
+    assert not maas.requests("DELETE")
+    assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
+
+
+@pytest.mark.parametrize("version", UNPROVEN)
+def test_a_complete_image_that_maas_may_not_have_compared_stays_and_is_not_confirmed(
+    serve_maas: ServeMaas, image: UploadImage, version: str
+) -> None:
+    maas = serve_maas(version)
+    maas.fault(Fault("PUT", "sync-fails", at=4))
+    result = maas.upload(image)
+    assert (result.action, result.confirmed) == ("uploaded", False)
+    assert SYNC_FAILED in maas.notices()
+    assert "checks itself when it is deployed" in maas.notices()
+    assert not maas.requests("DELETE")
+    assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
+    again = maas.upload(image)
+    assert (again.action, again.confirmed) == ("skipped", False), "MAAS does not say afterwards what it found"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_failed_synchronization_at_every_attempt_never_removes_the_image(
+    serve_maas: ServeMaas, image: UploadImage, version: str
+) -> None:
+    maas = serve_maas(version)
+    maas.fault(Fault("PUT", "too-large", at=2), Fault("PUT", "sync-fails", times=99))
+    with pytest.raises(MaasError):
+        maas.upload(image)
+    for action in ("resumed", "skipped", "skipped"):
+        assert maas.upload(image).action == action
+    assert not maas.requests("DELETE")
+    assert maas.region.puts() == 6, "no chunk is sent twice, but for the one that was refused"
+
+
+@pytest.mark.parametrize("version", ["3.6.5", "3.7.3", "3.8.0a1"])
+def test_with_several_regions_a_failed_synchronization_is_waited_for(
+    serve_maas: ServeMaas, image: UploadImage, version: str
+) -> None:
+    maas = serve_maas(version, regions=3)
+    maas.fault(Fault("PUT", "sync-fails", at=4))
+    assert maas.upload(image).action == "uploaded"
+    assert SYNC_FAILED in maas.notices()
+    assert all(maas.region.storage.disk[n, image.sha256] == image.path.read_bytes() for n in range(3))
+    assert not maas.requests("DELETE")
+
+
+def test_a_file_that_is_gone_on_maas_while_another_client_completed_it_removes_nothing(
+    maas: Maas, image: UploadImage
+) -> None:
+    original = maas.region.put
+
+    def race(resource_id: int, file_id: int, chunk: bytes) -> str:
+        answer = original(resource_id, file_id, chunk)
+        if maas.region.holds_all(file_id):
+            raise ApiError(500, "[Errno 2] No such file or directory: '/var/lib/maas/x.incomplete'")
+        return answer
+
+    maas.region.put = race  # type: ignore[method-assign]
+    assert maas.upload(image).confirmed
+    assert not maas.requests("DELETE")
+
+
+@pytest.mark.parametrize("version", UNPROVEN)
+def test_a_changed_file_is_removed_where_maas_fails_instead_of_comparing(
+    serve_maas: ServeMaas, image: UploadImage, version: str
+) -> None:
+    maas, good = serve_maas(version), image.path.read_bytes()
+    image.path.write_bytes(b"X" + good[1:])  # before the upload: its times say nothing
+    original = maas.region.put
+
+    def fail(resource_id: int, file_id: int, chunk: bytes) -> str:
+        try:
+            return original(resource_id, file_id, chunk)
+        except ApiError:
+            raise ApiError(500, SYNC_FAILED) from None
+
+    maas.region.put = fail  # type: ignore[method-assign]
+    with pytest.raises(ImageError, match="changed after it was verified"):
+        maas.upload(image)
+    assert maas.region.resources == {}
+
+
+def test_a_web_page_instead_of_the_last_answer_is_a_failure_of_maas_and_removes_nothing(
+    maas: Maas, image: UploadImage
+) -> None:
+    original = maas.region.put
+
+    def page(resource_id: int, file_id: int, chunk: bytes) -> str:
+        answer = original(resource_id, file_id, chunk)
+        if maas.region.holds_all(file_id):
+            raise ApiError(500, "<html><body>Internal Server Error</body></html>", "text/html")
+        return answer
+
+    maas.region.put = page  # type: ignore[method-assign]
+    assert maas.upload(image).confirmed
+    assert "a web page (500)" in maas.notices()
+    assert not maas.requests("DELETE")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -193,11 +309,12 @@ def test_a_maas_that_does_not_answer_is_left_after_the_timeout(maas: Maas, image
     assert "did not answer within 0.3 seconds" in maas.notices()
 
 
+@pytest.mark.parametrize("counts_refused", [True, False])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_bytes_damaged_on_the_way_are_removed_and_the_same_command_succeeds(
-    serve_maas: ServeMaas, image: UploadImage, version: str
+    serve_maas: ServeMaas, image: UploadImage, version: str, counts_refused: bool
 ) -> None:
-    maas = serve_maas(version)
+    maas = serve_maas(version, counts_refused=counts_refused)
     maas.fault(Fault("PUT", "damage", at=1))
     with pytest.raises(MaasError, match="does not have the image's sha256") as caught:
         maas.upload(image)
@@ -207,11 +324,12 @@ def test_bytes_damaged_on_the_way_are_removed_and_the_same_command_succeeds(
     assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
 
 
+@pytest.mark.parametrize("counts_refused", [True, False])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_damage_from_an_earlier_upload_is_mended_by_starting_over(
-    serve_maas: ServeMaas, image: UploadImage, version: str
+    serve_maas: ServeMaas, image: UploadImage, version: str, counts_refused: bool
 ) -> None:
-    maas = serve_maas(version)
+    maas = serve_maas(version, counts_refused=counts_refused)
     maas.fault(Fault("PUT", "damage", at=0), Fault("PUT", "too-large", at=2))
     with pytest.raises(MaasError):
         maas.upload(image)

@@ -68,7 +68,7 @@ def test_calls_are_told_with_their_stage_and_time() -> None:
         client.instance_id()
         first, began = service.heard_count, time.time()
         client.report_start("wait", "waiting")
-        client.report_finish("network", "did not work", good=False)
+        client.report_failed_phase("network", "did not work")
         client.user_data()
         calls = service.calls_since(first, Stage.SECOND_BOOT, began)
     assert [(call.event_type, call.event, call.result) for call in calls[:2]] == [

@@ -1,5 +1,6 @@
-"""Tell MAAS that the installation failed: ``python -m esxforge_target.installer.report_failure ROOT``, the reason on
-stdin.
+"""Talk to MAAS from ESXi's installer: ``python -m esxforge_target.installer.report_to_maas WHAT ROOT``.
+
+WHAT is ``failed``, with the reason on stdin, or ``at-work``, which restarts MAAS's time limit.
 
 A process of its own, so that its starter can put an end to it: nothing promises a network inside ESXi's installer, and
 looking up a name without one can take minutes. The token comes from the RAM disk, never by argument.
@@ -12,6 +13,7 @@ from esxforge_target.contract.errors import ContractError
 from esxforge_target.contract.names import DESIRED_HOST, SECRETS
 from esxforge_target.contract.secrets import Secrets
 from esxforge_target.installer.environment import Installer
+from esxforge_target.installer.step import AT_WORK
 from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.errors import MetadataError
 from esxforge_target.runtime.errors import ForgeError
@@ -20,8 +22,8 @@ _REQUEST_SECONDS = 5.0
 _TOTAL_SECONDS = 8.0
 
 
-def tell(installer: Installer, reason: str) -> None:
-    """MAAS marks the machine as "Failed deployment". Raises ForgeError where it does not hear of it."""
+def connect(installer: Installer) -> MetadataClient:
+    """MAAS, as the documents in the RAM disk name it. Raises ForgeError."""
     desired = desired_host_from_json(installer.text(DESIRED_HOST))
     try:
         token = Secrets.from_bytes(installer.read(SECRETS)).token
@@ -29,13 +31,18 @@ def tell(installer: Installer, reason: str) -> None:
         raise MetadataError(
             "{} holds no token for MAAS any more.".format(SECRETS), "MAAS gives up by itself."
         ) from None
-    MetadataClient(desired.maas, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS)).report_failed_deployment(reason)
+    return MetadataClient(desired.maas, token, Patience(_REQUEST_SECONDS, _TOTAL_SECONDS))
 
 
 def main() -> int:
     """0 if MAAS took it; else 1, with the reason on stderr."""
+    what, root = sys.argv[1:]
     try:
-        tell(Installer(sys.argv[1]), sys.stdin.read())
+        client = connect(Installer(root))
+        if what == AT_WORK:
+            client.restart_limit()
+        else:
+            client.report_failed_deployment(sys.stdin.read())
     except ForgeError as error:
         sys.stderr.write(error.message + "\n")
         return 1

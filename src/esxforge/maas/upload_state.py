@@ -1,4 +1,4 @@
-"""What MAAS holds of an image, in bytes."""
+"""How much of an image MAAS holds, in bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from esxforge.maas.boot_resources import STORED_FILETYPE, BootResource, Resource
 
 
 @dataclass(frozen=True)
-class Holding:
+class UploadState:
     """The file with these bytes in the newest set of an image.
 
     ``received`` counts the bytes that the region has which takes the upload; ``progress`` is MAAS's own figure, in
@@ -29,7 +29,7 @@ class Holding:
         return self.file.sha256
 
 
-def holding_of(resource: BootResource, sha256: str, regions: int) -> Holding | None:
+def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadState | None:
     """What the newest set with files holds of these bytes; None where it holds something else, which is replaced.
 
     Raises MaasError where MAAS's progress is no whole number of bytes: then no offset is to be trusted.
@@ -41,7 +41,7 @@ def holding_of(resource: BootResource, sha256: str, regions: int) -> Holding | N
     if file is None:
         return None
     if file.complete:
-        return Holding(resource, newest.version, file, True, 100.0, file.size)
+        return UploadState(resource, newest.version, file, True, 100.0, file.size)
     # The set's progress, not the file's: see ResourceFile.
     progress = newest.progress if newest.progress is not None else 0.0
     exact = progress * file.size * regions / 100
@@ -52,4 +52,4 @@ def holding_of(resource: BootResource, sha256: str, regions: int) -> Holding | N
             "so it is not known where to go on.",
             f"Start from nothing: esxforge images delete {resource.id}, then give the same command again.",
         )
-    return Holding(resource, newest.version, file, False, progress, min(received, file.size))
+    return UploadState(resource, newest.version, file, False, progress, min(received, file.size))

@@ -1,0 +1,61 @@
+"""What differs between versions of MAAS: one table, from old to new.
+
+A new version of MAAS is one more row here, and a new capability one more field. Source: canonical/maas, read at 2.5,
+3.4.7, 3.5.3, 3.6.5, 3.7.3 and on the way to 3.8 (August 2026); each field names the file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+OLDEST_SUPPORTED = (3, 2)
+"""Deploying with an older version was never tried."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """How a version of MAAS behaves where versions differ."""
+
+    images_in_database: bool = False
+    """Regions share one object for a sha256, so progress is not divided by their number
+    (``src/maasserver/models/largefile.py``)."""
+
+    complete_means_compared: bool = False
+    """An upload is listed as complete only after MAAS compared its sha256 (``src/maasserver/utils/bootresource.py``,
+    ``store``). Elsewhere the count is saved first, and complete alone proves nothing
+    (``src/maasserver/api/boot_resources.py``)."""
+
+    appends_to_shared_file: bool = False
+    """Bytes are appended to one file on disk for each sha256, whatever MAAS's records say; so a second upload of bytes
+    that are there destroys them (``src/maasservicelayer/utils/image_local_files.py``)."""
+
+    whole_deployment_timeouts: int | None = None
+    """How many times ``node_timeout`` a deployment gets from power-on to Deployed, whatever MAAS hears meanwhile
+    (``_start`` and ``_temporal_deploy`` in ``src/maasserver/models/node.py``). None: ``node_timeout`` once, counted
+    anew at every start from the network and at some events of curtin's (``src/metadataserver/api_twisted.py``)."""
+
+
+_DATABASE = Capabilities(images_in_database=True)
+_FILES = Capabilities(complete_means_compared=True)
+_WORKFLOWS = replace(_FILES, whole_deployment_timeouts=2)  # 3.6.0 alone: 90 minutes, whatever is set
+_TABLE: tuple[tuple[tuple[int, int], Capabilities], ...] = (
+    ((0, 0), _DATABASE),
+    ((3, 5), _FILES),
+    ((3, 6), _WORKFLOWS),
+    ((3, 8), replace(_WORKFLOWS, complete_means_compared=False, appends_to_shared_file=True)),
+)
+
+
+def parse_version(text: str) -> tuple[int, int] | None:
+    """Major and minor number of a version as MAAS gives it (“3.6.5”, “3.8.0~alpha1”); None for anything else."""
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def capabilities(version: str) -> Capabilities:
+    """The capabilities of a version. One that cannot be read counts as the newest, which trusts MAAS least."""
+    numbers = parse_version(version)
+    if numbers is None:
+        return _TABLE[-1][1]
+    return [row for since, row in _TABLE if since <= numbers][-1]
