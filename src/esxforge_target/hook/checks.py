@@ -134,9 +134,7 @@ def check_machine(
         reasons += [reason] if reason else _boot_disk_reasons(boot, image, machine, report)
         data = _data_disks(disks, desired, boot, reasons)
     if reasons or desired is None or token is None or boot is None:
-        raise ValidationErrors(
-            reasons, "Mend what is named, then deploy again. Nothing was changed besides the image itself."
-        )
+        raise ValidationErrors(reasons, "Correct what is named, then deploy again.")
     for notice in desired.notices + only_by_vcenter(image.settings):
         report.warn(notice)
     for other in foreign_boot_volumes(disks, machine, [boot.name] + [disk.name for _, disk in data]):
