@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +31,7 @@ from standin.curtin.clearing import MEBIBYTE, zero_ends
 from standin.curtin.commands import CommandError, Log
 from standin.curtin.holders import Layer, drawn, layer_of, teardown_order
 from standin.curtin.install import Installation
-from standin.curtin.machine import Machine
+from standin.curtin.machine import Machine, image_command
 from standin.curtin.reporting import Reporter, poster
 from standin.maas_metadata import FakeMetadataService, MachineStatus
 
@@ -319,6 +324,74 @@ def test_an_image_that_did_not_arrive_is_noticed_only_where_nothing_can_be_mount
     failed = [event["name"] for event in events if event.get("result") == "FAIL"]
     assert failed[-3:] == ["cmd-install/stage-partitioning/builtin", "cmd-install/stage-partitioning", "cmd-install"]
     assert not [event for event in events if "curthooks" in event["name"]]
+
+
+# -- The image's way, with the real tools -------------------------------------------------------------------------
+
+
+@contextmanager
+def image_server(reply: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """The rack controller's port; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            reply(self)
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/image"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def not_there(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_error(404)
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    """Without a length: nobody can tell."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(gzip.compress(os.urandom(1 << 20))[: 1 << 19])
+
+
+def complete(handler: BaseHTTPRequestHandler) -> None:
+    data = gzip.compress(bytes(1 << 20))
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+@pytest.mark.parametrize(
+    ("reply", "device", "said", "fails"),
+    [
+        (not_there, "disk", ["ERROR 404: Not Found", "0 bytes copied"], False),
+        (cut, "disk", ["unexpected end of file", "copied"], False),
+        (complete, "disk", ["1048576 bytes"], False),
+        (complete, "/dev/full", ["No space left on device"], True),
+    ],
+)
+def test_only_dd_decides_whether_an_image_was_written(
+    reply: Callable[[BaseHTTPRequestHandler], None], device: str, said: list[str], fails: bool, tmp_path: Path
+) -> None:
+    """The words that docs/troubleshooting.md has."""
+    log = Log(tmp_path / "install.log")
+    with image_server(reply) as address:
+        command = image_command(address, str(tmp_path / device))
+        if fails:
+            with pytest.raises(CommandError):
+                log.run(command)
+        else:
+            log.run(command)
+    for words in said:
+        assert words in log.text()
 
 
 # -- MAAS ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from standin.curtin import bank_loader, layers
-from standin.curtin.choices import kernel_parameter
+from standin.curtin.choices import kernel_parameter, lookup_disk
 from standin.curtin.install import Installation
 from standin.curtin.machine import Machine, start_network, text_of
 from standin.curtin.reporting import MaasClient, Reporter, get, poster
@@ -33,8 +33,11 @@ def main() -> int:
     """What the ephemeral system does after its start."""
     command_line = text_of("/proc/cmdline")
     words = command_line.split()
-    if layers.WORD in words:
-        layers.make("/dev/sdb", "/dev/sdc")
+    if any(word.startswith(f"{layers.PARAMETER}=") for word in words):
+        devices = Machine().devices()
+        layers.make(
+            *(lookup_disk(devices, serial) for serial in kernel_parameter(command_line, layers.PARAMETER).split(","))
+        )
     done = deploy(command_line)
     if done and bank_loader.WORD in words:
         bank_loader.enter("/dev/sda")

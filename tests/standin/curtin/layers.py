@@ -7,8 +7,8 @@ import subprocess
 
 from standin.curtin.clearing import NO_UDEV
 
-# On the kernel's command line, where it is desired.
-WORD = "standin.disks=layered"
+# On the kernel's command line, where it is desired: ``standin.layers=SERIAL,SERIAL``.
+PARAMETER = "standin.layers"
 ARRAY, GROUP = "/dev/md0", "oldgroup"
 
 

@@ -55,8 +55,7 @@ class Machine:
 
         Raises InstallationError.
         """
-        script = 'wget "$1" --progress=dot:mega -O - | zcat | dd bs=4M of="$2"'
-        log.run(["sh", "-c", script, "--", address, device])
+        log.run(image_command(address, device))
         log.run(["partprobe", device])
         for _ in range(_ROUNDS_OF_UDEV):
             self.devices()
@@ -94,6 +93,11 @@ class Machine:
             subprocess.run(["umount", directory], check=True)
 
 
+def image_command(address: str, device: str) -> list[str]:
+    """What brings the image to the disk."""
+    return ["sh", "-c", 'wget "$1" --progress=dot:mega -O - | zcat | dd bs=4M of="$2"', "--", address, device]
+
+
 def whole_disks() -> list[str]:
     """Names of whole disks, such as sda."""
     return sorted(name for name in os.listdir("/sys/block") if os.path.isdir(f"/sys/block/{name}/device"))
@@ -124,7 +128,9 @@ def write_udev_database(by_id: Path, directory: str = "/run/udev/data") -> None:
             file.writelines(f"E:{key}={value}\n" for key, value in values.items())
         for device, end in _with_partitions(disk):
             for name in names:
-                (by_id / f"{name}{end}").symlink_to(f"../../{device}")
+                link = by_id / f"{name}{end}"
+                link.unlink(missing_ok=True)  # of two disks of one name udev links one
+                link.symlink_to(f"../../{device}")
 
 
 def _with_partitions(disk: str) -> Iterator[tuple[str, str]]:
