@@ -88,7 +88,8 @@ def no_mount(bench: Bench, config: dict[str, Any]) -> None:
 
 REFUSALS: list[tuple[Change, str]] = [
     (secure_boot, "disable Secure Boot: ESXi rejects the unsigned module"),
-    (legacy, "legacy BIOS mode, the image needs UEFI"),
+    (legacy, "legacy BIOS mode, and an installer image starts by UEFI only; set UEFI in the machine's setup and"),
+    (legacy, "or deploy a golden image, captured from a disk that starts by legacy BIOS too."),
     (bridge, "br0"),
     (other_serial, 'no disk of this machine has the serial "64cd98f0a1b2c3". It has: sda (140 GB, serial'),
     (meant_the_other, "MAAS means sdx (1000 GB, serial 64cd98f0a1b2c3), but curtin wrote the image to sda"),
@@ -102,7 +103,9 @@ REFUSALS: list[tuple[Change, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "sentence"), REFUSALS, ids=[change.__name__ for change, _ in REFUSALS])
+@pytest.mark.parametrize(
+    ("change", "sentence"), REFUSALS, ids=[f"{number}-{change.__name__}" for number, (change, _) in enumerate(REFUSALS)]
+)
 def test_each_refusal_has_its_sentence_and_writes_nothing(change: Change, sentence: str, deployed: Deployed) -> None:
     bench, config = deployed()
     change(bench, config)
