@@ -159,6 +159,8 @@ def good() -> Evidence:
         told(),
         ServiceAnswer("tls", 80.0, HOST_NAME),
         MaasUpload("3.6.5", "esxi/selftest-8.0.3", "uploaded"),
+        gptmbr_bytes=424,
+        bios={"starts": True, "reason": "the boot code finds partition 1", "boot_code": "guid", "partition": 1},
     )
 
 
