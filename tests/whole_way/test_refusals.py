@@ -1,4 +1,4 @@
-"""What must end in curtin: MAAS shows Failed deployment and the reason, and no installer is started."""
+"""Deployments that must end in curtin: MAAS shows Failed deployment and the reason, and no installer is started."""
 
 from __future__ import annotations
 

@@ -130,7 +130,8 @@ def _firmware(computer: Computer, _wish: DoctorOptions) -> Line:
 def _hosts(_computer: Computer, options: DoctorOptions) -> Line:
     """What an administrator has to set on the hosts: known beforehand, so it is never a fault of this computer."""
     bios = "; legacy BIOS where “esxforge inspect” says so of the image" if options.kind is Kind.GOLDEN else ""
-    return line("Hosts start the image by", f"UEFI{bios}", "without Secure Boot", "", good=True)
+    fix = "Set the hosts' firmware so."
+    return line("Hosts start the image by", f"UEFI{bios}", "without Secure Boot", fix, good=True)
 
 
 def _kvm(computer: Computer, options: DoctorOptions) -> Line:

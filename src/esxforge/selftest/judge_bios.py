@@ -1,4 +1,4 @@
-"""What a golden build says of starts by legacy BIOS: VMware's boot code, on the ISO and on the installed disk."""
+"""Checks of VMware's boot code for a legacy BIOS, on the ISO and on the disk of a golden build."""
 
 from __future__ import annotations
 

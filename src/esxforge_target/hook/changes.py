@@ -1,4 +1,4 @@
-"""What a machine's disks have been through when the hook refuses: said, so that nobody takes a cleared disk for whole.
+"""Changes to a machine's disks by the time the hook refuses: reported, so that nobody takes a cleared disk for intact.
 
 Before it starts the hook, curtin clears every disk of MAAS's storage layout (partitions, RAID and LVM on it, the first
 and the last MiB) and writes the image to one. A disk counts as cleared here if the layout names it and both ends are
@@ -39,7 +39,7 @@ class Changes:
         self._begun = None
 
     def lines(self) -> "List[str]":
-        """What curtin changed before, and what the hook changed."""
+        """One line on curtin's changes, one on the hook's."""
         return [line for line in (self._by_curtin(), self._by_hook()) if line]
 
     def _by_curtin(self) -> str:

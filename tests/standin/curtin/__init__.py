@@ -1,4 +1,4 @@
-"""What curtin 23.1.1 does with a dd-gz image, in a small Linux started by MAAS: runs inside the virtual machine.
+"""A stand-in for curtin 23.1.1 and dd-gz images, in a small Linux started by MAAS: runs inside the virtual machine.
 
 Standard library only. Facts from canonical/curtin (commands/install.py, block_meta.py, curthooks.py, block/, reporter/)
 and from runs of it (tests/data/curtin-runs):

@@ -34,7 +34,7 @@ def text_of(path: str | Path) -> str:
 
 
 class Machine:
-    """What curtin does to a machine; the seam for tests."""
+    """The effects of curtin on a machine; the seam for tests."""
 
     def __init__(self) -> None:
         self.by_id = Path("/dev/disk/by-id")
@@ -94,7 +94,7 @@ class Machine:
 
 
 def image_command(address: str, device: str) -> list[str]:
-    """What brings the image to the disk."""
+    """The command that brings the image to the disk."""
     return ["sh", "-c", 'wget "$1" --progress=dot:mega -O - | zcat | dd bs=4M of="$2"', "--", address, device]
 
 
@@ -113,7 +113,7 @@ def _installable() -> list[str]:
 
 
 def write_udev_database(by_id: Path, directory: str = "/run/udev/data") -> None:
-    """What udev's rules (60-persistent-storage.rules, ata_id) find of SATA disks: its database and links in by-id."""
+    """Write udev's database and its links in by-id for SATA disks (60-persistent-storage.rules, ata_id)."""
     os.makedirs(directory, exist_ok=True)
     by_id.mkdir(parents=True, exist_ok=True)
     for link in by_id.iterdir():

@@ -1,4 +1,4 @@
-"""What a legacy BIOS needs to start a captured disk: each link of the chain, and the GUID in the first sector."""
+"""A captured disk and legacy BIOS: each link of the chain to the loader, and the GUID in the first sector."""
 
 from __future__ import annotations
 
