@@ -10,8 +10,9 @@ PYTHON ?= python3
 ISO ?=
 ARGUMENTS ?=
 VENV := .venv/bin
-DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip kmod \
-	libvirt-clients libxml2-utils mtools openssl ovmf pigz qemu-system-x86 qemu-utils util-linux xorriso xz-utils zstd
+DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip \
+	kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils syslinux \
+	syslinux-common util-linux wget xorriso xz-utils zstd
 
 export PYTHON
 

@@ -18,6 +18,9 @@ from standin.esxi import label as labels
 from standin.esxi.presets import BASIC, DUMP, ESP, boot_table
 
 GIB = 1 << 30
+SYSLINUX = Path("/usr/lib/syslinux")
+# Where syslinux 3.86's boot code keeps the GUID of the partition that it starts (its doc/gpt.txt).
+GUID_AT = 424
 SECTOR = 512
 _ENVIRONMENT = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "MTOOLS_SKIP_CHECK": "1"}
 MODULES = ("jumpstrt.gz", "useropts.gz", "k.b00", "s.v00", "imgdb.tgz", "onetime.tgz")
@@ -27,7 +30,11 @@ FRESH_FILES = ("etc/hosts", "etc/shadow")
 
 @dataclass(frozen=True)
 class InstalledLayout:
-    """What the disk shall be. ``state``: names in local.tgz, None for no state.tgz, "encrypted" for one since 7.0U2."""
+    """What the disk shall be. ``state``: names in local.tgz, None for no state.tgz, "encrypted" for one since 7.0U2.
+
+    ``bios``: syslinux for a legacy BIOS, by Debian's packages, found by "attribute" (its own boot code) or by "guid" (a
+    filler with the GUID where syslinux 3.86 looks for it); empty: no boot code that leads anywhere.
+    """
 
     release: str = "8.0.3"
     build: str = "8.0.3-0.35.24280767"
@@ -38,6 +45,7 @@ class InstalledLayout:
     esp_filler_bytes: int = 0
     datastore: bool = True
     bank_cfg: dict[int, dict[str, str]] = field(default_factory=dict)
+    bios: str = ""
 
 
 def make(path: Path, layout: InstalledLayout = InstalledLayout()) -> labels.Label:
@@ -56,7 +64,41 @@ def make(path: Path, layout: InstalledLayout = InstalledLayout()) -> labels.Labe
         disk.write(b"\xebstand-in boot code")
         for number, partition in label.partitions.items():
             _fill(path, disk.fileno(), number, partition, layout, six=six)
+    if layout.bios:
+        make_bios_bootable(path, layout.bios)
     return label
+
+
+def make_bios_bootable(path: Path, kind: str) -> None:
+    """syslinux on partition 1, and boot code of a kind (see ``InstalledLayout.bios``) in the first sector."""
+    start, number = partition_start(path, 1), "1"
+    subprocess.run(
+        ["syslinux", "--install", "--offset", str(start), str(path)], check=True, env=_ENVIRONMENT, capture_output=True
+    )
+    for name in ("ldlinux.c32", "libcom32.c32", "mboot.c32"):
+        put(path, start, name, (SYSLINUX / "modules/bios" / name).read_bytes())
+    put(path, start, "safeboot.c32", b"VMware's, of which there is no copy here")
+    code = (SYSLINUX / "mbr/gptmbr.bin").read_bytes() if kind == "attribute" else b"\xeb\xfe boot code of syslinux 3.86"
+    guid = partition_guid(path, 1).bytes_le
+    with path.open("r+b") as disk:
+        disk.write(code.ljust(440, b"\0") if kind == "attribute" else code.ljust(GUID_AT, b"\0") + guid)
+    if kind == "attribute":
+        subprocess.run(["sgdisk", "--attributes", f"{number}:set:2", str(path)], check=True, capture_output=True)
+
+
+def partition_start(path: Path, number: int) -> int:
+    """Where a partition begins, in bytes, as sgdisk says it."""
+    return int(_sgdisk(path, number, "First sector")) * SECTOR
+
+
+def partition_guid(path: Path, number: int) -> uuid.UUID:
+    """A partition's unique GUID, as sgdisk says it."""
+    return uuid.UUID(_sgdisk(path, number, "Partition unique GUID"))
+
+
+def _sgdisk(path: Path, number: int, name: str) -> str:
+    said = subprocess.run(["sgdisk", f"--info={number}", str(path)], check=True, capture_output=True, text=True).stdout
+    return next(line.split(": ")[1].split()[0] for line in said.splitlines() if line.startswith(name))
 
 
 def _compact_table(release: str, label: labels.Label) -> list[labels.Partition]:

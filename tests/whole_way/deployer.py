@@ -13,6 +13,7 @@ from esxforge.local import processes
 from standin.linux.contents import (
     DISKS,
     FILE_SYSTEMS,
+    LAYERS,
     NETWORK_CARDS,
     add_busybox,
     add_modules,
@@ -23,7 +24,10 @@ from standin.linux.cpio import Archive
 from standin.linux.fetched import find_guest_linux
 from standin.system import efi_variables
 
+# As in MAAS's images: what they say stands in curtin's log. dash, since busybox's shell prefers busybox's programs.
+_PROGRAMS = ("dash", "dd", "dmsetup", "gzip", "lvm", "mdadm", "partprobe", "sgdisk", "wget", "wipefs")
 _INIT = """#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
@@ -53,11 +57,17 @@ def make_deployer(directory: Path) -> Deployer:
         archive.add_directory(name)
     archive.add_character_device("dev/console", 5, 1)
     archive.add("init", _INIT, 0o755)
-    add_busybox(archive, leave_out=("dd", "gzip", "gunzip", "zcat"))
-    for name in ("dd", "gzip"):  # GNU's, as in MAAS's images: busybox unpacks at a sixth of their speed
+    add_busybox(archive, leave_out=(*_PROGRAMS, "sh", "gunzip", "zcat"))
+    for name in _PROGRAMS:
         _add_program(archive, name)
+    archive.add_link("bin/sh", "dash")
+    archive.add(
+        "bin/udevadm",
+        "#!/bin/sh\n# There is no daemon: the kernel makes the devices, standin.curtin the links.\n",
+        0o755,
+    )
     archive.add("bin/zcat", '#!/bin/sh\nexec gzip -cd "$@"\n', 0o755)
-    add_modules(archive, linux, (*DISKS, *FILE_SYSTEMS, *NETWORK_CARDS))
+    add_modules(archive, linux, (*DISKS, *LAYERS, *FILE_SYSTEMS, *NETWORK_CARDS))
     work = directory / "python"
     work.mkdir()
     program = add_python(archive, Path(shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin") or ""), work=work)

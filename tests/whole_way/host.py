@@ -105,12 +105,14 @@ class Host:
                 boot.keep_screen()
                 raise
 
-    def deploy(self, deployer: Deployer, words: str, limit: float = 900) -> bool:
-        """Let MAAS's system deploy the machine; whether that restarted it (else it was switched off: it failed)."""
+    def deploy(self, deployer: Deployer, words: str, limit: float = 900) -> None:
+        """Let MAAS's system deploy the machine, until that restarts it: it does so in any case."""
         with self.powered_on(
             "curtin", LinuxKernel(deployer.kernel, deployer.initrd, f"{COMMAND_LINE} {words}")
         ) as boot:
-            return boot.wait_for_end(limit) is Ending.RESTARTED
+            ending = boot.wait_for_end(limit)
+            if ending is not Ending.RESTARTED:
+                raise boot.failure(f"The machine {ending.value} instead of restarting.")
 
     def serial_text(self) -> str:
         """What all boots said."""

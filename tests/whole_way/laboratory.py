@@ -36,8 +36,9 @@ class Laboratory:
     neighbour: Neighbour
 
     def deploy(self, deployer: Deployer, *words: str) -> bool:
-        """MAAS deploys the machine: whether curtin ended well and restarted it. ``words``: more for the kernel."""
-        return self.host.deploy(deployer, " ".join((self.maas.kernel_words(), *words)))
+        """MAAS deploys the machine: does it let it start from its disk now? ``words``: more for the kernel."""
+        self.host.deploy(deployer, " ".join((self.maas.kernel_words(), *words)))
+        return not self.maas.machine.netboot
 
     def installed(self) -> InstalledHost:
         """What is on its disks; the machine must be off."""

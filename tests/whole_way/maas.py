@@ -115,14 +115,14 @@ class Maas:
 
     @property
     def installation_log(self) -> str:
-        """curtin's log, as it was posted with an event; empty before that."""
+        """curtin's log, as it was posted with an event (twice with a failed one); empty before that."""
         texts = [
             base64.b64decode(file["content"]).decode("utf-8", "replace")
             for event in self.machine.events
             for file in event.get("files", [])
             if file["path"] == "/tmp/install.log"
         ]
-        return "\n".join(texts)
+        return texts[-1] if texts else ""
 
     def events(self, origin: str = "") -> list[Mapping[str, Any]]:
         """The events of one origin (``curtin``, …), or all of them, in order."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from standin.curtin.stages import MaasClient, get
+from standin.curtin.reporting import MaasClient, get
 from standin.maas_metadata import MachineStatus
 from whole_way import order
 from whole_way.maas import HOST, Maas, running_maas

@@ -34,6 +34,7 @@ from esxforge.recipe.model import Recipe
 from esxforge.vm.disks import unpack_command
 from esxforge_target.contract.image_settings import ImageSettings
 from esxforge_target.esxi.banks import MODULE
+from esxforge_target.formats.boot_code import renewed_sector
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.gpt import VMFS, VMK_DIAGNOSTIC
 from esxforge_target.formats.manifest import MANIFEST_PATH, NO_HASH, FileRecord, Manifest
@@ -119,6 +120,8 @@ def capture(
         text = f"{disk}: partition 7 (OSDATA) was never formatted: did the installation come to its end?"
         listener(Notice(text, warning=True))
     listener(Decision(f"{disk}: ESXi {found.build}, in the boot bank on partition {found.boot_bank}"))
+    verdict = "starts" if found.bios.starts else "does not start"
+    listener(Decision(f"{disk}: {verdict} by legacy BIOS: {found.bios.reason}"))
     try:
         captured = _Captured(disk, blocks, found, origin, listener)
     except (FormatError, DiskError) as error:
@@ -152,7 +155,7 @@ class _Captured:
             return uuid.uuid5(_NAMESPACE, f"{identity} {next(numbers)}")
 
         self.table = cut_table(found.table).with_new_guids(new_uuid)
-        self._mbr = found.mbr
+        self._mbr = renewed_sector(found.mbr, found.table, self.table)
         self._tell_what_is_left_out(found, listener)
         overlay = Overlay(blocks, found.table.sector_size)
         self._data = opaque_data(disk, found, self.table, listener)
@@ -241,8 +244,9 @@ class _Captured:
                     "boot_bank": found.boot_bank,
                     "firmware": [
                         *(["UEFI"] if found.starts_by_uefi else []),
-                        *(["BIOS"] if found.starts_by_bios else []),
+                        *(["BIOS"] if found.bios.starts else []),
                     ],
+                    "bios": found.bios.document(),
                     "renewed_volumes": list(places.renewed),
                     "shared_by_all_hosts": list(_SHARED + (_SHARED_BY_STARTED if found.life is not Life.FRESH else ())),
                     "structures": [

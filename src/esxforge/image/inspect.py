@@ -59,6 +59,11 @@ def _iso(media: InstallerMedia) -> dict[str, Any]:
     }
 
 
+def _firmware(golden: dict[str, Any]) -> list[str]:
+    """An image that says "BIOS" without "bios" is of an esxforge that took any boot code for a start."""
+    return [name for name in golden.get("firmware", ["UEFI"]) if name != "BIOS" or "bios" in golden]
+
+
 def _image(image: VerifiedImage) -> dict[str, Any]:
     manifest = image.manifest
     details = dict(manifest.details)
@@ -73,7 +78,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
         "raw_size": manifest.raw_size,
         "sector_size": manifest.sector_size,
         "disk_guid": manifest.disk_guid,
-        "firmware": golden.get("firmware", ["UEFI"]),
+        "firmware": _firmware(golden),
         "partitions": [
             {
                 "number": number,

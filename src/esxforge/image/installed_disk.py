@@ -11,6 +11,7 @@ from enum import Enum
 from uuid import UUID
 
 from esxforge.errors import FormatError, ImageError
+from esxforge.image.bios_start import BiosStart, bios_start
 from esxforge_target.esxi.banks import BOOT_CFG, Bank, bank_to_boot, judged
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.boot_cfg import BootCfg
@@ -31,7 +32,6 @@ _TYPE_NAMES = {
 _COMMON: dict[int, UUID] = {1: EFI_SYSTEM, 5: BASIC_DATA, 6: BASIC_DATA}
 _SIX = {**_COMMON, 8: BASIC_DATA}
 _SEVEN = {**_COMMON, 7: VMFS_L}
-_BOOT_CODE_BYTES = 440
 _EFI_PROGRAM = "EFI/BOOT/BOOTX64.EFI"
 # A formatted VMFS-L volume has its first structures well within this; they begin at 1 MiB.
 _OSDATA_HEAD_BYTES = 16 << 20
@@ -74,6 +74,7 @@ class InstalledDisk:
     boot_bank: int
     build: str
     life: Life
+    bios: BiosStart
     problems: tuple[str, ...] = ()
     starts_by_uefi: bool = True
     osdata_formatted: bool = True
@@ -82,11 +83,6 @@ class InstalledDisk:
     def release(self) -> Release:
         """The release in the bank that boots."""
         return Release.parse(self.build, self.build)
-
-    @property
-    def starts_by_bios(self) -> bool:
-        """Whether the first sector holds code for a legacy BIOS."""
-        return any(self.mbr[:_BOOT_CODE_BYTES])
 
     def volume(self, number: int) -> InstalledVolume:
         """The FAT volume on a partition. Raises :class:`ImageError` when it holds none."""
@@ -118,7 +114,15 @@ def examine(disk: Blocks, name: str) -> InstalledDisk:
         if chosen is None or chosen.cfg is None:
             raise ImageError(f"{name}: no boot bank that ESXi's boot loader would take: {_why(banks)}.", _INSTALL_HINT)
         found = InstalledDisk(
-            table, mbr, volumes, banks, chosen.partition, chosen.cfg.build, Life.FRESH, reading.problems
+            table,
+            mbr,
+            volumes,
+            banks,
+            chosen.partition,
+            chosen.cfg.build,
+            Life.FRESH,
+            bios_start(disk, table, mbr),
+            reading.problems,
         )
         _check_layout(found, name)
         _check_loaded(FatVolume(window(disk, found.volume(found.boot_bank))), chosen.cfg, name, found.boot_bank)
@@ -220,12 +224,16 @@ def _check_loaded(bank: FatVolume, cfg: BootCfg, name: str, number: int) -> None
 
 
 def _has_efi_program(disk: Blocks, found: InstalledDisk, name: str) -> bool:
-    """Whether UEFI finds a boot loader on the disk. Raises ImageError where a legacy BIOS finds none either."""
+    """Does UEFI find a boot loader on the disk? Raises ImageError where a legacy BIOS would not start it either."""
     entry = FatVolume(window(disk, found.volume(1))).find(_EFI_PROGRAM)
     if entry is not None and entry.size:
         return True
-    if not found.starts_by_bios:
-        raise ImageError(f"{name}: no machine would start it: partition 1 has no {_EFI_PROGRAM}.", _INSTALL_HINT)
+    if not found.bios.starts:
+        raise ImageError(
+            f"{name}: no machine would start it: for UEFI partition 1 has no {_EFI_PROGRAM}; for a legacy BIOS "
+            f"{found.bios.reason}.",
+            _INSTALL_HINT,
+        )
     return False
 
 

@@ -12,18 +12,69 @@ from esxforge.errors import ImageError
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
-# curtin runs this by its #! line, as root, without arguments. It is all that stands outside the zip.
+# curtin runs this by its #! line, as root, without arguments. It is all that stands outside the zip, so it does what is
+# needed where that was cut: a sentence, and no token of MAAS left on the disk. Python 3.5.
 HOOK_SCRIPT = b"""#!/usr/bin/env python3
 # The hook of this image: curtin starts it once the image is on the disk. See esxforge_target.hook in target.zip.
 import os
 import sys
+import zipfile
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "target.zip"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+CODE = os.path.join(HERE, "target.zip")
+TOKEN = os.path.join(os.path.dirname(HERE), "root", "curtin-install-cfg.yaml")
 
-from esxforge_target.hook.main import main
 
-sys.exit(main())
+def say(line):
+    print("esxforge: " + line.encode("ascii", "backslashreplace").decode("ascii"), flush=True)
+
+
+def damage():
+    try:
+        with zipfile.ZipFile(CODE) as archive:
+            broken = archive.testzip()
+    except Exception as error:
+        return str(error)
+    return broken and broken + " has a wrong checksum"
+
+
+def wipe_token():
+    # The machine is not deployed, but what curtin left on its disk could still sign requests to MAAS.
+    try:
+        with open(TOKEN, "r+b") as file:
+            file.write(bytes(os.path.getsize(TOKEN)))
+            file.flush()
+            os.fsync(file.fileno())
+        os.remove(TOKEN)
+        say("MAAS's token was wiped from this disk")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        say("note: MAAS's token stays on this disk ({}): release the machine, then it is void".format(error.strerror))
+
+
+def main():
+    broken = damage()
+    if broken:
+        say("this host was NOT prepared:")
+        say("  curtin/target.zip on the boot disk is damaged ({}):".format(broken))
+        say("  the image was cut short or damaged on its way.")
+        say("what to do: Deploy again; if it happens again, check the image with: esxforge verify.")
+        return 1
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, CODE)
+    from esxforge_target.hook.main import main as prepare
+
+    return prepare()
+
+
+status = 1
+try:
+    status = main()
+finally:
+    if status:
+        wipe_token()
+sys.exit(status)
 """
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from esxforge.errors import FormatError, ImageError
 from esxforge.events import Listener, Notice, StepFinished, StepStarted
+from esxforge.image.bios_start import BY_GUID
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.stream import FileHashes
+from esxforge_target.formats.boot_code import named_partition
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, Table
 from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of
@@ -248,6 +250,7 @@ class _Seen:
         primary = table.primary_bytes(disk.read_at(0, table.sector_size) if manifest.kind == "golden" else b"")
         if disk.read_at(0, len(primary)) != primary:
             raise ImageError(f"{self._path}: the GPT at the disk's start is damaged.", _AGAIN)
+        _check_boot_code(self._path, disk.read_at(0, table.sector_size), table, manifest)
         told = (manifest.partition_offset, manifest.partition_length)
         ranges = [table.byte_range(number) for number, _ in table.partitions]
         if told not in ranges or str(table.disk_guid) != manifest.disk_guid:
@@ -275,6 +278,17 @@ class _Seen:
                 problems.append(f"{record.path} is damaged")
         problems += [f"{path} was added" for path in self._files if path not in told and path != MANIFEST_PATH.upper()]
         return problems
+
+
+def _check_boot_code(path: Path, sector: bytes, table: Table, manifest: Manifest) -> None:
+    """Boot code that goes by a partition's GUID has to name the partition that it named on the captured disk."""
+    golden = manifest.details.get("golden")
+    bios = golden.get("bios") if isinstance(golden, dict) else None
+    if not isinstance(bios, dict) or bios.get("boot_code") != BY_GUID:
+        return
+    number = bios.get("partition")
+    if named_partition(sector, table) != number:
+        raise ImageError(f"{path}: its boot code for a legacy BIOS does not name partition {number} by GUID.", _AGAIN)
 
 
 def _golden_records(manifest: Manifest) -> list[FileRecord]:

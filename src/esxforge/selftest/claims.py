@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from esxforge.selftest import judge_host, judge_install
+from esxforge.selftest import judge_bios, judge_host, judge_install
 from esxforge.selftest.evidence import Evidence
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_asked, not_reached, not_seen, seen
 
@@ -364,6 +364,16 @@ CLAIMS: tuple[Claim, ...] = (
         Part.GOLDEN,
     ),
     Claim(
+        "gptmbr-size", judge_bios.gptmbr, Area.GOLDEN,
+        "The installer's boot code for a legacy BIOS finds its partition by GUID", _INFERRED,
+        "UPGRADE/GPTMBR.BIN on the ISO leaves bytes 424 to 439 to the GUID", Part.GOLDEN,
+    ),
+    Claim(
+        "bios-code", judge_bios.bios_code, Area.GOLDEN,
+        "On the installed disk that boot code leads to syslinux and VMware's two loaders", _INFERRED,
+        "what capture finds on the golden build's disk", Part.GOLDEN,
+    ),
+    Claim(
         "maas-upload",
         judge_host.maas_upload,
         Area.MAAS,
@@ -416,6 +426,11 @@ CLAIMS: tuple[Claim, ...] = (
         _DOCS,
         "a recipe with [vcenter], deployed by MAAS",
         Part.BY_HAND,
+    ),
+    Claim(
+        "bios-boots", _by_hand, Area.BY_HAND,
+        "A captured and personalised disk starts by legacy BIOS", _LOADER,
+        "esxforge run --firmware bios IMAGE, or a deployment to a machine in BIOS mode", Part.BY_HAND,
     ),
     Claim(
         "local-boot",

@@ -211,7 +211,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All of it. What was not reached is not there. ``told`` is what the host answered to our questions."""
+    """All of it. What was not reached is not there. ``told`` is what the host answered to our questions.
+
+    ``gptmbr_bytes``: the length of the ISO's boot code. ``bios``: the golden image's manifest on starts by legacy BIOS.
+    """
 
     subject: Subject
     asked: Asked = field(default_factory=Asked)
@@ -227,6 +230,8 @@ class Evidence:
     answer: ServiceAnswer | None = None
     upload: MaasUpload | None = None
     golden_problem: str = ""
+    gptmbr_bytes: int | None = None
+    bios: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
     def boot(self, stage: Stage) -> Boot | None:

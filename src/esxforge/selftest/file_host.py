@@ -58,6 +58,10 @@ class HostDirectory:
         (node / "size").write_text(f"{size // 512}\n")
         number = f"8:{self._minor}"
         self._node(name, node, number)
+        link = self.root / "dev/disk/by-id" / f"ata-ESXFORGE_{serial or name}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)  # of two disks of one name udev links one
+        link.symlink_to(f"../../{name}")
         names = {**udev, **({"ID_SERIAL_SHORT": serial} if serial else {})}
         lines = [f"E:{key}={value}\n" for key, value in names.items()]
         (self.root / "run/udev/data" / f"b{number}").write_text("".join(["S:disk/by-path/x\n", *lines]))

@@ -281,9 +281,8 @@ def _stamp(evidence: Evidence, disk: str) -> str:
 
 
 def _asked_size(evidence: Evidence) -> str:
-    # The hook's lines are plain ASCII: what is not stands as an escape.
     lines = evidence.hook.lines if evidence.hook else ()
-    found = [re.search(r"ESXi keeps \\u201c(\w+)\\u201d of the boot disk", line) for line in lines]
+    found = [re.search(r'ESXi keeps "(\w+)" of the boot disk', line) for line in lines]
     return next((match[1] for match in found if match), "default")
 
 

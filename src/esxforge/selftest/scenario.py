@@ -23,6 +23,7 @@ from esxforge.recipe.model import Recipe
 from esxforge.selftest.boots import BootPlan, Finish, Progress, run_boot
 from esxforge.selftest.connectivity import Connectivity
 from esxforge.selftest.evidence import Asked, Boot, Evidence, Snapshot, Stage, Stop
+from esxforge.selftest.judge_bios import GPTMBR
 from esxforge.selftest.order import GuestToken, Order, smallest_disks
 from esxforge.selftest.service import Service
 from esxforge.selftest.snapshots import take_snapshot
@@ -98,12 +99,14 @@ def run_selftest(
     result = build_installer_image(settings.iso, _recipe(settings, "installer"), BuildOptions(host.boot_disk), listener)
     iso_sha256 = str(result.document["details"]["iso"]["sha256"])
     subject = subject_of(media, iso_sha256, result.sha256, settings.accelerator, settings.changes)
+    gptmbr = media.find(GPTMBR)
     evidence = Evidence(
         subject,
         settings.asked,
         image_bytes=result.size,
         build_seconds=time.monotonic() - began,
         boot_datastore_desired=bool(order.boot_datastore_bytes),
+        gptmbr_bytes=gptmbr.content.length if gptmbr else None,
     )
     host.attach_disks()
     with Service(token) as service:
@@ -236,7 +239,8 @@ class _Run:
         began = time.monotonic()
         try:
             options = GoldenOptions(host.boot_disk, accelerator=self.settings.accelerator)
-            build_golden_image(self.settings.iso, _recipe(self.settings, "golden"), options, self.listener)
+            result = build_golden_image(self.settings.iso, _recipe(self.settings, "golden"), options, self.listener)
+            self.evidence = replace(self.evidence, bios=result.document["details"].get("golden", {}).get("bios"))
             built = Boot(Stage.GOLDEN_BUILD, Stop.POWERED_OFF, time.monotonic() - began)
             self.evidence = replace(self.evidence, boots=(*self.evidence.boots, built))
             host.attach_disks()

@@ -8,6 +8,7 @@ from typing import Callable, List
 
 from esxforge_target.agent.system import System
 from esxforge_target.contract.names import AGENT_LOG
+from esxforge_target.runtime.ascii_text import ascii_text
 from esxforge_target.runtime.blocks import sync_path
 from esxforge_target.runtime.consoles import show
 
@@ -51,7 +52,7 @@ class Log:
         """What was found or done. Several lines become one each."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._system.clock.time()))
         for part in self.redact(line).splitlines() or [""]:
-            clean = part.encode("ascii", "backslashreplace").decode("ascii")[:_LONGEST_LINE]
+            clean = ascii_text(part)[:_LONGEST_LINE]
             text = "{} {}\n".format(now, clean)
             self._lines.append(text)
             self._append(text)

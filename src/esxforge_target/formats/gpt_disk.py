@@ -3,6 +3,7 @@
 import uuid
 from typing import List, Optional, Tuple
 
+from esxforge_target.formats.boot_code import renewed_sector
 from esxforge_target.formats.gpt import SECTOR_SIZES, Table
 from esxforge_target.formats.gpt_parse import Header, parse_header, parse_table
 from esxforge_target.runtime.blocks import Blocks, DiskError
@@ -139,8 +140,9 @@ def write_table(blocks: Blocks, table: Table) -> None:
     """Write both copies, one after the other with a flush between, so that after a power cut one of them is whole.
 
     The backup goes first, unless the primary is damaged now: then the backup is all there is, and is kept until the
-    primary is whole. The boot code of a protective MBR stays. Raises FormatError when the table is for a disk of
-    another size: see ``Table.grown_to``.
+    primary is whole. The boot code of a protective MBR stays; where it names a partition by its GUID, the new one goes
+    there with the new entries, before the header that makes them count. Raises FormatError when the table is for a
+    disk of another size: see ``Table.grown_to``.
     """
     total = blocks.size // table.sector_size
     if total != table.total_sectors:
@@ -148,14 +150,25 @@ def write_table(blocks: Blocks, table: Table) -> None:
             "The table is for a disk of {} sectors, this one has {}.".format(table.total_sectors, total),
             "Bring it to the size of the disk first.",
         )
+    first = first_sector(blocks, table)
     try:
         _read_copy(blocks, table.sector_size, 1, "primary")
     except (FormatError, DiskError):
-        _write_primary(blocks, table)
+        _write_primary(blocks, table, first)
         _write_backup(blocks, table)
     else:
         _write_backup(blocks, table)
-        _write_primary(blocks, table)
+        _write_primary(blocks, table, first)
+
+
+def first_sector(blocks: Blocks, table: Table) -> bytes:
+    """The first sector as ``write_table`` will leave it, from what stands there and in the table before."""
+    try:
+        before = read_table(blocks, table.sector_size).table  # type: Optional[Table]
+    except (FormatError, DiskError):
+        before = None
+    sector = table.primary_bytes(_sector(blocks, table.sector_size, 0))[: table.sector_size]
+    return renewed_sector(sector, before, table)
 
 
 def _write_backup(blocks: Blocks, table: Table) -> None:
@@ -163,12 +176,12 @@ def _write_backup(blocks: Blocks, table: Table) -> None:
     blocks.flush()
 
 
-def _write_primary(blocks: Blocks, table: Table) -> None:
+def _write_primary(blocks: Blocks, table: Table, first: bytes) -> None:
     size = table.sector_size
-    primary = table.primary_bytes(_sector(blocks, size, 0))
+    primary = table.primary_bytes(first)
     # The header last: until it stands there, the CRC of the entries does not fit and the backup is used.
     blocks.write_at(2 * size, primary[2 * size :])
-    blocks.write_at(0, primary[:size])
+    blocks.write_at(0, first)
     blocks.flush()
     blocks.write_at(size, primary[size : 2 * size])
     blocks.flush()

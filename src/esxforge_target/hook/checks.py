@@ -134,9 +134,7 @@ def check_machine(
         reasons += [reason] if reason else _boot_disk_reasons(boot, image, machine, report)
         data = _data_disks(disks, desired, boot, reasons)
     if reasons or desired is None or token is None or boot is None:
-        raise ValidationErrors(
-            reasons, "Mend what is named, then deploy again. Nothing was changed besides the image itself."
-        )
+        raise ValidationErrors(reasons, "Correct what is named, then deploy again.")
     for notice in desired.notices + only_by_vcenter(image.settings):
         report.warn(notice)
     for other in foreign_boot_volumes(disks, machine, [boot.name] + [disk.name for _, disk in data]):
@@ -151,13 +149,8 @@ def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List
     reasons = []
     if image.kind not in KINDS:
         reasons.append("image: this version deploys {} images, not {}.".format(" and ".join(KINDS), image.kind))
-    if not machine.is_uefi() and image.is_golden and golden.starts_by_bios(image.manifest):
-        report.warn(
-            "this machine started in legacy BIOS mode: the captured disk has boot code for that, but a golden image "
-            "that starts so was never seen yet; UEFI is the known way"
-        )
-    elif not machine.is_uefi():
-        reasons.append("firmware: this machine started in legacy BIOS mode, the image needs UEFI; set it in its setup.")
+    if not machine.is_uefi():
+        reasons += _legacy_reasons(image, report)
     elif image.is_golden and not golden.starts_by_uefi(image.manifest):
         reasons.append(
             "firmware: this machine started in UEFI mode, but the captured disk has no EFI program; install ESXi in "
@@ -171,6 +164,25 @@ def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List
     elif machine.secure_boot() is None:
         report.warn("the firmware does not say whether Secure Boot is on; if it is, ESXi's installer will not start")
     return reasons
+
+
+def _legacy_reasons(image: Image, report: Report) -> "List[str]":
+    mode = "firmware: this machine started in legacy BIOS mode, "
+    if not image.is_golden:
+        return [
+            mode
+            + "and an installer image starts by UEFI only; set UEFI in the machine's setup and commission it again, "
+            "or deploy a golden image, captured from a disk that starts by legacy BIOS too."
+        ]
+    starts, why = golden.bios_start(image.manifest)
+    if starts:
+        report.say("this machine started in legacy BIOS mode, which starts this disk, too: {}".format(why))
+        return []
+    return [
+        mode
+        + "which does not start the captured disk: {}; set UEFI in the machine's setup and commission it again, or "
+        "capture a disk that starts by legacy BIOS.".format(why)
+    ]
 
 
 def _boot_disk_reasons(boot: "Any", image: Image, machine: LinuxHost, report: Report) -> "List[str]":

@@ -5,7 +5,7 @@ from typing import Callable, List, Tuple
 
 from esxforge_target.contract.desired_host import Partition as DesiredPartition
 from esxforge_target.formats.gpt import VMFS, GptPartition, Table
-from esxforge_target.formats.gpt_disk import read_table, write_table
+from esxforge_target.formats.gpt_disk import first_sector, read_table, write_table
 from esxforge_target.runtime.blocks import Blocks, DiskError
 from esxforge_target.runtime.errors import ForgeError
 
@@ -75,9 +75,10 @@ def write_data_disk(disk: Blocks, table: Table) -> None:
 
 def stamp(disk: Blocks, table: Table) -> None:
     """Write a table and read it back from the disk. Raises DiskError where the disk keeps another than was written."""
+    first = first_sector(disk, table)
     write_table(disk, table)
     found = read_table(disk, table.sector_size)
-    if found.problems or found.table != table:
+    if found.problems or found.table != table or disk.read_at(0, table.sector_size) != first:
         raise DiskError(
             "The partition table reads back otherwise than it was written.", "The disk is failing: replace it."
         )

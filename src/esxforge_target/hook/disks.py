@@ -24,6 +24,18 @@ _CD = "5"  # SCSI peripheral device type
 _MULTIPATH = "mpath-"
 
 
+# Why curtin may have written the image to another disk than MAAS means, and what to do about it.
+_BY_PART = (
+    "it takes the disk whose name in /dev/disk/by-id is the shortest that contains the serial, else the first that it "
+    "cleared. Give the boot disk in MAAS a serial that no other disk's contains, or remove the other disk."
+)
+_BY_NAME = (
+    "MAAS gives no serial for the boot disk (it has none, or the model and serial of another one), and without one "
+    "curtin takes the first by name of the disks that it cleared. Make that disk the boot disk in MAAS, or give the "
+    "machine disks with serials of their own."
+)
+
+
 class BlockDisk(Value):
     """A whole disk: its ``name`` in /sys, ``size`` in bytes, and all that it calls itself, normalised."""
 
@@ -105,9 +117,10 @@ class Disks:
             return by_wwn, "WWN “{}”".format(desired.wwn)
         if not desired.path:
             return [], "serial, WWN or path that MAAS gives: it gives none"
-        return self._of_path(desired.path), "path {}".format(desired.path)
+        return self.of_path(desired.path), "path {}".format(desired.path)
 
-    def _of_path(self, path: str) -> "List[BlockDisk]":
+    def of_path(self, path: str) -> "List[BlockDisk]":
+        """The disks on which a device lies, such as one that a link in /dev/disk leads to; none where there is none."""
         place = os.path.realpath(self._machine.path(path))
         name = os.path.relpath(place, os.path.realpath(self._machine.path("dev"))).replace("/", "!")
         node = os.path.realpath(self._machine.path("sys/class/block/" + name))
@@ -259,9 +272,7 @@ def boot_disk(disks: Disks, desired: Disk, mounted_at: str) -> "Tuple[Optional[B
     except ForgeError as error:
         return None, "{} {}".format(error.message, error.hint).strip()
     if ours.name != meant.name:
-        return None, (
-            "storage {}: MAAS means {}, but curtin wrote the image to {}: it compares parts of serials, or takes the "
-            "first disk where there is none. Give the boot disk in MAAS a serial that no other contains, or remove the "
-            "other disk.".format(desired.id, meant.label, ours.label)
+        return None, "storage {}: MAAS means {}, but curtin wrote the image to {}: {}".format(
+            desired.id, meant.label, ours.label, _BY_PART if desired.serial else _BY_NAME
         )
     return ours, ""

@@ -32,9 +32,12 @@ def facts_of(manifest: Manifest) -> "Dict[str, Any]":
     return facts
 
 
-def starts_by_bios(manifest: Manifest) -> bool:
-    """Whether the captured disk holds code for a legacy BIOS."""
-    return "BIOS" in facts_of(manifest)["firmware"]
+def bios_start(manifest: Manifest) -> "Tuple[bool, str]":
+    """Does a legacy BIOS start the captured disk, and why or why not. An older image did not look, so it does not."""
+    facts = facts_of(manifest).get("bios")
+    if not isinstance(facts, dict):
+        return False, "the image was built by an esxforge that did not look"
+    return facts.get("starts") is True, str(facts.get("reason", ""))
 
 
 def starts_by_uefi(manifest: Manifest) -> bool:

@@ -26,6 +26,7 @@ from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord
 from esxforge_target.hook import golden
+from esxforge_target.hook.changes import Changes
 from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
 from esxforge_target.hook.credentials import root_password
 from esxforge_target.hook.data_disks import partition_lines, renewed_boot_table, stamp, vmfs_table, write_data_disk
@@ -62,25 +63,45 @@ def main(
 ) -> int:
     """Prepare this host, or say why not. 0 or 1, as curtin takes it."""
     report = report or Report(sys.stdout)
+    machine = machine or LinuxHost()
+    changes = Changes(machine)
     try:
-        run(machine or LinuxHost(), os.environ if variables is None else variables, report)
+        run(machine, os.environ if variables is None else variables, report, changes)
     except ForgeError as error:
-        report.fail(error)
-        return 1
+        return _fail(error, changes, report)
     except Exception as error:
-        place = traceback.extract_tb(sys.exc_info()[2])[-1]
-        where = "{}:{}".format(os.path.basename(place[0]), place[1])
-        report.fail(ForgeError("{} at {}.".format(type(error).__name__, where), "Report this as a defect of esxforge."))
-        return 1
+        return _fail(_defect(error), changes, report)
     report.say("this host is prepared: it is set up at the next boot")
     return 0
 
 
-def run(machine: LinuxHost, variables: "Mapping[str, str]", report: Report) -> None:
-    """Check everything, then change everything. Raises ForgeError; before the first write if it can be known there."""
+def _defect(error: Exception) -> ForgeError:
+    """An error that nobody foresaw: its kind and place, as its text may hold a secret."""
+    place = traceback.extract_tb(sys.exc_info()[2])[-1]
+    where = "{}:{}".format(os.path.basename(place[0]), place[1])
+    return ForgeError("{} at {}.".format(type(error).__name__, where), "Report this as a defect of esxforge.")
+
+
+def _fail(error: ForgeError, changes: Changes, report: Report) -> int:
+    report.fail(error)
+    try:
+        lines = changes.lines()
+    except Exception as odd:  # what the refusal is for must not be lost
+        lines = ["what was changed cannot be told: {}".format(_defect(odd).message)]
+    for line in lines:
+        report.say(line)
+    return 1
+
+
+def run(machine: LinuxHost, variables: "Mapping[str, str]", report: Report, changes: Changes) -> None:
+    """Check everything, then change everything. Raises ForgeError; before the first write if it can be known there.
+
+    ``changes`` has what is known of the disks' fate by then.
+    """
     environment = read_environment(variables)
-    disks = Disks(machine)
-    mounted = disks.of_mount(environment.target)
+    changes.config = environment.config
+    disks = changes.disks = Disks(machine)
+    mounted = changes.image = disks.of_mount(environment.target)
     report.say("the image is on {}".format(mounted.label))
     disk = machine.open_disk(mounted.name)
     try:
@@ -91,7 +112,7 @@ def run(machine: LinuxHost, variables: "Mapping[str, str]", report: Report) -> N
         prepared = prepare(disk, image, situation, machine, report)
     finally:
         machine.close_disk(disk)
-    apply(machine, environment.target, situation.boot, prepared, report)
+    apply(machine, environment.target, situation.boot, prepared, report, changes)
 
 
 def prepare(disk: Blocks, image: Image, situation: Situation, machine: LinuxHost, report: Report) -> Prepared:
@@ -179,17 +200,22 @@ def _with_addresses(desired: DesiredHost, machine: LinuxHost, report: Report) ->
     return desired.replace(maas=desired.maas.replace(addresses=tuple(addresses)))
 
 
-def apply(machine: LinuxHost, target: str, boot: BlockDisk, prepared: Prepared, report: Report) -> None:
+def apply(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
+    machine: LinuxHost, target: str, boot: BlockDisk, prepared: Prepared, report: Report, changes: Changes
+) -> None:
     """Write everything: data disks, the boot disk's table, then the edits in place, ``ks=`` last of all."""
     for found, table in prepared.data:
         disk = machine.open_disk(found.name, writable=True)
+        changes.begin(found)
         try:
             write_data_disk(disk, table)
         finally:
             machine.close_disk(disk)
+        changes.finish(found)
         for line in ["stamped {}".format(table.disk_guid)] + partition_lines(table):
             report.say("{}: {}".format(found.label, line))
     disk = machine.open_disk(boot.name, writable=True)
+    changes.begin(boot)
     try:
         # Linux is not asked to read the table again: the partition is mounted, and stays where it is.
         stamp(disk, prepared.boot_table)

@@ -5,7 +5,9 @@ The order, each with a flush: serial numbers of FAT volumes; the module; then th
 either complete, or starts the interactive installer, which does nothing by itself.
 
 A golden image has no boot.cfg to edit: UUIDs of its FAT volumes come before the module, and the module's first sector
-is the very last write. So a disk at which the power went is either complete, or starts plain ESXi.
+is the very last write. So a disk at which the power went is either complete, or has a plain ESXi, which UEFI starts. A
+legacy BIOS starts it too, if it starts the disk at all, with one exception: boot code that finds its partition by GUID
+(``formats.boot_code``) finds none after a cut between the table's entries and the first sector, right at the start.
 
 The bytes go to their places on the whole disk, past the page cache (see ``direct``), not through the mounted file
 system: it could give a file other clusters, and it writes when it likes. curtin's mount stays correct, as the sectors

@@ -5,6 +5,7 @@ import sys
 import textwrap
 from typing import TextIO, Union
 
+from esxforge_target.runtime.ascii_text import ascii_text
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.validation_errors import ValidationErrors
 
@@ -19,9 +20,8 @@ class Report:
 
     def say(self, line: str) -> None:
         """What was found or done."""
-        # curtin's locale may be plain ASCII.
-        text = (_PREFIX + line).encode("ascii", "backslashreplace").decode("ascii")
-        print(text, file=self._stream, flush=True)
+        # curtin's locale may be plain ASCII, and MAAS shows what it got.
+        print(_PREFIX + ascii_text(line), file=self._stream, flush=True)
 
     def warn(self, line: str) -> None:
         """What a person should know, and what stops nothing."""

@@ -15,6 +15,7 @@ from standin.linux.cpio import Archive
 from standin.linux.fetched import GuestLinux
 
 DISKS = ("ahci", "ata_piix", "nvme", "xhci_pci", "usb_storage", "uas", "sd_mod", "sr_mod")
+LAYERS = ("dm_mod", "md_mod", "raid1")
 FILE_SYSTEMS = ("vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8", "isofs", "efivarfs")
 NETWORK_CARDS = ("e1000", "e1000e", "vmxnet3", "virtio_net", "virtio_pci")
 NETWORK = (*NETWORK_CARDS, "bonding", "8021q")

@@ -84,10 +84,9 @@ def _add_programs(archive: Archive, own: str, work: Path) -> None:
     for package in ("esxi", "system"):
         shutil.copytree(HERE.parent / package, packages / "standin" / package, ignore=_not_in_guest)
     target = packages / "esxforge_target"
-    target.mkdir()
-    for module in ("commands", "values"):
-        shutil.copyfile(CHECKOUT / "src/esxforge_target" / f"{module}.py", target / f"{module}.py")
-    (target / "__init__.py").touch()
+    (target / "runtime").mkdir(parents=True)
+    for file in ("__init__.py", "runtime/__init__.py", "runtime/commands.py", "runtime/values.py"):
+        shutil.copyfile(CHECKOUT / "src/esxforge_target" / file, target / file)
     # Compiled by the Python that will run it: the guest's time is dear.
     subprocess.run([str(system_python()), "-m", "compileall", "-q", "-b", str(packages)], check=True)
     for source in packages.rglob("*.py"):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from esxforge.image.bios_start import bios_start
 from esxforge.image.capture import CaptureOptions, capture_disk
 from esxforge.image.host_settings import captured_settings
 from esxforge.recipe.load import load_recipe
@@ -26,7 +27,7 @@ from esxforge_target.formats.tar_module import read
 from esxforge_target.runtime.blocks import FileBlocks, Window
 from esxforge_target.runtime.errors import FormatError
 from standin import installed
-from target.hook.bench import CREDENTIALS, Bench, Overlay
+from target.hook.bench import CREDENTIALS, Bench, Overlay, Recorded
 from target.plan.configs import sample
 
 MIB = 1 << 20
@@ -35,6 +36,8 @@ HASH = "$6$saltsalt$" + "a" * 86
 WISHES = {
     "8.0": installed.InstalledLayout(size=400 * MIB),
     "6.7": installed.InstalledLayout("6.7.0", "6.7.0-3.73.14320388", size=400 * MIB),
+    "guid": installed.InstalledLayout(size=400 * MIB, bios="guid"),
+    "attribute": installed.InstalledLayout(size=400 * MIB, bios="attribute"),
 }
 PLAIN = "boots plain ESXi"
 COMPLETE = "is complete"
@@ -79,10 +82,10 @@ Deployed = Callable[..., tuple[Bench, dict[str, Any]]]
 def deployed(tmp_path: Path, golden_of: Callable[..., Path]) -> Deployed:
     """A machine whose boot disk holds the image, and its configuration."""
 
-    def make(name: str = "simple-static", **recipe: Any) -> tuple[Bench, dict[str, Any]]:
+    def make(name: str = "simple-static", of: str = "", **recipe: Any) -> tuple[Bench, dict[str, Any]]:
         config = sample(name)
         bench = Bench(tmp_path / "machine")
-        image = golden_of("6.7" if "esxi67" in name else "8.0", **recipe)
+        image = golden_of(of or ("6.7" if "esxi67" in name else "8.0"), **recipe)
         for index, disk in enumerate(entry for entry in config["storage"]["config"] if entry["type"] == "disk"):
             bench.disk(
                 disk["name"], (240 if index else 140) * GB // 512 * 512, disk["serial"], None if index else image
@@ -315,19 +318,37 @@ def damaged(bench: Bench, config: dict[str, Any]) -> None:
         disk.write_at(offset + length // 2 + 20000, b"damage")
 
 
-def for_bios_only(bench: Bench, config: dict[str, Any]) -> None:
+def told_otherwise(bench: Bench, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what the manifest says of the captured disk."""
     with FileBlocks(str(bench.root / "dev/sda"), True) as disk:
         esp = Window(disk, *read_table(disk).table.byte_range(1))
         ((offset, length),) = FatVolume(esp).extents(MANIFEST_PATH)
         manifest = Manifest.parse(esp.read_at(offset, length))
-        manifest.details["golden"]["firmware"] = ["BIOS"]
+        change(manifest.details["golden"])
         esp.write_at(offset, manifest.to_bytes(length))
+
+
+def for_bios_only(bench: Bench, config: dict[str, Any]) -> None:
+    told_otherwise(bench, lambda golden: golden.update(firmware=["BIOS"]))
+
+
+def in_bios_mode(bench: Bench, config: dict[str, Any]) -> None:
+    shutil.rmtree(bench.root / "sys/firmware")
+
+
+def of_an_older_esxforge(bench: Bench, config: dict[str, Any]) -> None:
+    """It said BIOS for any boot code, and not why."""
+    told_otherwise(bench, lambda golden: golden.pop("bios"))
+    told_otherwise(bench, lambda golden: golden.update(firmware=["UEFI", "BIOS"]))
+    in_bios_mode(bench, config)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (for_bios_only, "the captured disk has no EFI program"),
+        (in_bios_mode, "which does not start the captured disk: the boot code in the first sector names no partition"),
+        (of_an_older_esxforge, "the image was built by an esxforge that did not look"),
         (multipath, "several paths (multipath)"),
         (san, "is on a SAN"),
         (over_tcp, "NVMe by tcp"),
@@ -354,11 +375,77 @@ def test_a_local_nvme_disk_with_two_ports_is_no_san(deployed: Deployed) -> None:
     assert bench.run(config) == 0, bench.output
 
 
-def test_a_machine_in_bios_mode_is_warned_where_the_disk_has_boot_code(deployed: Deployed) -> None:
-    bench, config = deployed()
-    shutil.rmtree(bench.root / "sys/firmware")
+@pytest.mark.parametrize(("kind", "way"), [("guid", "its GUID"), ("attribute", "its attribute")])
+def test_a_machine_in_bios_mode_gets_a_disk_that_starts_so(kind: str, way: str, deployed: Deployed) -> None:
+    bench, config = deployed(of=kind)
+    in_bios_mode(bench, config)
     assert bench.run(config) == 0, bench.output
-    assert "note: this machine started in legacy BIOS mode" in bench.said
+    assert f"legacy BIOS mode, which starts this disk, too: the boot code finds partition 1 by {way}" in bench.said
+    with FileBlocks(str(bench.root / "dev/sda")) as disk:
+        assert bios_start(disk, read_table(disk).table, disk.read_at(0, 512)).starts
+
+
+def test_boot_code_that_goes_by_guid_names_this_hosts_partition(deployed: Deployed) -> None:
+    bench, config = deployed(of="guid")
+    disk = bench.root / "dev/sda"
+    before = installed.partition_guid(disk, 1)
+    assert bench.run(config) == 0, bench.output
+    after = installed.partition_guid(disk, 1)
+    with disk.open("rb") as file:
+        first = file.read(512)
+    assert before != after
+    assert first[424:440] == after.bytes_le
+    assert first.startswith(b"\xeb\xfe boot code of syslinux 3.86")
+
+
+def test_boot_code_that_goes_by_attribute_stays_as_it_is(deployed: Deployed) -> None:
+    bench, config = deployed(of="attribute")
+    assert bench.run(config) == 0, bench.output
+    code = (installed.SYSLINUX / "mbr/gptmbr.bin").read_bytes()
+    with (bench.root / "dev/sda").open("rb") as file:
+        assert file.read(len(code)) == code
+
+
+def bios_finds_its_partition(disk: Overlay) -> bool:
+    """The rule of syslinux 3.86, by bytes: an entry of the primary table whose unique GUID is the sector's."""
+    named, entries = disk.read_at(424, 16), disk.read_at(1024, 128 * 128)
+    return named in [entries[at + 16 : at + 32] for at in range(0, len(entries), 128)]
+
+
+def test_a_power_cut_leaves_a_bios_without_its_partition_between_two_writes_of_the_table_at_most(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    bench, config = deployed(of="guid")
+    before = tmp_path / "before"
+    subprocess.run(["cp", "--sparse=always", str(bench.root / "dev/sda"), str(before)], check=True)
+    assert bench.run(config) == 0, bench.output
+    with FileBlocks(str(before)) as blocks:
+        disk = Overlay(blocks)
+        states = [bios_finds_its_partition(disk)]
+        for _, offset, data in bench.writes:
+            disk.write_at(offset, data)
+            states.append(bios_finds_its_partition(disk))
+    lost = [number for number, found in enumerate(states) if not found]
+    assert len(lost) <= 1
+    for number in lost:
+        assert bench.writes[number - 1][1] == 1024, "the entries are there"
+        assert bench.writes[number][1] == 0, "the sector that names one of them comes next"
+    assert states[-1]
+
+
+def test_a_disk_that_loses_the_write_of_the_first_sector_is_failing(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, config = deployed(of="guid")
+    write = Recorded.write_at
+
+    def losing(self: Recorded, offset: int, data: bytes) -> None:
+        if offset:
+            write(self, offset, data)
+
+    monkeypatch.setattr(Recorded, "write_at", losing)
+    assert bench.run(config) == 1
+    assert "The partition table reads back otherwise than it was written." in bench.said
 
 
 def test_what_curtin_changes_by_mounting_is_no_damage(deployed: Deployed) -> None:

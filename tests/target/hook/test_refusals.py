@@ -88,11 +88,12 @@ def no_mount(bench: Bench, config: dict[str, Any]) -> None:
 
 REFUSALS: list[tuple[Change, str]] = [
     (secure_boot, "disable Secure Boot: ESXi rejects the unsigned module"),
-    (legacy, "legacy BIOS mode, the image needs UEFI"),
+    (legacy, "legacy BIOS mode, and an installer image starts by UEFI only; set UEFI in the machine's setup and"),
+    (legacy, "or deploy a golden image, captured from a disk that starts by legacy BIOS too."),
     (bridge, "br0"),
-    (other_serial, "no disk of this machine has the serial “64cd98f0a1b2c3”. It has: sda (140 GB, serial"),
+    (other_serial, 'no disk of this machine has the serial "64cd98f0a1b2c3". It has: sda (140 GB, serial'),
     (meant_the_other, "MAAS means sdx (1000 GB, serial 64cd98f0a1b2c3), but curtin wrote the image to sda"),
-    (twins, "2 disks have the serial “64cd98f0a1b2c300”"),
+    (twins, '2 disks have the serial "64cd98f0a1b2c300"'),
     (too_small, "7000000000 bytes"),
     (too_large_a_datastore, "MAAS asks for a datastore of 120000000000"),
     (no_token, "token_secret"),
@@ -102,14 +103,18 @@ REFUSALS: list[tuple[Change, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "sentence"), REFUSALS, ids=[change.__name__ for change, _ in REFUSALS])
+@pytest.mark.parametrize(
+    ("change", "sentence"), REFUSALS, ids=[f"{number}-{change.__name__}" for number, (change, _) in enumerate(REFUSALS)]
+)
 def test_each_refusal_has_its_sentence_and_writes_nothing(change: Change, sentence: str, deployed: Deployed) -> None:
     bench, config = deployed()
     change(bench, config)
     assert bench.run(config) == 1
-    said = bench.said.encode("ascii").decode("unicode_escape")
+    said = bench.said
+    assert bench.output.isascii()
     assert sentence in said, said
     assert "what to do:" in said
+    assert "this hook changed no disk" in said
     assert bench.writes == []
     assert not any(writable for _, writable in bench.opened)
     assert config["reporting"]["maas"].get("token_secret", "absent") not in said
@@ -175,9 +180,8 @@ def test_without_serials_the_path_decides_and_a_wrong_one_is_refused(deployed: D
     entry["path"] = "/dev/sdb"
     assert bench.run(config) == 1
     assert "MAAS means sdb" in bench.said
-    by_id = bench.root / "dev/disk/by-id/ata-0"
-    by_id.parent.mkdir(parents=True)
-    by_id.symlink_to("../../sda")
+    assert "without one curtin takes the first by name of the disks that it cleared" in bench.said
+    (bench.root / "dev/disk/by-id/ata-0").symlink_to("../../sda")
     entry["path"] = "/dev/disk/by-id/ata-0"
     assert bench.run(config) == 0, bench.output
 
@@ -188,6 +192,102 @@ def test_another_disk_with_an_efi_system_partition_is_named(deployed: Deployed, 
     assert bench.run(config) == 0, bench.output
     assert "sdz (1000 GB, serial OTHER) has an EFI system partition too" in bench.said
     assert ("sdz", True) not in bench.opened
+
+
+def told_changes(bench: Bench) -> list[str]:
+    """What stands below the reasons."""
+    lines = [line.removeprefix("esxforge: ") for line in bench.output.splitlines()]
+    return [line for line in lines if line.startswith(("before this hook ran", "this hook "))]
+
+
+IMAGE = "before this hook ran, curtin wrote the image to sda (140 GB, serial 64cd98f0a1b2c300)"
+NOTHING = "this hook changed no disk"
+
+
+def test_a_refusal_tells_which_disks_curtin_had_cleared(deployed: Deployed) -> None:
+    bench, config = deployed("vmfs7-bond")
+    bridge(bench, config)
+    bench.disk("sdx", 10**12, "NOT-IN-THE-LAYOUT")
+    assert bench.run(config) == 1
+    cleared = "sdb (240 GB, serial S5Y1NG0N), sdc (240 GB, serial S5Y1NG0P), nvme0n1 (240 GB, serial PHLJ1234567890)"
+    assert told_changes(bench) == [f"{IMAGE} and cleared {cleared}", NOTHING]
+    assert bench.writes == []
+
+
+def test_a_disk_that_is_not_empty_at_both_ends_is_not_said_to_be_cleared(deployed: Deployed) -> None:
+    bench, config = deployed("vmfs7-bond")
+    bridge(bench, config)
+    for name, offset in (("sdb", 4096), ("sdc", 240 * 10**9 // 4096 * 4096 - 512)):
+        with FileBlocks(str(bench.root / "dev" / name), True) as disk:
+            disk.write_at(offset, b"data")
+    assert bench.run(config) == 1
+    (curtin, _) = told_changes(bench)
+    assert curtin.startswith(f"{IMAGE} and cleared nvme0n1 (")
+    assert "; whether it cleared sdb (240 GB, serial S5Y1NG0N), sdc (240 GB, serial S5Y1NG0P) cannot" in curtin
+
+
+def test_disks_that_curtin_leaves_alone_are_not_said_to_be_cleared(deployed: Deployed) -> None:
+    bench, config = deployed("vmfs7-bond")
+    bridge(bench, config)
+    del disk_entry(config, "nvme0n1")["wipe"]
+    disk_entry(config, "sdc")["serial"] = "GONE"
+    assert bench.run(config) == 1
+    assert told_changes(bench) == [f"{IMAGE} and cleared sdb (240 GB, serial S5Y1NG0N)", NOTHING]
+
+
+def test_an_image_on_a_data_disk_is_refused_and_both_disks_are_named(deployed: Deployed) -> None:
+    """The boot disk's serial is gone: curtin skips it, and takes the first disk that it cleared."""
+    bench, config = deployed("vmfs7-bond")
+    boot, data = disk_entry(config, "sda"), disk_entry(config, "sdb")
+    boot["serial"], data["serial"] = "GONE", boot["serial"]
+    assert bench.run(config) == 1
+    assert 'no disk of this machine has the serial "GONE"' in bench.said
+    (curtin, hook) = told_changes(bench)
+    assert curtin.startswith(f"{IMAGE} and cleared sdc (")
+    assert hook == NOTHING
+    assert bench.writes == []
+
+
+def test_twin_disks_by_path_are_told_apart_and_a_wrong_choice_of_curtin_is_refused(deployed: Deployed) -> None:
+    """MAAS sends by-id paths where model and serial repeat; curtin ignores the boot disk's."""
+    bench, config = deployed("vmfs7-bond")
+    for name, link in (("sda", "wwn-0x5000c500a1b2c3d4"), ("sdb", "wwn-0x5000c500a1b2c3d5")):
+        (bench.root / "dev/disk/by-id" / link).symlink_to(f"../../{name}")
+        entry = disk_entry(config, name)
+        del entry["serial"], entry["model"]
+        entry["path"] = f"/dev/disk/by-id/{link}"
+    del disk_entry(config, "sda")["grub_device"]
+    disk_entry(config, "sdb")["grub_device"] = True
+    assert bench.run(config) == 1
+    assert "MAAS means sdb (240 GB, serial S5Y1NG0N), but curtin wrote the image to sda" in bench.said
+    assert "Make that disk the boot disk in MAAS" in bench.said
+    del disk_entry(config, "sdb")["grub_device"]
+    disk_entry(config, "sda")["grub_device"] = True
+    assert bench.run(config) == 0, bench.output
+
+
+def test_a_write_that_fails_names_the_disks_that_were_changed_by_then(deployed: Deployed) -> None:
+    bench, config = deployed("vmfs7-bond")
+    assert bench.run(config) == 0
+    first = [name for name, _, _ in bench.writes].index("sdc")
+    (bench.root).rename(bench.root.with_name("whole"))
+    bench, config = deployed("vmfs7-bond")
+    bench.fail_at = first + 1
+    assert bench.run(config) == 1
+    (curtin, hook) = told_changes(bench)
+    assert curtin.startswith(f"{IMAGE} and cleared ")
+    assert curtin.endswith("nvme0n1 (240 GB, serial PHLJ1234567890)"), "sdb has a table by now"
+    assert hook == "this hook changed sdb ({}), and began to change sdc ({}) and did not finish".format(
+        "240 GB, serial S5Y1NG0N", "240 GB, serial S5Y1NG0P"
+    )
+
+
+@pytest.mark.parametrize("storage", [None, [], {"config": None}, {"config": [None, {}, {"type": "disk", "wipe": []}]}])
+def test_whatever_the_storage_section_is_a_refusal_stays_one(storage: object, deployed: Deployed) -> None:
+    bench, config = deployed()
+    config["storage"] = storage
+    assert bench.run(config) == 1
+    assert told_changes(bench) == [IMAGE, NOTHING]
 
 
 def test_by_hand_the_hook_says_that_it_is_for_curtin(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,7 @@ class Site:
         place.mkdir(parents=True, exist_ok=True)
         self.devices: dict[str, str] = {}
         for number, path in enumerate(sorted((bench.root / "dev").iterdir())):
-            if path.name not in without:
+            if path.is_file() and path.name not in without:
                 self.devices[path.name] = f"naa.600508b1001c{number:04d}"
                 os.link(path, place / self.devices[path.name])
         names = [*self.devices.values(), *(path.name for path in place.iterdir())]

@@ -136,6 +136,12 @@ def test_an_installer_image_needs_no_qemu_and_little_disk() -> None:
     assert not missing(check_computer(poor, DoctorOptions(Kind.INSTALLER)))
 
 
+def test_doctor_says_what_hosts_start_each_kind_of_image_by() -> None:
+    name = "Hosts start the image by"
+    assert _line(MadeUp(), name, DoctorOptions(Kind.INSTALLER)).found == "UEFI"
+    assert "legacy BIOS where" in _line(MadeUp(), name).found
+
+
 def test_an_unknown_release_is_refused() -> None:
     with pytest.raises(RecipeError):
         check_computer(MadeUp(), replace(GOLDEN, release="4"))

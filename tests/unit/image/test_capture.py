@@ -404,7 +404,10 @@ def naming_a_uuid(disk: Path) -> None:
         (with_build("unknown"), "boot.cfg of partition 5 says build=unknown, which is no ESXi release"),
         (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
         (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
-        (without_boot_loaders, "no machine would start it: partition 1 has no EFI/BOOT/BOOTX64.EFI"),
+        (
+            without_boot_loaders,
+            "for UEFI partition 1 has no EFI/BOOT/BOOTX64.EFI; for a legacy BIOS there is no boot code",
+        ),
         (naming_a_uuid, "names partition 5 by its UUID"),
     ],
 )
@@ -420,6 +423,7 @@ def test_disks_that_hold_no_clean_esxi_are_refused(
 
 
 def test_a_disk_without_an_efi_program_is_said_to_start_by_legacy_bios_only(disk: Path, tmp_path: Path) -> None:
+    installed.make_bios_bootable(disk, "guid")
     delete(disk, 1, "EFI/BOOT/BOOTX64.EFI")
     told: list[Event] = []
     result = capture(disk, tmp_path / "image.dd.gz", told.append)

@@ -147,7 +147,7 @@ def good() -> Evidence:
             boot(Stage.GOLDEN_BUILD, Stop.POWERED_OFF),
             boot(Stage.GOLDEN_BOOT, Stop.ENOUGH),
         ),
-        HookRun(True, ("esxforge: ESXi keeps \\u201cmin\\u201d of the boot disk: the datastore…",), STAMPS),
+        HookRun(True, ('esxforge: ESXi keeps "min" of the boot disk: the datastore...',), STAMPS),
         {Stage.INSTALL: INSTALLED, Stage.FIRST_BOOT: INSTALLED, Stage.SECOND_BOOT: FINISHED},
         (
             event(Stage.FIRST_BOOT, 60.0, "wait"),
@@ -159,6 +159,8 @@ def good() -> Evidence:
         told(),
         ServiceAnswer("tls", 80.0, HOST_NAME),
         MaasUpload("3.6.5", "esxi/selftest-8.0.3", "uploaded"),
+        gptmbr_bytes=424,
+        bios={"starts": True, "reason": "the boot code finds partition 1", "boot_code": "guid", "partition": 1},
     )
 
 

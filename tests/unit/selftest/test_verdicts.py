@@ -215,6 +215,14 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], VerdictStatus]] = [
         lambda run: without_calls(Stage.GOLDEN_BOOT)(stopped(Stage.GOLDEN_BOOT, Stop.STUCK)(run)),
         VerdictStatus.CONTRADICTED,
     ),
+    ("gptmbr-size", lambda run: replace(run, gptmbr_bytes=440), VerdictStatus.CONTRADICTED),
+    ("gptmbr-size", lambda run: replace(run, gptmbr_bytes=None), VerdictStatus.NOT_SEEN),
+    (
+        "bios-code",
+        lambda run: replace(run, bios={"starts": False, "reason": "it has none"}),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("bios-code", lambda run: replace(run, bios=None), VerdictStatus.NOT_REACHED),
     ("maas-upload", lambda run: replace(run, upload=MaasUpload(problem="401")), VerdictStatus.CONTRADICTED),
     ("maas-upload", lambda run: replace(run, upload=None), VerdictStatus.NOT_REACHED),
 ]
