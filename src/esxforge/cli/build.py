@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from esxforge.events import Listener
-    from esxforge.image.build import BuildResult
+    from esxforge.image.image_files import BuildResult
     from esxforge.recipe.model import Recipe
 
     Builder = Callable[[Path, Recipe, Listener], BuildResult]
@@ -49,6 +49,7 @@ def build(
     ] = None,
     sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials.")] = False,
     force: recipe_options.ForceOption = False,
+    mode: recipe_options.ModeOption = "0600",
     accel: golden.AccelOption = "auto",
     disk_size: golden.DiskSizeOption = None,
     memory: golden.MemoryOption = None,
@@ -80,13 +81,14 @@ def build(
         "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
     }
+    outputs = _Outputs(output, force, sbom, recipe_options.image_mode(mode), config)
     recipe = load_recipe(config, flags)
     if recipe.image.kind == "golden":
-        builder = _golden_builder(_Outputs(output, force, sbom, config), accel, vnc, watch=watch, keep=keep)
+        builder = _golden_builder(outputs, accel, vnc, watch=watch, keep=keep)
     elif accel != "auto" or vnc or watch or keep or disk_size or memory or timeout:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     else:
-        builder = _installer_builder(_Outputs(output, force, sbom))
+        builder = _installer_builder(outputs)
     if upload and recipe.image.format == "raw":
         raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
     with listener(verbose=verbose) as listen, termination_as_interrupt():
@@ -115,14 +117,15 @@ class _Outputs:
     image: Path | None
     overwrite: bool
     sbom: bool
-    config: Path | None = None
+    mode: int
+    config: Path | None
 
 
 # Each kind imports what it needs and no more: the virtual machine's modules take longer than a small image.
 def _installer_builder(outputs: _Outputs) -> Builder:
     from esxforge.image.build import BuildOptions, build_installer_image
 
-    options = BuildOptions(outputs.image, outputs.overwrite, outputs.sbom)
+    options = BuildOptions(outputs.image, outputs.overwrite, outputs.sbom, outputs.mode)
     return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
 
 
@@ -140,5 +143,6 @@ def _golden_builder(outputs: _Outputs, accel: str, vnc: str | None, *, watch: bo
         watch=watch,
         keep=keep,
         config=outputs.config,
+        mode=outputs.mode,
     )
     return lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen)

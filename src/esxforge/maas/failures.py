@@ -36,6 +36,8 @@ class TransientError(MaasError):
     ``retry_after`` is what the server asked to wait, in seconds, or None; ``answered`` tells whether anything answered.
     """
 
+    code = "maas.transient"
+
     def __init__(
         self, message: str, hint: str = "", *, retry_after: float | None = None, answered: bool = False
     ) -> None:
@@ -46,6 +48,8 @@ class TransientError(MaasError):
 
 class RefusedError(MaasError):
     """MAAS, or something in front of it, refused."""
+
+    code = "maas.refused"
 
     def __init__(self, message: str, hint: str = "", *, status: int, answer: str) -> None:
         super().__init__(message, hint)

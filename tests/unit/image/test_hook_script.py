@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.image.build import BuildResult
+from esxforge.image.image_files import BuildResult
 from standin.pythons import find_python
 
 
