@@ -15,63 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from unit.host.set_writer import KINDS, complete, contents, limit, write_set
 
 from esxforge.errors import OutputError
 from esxforge.local.output import output_file, reserve
 
 
-def without_unnamed_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on vfat, NFS and FUSE: the kernel refuses O_TMPFILE."""
-    real = os.open
-
-    def refuse(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        if flags & os.O_TMPFILE == os.O_TMPFILE:
-            raise OSError(errno.EOPNOTSUPP, "not supported")
-        return real(path, flags, mode, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "open", refuse)
-
-
-def without_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on vfat and exFAT: neither unnamed files nor a second name for a file."""
-    without_unnamed_files(monkeypatch)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-
-
-@pytest.fixture(params=["unnamed", "named partial", "no hard links"])
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the file system can."""
-    if request.param == "named partial":
-        without_unnamed_files(monkeypatch)
-    elif request.param == "no hard links":
-        without_hard_links(monkeypatch)
+    limit(request.param, monkeypatch.setattr)
     return str(request.param)
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
-
-
-def write_set(directory: Path, text: str, *, overwrite: bool = False, sbom: bool = True) -> None:
-    """An image, its manifest and its SBOM, each naming the build that it belongs to."""
-    image, manifest, bill = directory / "image", directory / "image.manifest", directory / "image.sbom"
-    with reserve(image, (manifest, bill), overwrite=overwrite) as reservation:
-        modes = {image: 0o600, manifest: None, **({bill: None} if sbom else {})}
-        with reservation.write(modes) as streams:
-            for path, stream in streams.items():
-                stream.write(f"{path.suffix} of {text}".encode())
-
-
-def complete(text: str) -> dict[str, bytes]:
-    return {
-        "image": f" of {text}".encode(),
-        "image.manifest": f".manifest of {text}".encode(),
-        "image.sbom": f".sbom of {text}".encode(),
-    }
 
 
 @pytest.mark.usefixtures("kind")
@@ -284,38 +238,21 @@ def test_a_second_writer_fails_before_it_overwrites_anything(tmp_path: Path) -> 
     assert contents(tmp_path) == complete("third")
 
 
-_RACER = """
-import sys, time
-from pathlib import Path
-from esxforge.errors import OutputError
-from unit.host.test_output import write_set
-while not Path(sys.argv[3]).exists():
-    pass
-try:
-    write_set(Path(sys.argv[1]), sys.argv[2], overwrite=sys.argv[4] == "force")
-except OutputError as error:
-    print(error.code)
-else:
-    print("written")
-"""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["force", "no force"])
+@pytest.mark.parametrize("how", ["force", "free"])
 def test_of_processes_that_race_the_set_is_always_that_of_one(how: str, tmp_path: Path) -> None:
-    for number in range(6):
-        directory, start = tmp_path / str(number), tmp_path / f"start {number}"
+    for number in range(8):
+        directory = tmp_path / str(number)
         directory.mkdir()
         racers = [
             subprocess.Popen(
-                [sys.executable, "-c", _RACER, directory, name, start, how],
+                [sys.executable, "-m", "unit.host.set_writer", directory, name, how, "unnamed"],
                 stdout=subprocess.PIPE,
                 text=True,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             )
             for name in "abc"
         ]
-        start.touch()
         said = {name: racer.communicate(timeout=60)[0].strip() for name, racer in zip("abc", racers, strict=True)}
         winners = [name for name, word in said.items() if word == "written"]
         assert set(said.values()) <= {"written", "output.in-use", "output.exists"}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.host.test_output import complete, contents, without_hard_links, without_unnamed_files, write_set
+from unit.host.set_writer import KINDS, complete, contents, limit, write_set
 
 GARBAGE = b"what the disk held before"
 
@@ -103,7 +103,7 @@ def _applied(names: dict[str, int], calls: tuple[tuple[str, Any, str], ...]) -> 
     return names
 
 
-@pytest.mark.parametrize("kind", ["unnamed", "named partial", "no hard links"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scenario", ["new", "over an old one", "over an old one, without SBOM", "over old companions"])
 def test_a_power_cut_leaves_old_or_new_and_the_next_run_works(
     kind: str, scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -119,10 +119,7 @@ def test_a_power_cut_leaves_old_or_new_and_the_next_run_works(
     first = contents(work)
     recorder = Recorder()
     with monkeypatch.context() as patched:
-        if kind == "named partial":
-            without_unnamed_files(patched)
-        elif kind == "no hard links":
-            without_hard_links(patched)
+        limit(kind, patched.setattr)
         recorder.install(patched)
         write_set(work, "new", overwrite=scenario != "new", sbom="without" not in scenario)
     seen = set()
@@ -136,7 +133,7 @@ def test_a_power_cut_leaves_old_or_new_and_the_next_run_works(
         place = tmp_path / str(number)
         place.mkdir()
         _make(place, state)
-        _check_next_run(place, found, scenario, first, monkeypatch if kind == "no hard links" else None)
+        _check_next_run(place, found, scenario, first, kind)
     assert len(seen) > 10
 
 
@@ -146,7 +143,7 @@ def _check(found: dict[str, bytes], scenario: str, kind: str) -> None:
         text = found["image"].decode().removeprefix(" of ")
         assert text in ("old", "new")
         assert all(complete(text)[name] == content for name, content in found.items())
-        if scenario == "new" and kind != "no hard links":
+        if scenario == "new" and kind != "no-hard-links":
             assert set(found) == set(complete("new"))
     else:
         assert scenario in ("new", "over old companions")
@@ -163,13 +160,10 @@ def _make(place: Path, state: dict[str, tuple[int, bytes]]) -> None:
             made[number] = place / name
 
 
-def _check_next_run(
-    place: Path, found: dict[str, bytes], scenario: str, first: dict[str, bytes], limited: pytest.MonkeyPatch | None
-) -> None:
+def _check_next_run(place: Path, found: dict[str, bytes], scenario: str, first: dict[str, bytes], kind: str) -> None:
     """The same command again makes a complete set; before that, a run that fails brings the old companions back."""
-    with (limited or pytest.MonkeyPatch()).context() as patched:
-        if limited:
-            without_hard_links(patched)
+    with pytest.MonkeyPatch.context() as patched:
+        limit(kind, patched.setattr)
         overwrite = scenario != "new" or "image" in found
         with pytest.raises(RuntimeError):
             _fail(place, overwrite=overwrite)
