@@ -40,7 +40,7 @@ faults: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.agent.faults
 
 kills: .stamps/dev .stamps/debian
-	PYTHONPATH=tests $(VENV)/python -m unit.host.kills
+	PYTHONPATH=tests $(VENV)/python -m unit.local.kills
 
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)

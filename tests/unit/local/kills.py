@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unit.host.set_writer import KINDS
+from unit.local.set_writer import KINDS
 
 CALLS = (
     *("openat", "mkdirat", "mkdir", "linkat", "link", "renameat", "renameat2", "rename", "unlinkat", "unlink"),
@@ -111,7 +111,7 @@ def _environment() -> dict[str, str]:
 
 _BUILD = """
 import sys
-from unit.host.set_writer import limit
+from unit.local.set_writer import limit
 limit(sys.argv.pop(1), setattr)
 from esxforge.cli.main import main
 main()

@@ -1,6 +1,6 @@
 """Writes a set of three files as a build does, in a process of its own that tests can kill: quick to start.
 
-``python -m unit.host.set_writer DIRECTORY TEXT force|free unnamed|named-partial|no-hard-links``
+``python -m unit.local.set_writer DIRECTORY TEXT force|free unnamed|named-partial|no-hard-links``
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from unit.host.kills import Program, can_trace, kill_everywhere
-from unit.host.set_writer import KINDS, complete, contents, write_set
+
+from unit.local.kills import Program, can_trace, kill_everywhere
+from unit.local.set_writer import KINDS, complete, contents, write_set
 
 
 @pytest.mark.slow
@@ -32,7 +33,7 @@ def test_a_kill_at_any_call_does_no_harm(kind: str, how: str) -> None:
             assert "image" in found
 
     def command(directory: Path) -> list[str]:
-        return [sys.executable, "-m", "unit.host.set_writer", str(directory), "new", how, kind]
+        return [sys.executable, "-m", "unit.local.set_writer", str(directory), "new", how, kind]
 
     kills = list(kill_everywhere(Program("set", command, prepare, check)))
     assert {"openat", "unlinkat", "fsync"} <= {call for call, _ in kills}

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.host.set_writer import KINDS, complete, contents, limit, write_set
 
 from esxforge.errors import OutputError
 from esxforge.local.output import output_file, reserve
+from unit.local.set_writer import KINDS, complete, contents, limit, write_set
 
 
 @pytest.fixture(params=KINDS)
@@ -246,7 +246,7 @@ def test_of_processes_that_race_the_set_is_always_that_of_one(how: str, tmp_path
         directory.mkdir()
         racers = [
             subprocess.Popen(
-                [sys.executable, "-m", "unit.host.set_writer", directory, name, how, "unnamed"],
+                [sys.executable, "-m", "unit.local.set_writer", directory, name, how, "unnamed"],
                 stdout=subprocess.PIPE,
                 text=True,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},

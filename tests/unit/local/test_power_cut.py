@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.host.set_writer import KINDS, complete, contents, limit, write_set
+
+from unit.local.set_writer import KINDS, complete, contents, limit, write_set
 
 GARBAGE = b"what the disk held before"
 
