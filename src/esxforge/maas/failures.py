@@ -62,6 +62,15 @@ def wrong_url(url: str, what: str) -> MaasError:
     return MaasError(f"What answers at {url} is not the interface of a MAAS: {what}.", _WRONG_URL_HINT)
 
 
+def too_slow(url: str, timeout: float) -> TransientError:
+    """The request, or the answer to it, was not complete in time, even if bytes kept coming."""
+    return TransientError(
+        f"{url} did not finish its answer within {timeout:g} seconds.",
+        "Give it longer with --timeout SECONDS; check the network, and MAAS's load.",
+        answered=True,
+    )
+
+
 # A list of cases, each with its own sentence: many returns are what makes it readable.
 def from_transport(  # noqa: PLR0911
     error: httpx2.HTTPError, url: str, timeout: float, cleaned: str
