@@ -31,7 +31,7 @@ def check(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Check it for use as it stands, without what esxforge adds.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
 ) -> None:
     """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
     from esxforge.cli.render import print_json

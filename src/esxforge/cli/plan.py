@@ -26,7 +26,7 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     kind: Annotated[
         Literal["installer", "golden"], typer.Option("--kind", help="The image that is deployed.")
     ] = "installer",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
     short: Annotated[bool, typer.Option("--summary", help="Some lines instead of tables and commands.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the plan as one self-contained page.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the page if it exists.")] = False,

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from esxforge.cli import machine_options
+from esxforge.cli.maas_options import JsonOption
 from esxforge.cli.machine_options import accelerator, is_uefi, network_card
-from esxforge.cli.render import listener
+from esxforge.cli.render import listener, print_json
 
 
 def run(
@@ -30,6 +31,7 @@ def run(
     serial: Annotated[bool, typer.Option("--serial", help="Serial console on this terminal; Ctrl-A x ends.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", min=1, help="Longest run, in seconds.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Boot IMAGE in QEMU until it powers off. Writes go to an overlay: the image stays as it is.
 
@@ -48,6 +50,8 @@ def run(
     from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for, parse_vnc
     from esxforge.vm.unattended import Limits, run_until_power_off
 
+    if as_json and serial:
+        raise typer.BadParameter("the console and the document both go to stdout: choose one", param_hint="--json")
     desired, uefi = accelerator(accel), is_uefi(firmware)
     changes = Changes(memory, cpus, network_card(nic))
     if release:  # a mistake is told before the image is unpacked
@@ -81,7 +85,9 @@ def run(
         )
         machine = replace(host, name=machine_name(image))
         show = watch or (vnc is None and not serial)
-        run_until_power_off(machine, directory, limits, listener=listen, watch=show)
+        report = run_until_power_off(machine, directory, limits, listener=listen, watch=show)
+    if as_json:
+        print_json({"image": str(image), "release": release, "seconds": round(report.seconds, 1)})
 
 
 @contextmanager
