@@ -10,7 +10,7 @@ import typer
 
 from esxforge.cli import golden_options as golden
 from esxforge.cli import maas_options as options
-from esxforge.cli import recipe_options
+from esxforge.cli import machine_options, recipe_options
 from esxforge.cli.render import listener, print_json
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from esxforge.events import Listener
     from esxforge.image.image_files import BuildResult
     from esxforge.recipe.model import Recipe
+    from esxforge.vm.hardware import Vnc
 
     Builder = Callable[[Path, Recipe, Listener], BuildResult]
 
@@ -54,7 +55,9 @@ def build(
     disk_size: golden.DiskSizeOption = None,
     memory: golden.MemoryOption = None,
     timeout: golden.TimeoutOption = None,
-    vnc: golden.VncOption = None,
+    vnc: machine_options.VncOption = None,
+    vnc_password_file: machine_options.VncPasswordOption = None,
+    vnc_without_password: machine_options.VncOpenOption = False,
     watch: golden.WatchOption = False,
     keep: golden.KeepOption = False,
     upload: Annotated[
@@ -84,7 +87,8 @@ def build(
     outputs = _Outputs(output, force, sbom, recipe_options.image_mode(mode), config)
     recipe = load_recipe(config, flags)
     if recipe.image.kind == "golden":
-        builder = _golden_builder(outputs, accel, vnc, watch=watch, keep=keep)
+        display = machine_options.vnc_display(vnc, vnc_password_file, without_password=vnc_without_password)
+        builder = _golden_builder(outputs, accel, display, watch=watch, keep=keep)
     elif accel != "auto" or vnc or watch or keep or disk_size or memory or timeout:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     else:
@@ -129,17 +133,16 @@ def _installer_builder(outputs: _Outputs) -> Builder:
     return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
 
 
-def _golden_builder(outputs: _Outputs, accel: str, vnc: str | None, *, watch: bool, keep: bool) -> Builder:
+def _golden_builder(outputs: _Outputs, accel: str, vnc: Vnc | None, *, watch: bool, keep: bool) -> Builder:
     from esxforge.cli.machine_options import accelerator
     from esxforge.image.golden import GoldenOptions, build_golden_image
-    from esxforge.vm.hardware import parse_vnc
 
     options = GoldenOptions(
         outputs.image,
         outputs.overwrite,
         outputs.sbom,
         accelerator(accel),
-        vnc=parse_vnc(vnc) if vnc else None,
+        vnc=vnc,
         watch=watch,
         keep=keep,
         config=outputs.config,

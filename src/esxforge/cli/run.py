@@ -27,7 +27,9 @@ def run(
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="Processor cores.")] = None,
     nic: Annotated[str | None, typer.Option("--nic", help="e1000, e1000e or vmxnet3.")] = None,
     disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Disk in GiB.")] = None,
-    vnc: Annotated[str | None, typer.Option("--vnc", help="VNC display: N or ADDRESS:N.")] = None,
+    vnc: machine_options.VncOption = None,
+    vnc_password_file: machine_options.VncPasswordOption = None,
+    vnc_without_password: machine_options.VncOpenOption = False,
     serial: Annotated[bool, typer.Option("--serial", help="Serial console on this terminal; Ctrl-A x ends.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", min=1, help="Longest run, in seconds.")] = None,
@@ -47,7 +49,7 @@ def run(
     from esxforge.vm.deployed import Changes, deployed_host, machine_name
     from esxforge.vm.failure import MachineFailedError
     from esxforge.vm.firmware import find_ovmf, private_copy
-    from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for, parse_vnc
+    from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for
     from esxforge.vm.unattended import Limits, run_until_power_off
 
     if as_json and serial:
@@ -56,7 +58,7 @@ def run(
     changes = Changes(memory, cpus, network_card(nic))
     if release:  # a mistake is told before the image is unpacked
         hardware_for(release)
-    display = parse_vnc(vnc) if vnc else None
+    display = machine_options.vnc_display(vnc, vnc_password_file, without_password=vnc_without_password)
     packed = disks.is_gzip(image)
     chosen = accelerators.choose(desired)
     limits = Limits(timeout or math.inf, restarts=sys.maxsize)  # installing, ESXi restarts as it should

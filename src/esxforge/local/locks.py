@@ -68,4 +68,8 @@ class LockFile:
         except OSError:
             pass  # it stays, unlocked, which harms nobody
         finally:
-            os.close(self._descriptor)
+            self.close()
+
+    def close(self) -> None:
+        """Let go, and leave the file."""
+        os.close(self._descriptor)
