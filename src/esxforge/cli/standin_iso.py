@@ -23,7 +23,7 @@ class StandinRelease(str, Enum):
     ESXI_9_0 = "9.0"
 
 
-def standin_iso(  # typer makes options of them
+def standin_iso(  # noqa: PLR0917  # typer makes options of them
     out: Annotated[Path, typer.Argument(help="The ISO to write.", show_default=False)],
     size: Annotated[
         int | None, typer.Option("--size", min=1, metavar="MB", help="Size in MiB; as small as possible without it.")
