@@ -154,7 +154,7 @@ def system_error(  # noqa: PLR0911
             )
         case errno.ELOOP:
             return OutputError(
-                f"Could not write {path}: a symbolic link stands where a temporary file was to go.",
+                f"Could not write {path}: a symbolic link is where a temporary file has to go.",
                 f"Look for it (ls -la {parent}) and remove it, or name a file elsewhere with {option}.",
                 str(path),
                 "kind",
