@@ -21,7 +21,7 @@ from esxforge.errors import ForgeError
 
 # typer exports no base class of the errors in a command line; it is click's, or typer's own copy of it.
 UsageError: type[Any] = typer.BadParameter.__mro__[2]
-_INTERRUPTED = "interrupted; nothing was left behind."
+_INTERRUPTED = "Interrupted, by Ctrl-C or a signal."
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

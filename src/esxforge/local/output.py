@@ -58,9 +58,10 @@ class Reservation:
         written = 0
         try:
             for path in sorted(modes, key=lambda path: path != self.main):
-                stream, partial = self._open(path, modes[path])
-                streams[path] = stream
-                files.append(NewFile(path.name, stream.fileno(), partial))
+                with put_off():
+                    stream, partial = self._open(path, modes[path])
+                    streams[path] = stream
+                    files.append(NewFile(path.name, stream.fileno(), partial))
             yield dict(streams)
             written = max(_size(stream) for stream in streams.values())
             for stream in streams.values():
