@@ -184,7 +184,9 @@ class Client:
 
     def _read(self, response: httpx2.Response) -> str:
         content = bytearray()
-        for part in response.iter_raw():
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise failures.wrong_url(self.connection.url, "its answer is compressed, which it was asked not to be")
+        for part in response.iter_bytes():
             content += part
             if len(content) > _LONGEST_ANSWER:
                 raise failures.wrong_url(self.connection.url, "its answer does not end")
