@@ -2,6 +2,7 @@
 #                                   build vmware-esxi-<version>-<build>.dd.gz (without ISO=: from a stand-in ISO)
 # make test                         run every test      make lint        style, types, import arrows
 # make faults                       every fault at every step of what runs on the host, as a table
+# make kills                        builds killed at every call that creates, links, renames, unlinks or syncs
 # make benchmark                    speed and memory, as ratios against named peers
 # make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
 #                                   machine's screen in a browser
@@ -11,12 +12,12 @@ ISO ?=
 ARGUMENTS ?=
 VENV := .venv/bin
 DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip \
-	kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils syslinux \
+	kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils strace syslinux \
 	syslinux-common util-linux wget xorriso xz-utils zstd
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults clean
+.PHONY: image test demo lint format benchmark faults kills clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -38,6 +39,9 @@ benchmark: .stamps/dev .stamps/debian
 
 faults: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.agent.faults
+
+kills: .stamps/dev .stamps/debian
+	PYTHONPATH=tests $(VENV)/python -m unit.local.kills
 
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)

@@ -6,7 +6,7 @@ from benchmarks import build, capture, gzip_writer, plan_processes, upload
 
 
 def main() -> None:
-    """Run them all; it takes some minutes, and 2 GB of free disk in the working directory."""
+    """Run them all; it takes some minutes, and 2 GB of free disk where temporary files go (TMPDIR)."""
     print("== building", flush=True)
     print("\n".join(build.report()), flush=True)
     print("== gzip writer, 32 GiB sparse disk with 600 MB of data", flush=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from esxforge.local.workspace import work_directory
 from esxforge.standin_iso.iso import make_standin_iso
 
 ISO_MIB = 600
@@ -47,8 +47,7 @@ def timed(arguments: list[str], output: Path | None = None) -> tuple[float, floa
 
 def report(size_mb: int = ISO_MIB, rounds: int = 3) -> list[str]:
     """Run everything side by side, ``rounds`` times, and give the medians as lines."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-        directory = Path(name)
+    with work_directory() as directory:
         iso, raw = directory / "installer.iso", directory / "image.raw"
         make_standin_iso(iso, release="8.0", size_mb=size_mb)
         build = [sys.executable, "-m", "esxforge", "build", str(iso), "--accept-eula", "--root-password-random"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from multiprocessing import get_context
-from pathlib import Path
 
 from benchmarks.build import timed
+from esxforge.local.workspace import work_directory
 from standin import installed
 
 DISK_GIB = 32
@@ -19,8 +18,7 @@ GOAL_MIB = 200
 
 def report(rounds: int = 3) -> list[str]:
     """Capture and compress, ``rounds`` times side by side; the medians as lines."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-        directory = Path(name)
+    with work_directory() as directory:
         disk, image = directory / "disk.raw", directory / "image.dd.gz"
         wish = installed.InstalledLayout(size=DISK_GIB << 30, module_bytes=DATA_BYTES // (len(installed.MODULES) + 1))
         # In a process of its own: a child's peak memory, as the kernel counts it, begins with its parent's.

@@ -8,11 +8,11 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from esxforge.formats.gzip_member import GzipMember, backend_name
 from esxforge.formats.segments import Bytes, FileRange, Zeros
 from esxforge.image.sparse import segments_of_file
+from esxforge.local.workspace import work_directory
 
 MIB = 1 << 20
 GOAL = 0.05
@@ -79,8 +79,8 @@ def write_gzip(disk: Path, target: Path) -> None:
 
 def measure(disk_bytes: int = 32 << 30, data_bytes: int = 600_000_000, directory: Path | None = None) -> Result:
     """Make a disk, compress it both ways, check ours with gzip, and delete everything."""
-    with TemporaryDirectory(dir=directory) as place:
-        disk, ours, theirs = Path(place, "disk.raw"), Path(place, "ours.gz"), Path(place, "pigz.gz")
+    with work_directory(directory) as place:
+        disk, ours, theirs = place / "disk.raw", place / "ours.gz", place / "pigz.gz"
         make_disk(disk, disk_bytes, data_bytes)
         started = time.perf_counter()
         write_gzip(disk, ours)

@@ -13,7 +13,6 @@ import os
 import resource
 import socket
 import sys
-import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing import get_context
@@ -22,6 +21,7 @@ from typing import Any
 
 import httpx2
 
+from esxforge.local.workspace import work_directory
 from esxforge.maas.auth import ApiKey, OAuth1Plaintext
 from esxforge.maas.connection import Connection
 from esxforge.maas.reader import CHUNK_SIZE
@@ -131,8 +131,8 @@ def _ours(url: str, image: UploadImage) -> float:
 
 def measure(mebibytes: int = 1024) -> dict[str, float]:
     """Best of several rounds, taken by turns: MiB per second of both, their ratio, and our peak memory in MiB."""
-    with tempfile.TemporaryDirectory() as directory, socket.create_server(("127.0.0.1", 0)) as listening:
-        path, digest, block = Path(directory) / "image", hashlib.sha256(), os.urandom(1 << 20)
+    with work_directory() as directory, socket.create_server(("127.0.0.1", 0)) as listening:
+        path, digest, block = directory / "image", hashlib.sha256(), os.urandom(1 << 20)
         with path.open("wb") as file:
             for number in range(mebibytes):
                 piece = number.to_bytes(8, "big") + block[8:]

@@ -8,7 +8,8 @@
     ├── ValidationErrors                what MAAS wants that ESXi cannot be; all reasons at once
     (esxforge_target.curtin_config) ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's,
     damaged, contradictory ├── RecipeError             what the person asked for is not possible; all problems at once
-    ├── OutputError             the output cannot be written: exists, no space, no permission
+    ├── InputError              a file that was named cannot be read: absent, a device, too large, a silent pipe
+    ├── OutputError             the output cannot be written: exists, in use, no space, no permission
     ├── ImageError              an image is not whole or not ours; a disk holds no installed ESXi
     │   ├── ChangedError        it changed while it was uploaded (maas.reader)
     │   └── NotCapturedError    the installer ran, but its disk gives no image (image.golden)
@@ -19,7 +20,8 @@
         ├── TransientError      it may work when tried again (maas.failures)
         └── RefusedError        it will not (maas.failures)
 
-Exit status: 1 for all of them; 2 is for a wrong command line.
+Exit status: 1 for all of them; 2 is for a wrong command line. ``code`` of each class is what a program reads in the
+JSON error document (``--json``); classes without one of their own have that of their base.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ __all__ = [
     "ForgeError",
     "FormatError",
     "ImageError",
+    "InputError",
     "MaasError",
     "MediaError",
     "OutputError",
@@ -41,6 +44,8 @@ __all__ = [
 class MediaError(ForgeError):
     """The installer ISO cannot be used."""
 
+    code = "media"
+
 
 class RecipeError(ForgeError):
     """What the person asked for is not possible.
@@ -48,22 +53,43 @@ class RecipeError(ForgeError):
     ``problems`` holds one sentence each, with its place; ``message`` is all of them.
     """
 
-    def __init__(self, problems: list[str], hint: str = "") -> None:
+    code = "recipe"
+
+    def __init__(self, problems: list[str], hint: str = "", place: str = "") -> None:
         self.problems = list(problems)
-        super().__init__("\n".join(self.problems), hint)
+        super().__init__("\n".join(self.problems), hint, place)
+
+
+class InputError(ForgeError):
+    """A file that was named cannot be read."""
+
+    code = "input"
 
 
 class OutputError(ForgeError):
-    """The output cannot be written."""
+    """The output cannot be written. ``cause`` refines the code: ``output.exists``, ``output.no-space`` and so on."""
+
+    code = "output"
+
+    def __init__(self, message: str, hint: str = "", place: str = "", cause: str = "") -> None:
+        super().__init__(message, hint, place)
+        if cause:
+            self.code = f"output.{cause}"
 
 
 class ImageError(ForgeError):
     """An image is not whole, or was not made by esxforge."""
 
+    code = "image"
+
 
 class ProcessError(ForgeError):
     """A program that was started failed, or is not installed."""
 
+    code = "process"
+
 
 class MaasError(ForgeError):
     """MAAS refused a request, or could not be reached."""
+
+    code = "maas"

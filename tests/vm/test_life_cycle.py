@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 from esxforge.errors import ProcessError
 from esxforge.events import BytesDone, Event, Notice, StepFinished, StepStarted, ignore
@@ -249,7 +251,9 @@ def test_the_screen_can_be_watched(tmp_path: Path) -> None:
         if isinstance(event, Notice):
             address.append(event.text.split()[-1])
         if isinstance(event, BytesDone) and not seen:
-            seen.append((httpx2.get(address[0]).content, httpx2.get(f"{address[0]}screen.png").content))
+            with httpx2.Client(follow_redirects=True) as browser:
+                page = browser.get(address[0])
+                seen.append((page.content, browser.get(page.url.join("screen.png")).content))
 
     guest = machine(tmp_path, boot_sector("watched", HANG, write_disk=True))
     with nothing_left(tmp_path), pytest.raises(MachineFailedError):
@@ -267,6 +271,31 @@ def test_a_vnc_display_answers(tmp_path: Path) -> None:
     with nothing_left(tmp_path), RunningMachine(guest, tmp_path):
         with socket.create_connection(("127.0.0.1", 5900 + display), timeout=20) as viewer:
             assert viewer.recv(12).startswith(b"RFB 003.")
+
+
+@pytest.mark.parametrize(("password", "result"), [(b"s3cret", 0), (b"s3creT", 1), (b"", 1)])
+def test_a_vnc_display_with_a_password_lets_in_who_knows_it(password: bytes, result: int, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        display = free.getsockname()[1] - 5900
+    guest = replace(machine(tmp_path, boot_sector("x", HANG)), vnc=Vnc(display, password="s3cret"))
+    with nothing_left(tmp_path), RunningMachine(guest, tmp_path) as running:
+        assert "s3cret" not in running.command_line
+        assert b"s3cret" not in Path(f"/proc/{running.process_id}/cmdline").read_bytes()
+        with socket.create_connection(("127.0.0.1", 5900 + display), timeout=20) as viewer:
+            viewer.recv(12)
+            viewer.sendall(b"RFB 003.008\n")
+            assert viewer.recv(16) == b"\x01\x02"  # one kind of security: VNC's password (RFC 6143, 7.1.2)
+            viewer.sendall(b"\x02")
+            viewer.sendall(_des(password, viewer.recv(16)))
+            assert int.from_bytes(viewer.recv(4), "big") == result
+
+
+def _des(password: bytes, challenge: bytes) -> bytes:
+    """VNC's answer: DES with the password as key, the bits of each byte turned round (RFC 6143, 7.2.2)."""
+    key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in password.ljust(8, b"\0"))
+    encryptor = Cipher(TripleDES(key * 3), modes.ECB()).encryptor()  # noqa: S305  the protocol's
+    return encryptor.update(challenge) + encryptor.finalize()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")

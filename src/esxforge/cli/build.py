@@ -10,15 +10,16 @@ import typer
 
 from esxforge.cli import golden_options as golden
 from esxforge.cli import maas_options as options
-from esxforge.cli import recipe_options
+from esxforge.cli import machine_options, recipe_options
 from esxforge.cli.render import listener, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from esxforge.events import Listener
-    from esxforge.image.build import BuildResult
+    from esxforge.image.image_files import BuildResult
     from esxforge.recipe.model import Recipe
+    from esxforge.vm.hardware import Vnc
 
     Builder = Callable[[Path, Recipe, Listener], BuildResult]
 
@@ -49,11 +50,14 @@ def build(
     ] = None,
     sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials.")] = False,
     force: recipe_options.ForceOption = False,
+    mode: recipe_options.ModeOption = "0600",
     accel: golden.AccelOption = "auto",
     disk_size: golden.DiskSizeOption = None,
     memory: golden.MemoryOption = None,
     timeout: golden.TimeoutOption = None,
-    vnc: golden.VncOption = None,
+    vnc: machine_options.VncOption = None,
+    vnc_password_file: machine_options.VncPasswordOption = None,
+    vnc_without_password: machine_options.VncOpenOption = False,
     watch: golden.WatchOption = False,
     keep: golden.KeepOption = False,
     upload: Annotated[
@@ -80,13 +84,15 @@ def build(
         "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
     }
+    outputs = _Outputs(output, force, sbom, recipe_options.image_mode(mode), config)
     recipe = load_recipe(config, flags)
     if recipe.image.kind == "golden":
-        builder = _golden_builder(_Outputs(output, force, sbom, config), accel, vnc, watch=watch, keep=keep)
+        display = machine_options.vnc_display(vnc, vnc_password_file, without_password=vnc_without_password)
+        builder = _golden_builder(outputs, accel, display, watch=watch, keep=keep)
     elif accel != "auto" or vnc or watch or keep or disk_size or memory or timeout:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     else:
-        builder = _installer_builder(_Outputs(output, force, sbom))
+        builder = _installer_builder(outputs)
     if upload and recipe.image.format == "raw":
         raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
     with listener(verbose=verbose) as listen, termination_as_interrupt():
@@ -115,30 +121,31 @@ class _Outputs:
     image: Path | None
     overwrite: bool
     sbom: bool
-    config: Path | None = None
+    mode: int
+    config: Path | None
 
 
 # Each kind imports what it needs and no more: the virtual machine's modules take longer than a small image.
 def _installer_builder(outputs: _Outputs) -> Builder:
     from esxforge.image.build import BuildOptions, build_installer_image
 
-    options = BuildOptions(outputs.image, outputs.overwrite, outputs.sbom)
+    options = BuildOptions(outputs.image, outputs.overwrite, outputs.sbom, outputs.mode)
     return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
 
 
-def _golden_builder(outputs: _Outputs, accel: str, vnc: str | None, *, watch: bool, keep: bool) -> Builder:
+def _golden_builder(outputs: _Outputs, accel: str, vnc: Vnc | None, *, watch: bool, keep: bool) -> Builder:
     from esxforge.cli.machine_options import accelerator
     from esxforge.image.golden import GoldenOptions, build_golden_image
-    from esxforge.vm.hardware import parse_vnc
 
     options = GoldenOptions(
         outputs.image,
         outputs.overwrite,
         outputs.sbom,
         accelerator(accel),
-        vnc=parse_vnc(vnc) if vnc else None,
+        vnc=vnc,
         watch=watch,
         keep=keep,
         config=outputs.config,
+        mode=outputs.mode,
     )
     return lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen)

@@ -30,6 +30,7 @@ def capture(
     ] = False,
     image_format: recipe_options.FormatOption = None,
     force: recipe_options.ForceOption = False,
+    mode: recipe_options.ModeOption = "0600",
     as_json: JsonOption = False,
     verbose: recipe_options.VerboseOption = False,
 ) -> None:
@@ -42,6 +43,7 @@ def capture(
     from esxforge.local.interrupts import termination_as_interrupt
     from esxforge.recipe.load import load_recipe
 
+    permissions = recipe_options.image_mode(mode)
     recipe = load_recipe(
         config,
         {
@@ -56,7 +58,7 @@ def capture(
             disk,
             recipe,
             lambda release: captured_settings(recipe, release, listen),
-            CaptureOptions(output, force, allow_booted),
+            CaptureOptions(output, force, allow_booted, permissions),
             listen,
         )
     typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)

@@ -25,10 +25,6 @@ TimeoutOption = Annotated[
         "--timeout", min=1, help="Longest run of the installer, minutes.", show_default=False, rich_help_panel=_PANEL
     ),
 ]
-VncOption = Annotated[
-    str | None,
-    typer.Option("--vnc", help="VNC display: N or ADDRESS:N.", show_default=False, rich_help_panel=_PANEL),
-]
 WatchOption = Annotated[
     bool, typer.Option("--watch", help="Show the installer's screen on a local web page.", rich_help_panel=_PANEL)
 ]

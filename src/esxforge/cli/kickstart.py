@@ -31,7 +31,7 @@ def check(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Check it for use as it stands, without what esxforge adds.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
 ) -> None:
     """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
     from esxforge.cli.render import print_json
@@ -51,16 +51,9 @@ def check(
 
 
 def _read(file: Path) -> bytes:
-    from esxforge.errors import ForgeError
+    from esxforge.local.reading import read_file
 
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ForgeError(f"{file} cannot be read: {error.strerror}.", "Check the name and its permissions.") from error
-    if len(data) > LARGEST_FILE:
-        raise ForgeError(f"{file} is larger than {LARGEST_FILE} bytes: it is no kickstart.", "Name a plain text file.")
-    return data
+    return read_file(file, largest=LARGEST_FILE, pipes=True)
 
 
 def _document(file: Path, release: tuple[int, int], findings: list[Finding]) -> dict[str, object]:

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from esxforge.cli import machine_options
+from esxforge.cli.maas_options import JsonOption
 from esxforge.cli.machine_options import is_uefi, network_card
+from esxforge.cli.render import print_json
 
 
 def libvirt_xml(
@@ -21,6 +23,7 @@ def libvirt_xml(
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="Processor cores.")] = None,
     nic: Annotated[str | None, typer.Option("--nic", help="e1000, e1000e or vmxnet3.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="The domain's name.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a libvirt domain that boots IMAGE, for “virsh define”. libvirt writes to the image itself."""
     from dataclasses import replace
@@ -48,4 +51,8 @@ def libvirt_xml(
         accelerator(accel) or Accelerator.KVM,
         changes=Changes(memory, cpus, network_card(nic)),
     )
-    typer.echo(domain_xml(replace(machine, name=name or machine.name)), nl=False)
+    domain = domain_xml(replace(machine, name=name or machine.name))
+    if as_json:
+        print_json({"image": str(image), "name": name or machine.name, "domain": domain})
+    else:
+        typer.echo(domain, nl=False)

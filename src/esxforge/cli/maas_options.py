@@ -47,7 +47,7 @@ TimeoutOption = Annotated[
     float,
     typer.Option("--timeout", min=1.0, help="Longest wait for one answer of MAAS, in seconds.", rich_help_panel=_PANEL),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")]
 
 
 class MaasOptions(NamedTuple):

@@ -6,8 +6,9 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ from esxforge import __version__
 from esxforge.cli.build import build
 from esxforge.cli.capture import capture
 from esxforge.cli.doctor import doctor
+from esxforge.cli.failures import UsageError, print_failure, wants_json
 from esxforge.cli.help import App
 from esxforge.cli.images import app as images_app
 from esxforge.cli.inspect import inspect
@@ -29,6 +31,8 @@ from esxforge.cli.standin_iso import standin_iso
 from esxforge.cli.upload import upload
 from esxforge.cli.verify import verify
 from esxforge.errors import ForgeError
+
+_INTERRUPTED = 130
 
 app = App(
     name="esxforge",
@@ -70,20 +74,55 @@ app.command()(selftest)
 
 
 def main() -> None:
-    """Run the command line. Exit status 0, 1 (it failed, and said why and what to do) or 2 (usage)."""
+    """Run the command line. Exit status 0, 1 (it failed, and said why and what to do), 2 (usage) or 130 (Ctrl-C)."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
+    if wants_json(sys.argv[1:]):
+        sys.exit(_with_json())
+    sys.exit(_status(app))
+
+
+def _with_json() -> int:
+    """Run the command line; whatever fails is one JSON document on stdout, besides the sentences on stderr."""
+    failed: list[BaseException] = []
+
+    def run() -> int | None:
+        try:
+            status: int | None = app(standalone_mode=False)  # Ctrl-C is 130
+        except UsageError as error:
+            error.show()
+            failed.append(error)
+            return int(error.exit_code)
+        except BaseException as error:
+            failed.append(error)
+            raise
+        return status
+
+    try:
+        status = _status(run)
+    except Exception as error:
+        print_failure(error)
+        raise
+    if failed and not isinstance(failed[0], BrokenPipeError | SystemExit):
+        print_failure(failed[0])
+    elif status == _INTERRUPTED:
+        print_failure(status)
+    return status
+
+
+def _status(run: Callable[[], Any]) -> int:
+    """The exit status of ``run``. What went wrong is said on stderr."""
     try:
         try:
-            app()
+            return int(run() or 0)
         finally:
             sys.stdout.flush()
     except ForgeError as error:
         print_error(error)
-        sys.exit(1)
-    except KeyboardInterrupt:
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("esxforge: interrupted; nothing was left behind.\n")
-        sys.exit(130)
+        return _INTERRUPTED
     except OSError as error:
         # Mostly stdout, on a full disk or with nobody reading any more: files and networks have errors of their own.
         with suppress(OSError):
@@ -91,4 +130,4 @@ def main() -> None:
         if error.errno != errno.EPIPE:
             place = f"{error.filename}: " if error.filename else ""
             sys.stderr.write(f"esxforge: {place}{error.strerror or error}.\n")
-        sys.exit(1)
+        return 1

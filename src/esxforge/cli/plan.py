@@ -26,9 +26,10 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     kind: Annotated[
         Literal["installer", "golden"], typer.Option("--kind", help="The image that is deployed.")
     ] = "installer",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
     short: Annotated[bool, typer.Option("--summary", help="Some lines instead of tables and commands.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the plan as one self-contained page.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the page if it exists.")] = False,
 ) -> None:
     """Show the very plan that a host will run: its network, its datastores, and every command."""
     from rich.console import Console
@@ -44,7 +45,7 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
         raise typer.BadParameter("a release of ESXi from 6.5 on, such as 8.0", param_hint="--release")
     report = report_for(curtin_config, inventory, release, golden=kind == "golden")
     if html is not None:
-        write_html(report, html)
+        write_html(report, html, overwrite=force)
     if as_json:
         print_json(document(report))
     elif report.errors:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from esxforge.cli.help import App
+from esxforge.cli.maas_options import JsonOption
 
 app = App(help="The recipe: its schema, an example, a check.")
 
@@ -31,9 +32,16 @@ def example() -> None:
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="An esxforge.toml.", show_default=False, readable=False)]) -> None:
+def check(
+    file: Annotated[Path, typer.Argument(help="An esxforge.toml.", show_default=False, readable=False)],
+    *,
+    as_json: JsonOption = False,
+) -> None:
     """Check a recipe; every error is named at once."""
+    from esxforge.cli.render import print_json
     from esxforge.recipe.load import load_recipe
 
     load_recipe(file)
     sys.stderr.write(f"{file}: no errors\n")
+    if as_json:
+        print_json({"file": str(file), "problems": []})

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from esxforge.cli import machine_options
+from esxforge.cli.maas_options import JsonOption
 from esxforge.cli.machine_options import accelerator, is_uefi, network_card
-from esxforge.cli.render import listener
+from esxforge.cli.render import listener, print_json
 
 
 def run(
@@ -26,10 +27,13 @@ def run(
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="Processor cores.")] = None,
     nic: Annotated[str | None, typer.Option("--nic", help="e1000, e1000e or vmxnet3.")] = None,
     disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Disk in GiB.")] = None,
-    vnc: Annotated[str | None, typer.Option("--vnc", help="VNC display: N or ADDRESS:N.")] = None,
+    vnc: machine_options.VncOption = None,
+    vnc_password_file: machine_options.VncPasswordOption = None,
+    vnc_without_password: machine_options.VncOpenOption = False,
     serial: Annotated[bool, typer.Option("--serial", help="Serial console on this terminal; Ctrl-A x ends.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", min=1, help="Longest run, in seconds.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Boot IMAGE in QEMU until it powers off. Writes go to an overlay: the image stays as it is.
 
@@ -45,14 +49,16 @@ def run(
     from esxforge.vm.deployed import Changes, deployed_host, machine_name
     from esxforge.vm.failure import MachineFailedError
     from esxforge.vm.firmware import find_ovmf, private_copy
-    from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for, parse_vnc
+    from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for
     from esxforge.vm.unattended import Limits, run_until_power_off
 
+    if as_json and serial:
+        raise typer.BadParameter("the console and the document both go to stdout: choose one", param_hint="--json")
     desired, uefi = accelerator(accel), is_uefi(firmware)
     changes = Changes(memory, cpus, network_card(nic))
     if release:  # a mistake is told before the image is unpacked
         hardware_for(release)
-    display = parse_vnc(vnc) if vnc else None
+    display = machine_options.vnc_display(vnc, vnc_password_file, without_password=vnc_without_password)
     packed = disks.is_gzip(image)
     chosen = accelerators.choose(desired)
     limits = Limits(timeout or math.inf, restarts=sys.maxsize)  # installing, ESXi restarts as it should
@@ -81,7 +87,9 @@ def run(
         )
         machine = replace(host, name=machine_name(image))
         show = watch or (vnc is None and not serial)
-        run_until_power_off(machine, directory, limits, listener=listen, watch=show)
+        report = run_until_power_off(machine, directory, limits, listener=listen, watch=show)
+    if as_json:
+        print_json({"image": str(image), "release": release, "seconds": round(report.seconds, 1)})
 
 
 @contextmanager

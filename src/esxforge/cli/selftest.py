@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,7 +66,7 @@ def selftest(
     from esxforge.selftest.evidence import Asked
     from esxforge.selftest.scenario import SelftestSettings, default_limit, default_patience
     from esxforge.selftest.session import check_computer, run_session
-    from esxforge.selftest.written import check_place, write_report
+    from esxforge.selftest.written import reserve_report, write_report
     from esxforge.vm import accelerator as accelerators
     from esxforge.vm.deployed import Changes
 
@@ -76,8 +76,6 @@ def selftest(
             "Read it; if you accept it, say --accept-eula.",
         )
     changes, desired = Changes(memory, cpus, network_card(nic)), accelerator(accel)
-    if report is not None:
-        check_place(report, overwrite=force)
     chosen = accelerators.choose(desired)
     settings = SelftestSettings(
         iso,
@@ -89,12 +87,17 @@ def selftest(
         default_patience(chosen),
         Asked(golden=golden, maas=profile is not None or maas_url is not None),
     )
-    with listener(verbose=verbose) as listen, termination_as_interrupt(), _directory(keep) as directory:
+    with (
+        listener(verbose=verbose) as listen,
+        termination_as_interrupt(),
+        reserve_report(report, overwrite=force) if report else nullcontext() as files,
+        _directory(keep) as directory,
+    ):
         check_computer(settings)
         where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, 300.0)
         connection = options.connect(where, listen) if settings.asked.maas else None
         document = run_session(settings, directory, connection, listen, watch=watch)
-        written = write_report(report, document, directory, overwrite=force) if report is not None else []
+        written = write_report(files, document, directory) if files else []
     if as_json:
         print_json(document)
     else:

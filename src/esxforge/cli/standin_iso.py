@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from esxforge.cli.maas_options import JsonOption
+from esxforge.cli.render import print_json
+
 
 class StandinRelease(str, Enum):
     """The releases of which there is a stand-in."""
@@ -20,7 +23,7 @@ class StandinRelease(str, Enum):
     ESXI_9_0 = "9.0"
 
 
-def standin_iso(  # typer makes options of them
+def standin_iso(  # noqa: PLR0917  # typer makes options of them
     out: Annotated[Path, typer.Argument(help="The ISO to write.", show_default=False)],
     size: Annotated[
         int | None, typer.Option("--size", min=1, metavar="MB", help="Size in MiB; as small as possible without it.")
@@ -31,6 +34,7 @@ def standin_iso(  # typer makes options of them
         typer.Option(metavar="FILE", help="Take this as EFI/BOOT/BOOTX64.EFI.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it exists.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a stand-in for VMware's installer ISO: its layout, names and boot files, with filler for content.
 
@@ -40,3 +44,5 @@ def standin_iso(  # typer makes options of them
 
     make_standin_iso(out, release=release.value, size_mb=size, efi_program=efi_program, overwrite=force)
     sys.stderr.write(f"{out}: stand-in for ESXi {release.value}, {out.stat().st_size / 2**20:.1f} MiB\n")
+    if as_json:
+        print_json({"path": str(out), "release": release.value, "size": out.stat().st_size})

@@ -8,6 +8,7 @@ from esxforge.errors import MediaError, RecipeError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.segments import Bytes, ImageFile, Segment
 from esxforge.image.target_code import HOOK_SCRIPT, target_zip
+from esxforge.local.reading import read_file
 from esxforge.media.boot_files import BootCfgFile
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
@@ -22,7 +23,8 @@ HOST_MODULE_BYTES = 4 << 20
 """Room for what the hook puts there for one host: its kickstart, what MAAS wants of it, and the agent."""
 # ks=file:///esxforge/ks.cfg, systemMediaSize= and autoPartitionOSDataSize=, with room to spare.
 _KERNELOPT_ROOM = 256
-_MOST_EXTRA_BYTES = 64 << 20
+LARGEST_EXTRA_BYTES = 64 << 20
+"""The most that the person's own files may have together: they live in the host's memory."""
 _NOT_PERSONALISED = b"This image was not personalised for a host: the installer asks, and installs nothing by itself.\n"
 
 
@@ -97,11 +99,11 @@ def _files_module(recipe: Recipe) -> bytes:
         name = f"esxforge/files/{extra.path}"
         directories.update(parent.as_posix() for parent in Path(name).parents if parent != Path())
         total += extra.source.stat().st_size
-        if total > _MOST_EXTRA_BYTES:
+        if total > LARGEST_EXTRA_BYTES:
             raise RecipeError(
-                [f"files: together more than {_MOST_EXTRA_BYTES >> 20} MiB; they live in the host's memory."],
+                [f"files: together more than {LARGEST_EXTRA_BYTES >> 20} MiB; they live in the host's memory."],
                 "Serve large files over HTTP and fetch them in a %post or %firstboot section.",
             )
-        contents.append(file(name, extra.source.read_bytes()))
+        contents.append(file(name, read_file(extra.source, largest=LARGEST_EXTRA_BYTES)))
     tar = build([*(directory(name) for name in sorted(directories)), *contents])
     return stored_gzip(tar, stored_length(tar))

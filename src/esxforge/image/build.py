@@ -6,17 +6,12 @@ so that it can hold the hashes of all before it.
 
 from __future__ import annotations
 
-import json
-import os
 import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from esxforge import __version__
-from esxforge.errors import OutputError, RecipeError
+from esxforge.errors import RecipeError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.fat_layout import FatLayout, layout, smallest_volume_bytes
 from esxforge.formats.gzip_member import backend_name
@@ -24,9 +19,9 @@ from esxforge.formats.segments import Bytes, Hashes, ImageFile, Late, Segment, Z
 from esxforge.image.boot_volume import boot_volume_files
 from esxforge.image.details import details_of, identity_of
 from esxforge.image.host_settings import settings_for
-from esxforge.image.stream import Written, write_gzip, write_raw
-from esxforge.local.output import check_free, whole_file
+from esxforge.image.image_files import PRIVATE, BuildResult, DiskImage, reserve_image, write_image
 from esxforge.media.installer import InstallerMedia, open_installer
+from esxforge.recipe.load import named_files
 from esxforge.recipe.model import Recipe
 from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
 from esxforge_target.formats.manifest import MANIFEST_PATH, NO_HASH, FileRecord, Manifest
@@ -41,24 +36,13 @@ _NAMESPACE = uuid.UUID("6f0a8c0e-5c5d-5f0e-9d8f-3d9b6a1c7e42")
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """``output``: None for vmware-esxi-<version>-<build>.dd.gz (.raw) in the working directory."""
+    """``output``: None for vmware-esxi-<version>-<build>.dd.gz (.raw) in the working directory. ``mode``: the image's
+    permissions."""
 
     output: Path | None = None
     overwrite: bool = False
     sbom: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BuildResult:
-    """The image that was built. ``size`` and ``raw_size`` in bytes; ``sha256`` that of the output file."""
-
-    image: Path
-    manifest_file: Path
-    sbom_file: Path | None
-    size: int
-    raw_size: int
-    sha256: str
-    document: dict[str, Any]
+    mode: int = PRIVATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,34 +68,26 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     listener(Decision(f"{iso}: ESXi {media.release.name}, told by {media.release.source}; names from {media.tree}"))
     settings = settings_for(recipe, media.release, listener)
     output = options.output or Path(_default_name(media, recipe))
-    manifest_file = output.with_name(output.name + ".manifest.json")
-    sbom_file = output.with_name(output.name + ".sbom.json") if options.sbom else None
-    _check_outputs(iso, output, [manifest_file, *([sbom_file] if sbom_file else [])], options)
-    disk = disk_of(media, recipe, boot_volume_files(media, recipe, settings, listener))
-    listener(
-        Decision(
-            f"disk of {disk.manifest.raw_size} bytes in sectors of {disk.manifest.sector_size}, "
-            f"GUID {disk.manifest.disk_guid}; {len(disk.manifest.files)} files"
+    inputs = {"the ISO": iso, **named_files(recipe)}
+    with reserve_image(output, overwrite=options.overwrite, mode=options.mode, inputs=inputs) as files:
+        disk = disk_of(media, recipe, boot_volume_files(media, recipe, settings, listener))
+        listener(
+            Decision(
+                f"disk of {disk.manifest.raw_size} bytes in sectors of {disk.manifest.sector_size}, "
+                f"GUID {disk.manifest.disk_guid}; {len(disk.manifest.files)} files"
+            )
         )
-    )
-    packed = f"compressed by {backend_name()}" if recipe.image.format == "ddgz" else "a sparse raw disk"
-    listener(Decision(f"output: {output}, {packed}"))
-    with ExitStack() as outputs:
-        image = outputs.enter_context(whole_file(output, overwrite=options.overwrite))
-        write = write_raw if recipe.image.format == "raw" else write_gzip
-        written = write(image, disk.segments, source=iso, watched=disk.watched, listener=listener)
-        # All of it is on the disk before anything gets a name; the image takes its own last, as the opposite order of
-        # entering says, when its companions have theirs.
-        image.flush()
-        os.fsync(image.fileno())
-        document = _companion(disk.made[0], output, written, recipe)
-        beside = outputs.enter_context(whole_file(manifest_file, overwrite=True))
-        beside.write((json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
-        if sbom_file is not None:
-            from esxforge.image.sbom import sbom_json  # noqa: PLC0415 - slow to import, and seldom asked for
+        packed = f"compressed by {backend_name()}" if recipe.image.format == "ddgz" else "a sparse raw disk"
+        listener(Decision(f"output: {output}, {packed}"))
+        image = DiskImage(disk.segments, disk.watched, lambda: disk.made[0], iso, raw=recipe.image.format == "raw")
+        return write_image(files, image, listener, sbom_maker(media) if options.sbom else None)
 
-            outputs.enter_context(whole_file(sbom_file, overwrite=True)).write(sbom_json(media, written.sha256))
-    return BuildResult(output, manifest_file, sbom_file, written.size, written.raw_size, written.sha256, document)
+
+def sbom_maker(media: InstallerMedia) -> Callable[[str], bytes]:
+    """What makes the SBOM of an image once its SHA-256 is known."""
+    from esxforge.image.sbom import sbom_json  # noqa: PLC0415 - slow to import, and seldom asked for
+
+    return lambda sha256: sbom_json(media, sha256)
 
 
 def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[ImageFile[Segment]]) -> ImageDisk:
@@ -208,21 +184,3 @@ def _manifest(
 def _default_name(media: InstallerMedia, recipe: Recipe) -> str:
     parts = ["vmware-esxi", media.release.version, *([media.release.build] if media.release.build else [])]
     return "-".join(parts) + (".raw" if recipe.image.format == "raw" else ".dd.gz")
-
-
-def _check_outputs(iso: Path, output: Path, companions: Sequence[Path], options: BuildOptions) -> None:
-    check_free(output, overwrite=options.overwrite)
-    for path in (output, *companions):
-        if path.exists() and path.samefile(iso):
-            raise OutputError(f"{path} is the ISO itself; it is never overwritten.", "Name another output with -o.")
-    for companion in companions:
-        if companion.is_dir():
-            raise OutputError(f"{companion} is a directory; a file of that name is to be written.", "Move it away.")
-
-
-def _companion(manifest: Manifest, output: Path, written: Written, recipe: Recipe) -> dict[str, Any]:
-    """What stands beside the image: the manifest, and what it cannot know of itself."""
-    image: dict[str, Any] = {"name": output.name, "size": written.size, "sha256": written.sha256}
-    if recipe.image.format == "ddgz":
-        image["gzip"] = backend_name()
-    return {**manifest.document(), "image": image, "written_by": f"esxforge {__version__}"}

@@ -11,25 +11,23 @@ import json
 import shlex
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esxforge import __version__
-from esxforge.errors import FormatError, ImageError, OutputError
+from esxforge.errors import FormatError, ImageError
 from esxforge.events import Decision, Listener, Notice
-from esxforge.formats.gzip_member import backend_name
 from esxforge.formats.segments import Bytes, FileRange, Hashes, Late, Segment
-from esxforge.image.build import BuildResult
 from esxforge.image.captured_data import cut_table, fat_data, fat_parts, joined, opaque_data, segments_with_offsets
 from esxforge.image.captured_edits import Places, lay_over
 from esxforge.image.details import ascii_text, recipe_details
+from esxforge.image.image_files import PRIVATE, BuildResult, DiskImage, ImageFiles, reserve_image, write_image
 from esxforge.image.installed_disk import InstalledDisk, Life, examine, window
 from esxforge.image.overlay import Overlay
-from esxforge.image.stream import write_gzip, write_raw
 from esxforge.image.verify import FARTHEST_HOOK_BYTES
-from esxforge.local.output import check_free, whole_file
+from esxforge.local.reading import check_file
+from esxforge.recipe.load import named_files
 from esxforge.recipe.model import Recipe
 from esxforge.vm.disks import unpack_command
 from esxforge_target.contract.image_settings import ImageSettings
@@ -65,11 +63,13 @@ _SHARED_BY_STARTED = (
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """``output``: None for vmware-esxi-<version>-<build>.dd.gz (.raw) here. ``allow_booted``: a system that ran too."""
+    """``output``: None for vmware-esxi-<version>-<build>.dd.gz (.raw) here. ``allow_booted``: a system that ran too.
+    ``mode``: the image's permissions."""
 
     output: Path | None = None
     overwrite: bool = False
     allow_booted: bool = False
+    mode: int = PRIVATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,11 @@ def capture_disk(
     with _opened(disk) as blocks:
         found = examine(blocks, str(disk))
         _check_life(found, disk, options, listener)
-        version = str(found.release)
-        origin = Origin(_details(found, recipe), settings_of(version))
-        return capture(disk, blocks, found, recipe, origin, options=options, listener=listener)
+        output = options.output or Path(default_name(found, recipe))
+        inputs = {"the disk": disk, **named_files(recipe)}
+        with reserve_image(output, overwrite=options.overwrite, mode=options.mode, inputs=inputs) as files:
+            origin = Origin(_details(found, recipe), settings_of(str(found.release)))
+            return capture(disk, blocks, found, recipe, origin, files=files, listener=listener)
 
 
 def capture(
@@ -100,13 +102,11 @@ def capture(
     recipe: Recipe,
     origin: Origin,
     *,
-    options: CaptureOptions,
+    files: ImageFiles,
     listener: Listener,
+    sbom: Callable[[str], bytes] | None = None,
 ) -> BuildResult:
     """Write the image of an installed disk. Raises a :class:`ForgeError` and then leaves no output behind."""
-    output = options.output or Path(default_name(found, recipe))
-    beside = output.with_name(output.name + ".manifest.json")
-    _check_outputs(disk, output, beside, options)
     for problem in found.problems:
         listener(Notice(f"{disk}: {problem} The image gets a whole table.", warning=True))
     if not found.starts_by_uefi:
@@ -126,18 +126,14 @@ def capture(
         captured = _Captured(disk, blocks, found, origin, listener)
     except (FormatError, DiskError) as error:
         raise ImageError(f"{disk}: {error.message}", error.hint) from error
-    with ExitStack() as outputs:
-        # Left in the opposite order: the image takes its name last, when its companion has one.
-        image = outputs.enter_context(whole_file(output, overwrite=options.overwrite))
-        companion = outputs.enter_context(whole_file(beside, overwrite=True))
-        write = write_raw if recipe.image.format == "raw" else write_gzip
-        written = write(image, captured.pieces(), source=None, watched=captured.watched(), listener=listener)
-        told: dict[str, Any] = {"name": output.name, "size": written.size, "sha256": written.sha256}
-        if recipe.image.format == "ddgz":
-            told["gzip"] = backend_name()
-        document = {**captured.manifest.document(), "image": told, "written_by": f"esxforge {__version__}"}
-        companion.write((json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
-    return BuildResult(output, beside, None, written.size, written.raw_size, written.sha256, document)
+    image = DiskImage(
+        captured.pieces(),
+        captured.watched(),
+        lambda: captured.manifest,
+        source=None,
+        raw=recipe.image.format == "raw",
+    )
+    return write_image(files, image, listener, sbom)
 
 
 class _Captured:
@@ -283,7 +279,7 @@ def _stored_bytes(disk: Path, start: int, end: int) -> int:
 
 
 def check_raw(disk: Path) -> None:
-    """Raise :class:`ImageError` for a disk that cannot be read, or is no raw one."""
+    """Raise :class:`ImageError` or :class:`InputError` for a disk that cannot be read, or is not a raw one."""
     with _opened(disk) as blocks:
         head = blocks.read_at(0, min(blocks.size, 512))
     for offset, magic, name in _FORMATS:
@@ -298,8 +294,7 @@ def check_raw(disk: Path) -> None:
 
 
 def _opened(disk: Path) -> FileBlocks:
-    if disk.is_dir():
-        raise ImageError(f"{disk} is a directory.", "Give the raw disk itself, a file or a block device.")
+    check_file(disk, block_devices=True)
     try:
         return FileBlocks(str(disk))
     except DiskError as error:
@@ -361,12 +356,3 @@ def default_name(found: InstalledDisk, recipe: Recipe) -> str:
     release = found.release
     parts = ["vmware-esxi", str(release), *([str(release.build)] if release.build else []), "golden"]
     return "-".join(parts) + (".raw" if recipe.image.format == "raw" else ".dd.gz")
-
-
-def _check_outputs(disk: Path, output: Path, beside: Path, options: CaptureOptions) -> None:
-    check_free(output, overwrite=options.overwrite)
-    for path in (output, beside):
-        if path.exists() and path.samefile(disk):
-            raise OutputError(f"{path} is the disk itself; it is never overwritten.", "Name another output with -o.")
-    if beside.is_dir():
-        raise OutputError(f"{beside} is a directory; a file of that name is to be written.", "Move it away.")

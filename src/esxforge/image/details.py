@@ -11,6 +11,8 @@ from typing import Any
 
 from esxforge import __version__
 from esxforge.formats.segments import Bytes, ImageFile, Segment
+from esxforge.image.boot_volume import LARGEST_EXTRA_BYTES
+from esxforge.local.reading import read_file
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
 from esxforge_target.formats.manifest import NO_HASH
@@ -80,7 +82,7 @@ def _file(path: Path | None) -> dict[str, Any] | None:
 
 
 def _known(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
+    data = read_file(path, largest=LARGEST_EXTRA_BYTES, pipes=True)
     return {"size": len(data), "sha256": _digest(data)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,16 @@ from esxforge.checks.report import missing
 from esxforge.checks.requirements import DoctorOptions, Kind, check_computer
 from esxforge.errors import ForgeError, ImageError, ProcessError, RecipeError
 from esxforge.events import Decision, Listener, Notice, ignore
-from esxforge.image.build import BuildOptions, BuildResult, build_installer_image
-from esxforge.image.capture import CaptureOptions, Origin, capture
+from esxforge.image.build import BuildOptions, build_installer_image, sbom_maker
+from esxforge.image.capture import Origin, capture
 from esxforge.image.details import recipe_details
 from esxforge.image.golden_medium import Orders, TargetDisk, build_kickstart, make_target, make_unattended
 from esxforge.image.host_settings import golden_settings, settings_for
+from esxforge.image.image_files import PRIVATE, BuildResult, ImageFiles, reserve_image
 from esxforge.image.installed_disk import InstalledDisk, Life, examine
-from esxforge.local.output import check_free, whole_file
 from esxforge.local.workspace import work_directory
 from esxforge.media.installer import InstallerMedia, open_installer
+from esxforge.recipe.load import named_files
 from esxforge.recipe.model import Recipe
 from esxforge.vm.accelerator import choose
 from esxforge.vm.failure import FailureReport, MachineFailedError
@@ -58,6 +58,7 @@ class GoldenOptions:
     watch: bool = False
     keep: bool = False
     config: Path | None = None
+    mode: int = PRIVATE
 
 
 def build_golden_image(
@@ -74,40 +75,42 @@ def build_golden_image(
     kickstart, install_options = build_kickstart(settings, listener)
     options = replace(options, output=options.output or Path(_default_name(media, recipe)))
     job = _Job(media, recipe, options, listener)
-    _check(job, computer or ThisComputer())
-    accelerator = choose(options.accelerator)
-    if accelerator is Accelerator.TCG:
-        listener(Notice("Without KVM the installer takes some ten times longer.", warning=True))
-    if recipe.files:
-        listener(
-            Notice(
-                f"files: {', '.join(extra.path for extra in recipe.files)}: the installer in the virtual machine alone "
-                "has them, hosts of a golden image do not. Build an installer image where hosts need them.",
-                warning=True,
+    inputs = {"the ISO": iso, **named_files(recipe)}
+    with reserve_image(job.output, overwrite=options.overwrite, mode=options.mode, inputs=inputs) as files:
+        _check(job, computer or ThisComputer())
+        accelerator = choose(options.accelerator)
+        if accelerator is Accelerator.TCG:
+            listener(Notice("Without KVM the installer takes some ten times longer.", warning=True))
+        if recipe.files:
+            listener(
+                Notice(
+                    f"files: {', '.join(extra.path for extra in recipe.files)}: the installer in the virtual machine "
+                    "alone has them, hosts of a golden image do not. Build an installer image where hosts need them.",
+                    warning=True,
+                )
             )
-        )
-    with work_directory(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as directory:
-        if options.keep:
-            listener(Notice(f"The work directory is kept: {directory}"))
-        medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(directory / _MEDIUM_NAME), ignore)
-        target = make_target(directory / DISK_NAME, _disk_size(job))
-        orders = Orders(kickstart, install_options, target, _media_size(recipe))
-        make_unattended(medium.image, orders, media.release, recipe.install.kernel_options)
-        machine = _machine(job, directory, target, accelerator)
-        limits = _limits(accelerator, recipe)
-        # The medium stays as long as the directory: QEMU's command line in a report names it.
-        run = run_until_power_off(machine, directory, limits, listener=listener, watch=options.watch)
-        listener(Decision(f"the installer took {run.seconds:.0f} seconds"))
-        origin = Origin(_details(medium.document, recipe), golden_settings(settings))
-        try:
-            return _captured(target, job, origin, run)
-        except NotCapturedError:
-            raise
-        except ForgeError as error:
-            raise NotCapturedError(
-                f"{error.message}\nThe installer's disk is kept: {target.path}",
-                f"{error.hint} Then: {_capture_command(target.path, job)}".strip(),
-            ) from error
+        with work_directory(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as directory:
+            if options.keep:
+                listener(Notice(f"The work directory is kept: {directory}"))
+            medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(directory / _MEDIUM_NAME), ignore)
+            target = make_target(directory / DISK_NAME, _disk_size(job))
+            orders = Orders(kickstart, install_options, target, _media_size(recipe))
+            make_unattended(medium.image, orders, media.release, recipe.install.kernel_options)
+            machine = _machine(job, directory, target, accelerator)
+            limits = _limits(accelerator, recipe)
+            # The medium stays as long as the directory: QEMU's command line in a report names it.
+            run = run_until_power_off(machine, directory, limits, listener=listener, watch=options.watch)
+            listener(Decision(f"the installer took {run.seconds:.0f} seconds"))
+            origin = Origin(_details(medium.document, recipe), golden_settings(settings))
+            try:
+                return _captured(target, job, files, origin, run)
+            except NotCapturedError:
+                raise
+            except ForgeError as error:
+                raise NotCapturedError(
+                    f"{error.message}\nThe installer's disk is kept: {target.path}",
+                    f"{error.hint} Then: {_capture_command(target.path, job)}".strip(),
+                ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +136,12 @@ def _capture_command(disk: Path, job: _Job) -> str:
     words += ["--root-password-file", password.file] if password.file else []
     words += ["--format", "raw"] if job.recipe.image.format == "raw" else []
     words += ["--force"] if options.overwrite else []
+    words += ["--mode", f"{options.mode:04o}"] if options.mode != PRIVATE else []
     return shlex.join(map(str, words))
 
 
-def _captured(target: TargetDisk, job: _Job, origin: Origin, run: FailureReport) -> BuildResult:
-    with FileBlocks(str(target.path)) as blocks, ExitStack() as outputs:
+def _captured(target: TargetDisk, job: _Job, files: ImageFiles, origin: Origin, run: FailureReport) -> BuildResult:
+    with FileBlocks(str(target.path)) as blocks:
         found = _expected(_examined(blocks, run), job.media, target)
         if found.life is Life.UNKNOWN:
             job.listener(
@@ -148,15 +152,8 @@ def _captured(target: TargetDisk, job: _Job, origin: Origin, run: FailureReport)
                     warning=True,
                 )
             )
-        captured = CaptureOptions(job.output, job.options.overwrite)
-        sbom = job.output.with_name(job.output.name + ".sbom.json") if job.options.sbom else None
-        beside = outputs.enter_context(whole_file(sbom, overwrite=True)) if sbom else None
-        result = capture(target.path, blocks, found, job.recipe, origin, options=captured, listener=job.listener)
-        if beside is not None:
-            from esxforge.image.sbom import sbom_json  # noqa: PLC0415 - slow to import, and seldom asked for
-
-            beside.write(sbom_json(job.media, result.sha256))
-        return replace(result, sbom_file=sbom)
+        sbom = sbom_maker(job.media) if job.options.sbom else None
+        return capture(target.path, blocks, found, job.recipe, origin, files=files, listener=job.listener, sbom=sbom)
 
 
 def _examined(blocks: FileBlocks, run: FailureReport) -> InstalledDisk:
@@ -188,9 +185,6 @@ def _expected(found: InstalledDisk, media: InstallerMedia, target: TargetDisk) -
 
 def _check(job: _Job, computer: Computer) -> None:
     """Whatever can be known before the minutes of work. Raises :class:`ForgeError`."""
-    check_free(job.output, overwrite=job.options.overwrite)
-    for companion in (".manifest.json", ".sbom.json") if job.options.sbom else (".manifest.json",):
-        check_free(job.output.with_name(job.output.name + companion), overwrite=True)
     _check_disk_size(job)
     wish = DoctorOptions(
         Kind.GOLDEN,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from esxforge.errors import RecipeError
+from esxforge.errors import InputError, RecipeError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_release
 from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
+from esxforge.local.reading import read_file
 from esxforge.media.release import MediaRelease
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.image_settings import ImageSettings
@@ -115,12 +116,9 @@ def _at(line: int) -> str:
 def _read(path: Path, problems: list[str]) -> bytes | None:
     """The file's bytes; None where it cannot be read, which is a problem then."""
     try:
-        if path.stat().st_size > _LARGEST_TEXT_BYTES:
-            problems.append(f"{path}: larger than 1 MiB; name a plain text file.")
-            return None
-        return path.read_bytes()
-    except OSError as error:
-        problems.append(f"{path}: cannot be read: {error.strerror}.")
+        return read_file(path, largest=_LARGEST_TEXT_BYTES, pipes=True)
+    except InputError as error:
+        problems.append(error.message)
         return None
 
 
@@ -186,7 +184,7 @@ def _password_key(path: Path | None) -> dict[str, object] | None:
         return None
     from esxforge.recipe.public_key import read_public_key  # noqa: PLC0415 - slow to import, and seldom needed
 
-    key = read_public_key(path.read_bytes(), str(path))
+    key = read_public_key(read_file(path, largest=_LARGEST_TEXT_BYTES, pipes=True), str(path))
     return {"n": f"{key.modulus:x}", "e": key.exponent}
 
 
@@ -198,5 +196,6 @@ def _vcenter(recipe: Recipe) -> dict[str, str] | None:
     if desired.thumbprint:
         told["thumbprint"] = desired.thumbprint
     if desired.ca_file:
-        told["ca"] = desired.ca_file.read_text(encoding="ascii", errors="replace")
+        authority = read_file(desired.ca_file, largest=_LARGEST_TEXT_BYTES, pipes=True)
+        told["ca"] = authority.decode("ascii", "replace")
     return told

@@ -9,6 +9,7 @@ from typing import Any
 from esxforge.errors import ImageError, MediaError
 from esxforge.events import Listener
 from esxforge.image.verify import VerifiedImage, verify_image
+from esxforge.local.reading import LARGEST_DISK, open_regular
 from esxforge.media.installer import InstallerMedia, open_installer
 
 _ISO_MARK_OFFSET = 32769
@@ -24,7 +25,7 @@ def describe(path: Path, listener: Listener) -> dict[str, Any]:
 
 def _is_iso(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path, largest=LARGEST_DISK) as stream:
             start = stream.read(2)
             stream.seek(_ISO_MARK_OFFSET)
             if stream.read(len(_ISO_MARK)) == _ISO_MARK:
@@ -32,7 +33,7 @@ def _is_iso(path: Path) -> bool:
             stream.seek(0)
             gpt = b"EFI PART" in stream.read(8192)
     except OSError as error:
-        raise MediaError(f"Cannot read {path}: {error.strerror}.", "Check its path.") from error
+        raise MediaError(f"Cannot read {path}: {error.strerror}.", "Check the disk it is on.", str(path)) from error
     if start == b"\x1f\x8b" or gpt:
         return False
     raise ImageError(

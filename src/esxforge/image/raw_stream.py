@@ -14,6 +14,7 @@ from typing import Any
 
 from esxforge.errors import ImageError
 from esxforge.events import BytesDone, Listener
+from esxforge.local.reading import LARGEST_DISK, open_regular
 
 _CHUNK_BYTES = 1 << 20
 _MOST_AT_ONCE_BYTES = 4 << 20
@@ -35,10 +36,13 @@ class RawStream:
         self._listener = listener
 
     def chunks(self) -> Iterator[bytes]:
-        """The raw disk in order. Raises :class:`ImageError` when the file cannot be read, is cut off or damaged."""
+        """The raw disk in order.
+
+        Raises :class:`InputError` when the file cannot be opened, :class:`ImageError` when it is cut off or damaged.
+        """
         digest = hashlib.sha256()
         try:
-            with self.path.open("rb") as stream:
+            with open_regular(self.path, largest=LARGEST_DISK) as stream:
                 self.compressed = stream.read(2) == _GZIP_MAGIC
                 stream.seek(0)
                 inflate = _Inflate(self.path) if self.compressed else None
@@ -52,7 +56,9 @@ class RawStream:
                 if inflate:
                     inflate.finish()
         except OSError as error:
-            raise ImageError(f"Cannot read {self.path}: {error.strerror or error}.", "Check its path.") from error
+            raise ImageError(
+                f"Cannot read {self.path}: {error.strerror or error}.", "Check the disk it is on.", str(self.path)
+            ) from error
         self.sha256 = digest.hexdigest()
 
 

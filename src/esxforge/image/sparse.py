@@ -8,6 +8,7 @@ from pathlib import Path
 
 from esxforge.errors import ImageError
 from esxforge.formats.segments import FileRange, Segment, Zeros
+from esxforge.local.reading import check_file
 
 # What file systems and systems without holes answer to SEEK_DATA.
 _NO_HOLES = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
@@ -16,10 +17,11 @@ _NO_HOLES = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTT
 def segments_of_file(path: Path) -> list[Segment]:
     """The file at ``path`` in order: ranges that hold data, and zeros for holes.
 
-    On a file system without holes it is one range. Raises ImageError when the file cannot be read.
+    On a file system without holes it is one range. Raises InputError and ImageError when the file cannot be read.
     """
+    check_file(path, block_devices=True)
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise ImageError(
             f"{path} cannot be opened: {error.strerror}.", "Check the path and its permissions."

@@ -8,14 +8,16 @@ the hook, and says what to hash.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from esxforge.errors import FormatError, ImageError
+from esxforge.errors import FormatError, ImageError, InputError
 from esxforge.events import Listener, Notice, StepFinished, StepStarted
 from esxforge.image.bios_start import BY_GUID
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.stream import FileHashes
+from esxforge.local.reading import check_file, read_file
 from esxforge_target.formats.boot_code import named_partition
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, Table
@@ -71,13 +73,10 @@ class VerifiedImage:
 
 
 def verify_image(path: Path, listener: Listener) -> VerifiedImage:
-    """Verify the image at ``path``, raw or gzip. Raises :class:`ImageError` that says what does not fit."""
+    """Verify the image at ``path``, raw or gzip. Raises :class:`ImageError` that says what does not fit, and
+    :class:`InputError` for a file that cannot be read."""
     stream = RawStream(path, _STEP, listener)
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise ImageError(f"Cannot read {path}: {error.strerror}.", "Check its path.") from error
-    listener(StepStarted(_STEP, size))
+    listener(StepStarted(_STEP, check_file(path).st_size))
     seen = _Seen(path)
     for chunk in stream.chunks():
         seen.feed(chunk)
@@ -302,10 +301,10 @@ def _check_companion(image: VerifiedImage, listener: Listener) -> None:
     """Hold the image against the manifest beside it, where there is one."""
     companion = image.path.with_name(image.path.name + ".manifest.json")
     try:
-        told = json.loads(companion.read_bytes())["image"]["sha256"]
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, KeyError, TypeError):
+        if not os.path.lexists(companion):
+            return
+        told = json.loads(read_file(companion, largest=LARGEST_MANIFEST_BYTES))["image"]["sha256"]
+    except (InputError, ValueError, KeyError, TypeError):
         listener(Notice(f"{companion} cannot be read as a manifest; the one inside the image was used.", warning=True))
         return
     if told != image.sha256:

@@ -1,122 +1,207 @@
-"""Output files that appear whole or not at all.
+"""Output files: complete and on the disk before they have a name, and never anything but new regular files.
 
-Data goes into a file without a name (``O_TMPFILE``), which the kernel drops whatever ends the process, SIGKILL and a
-power cut included; it gets its name once it is whole. File systems without such files get a hidden partial file beside
-the output, removed on every orderly end and overwritten by the next run.
+:func:`reserve` checks and locks the names of all files that a command is going to write, and removes what a run that
+was killed has left; only then the work starts. :meth:`Reservation.write` opens the files: without a name where the file
+system can (``O_TMPFILE``), else hidden ones with random names. When the block ends well, their data is brought to the
+disk and :mod:`esxforge.local.naming` names them all together.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import secrets
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from esxforge.errors import OutputError
+from esxforge.local import output_errors
+from esxforge.local.interrupts import put_off
+from esxforge.local.locks import LockedError, LockFile
+from esxforge.local.naming import PARTIAL, Directory, FileSet, Naming, NewFile, TakenError, recover
 
-_NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+_NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+_AS_UMASK_SAYS = 0o666
+_NO_MODES = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
-def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise :class:`OutputError` when ``path`` may not be written: it exists, or its directory does not."""
-    if path.is_dir():
-        raise OutputError(f"The output {path} is a directory.", "Name a file with -o.")
-    if path.exists() and not overwrite:
-        raise OutputError(f"The output {path} exists already.", "Name another file with -o, or allow it with --force.")
-    if not path.absolute().parent.is_dir():
-        raise OutputError(
-            f"The directory {path.absolute().parent} does not exist.", "Create it first, or name another."
-        )
+@dataclass(slots=True)
+class Reservation:
+    """The names of a main file and of those beside it that describe it. The block of :func:`reserve` has them.
+
+    ``option`` is how the command line calls the main file, for hints.
+    """
+
+    main: Path
+    overwrite: bool
+    option: str
+    _directory: Directory
+    _names: FileSet
+    _token: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @contextmanager
+    def write(self, modes: Mapping[Path, int | None]) -> Iterator[dict[Path, BinaryIO]]:
+        """Open files for the paths of ``modes``, the main one among them; they get their names when the block ends
+        without an error, all or none.
+
+        A mode of None is what the umask leaves of rw-rw-rw-. Companions that are not written disappear with the old
+        main file, which they described. Raises :class:`~esxforge.errors.OutputError`; afterwards everything is as it
+        was, unless its code is ``output.incomplete``.
+        """
+        streams: dict[Path, BinaryIO] = {}
+        files: list[NewFile] = []
+        naming = Naming(self._directory, self._names, self._token, files, self.overwrite)
+        written = 0
+        try:
+            for path in sorted(modes, key=lambda path: path != self.main):
+                with put_off():
+                    stream, partial = self._open(path, modes[path])
+                    streams[path] = stream
+                    files.append(NewFile(path.name, stream.fileno(), partial))
+            yield dict(streams)
+            written = max(_size(stream) for stream in streams.values())
+            for stream in streams.values():
+                stream.flush()
+                os.fsync(stream.fileno())
+            with put_off():
+                naming.commit()
+        except BaseException as error:
+            written = max([written, *(_size(stream) for stream in streams.values())])
+            for stream in streams.values():
+                with suppress(OSError):  # a full disk takes no more of what is still buffered when it is closed
+                    stream.close()
+            if files:
+                with put_off():
+                    naming.roll_back()
+            if not isinstance(error, OSError | TakenError):
+                raise
+            raise self._explained(error, written, kept=naming.replaced) from error
+        for stream in streams.values():
+            stream.close()
+
+    def _open(self, path: Path, mode: int | None) -> tuple[BinaryIO, str]:
+        """The open file, and its hidden name; empty where it has none."""
+        access = _AS_UMASK_SAYS if mode is None else mode
+        descriptor, partial = self._open_unnamed(access), ""
+        if descriptor is None:
+            partial = self._names.hidden(path.name, self._token, PARTIAL)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(partial, flags, access, dir_fd=self._directory.descriptor)
+        if mode is not None:
+            try:
+                os.fchmod(descriptor, mode)  # exactly, whatever the umask
+            except OSError as error:
+                if error.errno not in _NO_MODES:
+                    os.close(descriptor)
+                    raise
+        return os.fdopen(descriptor, "w+b"), partial
+
+    def _open_unnamed(self, mode: int) -> int | None:
+        flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+        try:
+            descriptor = os.open(".", flags, mode, dir_fd=self._directory.descriptor)
+        except OSError as error:
+            if error.errno in _NO_UNNAMED_FILES:
+                return None
+            raise
+        if Path(f"/proc/self/fd/{descriptor}").exists():
+            return descriptor
+        os.close(descriptor)  # without /proc it could never be named
+        return None
+
+    def _explained(self, error: OSError | TakenError, written: int, *, kept: bool) -> OutputError:
+        if isinstance(error, OSError):
+            return output_errors.system_error(self.main, error, self.option, written, kept=kept)
+        taken = self.main.with_name(error.name)
+        found = self._directory.status(error.name)
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            return output_errors.wrong_kind(taken, found.st_mode, self.option)
+        return output_errors.appeared(taken, self.option)
 
 
 @contextmanager
-def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes the name ``path`` when the block ends without an error.
+def reserve(
+    main: Path,
+    companions: Sequence[Path] = (),
+    *,
+    overwrite: bool = False,
+    option: str = "-o",
+    inputs: Mapping[str, Path] | None = None,
+) -> Iterator[Reservation]:
+    """Reserve the name ``main``, and those of ``companions`` in the same directory, for :meth:`Reservation.write`.
 
-    Raises :class:`OutputError` for everything that the file system refuses, with the number of bytes written so far.
+    Raises :class:`~esxforge.errors.OutputError` before anything is written or overwritten: for a name that something
+    else than a regular file has, even with ``overwrite``; for an existing file without it; for a file of ``inputs``
+    (by what people call it: "the ISO"); where another run has reserved ``main``; and for a directory in which nothing
+    can be created.
     """
-    check_free(path, overwrite=overwrite)
-    stream, partial = _open(path)
-    written = 0
-    try:
-        yield stream
-        written = stream.tell()
-        stream.flush()
-        os.fsync(stream.fileno())
-        _name(stream, partial, path, overwrite=overwrite)
-    except BaseException as error:
-        reached = written or _position(stream)
-        with suppress(OSError):  # a full disk takes no more of what is still buffered when it is closed
-            stream.close()
-        if partial is not None:
-            with suppress(OSError):
-                partial.unlink()
-        if isinstance(error, OSError):
-            raise _output_error(path, error, reached) from error
-        raise
-    stream.close()
-
-
-def _open(path: Path) -> tuple[BinaryIO, Path | None]:
-    directory = path.absolute().parent
-    partial = directory / f".{path.name}.partial"
-    try:
+    paths = (main, *companions)
+    _check(paths, option)
+    with ExitStack() as stack:
         try:
-            descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
-        except (OSError, AttributeError) as error:
-            if isinstance(error, OSError) and error.errno not in _NO_NAMELESS_FILES:
-                raise
-            return partial.open("w+b"), partial
-        return os.fdopen(descriptor, "w+b"), None
-    except OSError as error:
-        raise _output_error(path, error, 0) from error
+            directory = Directory(main.absolute().parent)
+        except OSError as error:
+            raise output_errors.no_directory(main, error, option) from error
+        stack.callback(directory.close)
+        names = FileSet(tuple(path.name for path in paths))
+        try:
+            with put_off():
+                lock = LockFile(directory.descriptor, names.lock)
+                stack.callback(lock.release)
+            if lock.held:
+                recover(directory, names)
+        except LockedError:
+            raise output_errors.in_use(main, main.with_name(names.lock), option) from None
+        except OSError as error:
+            raise output_errors.system_error(main, error, option) from error
+        for path in _check(paths, option):
+            for what, source in (inputs or {}).items():
+                if _is_same(path, source):
+                    raise output_errors.is_an_input(path, what, option)
+            if not overwrite:
+                raise output_errors.exists(path, main, option)
+        yield Reservation(main, overwrite, option, directory, names)
 
 
-def _name(stream: BinaryIO, partial: Path | None, path: Path, *, overwrite: bool) -> None:
-    """Give the finished file its name; the directory's entry is on the disk when this returns."""
-    directory = os.open(path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if partial is not None:
-            partial.replace(path)
-        elif not overwrite:
-            _link(stream, directory, path.name)
-        else:  # a link cannot take over a name: link beside it, then rename
-            ready = f".{path.name}.ready-{os.getpid()}"
-            _link(stream, directory, ready)
-            os.replace(ready, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+@contextmanager
+def output_file(
+    path: Path, *, overwrite: bool = False, mode: int | None = None, option: str = "-o"
+) -> Iterator[BinaryIO]:
+    """Open one file for writing that takes the name ``path`` when the block ends without an error.
+
+    Raises what :func:`reserve` and :meth:`Reservation.write` raise.
+    """
+    with reserve(path, overwrite=overwrite, option=option) as reservation, reservation.write({path: mode}) as streams:
+        yield streams[path]
 
 
-def _link(stream: BinaryIO, directory: int, name: str) -> None:
-    # Without src_dir_fd Python calls link(2), which does not follow the symlink in /proc; linkat(2) does.
-    os.link(f"/proc/self/fd/{stream.fileno()}", name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=True)
+def _check(paths: Sequence[Path], option: str) -> list[Path]:
+    """Those of ``paths`` that exist. Raises OutputError where one is not a regular file, or cannot be looked at."""
+    existing = []
+    for path in paths:
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise output_errors.no_directory(path, error, option) from error
+        if not stat.S_ISREG(mode):
+            raise output_errors.wrong_kind(path, mode, option)
+        existing.append(path)
+    return existing
 
 
-def _position(stream: BinaryIO) -> int:
+def _is_same(path: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return path.samefile(other)
+    return False
+
+
+def _size(stream: BinaryIO) -> int:
     with suppress(OSError, ValueError):
         return os.fstat(stream.fileno()).st_size
     return 0
-
-
-def _output_error(path: Path, error: OSError, written: int) -> OutputError:
-    reason = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(
-            f"No space left for {path} after {written / 2**20:.0f} MiB; nothing of it was kept.",
-            "Free some space, or name a file on another file system with -o.",
-        )
-    if error.errno == errno.EEXIST:
-        return OutputError(
-            f"The output {path} was created by someone else meanwhile.",
-            "Name another file with -o, or allow overwriting with --force.",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"Not allowed to write {path}: {reason}.", "Name a file in a directory of your own with -o.")
-    return OutputError(
-        f"Could not write {path}: {reason}; nothing of it was kept.",
-        "Check the disk it is on, or name a file on another one with -o.",
-    )

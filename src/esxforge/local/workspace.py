@@ -1,15 +1,27 @@
-"""Work directories that go away by themselves, unless a failure is to be looked at."""
+"""Work directories that go away by themselves, unless a failure is to be looked at.
+
+Beside each lies a lock, which the kernel releases when the run dies, even by SIGKILL: the next run that needs a work
+directory removes the directory and the lock. A directory that is kept has no lock, and is never swept.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from esxforge.errors import OutputError
 from esxforge.local.interrupts import put_off
+from esxforge.local.locks import LockedError, LockFile
+from esxforge.local.naming import Directory
+
+_LOCK = re.compile(r"\.(esxforge-[0-9a-f]{12})\.lock", re.ASCII)
 
 
 @contextmanager
@@ -19,33 +31,65 @@ def work_directory(
     """A new private directory, removed with all it holds when the block ends, Ctrl-C included.
 
     After an error of a class in ``keep_after`` it stays, for the person to look into; with ``keep`` after success too.
-    ``parent``: None is for the
-    system's directory of temporary files (``TMPDIR``). Raises :class:`OutputError` when it cannot be made.
+    ``parent``: None is for the system's directory of temporary files (``TMPDIR``). Those of runs that were killed are
+    removed first. Raises :class:`OutputError` when it cannot be made.
     """
-    directory: Path | None = None
+    place = parent or Path(tempfile.gettempdir())
+    around, lock, directory = None, None, None
+    kept = False
     try:
         with put_off():
-            directory = Path(_make(parent))
+            try:
+                around = Directory(place)
+                _sweep(around)
+                name, lock = _locked_name(around)
+                os.mkdir(name, 0o700, dir_fd=around.descriptor)
+                directory = place / name
+            except OSError as error:
+                raise OutputError(
+                    f"Could not make a work directory in {place}: {error.strerror}.",
+                    "Choose another place with TMPDIR.",
+                    str(place),
+                ) from error
         yield directory
-        if keep:
-            directory = None
+        kept = keep
     except keep_after:
-        directory = None
+        kept = directory is not None
         raise
     finally:
-        if directory is not None:
-            with put_off():
+        with put_off():
+            if directory is not None and not kept:
                 shutil.rmtree(directory, ignore_errors=True)
+            if lock is not None:
+                lock.release()
+            if around is not None:
+                around.close()
 
 
-def _make(parent: Path | None) -> str:
-    try:
-        return tempfile.mkdtemp(prefix="esxforge-", dir=parent)
-    except OSError as error:
-        place = parent or tempfile.gettempdir()
-        raise OutputError(
-            f"Could not make a work directory in {place}: {error.strerror}.", "Choose another place with TMPDIR."
-        ) from error
+def _locked_name(around: Directory) -> tuple[str, LockFile]:
+    """A new name and its lock. Raises OSError."""
+    while True:
+        name = f"esxforge-{secrets.token_hex(6)}"
+        with suppress(LockedError):  # another run swept it between our making and locking it
+            return name, LockFile(around.descriptor, f".{name}.lock")
+
+
+def _sweep(around: Directory) -> None:
+    """Remove the work directories of runs that died. What cannot be removed is left to the next run."""
+    for found in around.names():
+        match = _LOCK.fullmatch(found)
+        status = around.status(found) if match else None
+        if match is None or status is None or not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            continue
+        with suppress(OSError, LockedError):
+            lock = LockFile(around.descriptor, found)
+            left = around.status(match[1])
+            if lock.held and left is not None and stat.S_ISDIR(left.st_mode) and left.st_uid == os.geteuid():
+                shutil.rmtree(around.path / match[1], ignore_errors=True)
+            if lock.held:
+                lock.release()
+            else:
+                lock.close()
 
 
 def allocated_bytes(path: Path | None) -> int:

@@ -16,6 +16,7 @@ from esxforge.errors import MaasError
 from esxforge.maas import failures
 from esxforge.maas.auth import OAuth1Plaintext
 from esxforge.maas.connection import Connection, tls_context
+from esxforge.maas.deadline import Deadline
 from esxforge.maas.failures import TransientError
 from esxforge.maas.redact import Redactor
 from esxforge.maas.retry import Backoff, parse_retry_after
@@ -62,13 +63,18 @@ class Client:
         self._listener = listener
         self._redactor = Redactor(connection.key)
         self._reached = False
+        self._deadline = Deadline(connection.timeout)
         self._auth = OAuth1Plaintext(connection.key, self._surroundings.clock)
         self._http = httpx2.Client(
             base_url=connection.api,
             verify=tls_context(connection),
             transport=self._surroundings.transport,
             timeout=httpx2.Timeout(connection.timeout, connect=min(15.0, connection.timeout)),
-            headers={"User-Agent": f"esxforge/{__version__}", "Accept": "application/json, text/plain"},
+            headers={
+                "User-Agent": f"esxforge/{__version__}",
+                "Accept": "application/json, text/plain",
+                "Accept-Encoding": "identity",  # what is not unpacked cannot grow in memory
+            },
         )
         if connection.insecure and connection.url.startswith("https:"):
             listener(
@@ -101,20 +107,28 @@ class Client:
         a MAAS answers.
         """
         try:
-            with self._http.stream(
-                method,
-                path,
-                params=query,
-                files=[(name, (None, value)) for name, value in fields.items()] if fields else None,
-                content=content,
-                headers={"Content-Type": "application/octet-stream"} if content is not None else None,
-                auth=self._auth if signed else None,
-            ) as response:
+            with (
+                self._deadline,
+                self._http.stream(
+                    method,
+                    path,
+                    params=query,
+                    files=[(name, (None, value)) for name, value in fields.items()] if fields else None,
+                    content=content,
+                    headers={"Content-Type": "application/octet-stream"} if content is not None else None,
+                    auth=self._auth if signed else None,
+                    extensions=self._deadline.extensions,
+                ) as response,
+            ):
                 text = self._read(response)
         except httpx2.HTTPError as error:
+            if self._deadline.passed:
+                raise failures.too_slow(self.connection.url, self.connection.timeout) from error
             raise failures.from_transport(
                 error, self.connection.url, self.connection.timeout, self._redactor.clean(str(error)).rstrip(".")
             ) from error
+        if self._deadline.passed:  # an answer that ends where the connection does looks complete then
+            raise failures.too_slow(self.connection.url, self.connection.timeout)
         self._judge(response, text)
         self._reached = True
         return MaasResponse(response.status_code, text)
@@ -124,7 +138,7 @@ class Client:
         answer = self.request(method, path, **arguments)
         try:
             return json.loads(answer.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise TransientError(
                 f"MAAS at {self.connection.url} gave an answer that is cut short or is no JSON.",
                 "Check the network and the proxies between here and MAAS.",
@@ -170,6 +184,8 @@ class Client:
 
     def _read(self, response: httpx2.Response) -> str:
         content = bytearray()
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise failures.wrong_url(self.connection.url, "its answer is compressed, which it was asked not to be")
         for part in response.iter_bytes():
             content += part
             if len(content) > _LONGEST_ANSWER:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import httpx2
 
-from esxforge.errors import MaasError
+from esxforge.errors import InputError, MaasError
+from esxforge.local.reading import read_file
 from esxforge.maas.auth import ApiKey
 
+_LARGEST_CA_FILE = 4 << 20
 _API_TAIL = re.compile(r"/api/[0-9.]+$")
 _URL_HINT = "It looks like http://maas.example.com:5240/MAAS; MAAS listens on port 5240, or 5443 with TLS."
 
@@ -71,8 +73,16 @@ def tls_context(connection: Connection) -> ssl.SSLContext | bool:
     origin = f"The CA file {connection.ca_file}" if connection.ca_file else "The CA certificate in the profile"
     try:
         if connection.ca_file is not None:
-            return ssl.create_default_context(cafile=str(connection.ca_file))
-        return ssl.create_default_context(cadata=connection.ca_certificates)
+            data = read_file(connection.ca_file, largest=_LARGEST_CA_FILE, pipes=True).decode(
+                "ascii", "backslashreplace"
+            )
+        else:
+            data = connection.ca_certificates or ""
+        # Of nothing it would make a context that trusts the system's authorities.
+        return ssl.create_default_context(cadata=data or "nothing")
+    except InputError as error:
+        raise MaasError(f"{origin} cannot be used: {error.message}", error.hint, error.place) from error
     except (OSError, ValueError) as error:
-        reason = "it is not a PEM certificate" if isinstance(error, ssl.SSLError | ValueError) else error.strerror
-        raise MaasError(f"{origin} cannot be used: {reason}.", "Give the certificate authority as PEM.") from error
+        raise MaasError(
+            f"{origin} cannot be used: it is not a PEM certificate.", "Give the certificate authority as PEM."
+        ) from error

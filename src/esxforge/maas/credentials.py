@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esxforge.errors import MaasError
+from esxforge.errors import InputError, MaasError
+from esxforge.local.reading import read_file
 from esxforge.maas.auth import KEY_HINT, ApiKey
 from esxforge.maas.connection import Connection, base_url
 
@@ -78,11 +79,9 @@ def readable_by_others(path: Path) -> bool:
 
 def _read_key_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(_LONGEST_KEY_FILE + 1)
-        return content.decode("ascii") if len(content) <= _LONGEST_KEY_FILE else ""
-    except OSError as error:
-        raise MaasError(f"The API key file {path} cannot be read: {error.strerror}.", KEY_HINT) from error
+        return read_file(path, largest=_LONGEST_KEY_FILE, pipes=True).decode("ascii")
+    except InputError as error:
+        raise MaasError(f"The API key cannot be read: {error.message}", KEY_HINT, error.place) from error
     except UnicodeDecodeError:
         return ""  # which is no key: the caller says so
 

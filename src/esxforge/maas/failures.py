@@ -36,6 +36,8 @@ class TransientError(MaasError):
     ``retry_after`` is what the server asked to wait, in seconds, or None; ``answered`` tells whether anything answered.
     """
 
+    code = "maas.transient"
+
     def __init__(
         self, message: str, hint: str = "", *, retry_after: float | None = None, answered: bool = False
     ) -> None:
@@ -47,6 +49,8 @@ class TransientError(MaasError):
 class RefusedError(MaasError):
     """MAAS, or something in front of it, refused."""
 
+    code = "maas.refused"
+
     def __init__(self, message: str, hint: str = "", *, status: int, answer: str) -> None:
         super().__init__(message, hint)
         self.status = status
@@ -56,6 +60,15 @@ class RefusedError(MaasError):
 def wrong_url(url: str, what: str) -> MaasError:
     """Something answers at the address, but it is no MAAS."""
     return MaasError(f"What answers at {url} is not the interface of a MAAS: {what}.", _WRONG_URL_HINT)
+
+
+def too_slow(url: str, timeout: float) -> TransientError:
+    """The request, or the answer to it, was not complete in time, even if bytes kept coming."""
+    return TransientError(
+        f"{url} did not finish its answer within {timeout:g} seconds.",
+        "Give it longer with --timeout SECONDS; check the network, and MAAS's load.",
+        answered=True,
+    )
 
 
 # A list of cases, each with its own sentence: many returns are what makes it readable.

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from esxforge.errors import ImageError
+from esxforge.local.reading import LARGEST_DISK, open_regular
 
 CHUNK_SIZE = 4 << 20
 """Bytes in a request: what MAAS's own client sends, and MAAS is tried with."""
@@ -30,12 +31,7 @@ class ImageReader:
         self._size = size
         self._sha256 = sha256
         self._chunk_size = chunk_size
-        try:
-            self._file = path.open("rb", buffering=0)
-        except OSError as error:
-            raise ImageError(
-                f"The image {path} cannot be read: {error.strerror}.", "Check its path and its permissions."
-            ) from error
+        self._file = open_regular(path, largest=LARGEST_DISK)
         self._found = self._identity()
         if self._found[0] != size:
             self._file.close()

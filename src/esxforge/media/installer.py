@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from esxforge.errors import MediaError
 from esxforge.formats.segments import FileRange, ImageFile
+from esxforge.local.reading import LARGEST_ISO, open_regular
 from esxforge.media.boot_files import (
     EFI_BOOT_CFG,
     EFI_PROGRAM,
@@ -24,7 +25,7 @@ from esxforge.media.identify import describe, looks_like_installer
 from esxforge.media.isotree import ElToritoEntry, TooMuchToRead, read_tree
 from esxforge.media.profile import ImageProfile, Vib, parse_profile
 from esxforge.media.release import METADATA, PROFILE, MediaRelease, release_of, version_and_build
-from esxforge.media.volume import IsoVolume, open_regular_file, read_volume
+from esxforge.media.volume import IsoVolume, read_volume
 from esxforge.media.xml import MAX_XML_BYTES
 
 __all__ = ["BootCfgFile", "ElToritoEntry", "InstallerMedia", "MediaRelease", "Vib", "open_installer"]
@@ -79,10 +80,11 @@ class InstallerMedia:
 def open_installer(path: Path) -> InstallerMedia:
     """Open and check the installer ISO at ``path``.
 
-    Raises :class:`MediaError`, with all problems of one stage at once: no such file or not readable; not an ISO; not
-    ESXi's; truncated or damaged; names, sizes or extents that cannot be; boot files missing or contradictory.
+    Raises :class:`InputError` for a file that cannot be read; :class:`MediaError`, with all problems of one stage at
+    once, for a file that is not an ISO or not ESXi's, truncated or damaged; for names, sizes or extents that cannot be;
+    for boot files missing or contradictory.
     """
-    with open_regular_file(path) as stream:
+    with open_regular(path, largest=LARGEST_ISO) as stream:
         try:
             return _open(stream, path)
         except OSError as error:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from esxforge.errors import FormatError
+from esxforge.local.reading import read_file
 from esxforge_target.cloud_data.documents import check_growth
 from esxforge_target.cloud_data.errors import CloudDataError
 
@@ -43,17 +44,12 @@ def _load(text: str, what: str) -> Any:
 
 
 def load_config(path: Path) -> Any:
-    """The configuration in ``path``. Raises FormatError with the line where the file is no YAML and no JSON."""
+    """The configuration in ``path``. Raises InputError for a file that cannot be read, and FormatError, with the line,
+    for one that is neither YAML nor JSON."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        text = data.decode("utf-8")
+        text = read_file(path, largest=_MOST_BYTES, pipes=True).decode("utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is no text: byte {error.start} is not UTF-8.", _HINT) from None
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.", _HINT) from None
-    if len(data) > _MOST_BYTES:
-        raise FormatError(f"{path} has more than {_MOST_BYTES} bytes: it is no configuration of MAAS.", _HINT)
     try:
         return _load(text, str(path))
     except CloudDataError as error:

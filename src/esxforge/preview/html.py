@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import tempfile
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from esxforge import __version__
-from esxforge.errors import OutputError
+from esxforge.local.output import output_file
 from esxforge.preview.drawing import disk_drawing, network_drawing
 from esxforge.preview.report import Preview
 from esxforge_target.plan.steps import Step
@@ -23,22 +21,10 @@ _PHASES = {
 }
 
 
-def write_html(report: Preview, path: Path) -> None:
-    """Write the page. It appears whole or not at all; raises OutputError where it cannot be written."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as sink:
-                sink.write(page(report))
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror}.", "Choose another directory for --html."
-        ) from None
+def write_html(report: Preview, path: Path, *, overwrite: bool = False) -> None:
+    """Write the page. It appears complete or not at all; raises OutputError where it cannot be written."""
+    with output_file(path, overwrite=overwrite, option="--html") as stream:
+        stream.write(page(report).encode())
 
 
 def page(report: Preview) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from esxforge.errors import FormatError
+from esxforge.local.reading import read_file
 from esxforge.preview.assumed import assumed_inventory, assumptions, stamped
 from esxforge.preview.curtin_yaml import load_config
 from esxforge_target.contract.desired_host import DesiredHost
@@ -23,6 +24,8 @@ from esxforge_target.runtime.documents import plain
 from esxforge_target.runtime.validation_errors import ValidationErrors
 
 DOCUMENT_VERSION = 1
+# A host with 100 disks and 1,000 port groups has less than 1 MiB.
+_LARGEST_INVENTORY = 16 << 20
 _SHARED_BY_CLONES = (
     "golden image: the UUID of the OSDATA volume (of 6.x: of what its installer formats besides FAT) is the same on "
     "every host of one image; VMware does not support cloned boot disks (KB 84280), so no host may see another one's."
@@ -91,18 +94,18 @@ class Preview:
 def report_for(config: Path, inventory: Path | None, release: str, *, golden: bool = False) -> Preview:
     """The report for a configuration file, and an inventory file or a fresh install of ``release``.
 
-    ``golden`` adds what hosts of one golden image share. Raises FormatError for files that cannot be read. What ESXi
-    cannot do is in the report's errors.
+    ``golden`` adds what hosts of one golden image share. Raises InputError and FormatError for files that cannot be
+    read. What ESXi cannot do is in the report's errors.
     """
     found = None
     if inventory is not None:
         try:
-            text = inventory.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            text = read_file(inventory, largest=_LARGEST_INVENTORY, pipes=True).decode("utf-8")
+        except UnicodeDecodeError as error:
             raise FormatError(
-                f"{inventory} cannot be read: {reason}.",
+                f"{inventory} is not text: byte {error.start} is not UTF-8.",
                 "Name an inventory: a host's /bootbank/esxforge.inv.",
+                str(inventory),
             ) from None
         found = inventory_from_json(text)
     try:

@@ -10,7 +10,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from esxforge.errors import RecipeError
+from esxforge.errors import InputError, RecipeError
+from esxforge.local.reading import check_readable, read_file
 from esxforge.recipe.model import Recipe
 
 if sys.version_info >= (3, 11):
@@ -34,7 +35,7 @@ def load_recipe(path: Path | None, flags: Mapping[str, Any] | None = None) -> Re
         recipe = Recipe.model_validate(laid_over)
     except ValidationError as error:
         place = str(path) if path is not None else "command line"
-        raise RecipeError([f"{place}: {_sentence(detail)}" for detail in error.errors()], _HINT) from error
+        raise RecipeError([f"{place}: {_sentence(detail)}" for detail in error.errors()], _HINT, place) from error
     problems = _missing_files(recipe)
     if problems:
         raise RecipeError(problems, "Mend the paths; those in a recipe are relative to the recipe's directory.")
@@ -43,15 +44,13 @@ def load_recipe(path: Path | None, flags: Mapping[str, Any] | None = None) -> Re
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_RECIPE_BYTES:
-            raise RecipeError([f"{path}: larger than 1 MiB; that is no recipe."], _HINT)
-        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise RecipeError([f"{path}: cannot be read: {error.strerror}."], "Check the recipe's path.") from error
+        document = tomllib.loads(read_file(path, largest=_LARGEST_RECIPE_BYTES, pipes=True).decode("utf-8-sig"))
+    except InputError as error:
+        raise RecipeError([error.message], error.hint, error.place) from error
     except UnicodeDecodeError as error:
-        raise RecipeError([f"{path}: byte {error.start} is not UTF-8 text."], _HINT) from error
+        raise RecipeError([f"{path}: byte {error.start} is not UTF-8 text."], _HINT, str(path)) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RecipeError([f"{path}: not TOML: {error}."], _HINT) from error
+        raise RecipeError([f"{path}: not TOML: {error}."], _HINT, str(path)) from error
     return _relative_to(document, Recipe, path.absolute().parent)
 
 
@@ -111,7 +110,8 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _missing_files(recipe: Recipe) -> list[str]:
+def named_files(recipe: Recipe) -> dict[str, Path]:
+    """Every file that the recipe names, by its place there."""
     named = {
         "install.kickstart": recipe.install.kickstart,
         "root_password.file": recipe.root_password.file,
@@ -120,13 +120,14 @@ def _missing_files(recipe: Recipe) -> list[str]:
     }
     if recipe.vcenter is not None:
         named["vcenter.ca_file"] = recipe.vcenter.ca_file
+    return {place: path for place, path in named.items() if path is not None}
+
+
+def _missing_files(recipe: Recipe) -> list[str]:
     problems = []
-    for place, path in named.items():
-        if path is None:
-            continue
+    for place, path in named_files(recipe).items():
         try:
-            with path.open("rb"):
-                pass
-        except OSError as error:
-            problems.append(f"{place}: {path} cannot be read: {error.strerror}.")
+            check_readable(path, pipes=not place.startswith("files."))
+        except InputError as error:  # noqa: PERF203 - every file that is missing is named
+            problems.append(f"{place}: {error.message}")
     return problems

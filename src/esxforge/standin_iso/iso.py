@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from esxforge.errors import RecipeError
-from esxforge.local.output import whole_file
+from esxforge.errors import InputError, RecipeError
+from esxforge.local.output import output_file
+from esxforge.local.reading import LARGEST_ISO, open_regular
 from esxforge.standin_iso import texts
 from esxforge.standin_iso.content import SMALLEST_MODULE, ModuleContent, random_bytes
 from esxforge.standin_iso.efi_program import STARTED_FROM_EFIBOOT, build_efi_program
@@ -89,7 +90,7 @@ def make_standin_iso(
         for module, size in _module_sizes((profile.kernel, *modules), fixed, size_mb).items():
             if module.upper() not in omitted and module.upper() not in files:
                 opened[module.upper()] = (ModuleContent(f"{release} {module}", size), size)
-        with whole_file(out, overwrite=overwrite) as stream:
+        with output_file(out, overwrite=overwrite, option="OUT") as stream:
             write_iso(
                 stream,
                 opened,
@@ -172,9 +173,7 @@ def _open(path: str, content: Content, stack: ExitStack) -> tuple[BinaryIO, int]
     if isinstance(content, bytes):
         return io.BytesIO(content), len(content)
     try:
-        stream = stack.enter_context(content.open("rb"))
-        return stream, stream.seek(0, io.SEEK_END)
-    except OSError as error:
-        raise RecipeError(
-            [f"Cannot read {content} for {path}: {error.strerror or error}."], "Check the path."
-        ) from error
+        stream = stack.enter_context(open_regular(content, largest=LARGEST_ISO))
+    except InputError as error:
+        raise RecipeError([f"{path}: {error.message}"], error.hint, error.place) from error
+    return stream, stream.seek(0, io.SEEK_END)

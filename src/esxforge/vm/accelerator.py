@@ -8,7 +8,6 @@ hypervisors that run 16-bit code well have been seen to fail right there.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from esxforge.errors import ProcessError
 from esxforge.local import processes
 from esxforge.local.interrupts import put_off
+from esxforge.local.workspace import work_directory
 from esxforge.vm.hardware import QEMU, Accelerator
 
 _ROM_SIZE = 0x10000
@@ -116,8 +116,7 @@ def run_guest(accelerator: Accelerator, *, limit: float = 15) -> str:
 
     ``limit`` is in seconds. Raises :class:`ProcessError` where QEMU is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="esxforge-probe-") as name:
-        directory = Path(name)
+    with work_directory() as directory:
         rom, log = directory / "guest.rom", directory / "qemu.log"
         rom.write_bytes(probe_rom())
         process = None

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from esxforge.errors import ImageError, OutputError
 from esxforge.events import BytesDone, Listener, step
 from esxforge.local import processes
+from esxforge.local.reading import LARGEST_DISK, open_regular
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GPT_PLACES = (512, 4096)
@@ -22,12 +23,8 @@ _QEMU_IMG_HINT = "Install it: “qemu-utils” on Debian and Ubuntu, “qemu-img
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether the file is compressed. Raises :class:`ImageError` when it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(2) == _GZIP_MAGIC
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    """Whether the file is compressed. Raises :class:`InputError` or :class:`ImageError` when it cannot be read."""
+    return _head(path, 2) == _GZIP_MAGIC
 
 
 def unpack_command(path: Path) -> str:
@@ -38,11 +35,7 @@ def unpack_command(path: Path) -> str:
 
 def check_bootable(path: Path) -> None:
     """Raise :class:`ImageError` unless a raw image starts like a disk: a boot record, or a GPT."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(8192)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    head = _head(path, 8192)
     if head[510:512] != b"\x55\xaa" and not any(head[place : place + 8] == b"EFI PART" for place in _GPT_PLACES):
         raise ImageError(f"{path} is not a disk image: it has no partition table.", "Give a .dd.gz or raw disk image.")
 
@@ -69,12 +62,10 @@ def create_blank(path: Path, size: int) -> None:
 def unpack(packed: Path, target: Path, listener: Listener) -> None:
     """Unpack a gzip file, leaving holes where it holds zeros. ``target`` must not exist.
 
-    Raises :class:`ImageError` for a damaged file, :class:`OutputError` when there is no room.
+    Raises :class:`InputError` for a file that cannot be opened, :class:`ImageError` for a damaged one,
+    :class:`OutputError` when there is no room.
     """
-    try:
-        source = packed.open("rb")
-    except OSError as error:
-        raise _unreadable(packed, error) from error
+    source = open_regular(packed, largest=LARGEST_DISK)
     with source, step(listener, "Unpack the image", packed.stat().st_size):
         try:
             with target.open("xb") as sparse, _opened(source) as plain:
@@ -116,8 +107,14 @@ def _copy_sparsely(plain: BinaryIO, sparse: BinaryIO, tell: Callable[[], None]) 
     sparse.truncate(size)
 
 
-def _unreadable(path: Path, error: OSError) -> ImageError:
-    return ImageError(f"Could not read {path}: {error.strerror}.", "Give the path of a .dd.gz or raw disk image.")
+def _head(path: Path, length: int) -> bytes:
+    with open_regular(path, largest=LARGEST_DISK) as stream:
+        try:
+            return stream.read(length)
+        except OSError as error:
+            raise ImageError(
+                f"Cannot read {path}: {error.strerror or error}.", "Check the disk it is on.", str(path)
+            ) from error
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

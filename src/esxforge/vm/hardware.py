@@ -7,12 +7,15 @@ a copy of the host's CPU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from esxforge.errors import RecipeError
 
+LONGEST_VNC_PASSWORD = 8
+"""Characters: what follows is ignored by the protocol (RFC 6143, 7.2.2)."""
 QEMU = "qemu-system-x86_64"
 
 
@@ -151,16 +154,34 @@ Serial = SerialToFile | SerialToSocket | SerialToTerminal
 
 @dataclass(frozen=True, slots=True)
 class Vnc:
-    """A VNC display on ``address``, TCP port 5900 + ``display``."""
+    """A VNC display on ``address``, TCP port 5900 + ``display``. ``password`` is set once the machine is there: QEMU's
+    command line, which everybody on this computer can read, says only that there is one."""
 
     display: int
     address: str = "127.0.0.1"
+    password: str = field(default="", repr=False)
 
     @property
     def argument(self) -> str:
         """As QEMU writes it."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{host}:{self.display}"
+        return f"{self._host}:{self.display}{',password=on' if self.password else ''}"
+
+    @property
+    def where(self) -> str:
+        """Address and TCP port, for people."""
+        return f"{self._host}:{5900 + self.display}"
+
+    @property
+    def is_local(self) -> bool:
+        """Only programs on this computer reach it."""
+        try:
+            return self.address == "localhost" or ipaddress.ip_address(self.address).is_loopback
+        except ValueError:  # a name, which may lead anywhere
+            return False
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.address}]" if ":" in self.address else self.address
 
 
 @dataclass(frozen=True, slots=True)

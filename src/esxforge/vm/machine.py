@@ -170,6 +170,9 @@ class RunningMachine:
                 )
         try:
             self._qmp.connect(limit=_START_LIMIT)
+            if self.machine.vnc is not None and self.machine.vnc.password:
+                arguments = {"protocol": "vnc", "password": self.machine.vnc.password}
+                self._qmp.execute("set_password", arguments, limit=_START_LIMIT)
             self._qmp.execute("cont", limit=_START_LIMIT)
         except QmpError as error:
             raise self._not_started(error) from error

@@ -15,7 +15,7 @@ from esxforge.local.workspace import allocated_bytes
 from esxforge.vm import serial
 from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
 from esxforge.vm.failure import FailureReport, MachineFailedError
-from esxforge.vm.hardware import Accelerator, Machine, SerialToFile, SerialToSocket, SerialToTerminal
+from esxforge.vm.hardware import Accelerator, Machine, SerialToFile, SerialToSocket, SerialToTerminal, Vnc
 from esxforge.vm.machine import NotStartedError, RunningMachine
 from esxforge.vm.phases import SENTENCES, Phase, phase_of
 from esxforge.vm.watch import WatchPage, watch_page
@@ -52,6 +52,9 @@ def run_until_power_off(
     """
     with _page(machine, listener, desired=watch) as page, _started(RunningMachine(machine, directory)) as running:
         observer = _Observer(running, listener, page)
+        if machine.vnc is not None:
+            protected = "with a password" if machine.vnc.password else "without a password"
+            listener(Notice(f"VNC display on {machine.vnc.where}, {protected}", warning=not _is_safe(machine.vnc)))
         # Ctrl-A x on a serial console in the terminal is the person's own end.
         by_console = isinstance(machine.serial, SerialToTerminal)
         while True:
@@ -65,6 +68,10 @@ def run_until_power_off(
                 return observer.report(ending)
             if ending is not None:
                 raise MachineFailedError(observer.report(ending))
+
+
+def _is_safe(display: Vnc) -> bool:
+    return display.is_local or bool(display.password)
 
 
 class _Observer:

@@ -1,9 +1,14 @@
-"""A local web page that shows the machine's screen while it works: on 127.0.0.1 alone, nothing from outside."""
+"""A local web page that shows the machine's screen while it works: on 127.0.0.1 alone, nothing from outside.
+
+Its address holds a token that works once: the browser that opens it gets a cookie, and nobody else on this computer
+sees the page, even if the address is read in a log or a list of processes later.
+"""
 
 from __future__ import annotations
 
 import html
 import json
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +66,16 @@ class View:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a browser gets; ``headers`` besides those that every answer has."""
+
+    status: int
+    kind: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class WatchPage:
     """The page's address, and the place where the newest view is put. Made by :func:`watch_page`."""
 
@@ -68,12 +83,14 @@ class WatchPage:
         self._title = title
         self._lock = threading.Lock()
         self._view = View()
+        self._token: str | None = secrets.token_urlsafe(16)
+        self._session = secrets.token_urlsafe(16)
         self.port = 0
 
     @property
     def address(self) -> str:
-        """To be opened in a browser on this computer."""
-        return f"http://127.0.0.1:{self.port}/"
+        """To be opened in a browser on this computer, once."""
+        return f"http://127.0.0.1:{self.port}/?token={self._token or ''}"
 
     def show(self, sentence: str, serial: str, picture: bytes | None) -> None:
         """Show this from now on; None keeps the picture that is there."""
@@ -82,24 +99,59 @@ class WatchPage:
             new = picture is not None and picture != old.picture
             self._view = View(sentence, serial, picture if new and picture else old.picture, old.number + new)
 
-    def answer(self, path: str, host: str) -> tuple[int, str, bytes]:
-        """Status, content type and body for a request; ``host`` is its Host header."""
-        with self._lock:
-            view = self._view
+    def answer(self, target: str, host: str, cookies: str) -> Answer:
+        """The answer to a request for ``target``; ``host`` and ``cookies`` are its Host and Cookie headers."""
         # A page elsewhere must not read this one through a name that it points at 127.0.0.1.
         if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
-            return 403, "text/plain; charset=utf-8", b"Open the address that esxforge printed.\n"
-        match path.partition("?")[0]:
+            return _text(403, "Open the address that esxforge printed.")
+        path, _, query = target.partition("?")
+        if path == "/" and query.startswith("token="):
+            return self._admit(query.removeprefix("token="))
+        if not self._is_admitted(cookies):
+            return _text(403, "The address that esxforge printed opens this page, once and in one browser.")
+        return self._shown(path)
+
+    def _shown(self, path: str) -> Answer:
+        with self._lock:
+            view = self._view
+        match path:
             case "/":
-                return 200, "text/html; charset=utf-8", _PAGE.format(title=html.escape(self._title)).encode()
+                page = _PAGE.format(title=html.escape(self._title))
+                return Answer(200, "text/html; charset=utf-8", page.encode())
             case "/state.json":
                 state = {"sentence": view.sentence, "serial": view.serial, "picture": view.number}
                 if not view.number:
                     state["picture"] = -1
-                return 200, "application/json", json.dumps(state).encode()
+                return Answer(200, "application/json", json.dumps(state).encode())
             case "/screen.png" if view.number:
-                return 200, "image/png", view.picture
-        return 404, "text/plain; charset=utf-8", b"There is nothing here.\n"
+                return Answer(200, "image/png", view.picture)
+        return _text(404, "There is nothing here.")
+
+    def _admit(self, token: str) -> Answer:
+        """Take the token for a cookie. The browser goes on to an address that gives nothing away."""
+        with self._lock:
+            right = self._token is not None and secrets.compare_digest(token.encode(), self._token.encode())
+            if not right:
+                return _text(403, "This address has been opened before, or is not the one that esxforge printed.")
+            self._token = None
+        cookie = f"{self._cookie}={self._session}; HttpOnly; SameSite=Lax; Path=/"
+        return Answer(303, "text/plain; charset=utf-8", b"", (("Location", "/"), ("Set-Cookie", cookie)))
+
+    def _is_admitted(self, cookies: str) -> bool:
+        given = (part.strip().partition("=") for part in cookies.split(";"))
+        return any(
+            name == self._cookie and secrets.compare_digest(value.encode(), self._session.encode())
+            for name, _, value in given
+        )
+
+    @property
+    def _cookie(self) -> str:
+        """Cookies do not tell ports apart, so the name does."""
+        return f"esxforge-{self.port}"
+
+
+def _text(status: int, sentence: str) -> Answer:
+    return Answer(status, "text/plain; charset=utf-8", f"{sentence}\n".encode())
 
 
 @contextmanager
@@ -111,15 +163,18 @@ def watch_page(title: str, port: int = 0) -> Iterator[WatchPage]:
         timeout = 10
 
         def do_GET(self) -> None:  # the name is http.server's
-            status, kind, body = page.answer(self.path, self.headers.get("Host", ""))
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
+            answer = page.answer(self.path, self.headers.get("Host", ""), self.headers.get("Cookie", ""))
+            self.send_response(answer.status)
+            for name, value in answer.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Type", answer.kind)
+            self.send_header("Content-Length", str(len(answer.body)))
             self.send_header("Cache-Control", "no-store")
             self.send_header("Content-Security-Policy", _POLICY)
             self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("Referrer-Policy", "no-referrer")
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer.body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing: stderr belongs to the person's progress display."""

@@ -118,9 +118,10 @@ def _connect(
 def _talk(
     connection: http.client.HTTPConnection, endpoint: Endpoint, request: Request, timeout: float, limit: int
 ) -> MetadataResponse:
+    alarm = Alarm(connection.sock, timeout)
     try:
-        with Alarm(connection.sock, timeout):
-            return _answer(connection, endpoint, request, limit)
+        with alarm:
+            answer = _answer(connection, endpoint, request, limit)
     except socket.timeout:
         raise UnreachableError(
             "MAAS at {} took the connection and then said nothing for {:g} seconds.".format(endpoint.where, timeout),
@@ -128,11 +129,22 @@ def _talk(
             _WORKS,
         )
     except (OSError, http.client.HTTPException, ValueError) as error:
+        if alarm.rang:
+            raise _too_slow(endpoint, timeout)
         raise UnreachableError(
             "MAAS at {} broke off in the middle of an answer ({}).".format(endpoint.where, type(error).__name__),
             ANSWERED,
             _WORKS,
         )
+    if alarm.rang:  # an answer that ends where the connection does looks complete then
+        raise _too_slow(endpoint, timeout)
+    return answer
+
+
+def _too_slow(endpoint: Endpoint, timeout: float) -> UnreachableError:
+    return UnreachableError(
+        "MAAS at {} did not finish its answer within {:g} seconds.".format(endpoint.where, timeout), ANSWERED, _WORKS
+    )
 
 
 def _answer(

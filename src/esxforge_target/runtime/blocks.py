@@ -17,6 +17,8 @@ _BLKSSZGET = 0x1268
 class DiskError(ForgeError):
     """Reading or writing a disk failed; the message says what, where and why."""
 
+    code = "disk"
+
 
 class Blocks:
     """A disk, an image of one, or a part of it. ``size`` and all offsets and lengths are in bytes."""

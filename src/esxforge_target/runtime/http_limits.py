@@ -13,12 +13,14 @@ class AnswerTooLongError(Exception):
 
 
 class Alarm:
-    """Hangs up ``sock`` after ``seconds``, unless left before. A socket's own time-out starts anew with every byte, so
-    without this anybody could hold the host by sending one now and then.
+    """Hangs up ``sock`` after ``seconds``, unless left before. A socket's own time-out begins again with every byte, so
+    without this anybody could hold the host by sending one now and then. ``rang`` says that it hung up.
     """
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, _hang_up, [sock])
+        self.rang = False
+        self._sock = sock
+        self._timer = threading.Timer(seconds, self._hang_up)
         self._timer.daemon = True
 
     def __enter__(self) -> "Alarm":
@@ -28,12 +30,12 @@ class Alarm:
     def __exit__(self, *_: Any) -> None:
         self._timer.cancel()
 
-
-def _hang_up(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it is closed already
+    def _hang_up(self) -> None:
+        self.rang = True
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it is closed already
 
 
 def read_body(response: http.client.HTTPResponse, limit: int) -> bytes:

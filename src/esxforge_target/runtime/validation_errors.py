@@ -9,6 +9,8 @@ from esxforge_target.runtime.errors import ForgeError
 class ValidationErrors(ForgeError):  # noqa: N818  # several at once, and named for what a person reads
     """What was asked for cannot be had on ESXi. ``reasons`` holds one sentence each: where, what, and what to do."""
 
+    code = "configuration"
+
     def __init__(
         self, reasons: List[str], hint: str = "Change the machine's configuration in MAAS and deploy again."
     ) -> None:

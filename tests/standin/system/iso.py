@@ -10,11 +10,11 @@ import gzip
 import io
 import sys
 import tarfile
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from esxforge.errors import ForgeError
+from esxforge.local.workspace import work_directory
 from esxforge.standin_iso.iso import Content, Variant, make_standin_iso
 from esxforge.standin_iso.profiles import RELEASES
 from standin.system.make import make
@@ -42,9 +42,9 @@ def make_bootable_iso(
     archives: dict[str, Content] = {
         module.upper(): _empty_archive() for module in RELEASES[release].modules if module.endswith(".tgz")
     }
-    with tempfile.TemporaryDirectory(prefix="esxforge-standin-") as directory:
+    with work_directory() as directory:
         if program is None:
-            program = Path(directory) / "BOOTX64.EFI"
+            program = directory / "BOOTX64.EFI"
             make_bootable_program(program, release=release, python=python)
         make_standin_iso(
             out,

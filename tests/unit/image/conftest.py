@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from esxforge import events
-from esxforge.image.build import BuildOptions, BuildResult, build_installer_image
+from esxforge.image.build import BuildOptions, build_installer_image
+from esxforge.image.image_files import BuildResult
 from esxforge.recipe.load import load_recipe
 from esxforge.standin_iso.iso import make_standin_iso
 

@@ -18,8 +18,8 @@ from esxforge.checks.computer import ThisComputer
 from esxforge.errors import ForgeError, OutputError, ProcessError, RecipeError
 from esxforge.events import Event, Notice
 from esxforge.image import golden
-from esxforge.image.build import BuildResult
 from esxforge.image.golden import GoldenOptions, NotCapturedError, build_golden_image
+from esxforge.image.image_files import BuildResult
 from esxforge.image.verify import verify_image
 from esxforge.recipe.load import load_recipe
 from esxforge.vm.accelerator import KvmProbe, KvmState

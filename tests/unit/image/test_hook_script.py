@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from esxforge.image.build import BuildResult
+from esxforge.image.image_files import BuildResult
 from standin.pythons import find_python
 
 VERSIONS = ["3.6", "3.8", "3.10", "3.11", "3.12", "3.13"]

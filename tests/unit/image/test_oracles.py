@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from esxforge import events
-from esxforge.image.build import BuildResult
+from esxforge.image.image_files import BuildResult
 from esxforge.image.verify import verify_image
 from esxforge.media.installer import open_installer
 from esxforge_target.formats.boot_cfg import BootCfg

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from esxforge.errors import FormatError, ImageError
+from esxforge.errors import FormatError, ImageError, InputError
 from esxforge.events import Notice, ignore
-from esxforge.image.build import BuildResult
+from esxforge.image.image_files import BuildResult
 from esxforge.image.inspect import describe
 from esxforge.image.verify import verify_image
 from esxforge_target.contract.image_settings import ImageSettings
@@ -118,7 +118,7 @@ def test_files_that_are_no_images_are_named(tmp_path: Path, iso_of: Callable[[st
             verify_image(tmp_path / name, ignore)
     with pytest.raises(ImageError):
         verify_image(iso_of("8.0"), ignore)
-    with pytest.raises(ImageError, match="Cannot read"):
+    with pytest.raises(InputError, match="There is no file"):
         verify_image(tmp_path / "absent", ignore)
     with pytest.raises(ImageError, match="neither an ISO nor an image"):
         describe(tmp_path / "text", ignore)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from esxforge import events
-from esxforge.errors import ForgeError, ImageError, MaasError
+from esxforge.errors import ForgeError, ImageError, InputError, MaasError
 from esxforge.maas import reader
 from esxforge.maas.boot_resources import BootResource
 from esxforge.maas.upload import UploadImage, plan_upload
@@ -301,7 +301,7 @@ def test_a_file_of_another_size_is_refused(maas: Maas, image: UploadImage, conte
 
 def test_a_file_that_is_gone_is_told(maas: Maas, image: UploadImage) -> None:
     image.path.unlink()
-    with pytest.raises(ImageError, match="cannot be read: No such file"):
+    with pytest.raises(InputError, match="There is no file"):
         maas.upload(image)
 
 

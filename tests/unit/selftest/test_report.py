@@ -13,7 +13,7 @@ from esxforge.selftest.claims import CLAIMS, judge
 from esxforge.selftest.evidence import Stage, Stop
 from esxforge.selftest.redaction import ReportRedactor, redactor_here
 from esxforge.selftest.report import STANDIN_NOTICE, document, markdown
-from esxforge.selftest.written import check_place, write_report
+from esxforge.selftest.written import reserve_report, write_report
 from unit.selftest.made_up import good, until, with_boot
 
 
@@ -102,8 +102,8 @@ def test_the_files_are_written_beside_each_other_with_the_pictures(name: str, tm
     pictures.mkdir()
     place.mkdir()
     (pictures / "2-install-end.png").write_bytes(b"\x89PNG")
-    check_place(place / name, overwrite=False)
-    write_report(place / name, made, pictures, overwrite=False)
+    with reserve_report(place / name, overwrite=False) as files:
+        write_report(files, made, pictures)
     assert sorted(path.name for path in place.rglob("*")) == [
         "2-install-end.png",
         "report-screens",
@@ -111,6 +111,13 @@ def test_the_files_are_written_beside_each_other_with_the_pictures(name: str, tm
         "report.md",
     ]
     assert json.loads((place / "report.json").read_text("utf-8")) == made
-    with pytest.raises(OutputError):
-        check_place(place / name, overwrite=False)
-    check_place(place / name, overwrite=True)
+    with pytest.raises(OutputError, match="exists already"), reserve_report(place / name, overwrite=False):
+        pass
+    with reserve_report(place / name, overwrite=True) as files:
+        write_report(files, made, pictures)
+
+
+def test_a_file_where_the_pictures_go_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "report-screens").symlink_to("/etc")
+    with pytest.raises(OutputError, match="go to the directory"), reserve_report(tmp_path / "report", overwrite=True):
+        pass

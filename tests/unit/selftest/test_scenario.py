@@ -11,8 +11,9 @@ import pytest
 
 from esxforge.errors import ImageError
 from esxforge.events import Event, Listener, Notice
-from esxforge.image.build import BuildOptions, BuildResult, build_installer_image
+from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.image.golden import GoldenOptions
+from esxforge.image.image_files import BuildResult
 from esxforge.recipe.model import Recipe
 from esxforge.selftest import scenario
 from esxforge.selftest.evidence import Asked, Stage

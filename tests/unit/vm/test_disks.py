@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from esxforge.errors import ImageError, OutputError
+from esxforge.errors import ImageError, InputError, OutputError
 from esxforge.events import BytesDone, Event, ignore
 from esxforge.vm import disks
 
@@ -125,9 +125,9 @@ def test_only_disks_are_taken_for_disks(tmp_path: Path, content: bytes, good: bo
 
 def test_missing_files_and_directories_are_told_by_name(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(ImageError, match=str(path)):
+        with pytest.raises(InputError, match=str(path)):
             disks.is_gzip(path)
-        with pytest.raises(ImageError, match=str(path)):
+        with pytest.raises(InputError, match=str(path)):
             disks.check_bootable(path)
 
 

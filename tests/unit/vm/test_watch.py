@@ -16,14 +16,57 @@ from esxforge.vm.screen import png_from_ppm
 from esxforge.vm.watch import WatchPage, watch_page
 
 
-def _get(page: WatchPage, path: str, host: str | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:
+def _ask(page: WatchPage, path: str, **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)
     try:
-        connection.request("GET", path, headers={"Host": host} if host else {})
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
     finally:
         connection.close()
+
+
+def _cookie(page: WatchPage) -> str:
+    """What the browser gets that opens the address first."""
+    status, headers, _ = _ask(page, page.address.partition(str(page.port))[2])
+    assert (status, headers["Location"]) == (303, "/")
+    return str(headers["Set-Cookie"].partition(";")[0])
+
+
+_cookies: dict[int, str] = {}
+
+
+def _get(page: WatchPage, path: str, host: str | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """As the browser that was admitted."""
+    if page.port not in _cookies:
+        _cookies[page.port] = _cookie(page)
+    return _ask(page, path, Cookie=_cookies[page.port], **({"Host": host} if host else {}))
+
+
+@pytest.fixture(autouse=True)
+def _no_cookies_of_other_pages() -> None:
+    _cookies.clear()
+
+
+def test_the_address_works_once_and_for_one_browser() -> None:
+    with watch_page("x") as page:
+        page.show("secret", "", b"\x89PNG")
+        address = page.address
+        for path in ("/", "/state.json", "/screen.png", "/?token=", "/?token=guess", "/?token=%C3%A9"):
+            status, _, body = _ask(page, path)
+            assert (status, b"secret" in body) == (403, False)
+        cookie = _cookie(page)
+        assert _ask(page, "/state.json", Cookie=f"other=1; {cookie}")[0] == 200
+        assert _ask(page, "/state.json", Cookie=cookie.replace("=", "=x"))[0] == 403
+        assert _ask(page, address.partition(str(page.port))[2])[0] == 403
+
+
+def test_two_pages_have_nothing_in_common() -> None:
+    with watch_page("x") as one, watch_page("y") as other:
+        assert one.address.partition("token=")[2] != other.address.partition("token=")[2]
+        cookie = _cookie(one)
+        assert _ask(other, "/state.json", Cookie=cookie)[0] == 403
+        assert _ask(other, "/state.json", Cookie=cookie.replace(str(one.port), str(other.port)))[0] == 403
 
 
 def test_the_page_needs_nothing_from_outside() -> None:
@@ -70,7 +113,7 @@ def test_new_pictures_get_new_numbers_and_equal_ones_do_not() -> None:
 def test_it_is_served_on_this_computer_alone_and_under_its_own_name() -> None:
     with watch_page("x") as page:
         page.show("secret", "", b"\x89PNG")
-        assert page.address == f"http://127.0.0.1:{page.port}/"
+        assert page.address.startswith(f"http://127.0.0.1:{page.port}/?token=")
         assert _get(page, "/state.json", f"localhost:{page.port}")[0] == 200
         # Another site's name that resolves to 127.0.0.1 must not read the screen.
         assert _get(page, "/state.json", "evil.example")[0] == 403

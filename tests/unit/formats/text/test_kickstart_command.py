@@ -62,10 +62,10 @@ def test_json_is_one_document_on_stdout(kickstart: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["missing.cfg"], "esxforge: missing.cfg cannot be read: No such file or directory."),
+        (["missing.cfg"], "esxforge: There is no file missing.cfg."),
         (["ks.cfg", "--release", "5.5"], "esxforge: '5.5' is no ESXi release that kickstarts are known for."),
         (["binary"], "esxforge: kickstart line 1: it has a byte that is no text, so this is no kickstart."),
-        (["."], "esxforge: . cannot be read: Is a directory."),
+        (["."], "esxforge: . is a directory, not a file."),
     ],
 )
 def test_a_persons_mistake_ends_in_a_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:

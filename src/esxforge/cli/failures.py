@@ -1,0 +1,55 @@
+"""What a command that failed says: sentences for people on stderr and, with ``--json``, a document on stdout.
+
+::
+
+    {"error": {"code": "output.exists", "message": "…", "hint": "…", "place": "/srv/esxi.dd.gz", "problems": []}}
+
+``code`` stays the same when sentences change. ``place`` is the file, option or address that the error is about, or
+null. ``problems`` holds each one where several were found at once; ``message`` is all of them. A verb whose result
+says itself what is wrong (``plan``, ``kickstart check``, ``doctor``, ``selftest``) prints that result instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from esxforge.cli.render import print_json
+from esxforge.errors import ForgeError
+
+# typer exports no base class of the errors in a command line; it is click's, or typer's own copy of it.
+UsageError: type[Any] = typer.BadParameter.__mro__[2]
+_INTERRUPTED = "Interrupted, by Ctrl-C or a signal."
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether ``--json`` is among the options. Looked for by hand, since the command line itself may be wrong."""
+    options = list(arguments)
+    return "--json" in (options[: options.index("--")] if "--" in options else options)
+
+
+def print_failure(error: BaseException | int) -> None:
+    """Write the error document for an exception, or for an exit status without a result: 130 is for Ctrl-C."""
+    print_json({"error": _document(error)})
+
+
+def _document(error: BaseException | int) -> dict[str, Any]:
+    if isinstance(error, ForgeError):
+        problems = list(getattr(error, "problems", None) or getattr(error, "reasons", None) or ())
+        return _fields(error.code, error.message, error.hint, error.place, problems)
+    if isinstance(error, UsageError):
+        place = getattr(error, "param_hint", None) or getattr(getattr(error, "param", None), "name", None) or ""
+        return _fields("usage", error.format_message(), "See --help.", str(place))
+    if isinstance(error, OSError):
+        return _fields("system", str(error.strerror or error), "Check the system.", str(error.filename or ""))
+    if isinstance(error, int | KeyboardInterrupt | typer.Abort):
+        return _fields("interrupted", _INTERRUPTED, "Run the command again.")
+    return _fields(
+        "internal", f"{type(error).__name__} in esxforge itself.", "Report it, with the traceback on stderr."
+    )
+
+
+def _fields(code: str, message: str, hint: str, place: str = "", problems: Sequence[str] = ()) -> dict[str, Any]:
+    return {"code": code, "message": message, "hint": hint, "place": place or None, "problems": list(problems)}
