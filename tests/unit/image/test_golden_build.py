@@ -415,8 +415,8 @@ def test_mistakes_are_told_before_anything_starts(bench: Bench, tmp_path: Path) 
     with pytest.raises(RecipeError, match="licence"):
         bench.build(never, install={})
     own = tmp_path / "ks.cfg"
-    own.write_text("vmaccepteula\nrootpw esX-forge-Test1x\nclearpart --alldrives\n")
-    with pytest.raises(ForgeError, match="line 3: clearpart: which disks"):
+    own.write_text("vmaccepteula\nrootpw esX-forge-Test1x\nupgrade --firstdisk\n")
+    with pytest.raises(ForgeError, match="line 3: upgrade: a machine"):
         bench.build(never, install={"kickstart": str(own)}, root_password={})
 
 
