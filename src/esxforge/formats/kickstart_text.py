@@ -52,8 +52,8 @@ def _command(command: Command, use: Use, never_read: bool) -> Iterator[Finding]:
     if not use.standalone and not never_read and all(word.isascii() for word in (command.name, *command.words)):
         return  # it is in a comment at the line's end, which does not go to the host
     for number, text in enumerate(command.text.split("\n"), command.line):
-        for column, message, remedy, is_look_alike in _foreign(text):
-            if never_read or (use.standalone and not is_look_alike):
+        for column, message, remedy, is_never_meant in _foreign(text):
+            if never_read or (use.standalone and not is_never_meant):
                 yield warning(number, message, remedy, column)
             else:
                 yield error(number, message, remedy, column)
@@ -65,13 +65,13 @@ def _script(section: Section) -> Iterator[Finding]:
         if _UNDECODED.search(text):
             yield error(number, "the script is not UTF-8.", _TO_UTF8, _column(text, _UNDECODED))
             continue
-        for column, message, remedy, is_look_alike in _foreign(code):
-            if is_look_alike:
+        for column, message, remedy, is_never_meant in _foreign(code):
+            if is_never_meant:
                 yield warning(number, message, remedy, column)
 
 
 def _foreign(text: str) -> Iterator[tuple[int, str, str, bool]]:
-    """(column, message, remedy, whether it looks like a plain character) of each kind of character once."""
+    """(column, message, remedy, whether nobody can have meant it) of each kind of character once."""
     seen = set()
     for match in _FOREIGN.finditer(text):
         letter = match.group()
@@ -80,7 +80,7 @@ def _foreign(text: str) -> Iterator[tuple[int, str, str, bool]]:
         seen.add(letter)
         column = match.start() + 1
         if _UNDECODED.match(letter):
-            yield column, "it is not UTF-8.", _TO_UTF8, False
+            yield column, "it is not UTF-8.", _TO_UTF8, True
             continue
         name = f"{unicodedata.name(letter, 'a character').lower()} (U+{ord(letter):04X})"
         article = "an" if name[0] in "aeiou" else "a"
