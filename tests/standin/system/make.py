@@ -83,11 +83,12 @@ def _add_programs(archive: Archive, own: str, work: Path) -> None:
     packages = work / "packages"
     for package in ("esxi", "system"):
         shutil.copytree(HERE.parent / package, packages / "standin" / package, ignore=_not_in_guest)
-    target = packages / "esxforge_target"
-    target.mkdir()
+    runtime = packages / "esxforge_target/runtime"
+    runtime.mkdir(parents=True)
     for module in ("commands", "values"):
-        shutil.copyfile(CHECKOUT / "src/esxforge_target" / f"{module}.py", target / f"{module}.py")
-    (target / "__init__.py").touch()
+        shutil.copyfile(CHECKOUT / "src/esxforge_target/runtime" / f"{module}.py", runtime / f"{module}.py")
+    for directory in (runtime, runtime.parent):
+        (directory / "__init__.py").touch()
     # Compiled by the Python that will run it: the guest's time is dear.
     subprocess.run([str(system_python()), "-m", "compileall", "-q", "-b", str(packages)], check=True)
     for source in packages.rglob("*.py"):
@@ -109,7 +110,7 @@ def _not_in_guest(directory: str, names: list[str]) -> set[str]:
     return {
         name
         for name in names
-        if name in ("__pycache__", "client.py", "make.py", "images.py", "conftest.py", "ruff.toml")
+        if name in ("__pycache__", "client.py", "make.py", "iso.py", "images.py", "conftest.py", "ruff.toml")
         or name.startswith("test_")
     }
 
