@@ -9,7 +9,7 @@ import pytest
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.local.workspace import work_directory
 from esxforge.recipe.load import load_recipe
-from esxforge.standin_iso.bootable import make_bootable_iso
+from standin.system.iso import make_bootable_iso
 from whole_way import order
 from whole_way.checks import check_deployed, check_left_nothing
 from whole_way.conftest import ROOT_PASSWORD_HASH, PutUp
