@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.local.workspace import work_directory
+from esxforge.recipe.load import load_recipe
+from standin.system.iso import make_bootable_iso
 from whole_way import order
 from whole_way.checks import check_deployed, check_left_nothing
 from whole_way.conftest import ROOT_PASSWORD_HASH, PutUp
@@ -72,6 +75,52 @@ def test_bond_vlan_aliases_ipv6_and_a_datastore_across_two_disks(
         teams = sorted(len(switch["uplinks"]) for switch in switches.values())
         assert teams[-1] == 2, "the bond's two NICs"
         assert {switch["mtu"] for switch in switches.values() if len(switch["uplinks"]) == 2} == {9000}
+
+
+KICKSTART = f"""# of this host's owner: café
+vmaccepteula
+rootpw --iscrypted {ROOT_PASSWORD_HASH}
+clearpart --alldrives --overwritevmfs
+%include /tmp/target
+%pre --interpreter=busybox
+echo "install --firstdisk --overwritevmfs" >/tmp/target
+%post --interpreter=busybox
+rm -f /vmfs/volumes/*/esxforge.tgz
+poweroff
+sleep 600
+%post --interpreter=busybox
+exit 3
+"""
+
+
+def test_a_post_of_the_owner_s_that_switches_off_ends_in_deployed_without_anybody_starting_the_machine_again(
+    put_up: PutUp, deployer: Deployer, tmp_path: Path
+) -> None:
+    iso, image, kickstart = tmp_path / "esxi.iso", tmp_path / "esxi.dd.gz", tmp_path / "KS.CFG"
+    make_bootable_iso(iso, release="8.0")
+    kickstart.write_text(KICKSTART, "utf-8")
+    recipe = load_recipe(None, {"install": {"kickstart": str(kickstart)}})
+    build_installer_image(iso, recipe, BuildOptions(image), lambda event: None)
+    iso.unlink()
+    with put_up(order.dhcp()) as lab:
+        lab.maas.publish(image)
+        assert lab.deploy(deployer), lab.maas.installation_log
+        with lab.host.powered_on("esxi") as boot:
+            boot.wait_for_text(AGENT_IS_DONE, 900)
+        check_deployed(lab.maas)
+        host = lab.installed()
+        check_left_nothing(lab, host, ROOT_PASSWORD_HASH)
+        told = [event["description"] for event in lab.maas.events() if event["name"] == "esxforge/kickstart"]
+        assert told == [
+            (
+                "Your %post (line 8 of your kickstart) called poweroff: it was not done, as MAAS does not switch the "
+                "machine on again."
+            ),
+            "Your %post (line 12 of your kickstart) ended with status 3.",
+        ]
+        log = host.bank["esxfinst.log"].decode()
+        assert "/tmp/target line 1: install is replaced" in log
+        assert "it is put back" in log
 
 
 def test_two_hosts_from_one_installer_image_share_no_identifier(put_up: PutUp, deployer: Deployer, image: Path) -> None:

@@ -40,6 +40,12 @@ def build(
     accept_eula: Annotated[
         bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it.")
     ] = False,
+    allow_power_off: Annotated[
+        bool,
+        typer.Option(
+            "--allow-power-off", help="Scripts of the kickstart may switch the machine off; somebody must switch it on."
+        ),
+    ] = False,
     root_password_file: recipe_options.PasswordFileOption = None,
     root_password_hash: recipe_options.PasswordHashOption = None,
     root_password_random: recipe_options.PasswordRandomOption = False,
@@ -80,7 +86,11 @@ def build(
 
     flags: dict[str, Any] = {
         "image": {"kind": kind, "format": image_format, "sector_size": int(sector_size) if sector_size else None},
-        "install": {"kickstart": kickstart, "accept_eula": accept_eula or None},
+        "install": {
+            "kickstart": kickstart,
+            "accept_eula": accept_eula or None,
+            "allow_power_off": allow_power_off or None,
+        },
         "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
     }

@@ -11,7 +11,7 @@ import typer
 from esxforge.cli.help import App
 
 if TYPE_CHECKING:
-    from esxforge.formats.kickstart_rules import Finding
+    from esxforge.formats.kickstart_findings import Finding, Use
 
 app = App(help="Kickstarts: check one of your own.")
 
@@ -27,21 +27,31 @@ def _kickstart() -> None:
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A kickstart (KS.CFG).", show_default=False, readable=False)],
-    release: Annotated[str, typer.Option(help="The ESXi release to check for: 6.5, 6.7, 7.0, 8.0 or 9.0.")] = "8.0",
+    *,
+    release: Annotated[str, typer.Option(help="The ESXi release to check for, such as 6.7 or 9.1.")] = "8.0",
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Check it for use as it stands, without what esxforge adds.")
+    ] = False,
+    password_given: Annotated[
+        bool, typer.Option("--password-given", help="The recipe gives root's password, so that rootpw is replaced.")
+    ] = False,
+    allow_power_off: Annotated[
+        bool, typer.Option("--allow-power-off", help="Its scripts may switch the machine off.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
 ) -> None:
     """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
     from esxforge.cli.render import print_json
-    from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_release
+    from esxforge.formats.kickstart_findings import ERROR, Use
+    from esxforge.formats.kickstart_rules import check_kickstart, parse_release
 
-    use = Use(release=parse_release(release), standalone=standalone)
+    if standalone and password_given:
+        raise typer.BadParameter("nothing is replaced with --standalone", param_hint="--password-given")
+    use = Use(parse_release(release), standalone, None, password_given or None, allow_power_off)
     findings = check_kickstart(_read(file), use)
     errors = sum(finding.severity == ERROR for finding in findings)
     if as_json:
-        print_json(_document(file, use.release, findings))
+        print_json(_document(file, use, findings))
     else:
         for finding in findings:
             sys.stderr.write(f"{file}: {finding}\n  {finding.remedy}\n")
@@ -56,13 +66,14 @@ def _read(file: Path) -> bytes:
     return read_file(file, largest=LARGEST_FILE, pipes=True)
 
 
-def _document(file: Path, release: tuple[int, int], findings: list[Finding]) -> dict[str, object]:
+def _document(file: Path, use: Use, findings: list[Finding]) -> dict[str, object]:
     return {
         "file": str(file),
-        "release": f"{release[0]}.{release[1]}",
+        "release": use.release_name,
         "findings": [
             {
                 "line": finding.line or None,
+                "column": finding.column or None,
                 "severity": finding.severity,
                 "message": finding.message,
                 "remedy": finding.remedy,

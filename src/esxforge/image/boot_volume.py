@@ -19,8 +19,11 @@ from esxforge_target.formats.stored_gzip import stored_gzip, stored_length
 from esxforge_target.formats.tar_module import build, directory, file
 
 FILES_MODULE = "ESXFILES.TGZ"
-HOST_MODULE_BYTES = 4 << 20
-"""Room for what the hook puts there for one host: its kickstart, what MAAS wants of it, and the agent."""
+HOST_MODULE_BYTES = 4_193_111
+"""Room for what the hook puts there for one host: its kickstart, what MAAS wants of it, and the agent. Not 4 MiB:
+VMware's loader for legacy BIOS never ends at a file whose length is a multiple of what it reads at once."""
+# Likewise for other lengths: what it reads at once is a multiple of this; any length that is so much larger can be met.
+_READ_BYTES, _ROOM_BYTES = 512, 2565
 # ks=file:///esxforge/ks.cfg, systemMediaSize= and autoPartitionOSDataSize=, with room to spare.
 _KERNELOPT_ROOM = 256
 LARGEST_EXTRA_BYTES = 64 << 20
@@ -106,4 +109,5 @@ def _files_module(recipe: Recipe) -> bytes:
             )
         contents.append(file(name, read_file(extra.source, largest=LARGEST_EXTRA_BYTES)))
     tar = build([*(directory(name) for name in sorted(directories)), *contents])
-    return stored_gzip(tar, stored_length(tar))
+    length = stored_length(tar)
+    return stored_gzip(tar, length if length % _READ_BYTES else length + _ROOM_BYTES)

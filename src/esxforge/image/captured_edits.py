@@ -104,7 +104,8 @@ def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> Non
     try:
         least = len(target_zip()) + _LEAST_BESIDE_CODE_BYTES
         room = editor.free_bytes() - _KEPT_FREE_IN_BANK_BYTES
-        length = min(HOST_MODULE_BYTES, room // (1 << 20) << 20)
+        # In whole MiB, less a little: no multiple of what the loader for legacy BIOS reads at once.
+        length = min(HOST_MODULE_BYTES, (room // (1 << 20) << 20) - 1193)
         if length < least:
             raise ImageError(
                 f"The boot bank on partition {volume.number} has {editor.free_bytes()} bytes free, "

@@ -28,7 +28,7 @@ from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, UsbDisk, Vnc, hardware_for
 from esxforge.vm.unattended import Limits, run_until_power_off
-from esxforge_target.esxi.media_size import smallest_disk
+from esxforge_target.esxi.media_size import sizes_of, smallest_disk
 from esxforge_target.esxi.release import Release
 from esxforge_target.runtime.blocks import FileBlocks
 
@@ -94,7 +94,7 @@ def build_golden_image(
                 listener(Notice(f"The work directory is kept: {directory}"))
             medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(directory / _MEDIUM_NAME), ignore)
             target = make_target(directory / DISK_NAME, _disk_size(job))
-            orders = Orders(kickstart, install_options, target, _media_size(recipe))
+            orders = Orders(kickstart, install_options, target, _media_size(recipe, media))
             make_unattended(medium.image, orders, media.release, recipe.install.kernel_options)
             machine = _machine(job, directory, target, accelerator)
             limits = _limits(accelerator, recipe)
@@ -217,9 +217,11 @@ def _medium_recipe(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"image": image})
 
 
-def _media_size(recipe: Recipe) -> str:
+def _media_size(recipe: Recipe, media: InstallerMedia) -> str:
     """The smallest, unless the recipe names one: what ESXi keeps for itself is written to every host."""
-    return "min" if recipe.install.system_media_size == "auto" else recipe.install.system_media_size
+    asked = recipe.install.system_media_size
+    release = Release.parse(media.release.version, media.release.build)
+    return sizes_of(release)[0] if asked == "auto" else asked
 
 
 def _disk_size(job: _Job) -> int:
@@ -250,6 +252,7 @@ def _limits(accelerator: Accelerator, recipe: Recipe) -> Limits:
         restarts=_FIRMWARE_RESTARTS,
         silent=_SILENT_MINUTES[accelerator] * 60,
         restart_after_writing=False,
+        error_box_ends=True,
     )
 
 

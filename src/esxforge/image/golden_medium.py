@@ -12,13 +12,14 @@ from esxforge.media.release import MediaRelease
 from esxforge.vm.disks import create_blank
 from esxforge_target.contract.golden_record import GoldenRecord
 from esxforge_target.contract.image_settings import IN_KICKSTART, ImageSettings
-from esxforge_target.contract.kickstart_section import kickstart_section
+from esxforge_target.contract.kickstart_sections import FREE, GUARDED, STRICT, carried, section_of
 from esxforge_target.contract.library import library
 from esxforge_target.contract.names import (
     BOOT_CFG,
     GOLDEN_PRE,
     GOLDEN_RECORD,
     HOST_MODULE,
+    INCLUDES,
     INSTALL_INCLUDE,
     KICKSTART,
     KICKSTART_URL,
@@ -31,7 +32,7 @@ from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.gpt_disk import read_table, write_table
-from esxforge_target.formats.kickstart import Blank, Command, Kickstart
+from esxforge_target.formats.kickstart import Kickstart
 from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
 from esxforge_target.formats.stored_gzip import stored_gzip
 from esxforge_target.formats.tar_module import build as build_tar
@@ -43,7 +44,7 @@ _SECTOR = 512
 # In a virtual machine: processors that the release no longer lists, and a log that can be read from outside.
 _KERNEL_OPTIONS = ("allowLegacyCPU=true", "cpuUniformityHardCheckPanic=FALSE", "com1_Port=0x3f8", "tty2Port=com1")
 # What %firstboot sections need may still be on its way to the disk when %post starts, and the installer must not
-# reboot: so there is no reboot command, and the power goes by itself.
+# reboot: so there is no reboot command, and the power goes by itself, once the user's %post sections have ended.
 _POWER_OFF = """\
 %post --interpreter=busybox
 (
@@ -89,7 +90,9 @@ def make_target(path: Path, size: int) -> TargetDisk:
 
 def build_kickstart(settings: ImageSettings, listener: Listener) -> tuple[bytes, list[str]]:
     """The user's kickstart with ours, and the user's install options. Raises FormatError for what cannot be merged."""
-    user = _without_reboot(Kickstart.parse(settings.kickstart.encode("ascii")), listener)
+    user = Kickstart.parse(settings.kickstart.encode("utf-8", "surrogateescape"))
+    guard = FREE if settings.allow_power_off else GUARDED
+    last = [section_of("%pre", INCLUDES, (guard, STRICT))] if user.named("%include") else []
     rootpw = None
     if settings.root_password_mode != IN_KICKSTART:
         # Of a random one nobody keeps anything: each host gets its own from the agent.
@@ -102,26 +105,15 @@ def build_kickstart(settings: ImageSettings, listener: Listener) -> tuple[bytes,
             accept_eula=settings.accept_eula,
             rootpw=rootpw,
             network=_NETWORK,
-            first=[kickstart_section("%pre", GOLDEN_PRE)],
-            last=[_POWER_OFF],
+            first=[section_of("%pre", GOLDEN_PRE)],
+            last=[*last, _POWER_OFF],
+            left_out=[("reboot", "the disk is captured before its first boot")],
+            carry=lambda section: carried(section, guard, STRICT),
         ),
     )
     for notice in notices:
         listener(Notice(notice))
     return data, kept_install_options(user)
-
-
-def _without_reboot(user: Kickstart, listener: Listener) -> Kickstart:
-    items = []
-    for item in user.items:
-        if isinstance(item, Command) and item.name == "reboot":
-            listener(
-                Notice(f"kickstart line {item.line}: reboot is left out: the disk is captured before its first boot.")
-            )
-            items.append(Blank(item.line, f"# line {item.line} (reboot) is left out\n"))
-        else:
-            items.append(item)
-    return Kickstart(items)
 
 
 def make_unattended(medium: Path, orders: Orders, release: MediaRelease, own_options: tuple[str, ...]) -> None:

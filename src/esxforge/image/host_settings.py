@@ -6,16 +6,18 @@ from pathlib import Path
 
 from esxforge.errors import InputError, RecipeError
 from esxforge.events import Decision, Listener, Notice
-from esxforge.formats.kickstart_rules import ERROR, Use, check_kickstart, parse_release
+from esxforge.formats.kickstart_findings import ERROR, Use
+from esxforge.formats.kickstart_rules import check_kickstart, parse_release
 from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
 from esxforge.local.reading import read_file
 from esxforge.media.release import MediaRelease
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.image_settings import ImageSettings
-from esxforge_target.formats.kickstart import Kickstart
+from esxforge_target.esxi.media_size import sizes_of
+from esxforge_target.esxi.release import Release
+from esxforge_target.formats.kickstart import Blank, Command, Kickstart, no_text
 
 _LARGEST_TEXT_BYTES = 1 << 20
-_EULA_COMMANDS = ("vmaccepteula", "accepteula")
 
 
 def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> ImageSettings:
@@ -23,19 +25,13 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
     problems: list[str] = []
     data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else None
     eula = recipe.install.accept_eula
+    kickstart = Kickstart(())
     if data is not None:
-        place = str(recipe.install.kickstart)
-        use = Use(release=parse_release(release.version), eula_accepted=eula, password_given=recipe.root_password.given)
-        for finding in check_kickstart(data, use):
-            if finding.severity == ERROR:
-                problems.append(f"{place}: {_at(finding.line)}{finding.message} {finding.remedy}".rstrip())
-            else:
-                listener(
-                    Notice(f"{place}: {_at(finding.line)}{finding.message} {finding.remedy}".rstrip(), warning=True)
-                )
-        eula = eula or any(command.name in _EULA_COMMANDS for command in Kickstart.parse(data).commands)
+        kickstart = _checked(data, recipe, release, problems, listener)
+        eula = eula or bool(kickstart.named("vmaccepteula"))
     elif recipe.install.kickstart is None:
         problems += _without_kickstart(recipe)
+    _check_media_size(recipe, release, problems)
     mode, hashed = _password(recipe, problems, listener)
     if problems:
         raise RecipeError(problems, "Mend these and build again; “esxforge recipe example” shows every key.")
@@ -45,15 +41,53 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
         kind=recipe.image.kind,
         release=release.version,
         accept_eula=eula,
-        kickstart=(data or b"").decode("ascii"),
+        kickstart=_stored(kickstart, recipe).to_bytes().decode("utf-8", "surrogateescape"),
         root_password_mode=mode,
         root_password_hash=hashed,
         password_key=_password_key(recipe.root_password.public_key),
         kernel_options=list(recipe.install.kernel_options),
         system_media_size=recipe.install.system_media_size,
         keep_boot_order=recipe.install.keep_boot_order,
+        allow_power_off=recipe.install.allow_power_off,
         ssh_keys=list(recipe.install.ssh_keys),
         vcenter=_vcenter(recipe),
+    )
+
+
+def _check_media_size(recipe: Recipe, release: MediaRelease, problems: list[str]) -> None:
+    asked, known = recipe.install.system_media_size, sizes_of(Release.parse(release.version, release.build))
+    if asked != "auto" and asked not in known:
+        problems.append(f"install.system_media_size: ESXi {release.version} has {' and '.join(known)} only.")
+
+
+def _checked(data: bytes, recipe: Recipe, release: MediaRelease, problems: list[str], listener: Listener) -> Kickstart:
+    """The person's kickstart; errors join ``problems``, warnings are told."""
+    use = Use(
+        release=parse_release(release.version),
+        eula_accepted=recipe.install.accept_eula,
+        password_given=recipe.root_password.given,
+        allow_power_off=recipe.install.allow_power_off,
+    )
+    for finding in check_kickstart(data, use):
+        text = f"{recipe.install.kickstart}: {finding.place}{finding.message} {finding.remedy}".rstrip()
+        if finding.severity == ERROR:
+            problems.append(text)
+        else:
+            listener(Notice(text, warning=True))
+    return Kickstart.parse(data) if no_text(data) is None else Kickstart(())
+
+
+def _stored(kickstart: Kickstart, recipe: Recipe) -> Kickstart:
+    """What goes into the image: without a password that is replaced anyway."""
+    if not recipe.root_password.given:
+        return kickstart
+    return Kickstart(
+        [
+            Blank(item.line, f"# line {item.line} of your kickstart, rootpw, is replaced by esxforge\n")
+            if isinstance(item, Command) and item.name == "rootpw"
+            else item
+            for item in kickstart.items
+        ]
     )
 
 
@@ -78,7 +112,7 @@ def golden_settings(settings: ImageSettings) -> ImageSettings:
     """What a host needs of them once the kickstart has run at build time: of it, no more than root's password."""
     if settings.root_password_mode != "kickstart":  # noqa: S105  a mode, no password
         return settings.replace(kind="golden", kickstart="")
-    words = Kickstart.parse(settings.kickstart.encode("ascii")).named("rootpw")[-1].words
+    words = Kickstart.parse(settings.kickstart.encode("utf-8", "surrogateescape")).named("rootpw")[-1].words
     clear = next(word for word in words if not word.startswith("--"))
     hashed = clear if "--iscrypted" in words else _hashed(clear)
     mode = "hash"
@@ -107,10 +141,6 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
         ssh_keys=list(recipe.install.ssh_keys),
         vcenter=_vcenter(recipe),
     )
-
-
-def _at(line: int) -> str:
-    return f"line {line}: " if line else ""
 
 
 def _read(path: Path, problems: list[str]) -> bytes | None:

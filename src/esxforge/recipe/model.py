@@ -72,6 +72,9 @@ class InstallRecipe(_Model):
     system_media_size: Literal["auto", "min", "small", "default", "max"] = Field(
         "auto", description="Space ESXi keeps for itself (7.0U1c+); auto: the most that leaves the datastore asked for."
     )
+    allow_power_off: bool = Field(
+        False, description="true: the kickstart's scripts may switch the machine off; somebody must switch it on."
+    )
     keep_boot_order: bool = Field(False, description="true: leave ESXi first in UEFI's boot order, not the network.")
     ssh_keys: tuple[str, ...] = Field((), description="Public keys for root, beside those that MAAS gives.")
 

@@ -419,6 +419,16 @@ CLAIMS: tuple[Claim, ...] = (
         Part.BY_HAND,
     ),
     Claim(
+        "include-last",
+        _by_hand,
+        Area.BY_HAND,
+        "Files that the kickstart includes are read once every `%pre` section has run: the last may still edit them",
+        "the 6.7 installer",
+        "a kickstart whose `%pre` writes `install --disk=x` to a file that it includes: the installation goes on, and "
+        "`esxfinst.log` names the line",
+        Part.BY_HAND,
+    ),
+    Claim(
         "vcenter",
         _by_hand,
         Area.BY_HAND,

@@ -22,6 +22,8 @@ class Cause(str, Enum):
     DISK_TOO_SMALL = "disk-too-small"
     HOST_DISK_FULL = "host-disk-full"
     NO_DISK = "no-disk"
+    NO_NIC = "no-nic"
+    SCRIPT_FAILED = "script-failed"
     KICKSTART_REFUSED = "kickstart-refused"
     STUCK_AT_PROMPT = "stuck-at-prompt"
     NOT_BOOTABLE = "not-bootable"
@@ -98,10 +100,15 @@ SAID_ON_CONSOLE = (
             flags=re.IGNORECASE,
         ),
     ),
+    (Cause.NO_NIC, _any_of(r"no (?:compatible )?network adapters (?:were )?(?:found|detected)", flags=re.IGNORECASE)),
+    (
+        Cause.SCRIPT_FAILED,
+        _any_of(r"User-supplied %\w+ script failed", r"Your %(?:pre|post) \(line \d+ of your kickstart\)"),
+    ),
     (
         Cause.KICKSTART_REFUSED,
         _any_of(
-            r"parsing the installation script",
+            r"parsing the installation\s+script",
             r"error:\S*ks\.cfg",
             r"could not open the (?:ks|kickstart)",
             flags=re.IGNORECASE,
@@ -147,6 +154,17 @@ PROMPT = _any_of(
     r"\[[Yy]/[Nn]\]",
     r"Error\(s\)/Warning\(s\) Found",
 )
+
+# A box of the installer's that ends an unattended run: it waits for a key, and nobody is there. Warnings go by
+# themselves ("Wait or press <Enter>"), and so does the last box where the kickstart says reboot.
+ERROR_BOX = _any_of(
+    r"An error has occurred",
+    r"An exceptional circumstance has occurred",
+    r"The system was not installed correctly",
+    r"User-supplied %\w+ script failed",
+    r"[Nn]o [Nn]etwork [Aa]dapters",
+)
+WAITS_FOR_A_KEY = _any_of(r"(?<!Wait or )[Pp]ress (?:any key|<Enter>)", r"\(Enter\) (?:Reboot|Continue|OK)")
 
 _GOLDEN_CHECK = "“esxforge doctor --kind golden”"
 DIAGNOSES = {
@@ -199,6 +217,16 @@ DIAGNOSES = {
             "The installer sees no disk that it may use.",
             "ESXi has no virtio drivers: the disk must be SATA (7.0 and later) or IDE (6.x), as "
             "“esxforge run --release 6.7 IMAGE” sets it.",
+        ),
+        Diagnosis(
+            Cause.NO_NIC,
+            "The installer has no driver for the machine's network card, and installs nothing without one.",
+            "Use an ISO with that driver, such as the server maker's; 6.x has one for e1000, from 7.0 on for vmxnet3.",
+        ),
+        Diagnosis(
+            Cause.SCRIPT_FAILED,
+            "A script of the kickstart failed.",
+            "What it said stands in the serial log. Correct it; of a %post that may fail, ignorefailure=true says so.",
         ),
         Diagnosis(
             Cause.KICKSTART_REFUSED,

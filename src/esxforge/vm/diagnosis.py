@@ -8,11 +8,13 @@ from enum import Enum
 from esxforge.vm.causes import (
     BEFORE_THE_KERNEL,
     DIAGNOSES,
+    ERROR_BOX,
     KERNEL_LOG_LINE,
     PASSING_IN_KERNEL_LOG,
     PROMPT,
     SAID_BY_QEMU,
     SAID_ON_CONSOLE,
+    WAITS_FOR_A_KEY,
     Cause,
     Diagnosis,
 )
@@ -26,6 +28,7 @@ class Ending(str, Enum):
     RESTARTED = "restarted instead of powering off"
     RESTART_LOOP = "restarted again and again"
     TIMED_OUT = "did not power off in time"
+    ASKED = "stopped at an error box of the installer"
     STALLED = "said and wrote nothing for too long"
     PAUSED = "was stopped by QEMU"
     NO_SPACE = "ran out of disk space on this computer"
@@ -39,6 +42,7 @@ _BY_ENDING = {
     Ending.PANICKED: Cause.CRASHED,
     Ending.RESTARTED: Cause.RESTART_LOOP,
     Ending.RESTART_LOOP: Cause.RESTART_LOOP,
+    Ending.ASKED: Cause.STUCK_AT_PROMPT,
 }
 
 
@@ -53,6 +57,15 @@ class FailureEvidence:
     phase: Phase = Phase.FIRMWARE
     accelerated: bool = True
     recent_growth: bool = False
+
+
+def error_box(serial: str) -> str:
+    """The text of the error box at which the installer waits for a key; empty if it does not."""
+    found = ERROR_BOX.search(serial)
+    if found is None or not WAITS_FOR_A_KEY.search(serial, found.end()):
+        return ""
+    start = serial.rfind("\n", 0, found.start()) + 1
+    return "\n".join(line.strip() for line in serial[start:].splitlines() if line.strip())
 
 
 def diagnose(evidence: FailureEvidence) -> Diagnosis:

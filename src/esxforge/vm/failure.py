@@ -8,9 +8,11 @@ from typing import Any
 
 from esxforge.errors import ProcessError
 from esxforge.vm.causes import Diagnosis
-from esxforge.vm.diagnosis import FailureEvidence
+from esxforge.vm.diagnosis import FailureEvidence, error_box
 from esxforge.vm.phases import SENTENCES
 from esxforge.vm.serial import last_lines
+
+_BOX_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class FailureReport:
             f"Most likely: {self.diagnosis.sentence}",
             f"It got as far as: {SENTENCES[evidence.phase]}.",
         ]
+        box = error_box(evidence.serial)
+        if box:
+            lines += ["The installer says:", *_indented(last_lines(box, _BOX_LINES))]
         if evidence.qemu_output:
             lines += ["QEMU said:", *_indented(last_lines(evidence.qemu_output, 8))]
         if evidence.serial.strip():

@@ -13,7 +13,7 @@ from esxforge.errors import ForgeError
 from esxforge.events import BytesDone, Listener, Notice, StepFinished, StepStarted
 from esxforge.local.workspace import allocated_bytes
 from esxforge.vm import serial
-from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
+from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose, error_box
 from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.hardware import Accelerator, Machine, SerialToFile, SerialToSocket, SerialToTerminal, Vnc
 from esxforge.vm.machine import NotStartedError, RunningMachine
@@ -21,19 +21,22 @@ from esxforge.vm.phases import SENTENCES, Phase, phase_of
 from esxforge.vm.watch import WatchPage, watch_page
 
 _GROWTH_IS_RECENT = 120.0
+_BOX_IS_DRAWN = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``seconds``: for the whole run. ``restarts``: how many are normal (firmware may restart once on its first start).
     ``tick``: seconds between two looks. ``silent``: seconds without a word on the serial console and without growth of
-    the disk. ``restart_after_writing``: False where a restart, once the disk is being written, ends the run."""
+    the disk. ``restart_after_writing``: False where a restart, once the disk is being written, ends the run.
+    ``error_box_ends``: True where an error box of the installer's does, as nobody is there to press a key."""
 
     seconds: float
     restarts: int = 3
     tick: float = 1.0
     silent: float = math.inf
     restart_after_writing: bool = True
+    error_box_ends: bool = False
 
 
 def run_until_power_off(
@@ -130,11 +133,17 @@ class _Observer:
             return Ending.RESTART_LOOP
         if not limits.restart_after_writing and restarts > self._restarts_before_writing:
             return Ending.RESTARTED
+        if limits.error_box_ends and self._is_at_error_box():
+            return Ending.ASKED
         if self.seconds > limits.seconds:
             return Ending.TIMED_OUT
         if self.seconds - max(self._last_growth, self._last_word) > limits.silent:
             return Ending.STALLED
         return None
+
+    def _is_at_error_box(self) -> bool:
+        """Whether it is drawn to its end: a box comes in pieces."""
+        return self.seconds - self._last_word > _BOX_IS_DRAWN and bool(error_box(self._serial_text()))
 
     def finished(self) -> None:
         """The machine powered off."""

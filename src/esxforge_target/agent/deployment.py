@@ -1,7 +1,7 @@
 """What the bank module brings: the desired host, the host record, the install record and the secrets."""
 
 import os
-from typing import Optional
+from typing import List, Optional
 
 from esxforge_target.agent.system import System
 from esxforge_target.contract.desired_document import desired_host_from_json
@@ -31,6 +31,11 @@ class Deployment(Value):
 
     def __repr__(self) -> str:
         return "Deployment({})".format(self.desired.maas.system_id)
+
+    @property
+    def notices(self) -> "List[str]":
+        """What the installer step has to report, one sentence each."""
+        return list(self.installed.notices) if self.installed is not None else []
 
     @property
     def boot_disk_guid(self) -> str:

@@ -133,6 +133,8 @@ class Work:
         parts = self._parts
         # Where hostd came late it is slow, too: what the ladder of fall-backs may not need is lent.
         parts.until(deadlines.CONNECTIVITY)
+        for notice in parts.deployment.notices:
+            parts.reporter.start("kickstart", notice)
         parts.reporter.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
         inventory = parts.network.inventory()
         text = inventory_to_json(inventory)

@@ -18,12 +18,13 @@ class ImageSettings(Value):
 
     ``kickstart`` is the user's own text, or "". ``password_key`` is the public key to which a random password is
     encrypted: {"n": hexadecimal, "e": number, …}. ``system_media_size``: "auto", "min", "small", "default" or "max".
-    ``vcenter``: {"server", "datacenter", "ca" (PEM text) or "thumbprint"}.
+    ``allow_power_off``: the kickstart's scripts may switch the machine off. ``vcenter``: {"server", "datacenter", "ca"
+    (PEM text) or "thumbprint"}.
     """
 
     __slots__ = (
         "kind", "release", "accept_eula", "kickstart", "root_password_mode", "root_password_hash", "password_key",
-        "kernel_options", "system_media_size", "keep_boot_order", "ssh_keys", "vcenter",
+        "kernel_options", "system_media_size", "keep_boot_order", "allow_power_off", "ssh_keys", "vcenter",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -38,6 +39,7 @@ class ImageSettings(Value):
         kernel_options: "Optional[List[str]]" = None,
         system_media_size: str = "auto",
         keep_boot_order: bool = False,
+        allow_power_off: bool = False,
         ssh_keys: "Optional[List[str]]" = None,
         vcenter: "Optional[Dict[str, str]]" = None,
     ) -> None:
@@ -51,6 +53,7 @@ class ImageSettings(Value):
         self.kernel_options = kernel_options or []
         self.system_media_size = system_media_size
         self.keep_boot_order = keep_boot_order
+        self.allow_power_off = allow_power_off
         self.ssh_keys = ssh_keys or []
         self.vcenter = vcenter
 

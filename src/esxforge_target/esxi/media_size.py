@@ -1,8 +1,9 @@
 """How much of the boot disk ESXi keeps for itself, so that the datastore that MAAS asks for fits behind it.
 
 VMware's sizes for ``systemMediaSize`` (KB 81166): min 33 GB, small 69 GB, default 138 GB, max all of the disk; the
-installer takes it from 7.0 Update 1c on. Before, ``autoPartitionOSDataSize`` (7.0, in MiB) limits the OSDATA partition
-alone; the EFI system partition and the two boot banks come on top. ESXi 6.x keeps about 7.5 GiB whatever is asked.
+installer takes it from 7.0 Update 1c on, and 9.1's pages have default and max only. Before,
+``autoPartitionOSDataSize`` (7.0, in MiB) limits the OSDATA partition alone; the EFI system partition and the two boot
+banks come on top. ESXi 6.x keeps about 7.5 GiB whatever is asked.
 """
 
 from typing import List, Optional, Tuple
@@ -52,12 +53,25 @@ def choose(asked: str, release: Release, disk: int, datastore: "Optional[int]") 
     if release.major < 7:
         _check("ESXi {}".format(release), _KEPT_BY_6, disk, datastore)
         return MediaSize("fixed", [], "ESXi {} keeps a fixed part of the boot disk".format(release))
-    if asked == "auto":
+    known = sizes_of(release)
+    if asked != "auto" and asked not in known:
+        raise ForgeError(
+            "ESXi {} has no systemMediaSize={}.".format(release, asked),
+            "Build the image with system_media_size = {}.".format(" or ".join('"{}"'.format(name) for name in known)),
+        )
+    if asked == "auto" and "min" not in known:
+        name, reason = "default", "ESXi {} has no smaller size".format(release)
+    elif asked == "auto":
         name, reason = _largest(disk, datastore)
     else:
         name, reason = asked, "the recipe says so"
     _check("systemMediaSize={}".format(name), KEPT.get(name, disk), disk, datastore)
     return MediaSize(name, _options(name, release), reason)
+
+
+def sizes_of(release: Release) -> "Tuple[str, ...]":
+    """What systemMediaSize may be, the smallest first."""
+    return ("default", "max") if release.numbers >= (9, 1) else ("min", "small", "default", "max")
 
 
 def _largest(disk: int, datastore: "Optional[int]") -> "Tuple[str, str]":

@@ -13,6 +13,7 @@ The grammar is that of vmware/esx-boot: ``bootlib/parse.c``, ``bootlib/string.c`
 * The kernel's path, a blank and ``kernelopt`` together must be shorter than 4096 characters.
 """
 
+import re
 from typing import Callable, Dict, List, Optional, Tuple
 
 from esxforge_target.formats.boot_cfg_grammar import (
@@ -41,6 +42,14 @@ SECTOR_SIZE = 512
 KERNEL_COMMAND_LINE_LIMIT = 4096
 # What safeboot and mboot append themselves: bootUUID= with 32 digits, BOOTIF= with a MAC, and some air.
 LOADER_ADDITIONS = 128
+# The loader's relocation table has 512 entries, of which a module takes two and the loader some itself
+# (vmware/esx-boot): about so many modules, else it stops with "Relocation table is full".
+MOST_MODULES = 247
+# Network options of the installer (VMware's page "Boot Options", and those of syslinux and anaconda): what a person
+# wrote there for one machine would be every host's.
+ONE_HOST_OPTIONS = frozenset((
+    "bootif", "bootproto", "gateway", "hostname", "ip", "ksdevice", "nameserver", "netdevice", "netmask", "vlanid",
+))  # fmt: skip
 
 
 class Module(Value):
@@ -180,6 +189,12 @@ class BootCfg(Value):
         names_it = self._names(name)
         if any(names_it(module.name) for module in self.modules):
             return self
+        if len(self.modules) >= MOST_MODULES:
+            raise FormatError(
+                "boot.cfg: it has {} modules, and {} more would be too many: VMware's boot loader takes about "
+                "{}.".format(len(self.modules), name, MOST_MODULES),
+                "Use an ISO with fewer additional drivers and tools.",
+            )
         index = self._winning("modules")
         if index is None:
             return self._with_line_added(b"modules=" + added)
@@ -317,17 +332,25 @@ class BootCfg(Value):
 
 
 def installer_kernelopt(cfg: BootCfg) -> "Tuple[BootCfg, List[str]]":
-    """Kernel options with which the interactive installer starts: no ``ks=``, and ``runweasel``.
+    """Kernel options with which the interactive installer starts on any host: with ``runweasel``, without ``ks=`` and
+    without what is of one host's network.
 
-    Second part: a sentence for each change, for the person who builds.
+    Second part: a sentence for each change, for the person who builds. Of a ``ks=`` it shows the scheme and the host at
+    most, as it may hold a password or a token.
     """
     notices = []
     words = []
     for word in cfg.kernelopt:
-        if word.lower() == "ks" or word.lower().startswith("ks="):
+        name = word.split("=")[0].lower()
+        if name == "ks":
             notices.append(
                 "boot.cfg of the ISO already carried the kernel option {}: it was removed, as the image must not "
-                "install unattended before it is personalised.".format(word)
+                "install unattended before it is personalised.".format(_without_secrets(word))
+            )
+        elif name in ONE_HOST_OPTIONS and "=" in word:
+            notices.append(
+                "boot.cfg of the ISO carried the kernel option {}: it was removed, as it is of one host's "
+                "network.".format(word)
             )
         else:
             words.append(word)
@@ -335,3 +358,18 @@ def installer_kernelopt(cfg: BootCfg) -> "Tuple[BootCfg, List[str]]":
         words.insert(0, "runweasel")
         notices.append("boot.cfg of the ISO lacked the kernel option runweasel, which starts the installer: added.")
     return (cfg.with_kernelopt(words) if notices else cfg), notices
+
+
+def _without_secrets(word: str) -> str:
+    """A ``ks=`` option as far as it may be shown: scheme and host. Where an @ leaves in doubt which is the host, it is
+    left out, too."""
+    name, equals, place = word.partition("=")
+    scheme, colon, rest = place.partition(":")
+    if not colon:
+        return "{}{}{}".format(name, equals, "usb" if place.lower() == "usb" else "…")
+    authority = re.split("[/?#]", rest[2:])[0] if rest.startswith("//") else ""
+    host = authority.rpartition("@")[2]
+    is_certain = "@" in authority or "@" not in rest
+    if not (is_certain and re.match(r"[A-Za-z0-9._:\[\]-]+\Z", host)):
+        return "{}={}:…".format(name, scheme)
+    return "{}={}://{}/…".format(name, scheme, host)

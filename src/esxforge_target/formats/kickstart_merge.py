@@ -2,32 +2,35 @@
 
 The order of the result:
 
-1. the user's commands and comments in their order; a replaced one becomes a comment that names the line;
+1. the user's commands and comments in their order; one that is replaced or left out becomes a comment that names its
+   line;
 2. esxforge's commands: EULA, root password, network, ``%include`` of the install line, and the rest;
 3. esxforge's ``first`` sections, the user's sections in their order, esxforge's ``last`` sections.
 
 So among sections of one kind (they run in the order of the file) ``first`` ones run before the user's and ``last``
-ones after them. Line ends become LF, as busybox stumbles over a CR.
+ones after them. Line ends become LF, as busybox stumbles over a CR; a byte order mark goes; a command that is continued
+over several lines gets one. What a file that the user's kickstart includes holds is treated alike (:func:`included`).
 """
 
 import re
-from typing import List, Optional, Sequence, Tuple, Union
+import shlex
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-from esxforge_target.formats.kickstart import MOST_COMMANDS, Blank, Command, Kickstart, Section
+from esxforge_target.formats.kickstart import BYTE_ORDER_MARK, MOST_COMMANDS, Blank, Command, Kickstart, Section
+from esxforge_target.formats.kickstart_commands import (
+    COMMANDS,
+    IGNORED_COMMANDS,
+    INSTALL_COMMANDS,
+    LEFT_OUT,
+    REFUSED,
+    REPLACED,
+    option_of,
+)
+from esxforge_target.formats.kickstart_scripts import END_MARK
 from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.values import Value
 
-INSTALL_COMMANDS = ("install", "installorupgrade", "upgrade")
-# They would wipe or make what the storage layout of MAAS decides, or install nothing at all.
-REFUSED_COMMANDS = ("autopart", "clearpart", "dryrun", "part", "partitionembed")
-# What a user's install line may still say; which disk, and what of it is kept, is decided elsewhere.
-KEPT_INSTALL_OPTIONS = (
-    "--dpupcislots",
-    "--forceunsupportedinstall",
-    "--ignoreprereqerrors",
-    "--ignoreprereqwarnings",
-    "--overwritevsan",
-)
+Carrier = Callable[[Section], str]
 
 
 class Additions(Value):
@@ -35,14 +38,15 @@ class Additions(Value):
 
     ``include`` is the path that holds the install line, written by a ``%pre`` section. ``rootpw`` and ``network``
     replace the user's when given. ``commands`` are further ones, such as ``reboot``, each left out where the user has
-    it already. ``first`` and ``last`` are whole sections as text, each starting with its ``%`` line.
+    it already. ``first`` and ``last`` are whole sections as text, each starting with its ``%`` line. ``left_out``:
+    (name, reason) of commands that must not be there besides. ``carry`` makes of a ``%pre`` or ``%post`` of the user's
+    the section that runs it; None keeps it as it is.
     """
 
-    __slots__ = ("include", "accept_eula", "rootpw", "network", "commands", "first", "last")
+    __slots__ = ("include", "accept_eula", "rootpw", "network", "commands", "first", "last", "left_out", "carry")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
         self,
-        *,
         include: str,
         accept_eula: bool = False,
         rootpw: "Optional[str]" = None,
@@ -50,6 +54,8 @@ class Additions(Value):
         commands: "Sequence[str]" = (),
         first: "Sequence[str]" = (),
         last: "Sequence[str]" = (),
+        left_out: "Sequence[Tuple[str, str]]" = (),
+        carry: "Optional[Carrier]" = None,
     ) -> None:
         self.include = include
         self.accept_eula = accept_eula
@@ -58,60 +64,128 @@ class Additions(Value):
         self.commands = tuple(commands)
         self.first = tuple(first)
         self.last = tuple(last)
+        self.left_out = tuple(left_out)
+        self.carry = carry
 
 
 def merge(user: "Optional[Kickstart]", ours: Additions) -> "Tuple[bytes, List[str]]":
-    """The kickstart for one host, and a sentence for each of the user's lines that was replaced.
+    """The kickstart for one host, and a sentence for each of the user's lines that was replaced or left out.
 
-    FormatError if the user's has a command that cannot be merged, if EULA or root password are missing, or if the
-    result is not ASCII or has more than 256 commands.
+    FormatError if the user's has a command that cannot be merged, if EULA or root password are missing, or if a command
+    of the result is not ASCII or it has more than 256 of them.
     """
     user = Kickstart(()) if user is None else user
-    refused = [command for command in user.commands if command.name in REFUSED_COMMANDS]
-    if refused:
-        raise FormatError(
-            "kickstart line {}: {} cannot be used here: MAAS's storage layout decides which disks are wiped and which "
-            "datastores are made.".format(refused[0].line, refused[0].name),
-            "Remove the line, and set the machine's storage layout in MAAS.",
-        )
-    notices = []  # type: List[str]
-    out = [_kept_text(item, ours, notices) for item in user.items if not isinstance(item, Section)]
+    rewriter = _Rewriter("kickstart", "your kickstart", ours, has_rootpw=ours.rootpw is not None)
+    out = rewriter.lines([item for item in user.items if not isinstance(item, Section)])
     out.extend(line + "\n" for line in _added_commands(user, ours))
     out.extend(_ended(section) for section in ours.first)
-    out.extend(_ended(section.text) + _ended(section.body) for section in user.sections)
+    out.extend(rewriter.section(section) for section in user.sections)
     out.extend(_ended(section) for section in ours.last)
-    return _checked(re.sub("\r+\n", "\n", "".join(out))), notices
+    return _checked("kickstart", "the merged one", "".join(out)), rewriter.notices
+
+
+def included(path: str, data: bytes, ours: Additions) -> "Tuple[bytes, List[str]]":
+    """A file that the user's kickstart includes, rewritten, and a sentence for each change.
+
+    Its ``%post`` sections run after those of the kickstart, so ``ours.last`` follows them. FormatError for what the
+    installer would stop at, and for ``%pre``, which would run once nobody looks any more.
+    """
+    kickstart = Kickstart.parse(data)
+    for command in kickstart.commands:
+        if command.problem or (command.name not in COMMANDS and command.name not in IGNORED_COMMANDS | {END_MARK}):
+            raise FormatError(
+                "{} line {}: {}.".format(
+                    path, command.line, command.problem or "no release has this command, and the installer may stop"
+                ),
+                "Correct what writes this file.",
+            )
+    if any(section.name == "%pre" for section in kickstart.sections):
+        raise FormatError(
+            "{}: it has a %pre section, which would run after esxforge's last look at included files.".format(path),
+            "Write it into the kickstart itself.",
+        )
+    rewriter = _Rewriter(path, path, ours, has_rootpw=True)
+    out = [
+        rewriter.section(item) if isinstance(item, Section) else "".join(rewriter.lines([item]))
+        for item in kickstart.items
+    ]
+    if any(section.name == "%post" for section in kickstart.sections):
+        out.extend(_ended(section) for section in ours.last)
+    return _checked(path, "it", "".join(out)), rewriter.notices
 
 
 def kept_install_options(user: "Optional[Kickstart]") -> "List[str]":
     """The options of the user's install line that stay valid with another disk, for the line that replaces it."""
     kept = []  # type: List[str]
     for command in user.commands if user is not None else []:
-        if command.name in INSTALL_COMMANDS:
-            for word in command.words:
-                if word.split("=")[0].lower() in KEPT_INSTALL_OPTIONS and word not in kept:
-                    kept.append(word)
+        if command.name not in INSTALL_COMMANDS:
+            continue
+        for word in command.words:
+            option = option_of(COMMANDS[command.name], word.split("=")[0])[1]
+            if option is not None and option.stays and word not in kept:
+                kept.append(word)
     return kept
 
 
-def _kept_text(item: "Union[Command, Blank]", ours: Additions, notices: "List[str]") -> str:
-    if isinstance(item, Command):
-        reason = _replaced(item, ours)
-        if reason:
-            notices.append("kickstart line {}: {} is replaced: {}.".format(item.line, item.name, reason))
-            return "# line {} of your kickstart, {}, is replaced by esxforge\n".format(item.line, item.name)
-    return _ended(item.text)
+def fate_of(command: Command, ours: Additions, has_rootpw: bool) -> "Tuple[str, str]":
+    """(REPLACED, LEFT_OUT, REFUSED or "" for kept; why, as a clause) of one of the user's commands."""
+    for name, reason in ours.left_out:
+        if command.name == name:
+            return LEFT_OUT, reason
+    if command.name == END_MARK:
+        return LEFT_OUT, "ESXi's kickstarts have none; a section ends at the next one"
+    rule = COMMANDS.get(command.name)
+    if (
+        rule is None
+        or (command.name == "rootpw" and not has_rootpw)
+        or (command.name == "network" and not ours.network)
+    ):
+        return "", ""
+    return (rule.fate, rule.reason) if rule.fate in (REPLACED, LEFT_OUT, REFUSED) else ("", "")
 
 
-def _replaced(command: Command, ours: Additions) -> str:
-    """Why this line of the user's is replaced; empty if it is kept."""
-    if command.name in INSTALL_COMMANDS:
-        return "the disk is the boot disk that MAAS chose"
-    if command.name == "network" and ours.network is not None:
-        return "the network is the one that MAAS has for this machine"
-    if command.name == "rootpw" and ours.rootpw is not None:
-        return "the recipe gives the root password"
-    return ""
+class _Rewriter:
+    """Rewrites the items of one file. ``place`` names it before a line's number, ``whose`` in a comment."""
+
+    def __init__(self, place: str, whose: str, ours: Additions, has_rootpw: bool) -> None:
+        self._place = place
+        self._whose = whose
+        self._ours = ours
+        self._has_rootpw = has_rootpw
+        self.notices = []  # type: List[str]
+
+    def lines(self, items: "Sequence[Any]") -> "List[str]":
+        """Commands, comments and blank lines. FormatError for a command that makes all of it useless."""
+        return [self._command(item) if isinstance(item, Command) else self._blank(item) for item in items]
+
+    def _command(self, command: Command) -> str:
+        fate, reason = fate_of(command, self._ours, self._has_rootpw)
+        if fate == REFUSED:
+            raise FormatError(
+                "{} line {}: {} cannot be used here: {}.".format(self._place, command.line, command.name, reason),
+                "Remove the line.",
+            )
+        if fate:
+            self.notices.append(
+                "{} line {}: {} is {}: {}.".format(self._place, command.line, command.name, fate, reason)
+            )
+            return "# line {} of {}, {}, is {} by esxforge\n".format(command.line, self._whose, command.name, fate)
+        words = [command.name] + list(command.words)
+        has_foreign_comment = not _is_ascii(command.text) and all(_is_ascii(word) for word in words)
+        if command.last_line > command.line or has_foreign_comment:
+            return " ".join([command.name] + [shlex.quote(word) for word in command.words]) + "\n"
+        return _ended(command.text.lstrip(BYTE_ORDER_MARK))
+
+    def _blank(self, item: Blank) -> str:
+        text = item.text.lstrip(BYTE_ORDER_MARK)
+        # Of bytes that are no UTF-8 the installer reads nothing; in a comment they matter to nobody.
+        return _ended(re.sub("[\udc80-\udcff]", "?", text))
+
+    def section(self, section: Section) -> str:
+        """A section: what runs it if it is a script that runs in the installer."""
+        if self._ours.carry is not None and section.name != "%firstboot":
+            return _ended(self._ours.carry(section))
+        return _ended(section.text) + _ended(section.body)
 
 
 def _added_commands(user: Kickstart, ours: Additions) -> "List[str]":
@@ -137,24 +211,34 @@ def _added_commands(user: Kickstart, ours: Additions) -> "List[str]":
     return lines
 
 
+def _is_ascii(text: str) -> bool:
+    return all(ord(letter) < 0x80 for letter in text)
+
+
 def _ended(text: str) -> str:
     return text if not text or text.endswith("\n") else text + "\n"
 
 
-def _checked(text: str) -> bytes:
-    merged = Kickstart.parse(text.encode("utf-8", "surrogateescape"))
+def _checked(place: str, what: str, text: str) -> bytes:
+    data = re.sub("\r+\n", "\n", text).encode("utf-8", "surrogateescape")
+    merged = Kickstart.parse(data)
     count = len(merged.commands) + len(merged.sections)
     if count > MOST_COMMANDS:
         raise FormatError(
-            "kickstart: it has {} commands with what esxforge adds; ESXi's installer takes {}.".format(
-                count, MOST_COMMANDS
+            "{}: it has {} commands with what esxforge adds; ESXi's installer takes {}.".format(
+                place, count, MOST_COMMANDS
             ),
             "Move some into a %post or %firstboot section.",
         )
-    for number, line in enumerate(text.split("\n"), 1):
-        if any(ord(letter) > 0x7E for letter in line):
+    for item in merged.items:
+        if isinstance(item, Command) and not _is_ascii(item.text):
             raise FormatError(
-                "kickstart: line {} of the merged one is not ASCII.".format(number),
-                "ESXi's installer reads ASCII only; write it without accents and the like.",
+                "{}: line {} of {} is not ASCII.".format(place, item.line, what),
+                "ESXi's installer is known to take ASCII only there; write it without accents and the like.",
             )
-    return text.encode("ascii")
+        if isinstance(item, Section) and re.search("[\udc80-\udcff]", item.text + item.body):
+            raise FormatError(
+                "{}: the script from line {} of {} on is not UTF-8.".format(place, item.line, what),
+                "Convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD >NEW.",
+            )
+    return data

@@ -6,16 +6,21 @@ from typing import List, Optional
 from esxforge_target.contract import agent_start
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.image_settings import IN_KICKSTART, ImageSettings
-from esxforge_target.contract.kickstart_section import kickstart_section
+from esxforge_target.contract.kickstart_sections import FREE, GUARDED, LENIENT, carried, section_of
 from esxforge_target.contract.management import base_of, management_of, nics_of
-from esxforge_target.contract.names import INSTALL_INCLUDE, POST, PRE, ROOT_PASSWORD_INCLUDE
+from esxforge_target.contract.names import (
+    INCLUDES,
+    INSTALL_INCLUDE,
+    LAST_CHECK,
+    POST,
+    PRE,
+    ROOT_PASSWORD_INCLUDE,
+)
 from esxforge_target.formats.kickstart import Command, Kickstart
 from esxforge_target.formats.kickstart_merge import Additions, kept_install_options, merge
 from esxforge_target.runtime.errors import ForgeError, FormatError
 from esxforge_target.runtime.values import Value
 
-# (section of the kickstart, program that it runs)
-STEPS = (("%pre", PRE), ("%post", POST))
 _FIRST_BOOT = "%firstboot --interpreter=busybox\n" + agent_start.FIRST_BOOT
 
 
@@ -42,21 +47,30 @@ def host_kickstart(settings: ImageSettings, desired: DesiredHost) -> HostKicksta
         raise FormatError("kickstart: there is no root password.", "Add rootpw to it, or give one in the recipe.")
     own = lines[-1] if settings.root_password_mode == IN_KICKSTART else None
     options = kept_install_options(user)
-    data, notices = merge(
-        user,
-        Additions(
-            include=INSTALL_INCLUDE,
-            accept_eula=settings.accept_eula,
-            rootpw="%include " + ROOT_PASSWORD_INCLUDE,
-            network=network_line(desired),
-            commands=("reboot",),
-            first=[kickstart_section(name, program) for name, program in STEPS if name == "%pre"],
-            last=[kickstart_section(name, program) for name, program in STEPS if name != "%pre"] + [_FIRST_BOOT],
-        ),
-    )
+    guard = FREE if settings.allow_power_off else GUARDED
+    data, notices = merge(user, additions(user, settings, network_line(desired), guard))
     if own is not None:
         notices = [notice for notice in notices if ": rootpw is replaced" not in notice]
     return HostKickstart(data, _without_comment(own) if own else "", options, notices)
+
+
+def additions(user: Kickstart, settings: ImageSettings, network: str, guard: str) -> Additions:
+    """What is added to a host's kickstart. Ours runs first and, where the user has scripts, last, too."""
+    last = []
+    if user.named("%include"):
+        last.append(section_of("%pre", INCLUDES, (guard, LENIENT)))
+    if user.sections or user.named("%include"):
+        last.append(section_of("%post", LAST_CHECK))
+    return Additions(
+        include=INSTALL_INCLUDE,
+        accept_eula=settings.accept_eula,
+        rootpw="%include " + ROOT_PASSWORD_INCLUDE,
+        network=network,
+        commands=("reboot",),
+        first=[section_of("%pre", PRE), section_of("%post", POST)],
+        last=last + [_FIRST_BOOT],
+        carry=lambda section: carried(section, guard, LENIENT),
+    )
 
 
 def _without_comment(command: Command) -> str:

@@ -31,7 +31,8 @@ def prepare(installer: Installer, report: Report) -> None:
     device = find_disk(installer, build.disk_guid, report)
     # No datastore: golden images carry none. The disk is blank but for its stamp.
     words = ["install", "--disk=" + shlex.quote(device), "--overwritevmfs", "--novmfsondisk"]
-    line = " ".join(words + [shlex.quote(word) for word in build.install_options])
+    options = [word for word in build.install_options if word.lower() not in words]
+    line = " ".join(words + [shlex.quote(word) for word in options])
     installer.write(INSTALL_INCLUDE, line.encode("ascii") + b"\n")
     report.say("the installer gets: {}".format(line))
 

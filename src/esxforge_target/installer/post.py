@@ -3,6 +3,7 @@
 boot.cfg is edited last: until then the bank boots plain ESXi, and from then on it has the module.
 """
 
+import json
 import sys
 from typing import Optional, Tuple
 
@@ -16,6 +17,7 @@ from esxforge_target.installer.step import STATE, run_step
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
+DISTURBED = "ESXi is installed, but would NOT be set up for MAAS:"
 _LONGEST_LOG = 65536
 # What is written beside the module: two logs (together at most 600 KiB), the inventory, the journal, boot.cfg, and
 # ESXi's own configuration, which is written beside its former one. FAT gives out clusters of up to 64 KiB.
@@ -27,12 +29,13 @@ _RESCAN_SECONDS = 120.0
 
 def main(installer: "Optional[Installer]" = None) -> int:
     """The section's exit status: 0 only if the agent will start on the installed host."""
-    return run_step(installer or Installer(), finish, "ESXi is installed, but would NOT be set up for MAAS:")
+    return run_step(installer or Installer(), finish, DISTURBED)
 
 
 def finish(installer: Installer, report: Report) -> None:
     """Raises ForgeError where the agent would not start."""
-    device = str(installer.document(STATE, "esxforge's %pre section writes it; has it run?")["device"])
+    state = installer.document(STATE, "esxforge's %pre section writes it; has it run?")
+    device = str(state["device"])
     bank, cfg = find_bank(installer, device, report)
     report.say("{}: ESXi {} boots from partition {} ({})".format(device, cfg.build, bank.partition, bank.path))
     installed = InstallRecord(device, disk_guid(installer, device), cfg.build)
@@ -40,6 +43,16 @@ def finish(installer: Installer, report: Report) -> None:
         report.warn("{} has no GPT; the agent will know the boot disk by its name alone".format(device))
     module = bank_module(installer, installed)
     check_room(bank, len(module))
+    put_module(installer, report, bank, cfg, module)
+    for path in (INSTALL_INCLUDE, ROOT_PASSWORD_INCLUDE):
+        installer.remove(path)
+    installer.write(
+        STATE, json.dumps(dict(state, installed=installed.to_json()), sort_keys=True).encode("ascii") + b"\n"
+    )
+
+
+def put_module(installer: Installer, report: Report, bank: Bank, cfg: BootCfg, module: bytes) -> None:
+    """Write the module, then list it in the bank's boot.cfg. Raises DiskError."""
     files = installer.bank_files
     files.write(bank.file(MODULE), module)
     report.say("{}: {} bytes, written and read back".format(bank.file(MODULE), len(module)))
@@ -47,8 +60,6 @@ def finish(installer: Installer, report: Report) -> None:
     report.say("{}: {} will be loaded on every boot, until the agent has finished".format(bank.file(BOOT_CFG), MODULE))
     keep_log(installer, bank, report)
     files.write(bank.file(BOOT_CFG), cfg.with_module(module_name(cfg)).to_bytes())
-    for path in (INSTALL_INCLUDE, ROOT_PASSWORD_INCLUDE):
-        installer.remove(path)
 
 
 def keep_log(installer: Installer, bank: Bank, report: Report) -> None:
@@ -85,9 +96,14 @@ def disk_guid(installer: Installer, device: str) -> str:
     return str(stamps[0].disk_guid) if stamps else ""
 
 
+def room_for(bank: Bank, length: int) -> bool:
+    """Whether a module of this length fits into the bank besides what is there, as far as ESXi tells."""
+    return not 0 <= bank.free < length + _SPARE_BYTES
+
+
 def check_room(bank: Bank, length: int) -> None:
     """Raise ForgeError if the module does not fit into the bank."""
-    if 0 <= bank.free < length + _SPARE_BYTES:
+    if not room_for(bank, length):
         raise ForgeError(
             "{} (partition {} of {}) has {} bytes free; the host module needs {}.".format(
                 bank.path, bank.partition, bank.device, bank.free, length + _SPARE_BYTES

@@ -28,8 +28,7 @@ from esxforge_target.runtime.blocks import DiskError
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
-# They make ESXi's installer stop on a disk that no vSAN claims, and the image has replaced what stood on this one.
-_DROPPED = ("--overwritevsan",)
+_NO_DATASTORE = "--novmfsondisk"
 
 
 def main(installer: "Optional[Installer]" = None) -> int:
@@ -46,10 +45,11 @@ def prepare(installer: Installer, report: Report) -> None:
     raw = installer.read(SECRETS)
     root_password = Secrets.from_bytes(raw).root_password
     found = find_boot_disk(installer, desired, report)
-    options = [word for word in record.install_options if word.split("=")[0].lower() not in _DROPPED]
-    for word in [word for word in record.install_options if word not in options]:
-        report.warn("{} of your kickstart is left out: no vSAN claims the boot disk any more".format(word))
-    line = install_line(found.device, desired, options)
+    line = install_line(found.device, desired, list(record.install_options))
+    if _NO_DATASTORE in [word.lower() for word in record.install_options] and _NO_DATASTORE not in line.split():
+        report.warn(
+            "{} of your kickstart is left out: MAAS asks for a datastore on the boot disk".format(_NO_DATASTORE)
+        )
     overwrite_secrets(installer, found, record, raw)
     report.say("the secrets on {} are overwritten".format(found.device))
     installer.write(STATE, json.dumps({"device": found.device}, sort_keys=True).encode("ascii") + b"\n")
@@ -59,15 +59,17 @@ def prepare(installer: Installer, report: Report) -> None:
 
 
 def install_line(device: str, desired: DesiredHost, options: "List[str]") -> str:
-    """The ``install`` command for this disk. MAAS's layout decides whether it gets a datastore.
+    """The ``install`` command for this disk. MAAS's layout decides whether it gets a datastore; where that names none
+    anywhere, the user's ``--novmfsondisk`` does.
 
     ``--overwritevmfs`` is always said: the disk is MAAS's to wipe, and 6.x stops at a VMFS partition without it.
     ``--disk`` is taken by all releases, 9.x too, and means that the system stays on this one disk.
     """
     words = ["install", "--disk=" + shlex.quote(device), "--overwritevmfs"]
-    if desired.datastores and desired.boot_datastore() is None:
-        words.append("--novmfsondisk")
-    return " ".join(words + [shlex.quote(word) for word in options])
+    others = [word for word in options if word.lower() != _NO_DATASTORE]
+    if desired.boot_datastore() is None and (desired.datastores or len(others) < len(options)):
+        words.append(_NO_DATASTORE)
+    return " ".join(words + [shlex.quote(word) for word in others])
 
 
 def overwrite_secrets(installer: Installer, found: Found, record: HostRecord, raw: bytes) -> None:

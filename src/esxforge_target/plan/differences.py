@@ -6,6 +6,7 @@ from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.inventory.model import DEFAULT_NETSTACK, Inventory, Vmk
 from esxforge_target.plan.layout import EVERYTHING, MANAGEMENT_VMK, DesiredVmk, Layout, layout_of
 from esxforge_target.plan.storage import boot_device
+from esxforge_target.plan.vmks import has_foreign_mac
 
 
 def differences(desired: DesiredHost, inventory: Inventory) -> List[str]:
@@ -89,6 +90,11 @@ def _kernels(layout: Layout, inventory: Inventory) -> List[str]:
     macs = [vmk.mac for vmk in inventory.vmks]
     twice = sorted({mac for mac in macs if macs.count(mac) > 1})
     found += ["Two VMkernel interfaces have the MAC {}.".format(mac) for mac in twice]
+    found += [
+        "{} has the MAC {}, which is none of this host's NICs.".format(vmk.name, vmk.mac)
+        for vmk in inventory.vmks
+        if vmk.name == MANAGEMENT_VMK and has_foreign_mac(vmk, inventory)
+    ]
     for desired_vmk in layout.vmks:
         if desired_vmk.port_group not in by_group:
             found.append("{} has no VMkernel interface.".format(desired_vmk.port_group))

@@ -13,6 +13,16 @@ from esxforge_target.plan.switches import VSwitchPlanner
 INTERFACE = ("network", "ip", "interface")
 
 
+# What ESXi gives an interface that is made without a MAC.
+_OWN_MACS = "00:50:56:"
+
+
+def has_foreign_mac(vmk: Vmk, inventory: Inventory) -> bool:
+    """Whether it has another machine's MAC: all hosts of a golden image would, where the image brought it along (a 6.5
+    image taken before its first start did)."""
+    return bool(vmk.mac) and not vmk.mac.startswith(_OWN_MACS) and vmk.mac not in [nic.mac for nic in inventory.nics]
+
+
 class VmkPlanner:
     """Plans VMkernel interfaces. ``names`` says which vmk each port group's is; ``disturbed`` gives, for each vmk and
     IP version of which it loses an address, the phase in which it does: its routes go with it. ``deaf`` are those that
@@ -70,8 +80,13 @@ class VmkPlanner:
         return kept
 
     def _wants_other_mac(self, vmk: Vmk, desired_vmk: DesiredVmk, kept: Dict[str, Vmk]) -> bool:
-        """Whether it has another interface's MAC, or its own is another one and vmk0, which comes first, leaves it."""
-        if desired_vmk.management or vmk.mac == desired_vmk.mac:
+        """Whether it has another interface's MAC, or its own is another one and vmk0, which comes first, leaves it.
+
+        vmk0 keeps the MAC that the installer gave it, unless that is of another machine.
+        """
+        if desired_vmk.management:
+            return has_foreign_mac(vmk, self._inventory)
+        if vmk.mac == desired_vmk.mac:
             return False
         if vmk.mac in [one.mac for one in self._layout.vmks if not one.management]:
             return True

@@ -1,7 +1,9 @@
 """Kickstart files as ESXi's installer reads them: an independent reading for the stand-in, which judges ours.
 
-Facts: VMware's and Broadcom's pages on installation script commands (5.5 to 9.0); the first %pre sections run, then
-everything is read with its %include files, then errors stop the installation and warnings do not.
+Facts: VMware's and Broadcom's pages on installation script commands (5.5 to 9.1), and the 6.7 installer: %pre sections
+run first, and one that fails is an error; then everything is read with its %include files; errors stop the installation
+and warnings do not. It reads UTF-8, and stops at bytes that are not; of a command line that is not ASCII it warns.
+Stricter than 6.7: unknown commands and options stop it, too.
 """
 
 from __future__ import annotations
@@ -117,9 +119,9 @@ class _Reader:
     def read(self, name: str, data: bytes) -> Kickstart:
         """Take in one file."""
         try:
-            lines = data.decode("ascii").split("\n")
+            lines = data.decode("utf-8").split("\n")
         except UnicodeDecodeError as error:
-            self._read.errors.append(f"error:{name}: not ASCII: {error}")
+            self._read.errors.append(f"error:{name}: not UTF-8: {error}")
             return self._read
         section: tuple[str, Options] | None = None
         script: list[str] = []
@@ -140,14 +142,14 @@ class _Reader:
         if section is not None:
             kind, options = section
             text = "\n".join(script)
-            self._read.sections.append(Section(kind, options.get("--interpreter", "python"), options, text))
+            self._read.sections.append(Section(kind, options.get("--interpreter", "busybox"), options, text))
 
     def _section_options(self, line: str, place: str) -> Options:
         words = shlex.split(line, comments=True)
         options, bare = self._options(words[0], words[1:], _SECTIONS[words[0]], place)
         if bare:
             self._error(place, f"{words[0]}: unexpected {bare[0]}")
-        if options.get("--interpreter", "python") not in ("python", "busybox"):
+        if options.get("--interpreter", "busybox") not in ("python", "busybox"):
             self._error(place, f"{words[0]}: unknown interpreter {options['--interpreter']}")
         return options
 
@@ -159,7 +161,9 @@ class _Reader:
             return
         if not words:
             return
-        if words[0] == "%include":
+        if not line.isascii():
+            self._read.warnings.append(f"warning:{place}: script file contains a non-ASCII character")
+        if words[0] in {"%include", "include"}:
             self._take_in(words[1:], place)
             return
         name = _OTHER_NAMES.get(words[0], words[0])

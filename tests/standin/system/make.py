@@ -108,7 +108,7 @@ def _not_in_guest(directory: str, names: list[str]) -> set[str]:
     return {
         name
         for name in names
-        if name in ("__pycache__", "client.py", "make.py", "images.py", "conftest.py", "ruff.toml")
+        if name in ("__pycache__", "client.py", "make.py", "iso.py", "images.py", "conftest.py", "ruff.toml")
         or name.startswith("test_")
     }
 

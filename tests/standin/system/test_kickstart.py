@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esxforge_target.hook.kickstart import STEPS
+from esxforge_target.contract.kickstart_sections import STEPS
 from standin.system.kickstart import Kickstart, read, read_sections
 
 WHOLE = "vmaccepteula\nrootpw --iscrypted $6$a$b\ninstall --disk=mpx.vmhba0:C0:T0:L0\nreboot\n"
@@ -48,7 +48,6 @@ def test_a_whole_kickstart_has_no_errors() -> None:
         ("%pre --interpreter=perl\n", "unknown interpreter perl"),
         ("%post --timeot=3\n", "unknown option --timeot"),
         ("%firstboot now\n", "unexpected now"),
-        ("caf\u00e9\n", "not ASCII"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text: str, complaint: str) -> None:
@@ -76,9 +75,16 @@ def test_includes_count_as_if_they_stood_there_and_may_be_absent_before_pre_has_
     assert install.place == "/tmp/more:line 2"
 
 
-def test_sections_keep_their_order_and_python_is_their_usual_interpreter() -> None:
+def test_bytes_that_are_no_utf_8_stop_it_and_accents_in_a_command_are_a_warning() -> None:
+    found = read("ks.cfg", WHOLE.encode() + "# caf\u00e9\n".encode("latin-1"), lambda path: b"")
+    assert "not UTF-8" in found.errors[0]
+    assert parsed(WHOLE + "# caf\u00e9\n%post\necho caf\u00e9\n").warnings == []
+    assert len(parsed(WHOLE + "keyboard caf\u00e9\n").warnings) == 1
+
+
+def test_sections_keep_their_order_and_busybox_is_their_usual_interpreter() -> None:
     found = parsed(WHOLE + "%post\nprint(1)\n%firstboot --interpreter=busybox\ntrue\n%post --ignorefailure=true\nx\n")
-    assert [one.interpreter for one in found.scripts("%post")] == ["python", "python"]
+    assert [one.interpreter for one in found.scripts("%post")] == ["busybox", "busybox"]
     assert found.scripts("%post")[1].options == {"--ignorefailure": "true"}
     assert len(found.scripts("%firstboot")) == 1
 

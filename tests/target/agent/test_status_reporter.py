@@ -80,3 +80,16 @@ def test_without_a_key_the_ssh_service_stays_as_it_is(site: MakeSite) -> None:
     assert host.status is MachineStatus.DEPLOYED
     assert not Path(host.fake.path("/etc/ssh/keys-root/authorized_keys")).exists()
     assert host.fake.running["services"]["TSM-SSH"] == {"policy": False, "running": False}
+
+
+def test_what_the_installer_step_has_to_report_is_told_first(site: MakeSite) -> None:
+    host = site()
+    notice = "Your %post (line 7 of your kickstart) ended with status 3."
+    assert host.installed is not None
+    host.installed = host.installed.replace(notices=(notice,))
+    host.rewrite_module()
+    host.start()
+    assert host.status is MachineStatus.DEPLOYED
+    first = host.maas.machine.events[0]
+    assert (first["event_type"], first["name"], first["description"]) == ("start", "esxforge/kickstart", notice)
+    assert notice in host.log

@@ -87,18 +87,36 @@ def test_the_boot_disk_gets_a_datastore_unless_maas_wants_them_elsewhere_only(
     assert ("--novmfsondisk" in site.ram(INCLUDES[0]).read_text()) == (elsewhere and not on_boot_disk)
 
 
-def test_the_user_s_install_options_are_kept_but_for_those_that_would_stop_the_installer(prepared: Prepared) -> None:
+def test_the_user_s_install_options_that_fit_another_disk_are_kept(prepared: Prepared) -> None:
     site = prepared()
     path = site.ram("/esxforge/host.json")
-    options = ["--overwritevsan", "--ignoreprereqwarnings", "--dpuPciSlots=0000:3b:00.0"]
+    options = ["--ignoreprereqwarnings", "--dpuPciSlots=0000:3b:00.0"]
     path.write_text(HostRecord.from_json(path.read_text()).replace(install_options=options).to_json())
     assert site.pre() == 0, site.said
     line = site.ram(INCLUDES[0]).read_text()
     assert line.endswith(" --ignoreprereqwarnings --dpuPciSlots=0000:3b:00.0\n")
-    assert "note: --overwritevsan of your kickstart is left out" in site.said
     site.fake.install(line)
     with pytest.raises(InstallError):
         site.fake.install(line.strip() + " --overwritevsan")
+
+
+@pytest.mark.parametrize(("datastores", "kept"), [("none", True), ("elsewhere", True), ("boot disk", False)])
+def test_the_user_s_wish_for_no_datastore_on_the_boot_disk_gives_way_to_maas_alone(
+    datastores: str, kept: bool, prepared: Prepared
+) -> None:
+    site = prepared("vmfs7-bond")
+    desired = desired_host_from_json(site.ram("/esxforge/desired.json").read_text())
+    boot = desired.boot_datastore()
+    assert boot is not None
+    others = tuple(one for one in desired.datastores if one != boot)
+    chosen = {"none": (), "elsewhere": others, "boot disk": desired.datastores}[datastores]
+    site.ram("/esxforge/desired.json").write_text(desired_host_to_json(desired.replace(datastores=chosen)))
+    path = site.ram("/esxforge/host.json")
+    path.write_text(HostRecord.from_json(path.read_text()).replace(install_options=["--noVmfsOnDisk"]).to_json())
+    assert site.pre() == 0, site.said
+    words = site.ram(INCLUDES[0]).read_text().split()
+    assert [word for word in words if word.lower() == "--novmfsondisk"] == ["--novmfsondisk"] * kept
+    assert ("--novmfsondisk of your kickstart is left out: MAAS asks for a datastore" in site.said) == (not kept)
 
 
 def test_a_device_s_name_reaches_the_installer_as_it_is(prepared: Prepared) -> None:

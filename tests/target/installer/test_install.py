@@ -33,6 +33,7 @@ def test_a_prepared_host_is_installed_and_boots_with_the_agent(release: str, pre
         "device": site.boot,
         "disk_guid": label.guid,
         "build": f"{build['release']}-{build['build']}",
+        "notices": [],
     }
     assert json.loads(files["esxforge/secrets.json"])["rootpw"] == "rootpw --iscrypted " + HASH
     assert json.loads(files["esxforge/host.json"])["secrets"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -101,7 +102,7 @@ def test_what_a_power_cut_in_post_left_in_the_bank_is_overwritten_at_the_first_b
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.11", "3.13"])
-def test_both_steps_run_on_real_old_pythons_from_the_unpacked_module(
+def test_all_steps_run_on_real_old_pythons_from_the_unpacked_module(
     version: str, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = find_python(version)
@@ -115,11 +116,13 @@ def test_both_steps_run_on_real_old_pythons_from_the_unpacked_module(
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
     library = [site.ram("/esxforge/lib")]
-    before = run_on(program, STORY, "pre", site.fake.root, path=library)
-    assert before.returncode == 0, before.stdout + before.stderr
-    assert before.stderr == ""
-    site.install()
-    after = run_on(program, STORY, "post", site.fake.root, path=library)
-    assert after.returncode == 0, after.stdout + after.stderr
-    assert after.stderr == ""
+    for step in ("pre", "includes", "post", "script", "check"):
+        if step == "post":
+            site.install()
+        done = run_on(program, STORY, step, site.fake.root, path=library)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
     assert site.boots() == AGENT
+    assert json.loads(site.module_files()["esxforge/installed.json"])["notices"] == [
+        "Your %post (line 7 of your kickstart) ended with status 3."
+    ]

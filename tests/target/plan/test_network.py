@@ -190,6 +190,29 @@ def test_management_is_adapted_in_place() -> None:
     assert vmk_on(done, "Management Network").name == "vmk0"
 
 
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ((nic(4, static("10.0.0.5/24")),), mac(4)),
+        ((nic(4, DHCP),), mac(4)),
+        ((nic(4), vlan("eno4", 7, static("10.0.0.5/24"))), ""),
+    ],
+)
+def test_vmk0_that_has_another_machine_s_mac_gets_its_own_nic_s_or_one_of_esxi_s(
+    entries: tuple[dict[str, Any], ...], expected: str
+) -> None:
+    host = fresh(4)
+    cloned = host.replace(vmks=(host.vmks[0].replace(mac="52:54:00:12:34:56"),))
+    desired, plan, done = planned(*entries, host=cloned)
+    assert "vmk0 has the MAC 52:54:00:12:34:56, which is none of this host's NICs." in network_differences(
+        desired, cloned
+    )
+    (made,) = [line for line in commands(plan) if "interface add" in line]
+    assert ("-M " + expected in made) if expected else ("-M" not in made)
+    assert make_plan(desired, done).steps == ()
+    assert undo(done, plan.steps).vmks[0].mac == "52:54:00:12:34:56"
+
+
 def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
     _, plan, _ = planned(nic(4, static("10.0.0.5/24")), nic(1, static("10.0.1.5/24")))
     lines = commands(plan)

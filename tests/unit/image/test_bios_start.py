@@ -14,9 +14,9 @@ from esxforge.errors import ImageError
 from esxforge.events import Decision, Event
 from esxforge.image import capture as capture_module
 from esxforge.image.bios_start import BiosStart, bios_start
-from esxforge.image.build import BuildResult
 from esxforge.image.capture import CaptureOptions, capture_disk
 from esxforge.image.host_settings import captured_settings
+from esxforge.image.image_files import BuildResult
 from esxforge.image.inspect import describe
 from esxforge.image.verify import verify_image
 from esxforge.recipe.load import load_recipe

@@ -121,7 +121,7 @@ def test_a_ks_that_the_iso_brought_is_removed_with_a_notice(tmp_path: Path, buil
         tmp_path / "home-made.iso", release="7.0", variant=Variant(kernelopt="cdromBoot ks=cdrom:/KS/MYLAB.CFG")
     )
     image = build(tmp_path / "home-made.iso", tmp_path / "image.raw", image={"format": "raw"})
-    assert any("ks=cdrom:/KS/MYLAB.CFG" in notice for notice in build.notices)
+    assert any("the kernel option ks=cdrom:…: it was removed" in notice for notice in build.notices)
     assert b"MYLAB" not in image.image.read_bytes()
 
 
@@ -166,6 +166,33 @@ def test_a_kickstart_of_ones_own_may_accept_the_eula_and_give_the_password(
     assert image.document["details"]["recipe"]["root_password"]["given_as"] == "kickstart"
     assert any("line 3: install is replaced: esxforge installs to the boot disk" in text for text in build.notices)
     assert b"--firstdisk --overwritevmfs" in image.image.read_bytes()
+
+
+def test_a_clear_password_of_the_kickstart_that_the_recipes_replaces_does_not_stay_in_the_image(
+    tmp_path: Path, iso_of: Callable[[str], Path], build: Builder
+) -> None:
+    (tmp_path / "KS.CFG").write_text(f"vmaccepteula\nrootpw {CLEAR}\n")
+    image = build(
+        iso_of("8.0"),
+        tmp_path / "image.raw",
+        image={"format": "raw"},
+        install={"kickstart": tmp_path / "KS.CFG"},
+    )
+    written = image.image.read_bytes()
+    assert CLEAR.encode() not in written
+    assert b"# line 2 of your kickstart, rootpw, is replaced by esxforge" in written
+
+
+def test_a_system_media_size_that_the_release_no_longer_has_is_refused(
+    tmp_path: Path, iso_of: Callable[[str], Path], build: Builder
+) -> None:
+    with pytest.raises(RecipeError, match=r"9\.1"):
+        build(
+            iso_of("9.1"),
+            tmp_path / "image.dd.gz",
+            install={"accept_eula": True, "system_media_size": "min"},
+        )
+    assert not (tmp_path / "image.dd.gz").exists()
 
 
 def test_without_eula_and_password_both_are_asked_for_at_once(

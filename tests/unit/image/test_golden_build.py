@@ -209,6 +209,27 @@ def test_the_medium_installs_by_itself_to_the_stamped_disk_and_powers_off(bench:
     assert "esX-forge-Test1x" not in json.dumps(settings)
 
 
+def test_the_users_scripts_run_guarded_and_their_failure_ends_the_build(bench: Bench, tmp_path: Path) -> None:
+    own = tmp_path / "ks.cfg"
+    own.write_text(
+        "vmaccepteula\nrootpw esX-forge-Test1x\n%include /tmp/more\n"
+        "%pre --interpreter=busybox\necho >/tmp/more\n%post --interpreter=busybox\npoweroff\n"
+    )
+    played = Played(installs(WISHES["8.0"]))
+    bench.build(played, install={"kickstart": str(own)}, root_password={})
+    text = played.files["esxforge/ks.cfg"].decode()
+    assert "%include /tmp/more" in text
+    parts = (
+        "golden_pre",
+        "user_script %pre 4 busybox 0 guarded strict",
+        "user_script %post 6 busybox 0 guarded strict",
+        "includes guarded strict",
+        "poweroff -f",
+    )
+    order = [text.index(part) for part in parts]
+    assert order == sorted(order)
+
+
 def _settings_of(image: Path, tmp_path: Path) -> dict[str, Any]:
     plain = tmp_path / "plain"
     with gzip.open(image) as packed, plain.open("wb") as out:
@@ -415,8 +436,8 @@ def test_mistakes_are_told_before_anything_starts(bench: Bench, tmp_path: Path) 
     with pytest.raises(RecipeError, match="licence"):
         bench.build(never, install={})
     own = tmp_path / "ks.cfg"
-    own.write_text("vmaccepteula\nrootpw esX-forge-Test1x\nclearpart --alldrives\n")
-    with pytest.raises(ForgeError, match="line 3: clearpart: which disks"):
+    own.write_text("vmaccepteula\nrootpw esX-forge-Test1x\nupgrade --firstdisk\n")
+    with pytest.raises(ForgeError, match="line 3: upgrade: a machine"):
         bench.build(never, install={"kickstart": str(own)}, root_password={})
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from esxforge.cli.main import app
 from esxforge.vm.causes import DIAGNOSES, Cause
-from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose
+from esxforge.vm.diagnosis import Ending, FailureEvidence, diagnose, error_box
 from esxforge.vm.phases import Phase
 
 QEMU_SAID = [
@@ -30,6 +30,10 @@ CONSOLE_SAID = [
     ("The selected disk is too small", Cause.DISK_TOO_SMALL),
     ("No eligible disks were found", Cause.NO_DISK),
     ("An error has occurred while parsing the installation script", Cause.KICKSTART_REFUSED),
+    ("An error has occurred while parsing the installation\nscript\n\nerror:x", Cause.KICKSTART_REFUSED),
+    ("User-supplied %post script failed. (Error code 1)", Cause.SCRIPT_FAILED),
+    ("esxforge:   Your %pre (line 7 of your kickstart) ended with status 3.", Cause.SCRIPT_FAILED),
+    ("No Network Adapters\nNo network adapters were detected.", Cause.NO_NIC),
     ("error:/vmfs/volumes/mpx.vmhba32:c0:t0:l3/KS.CFG:line 4", Cause.KICKSTART_REFUSED),
     ("Fatal error: 15 (Not found)", Cause.MEDIA_DAMAGED),
     ("VMware ESXi 8.0.3 [Releasebuild-24022510 x86_64]\n#GP Exception 13 in world 1", Cause.CRASHED),
@@ -131,3 +135,30 @@ def test_any_evidence_gets_a_diagnosis(
 ) -> None:
     evidence = FailureEvidence(ending, serial, output, status, phase)
     assert diagnose(evidence).cause in Cause
+
+
+@pytest.mark.parametrize(
+    ("serial", "box"),
+    [
+        (
+            (
+                "Loading\n| An error has occurred while parsing the installation\nscript\n\n error:/ks.cfg:line 3\n"
+                "  Press <Enter> to continue\n"
+            ),
+            (
+                "| An error has occurred while parsing the installation\nscript\nerror:/ks.cfg:line 3\n"
+                "Press <Enter> to continue"
+            ),
+        ),
+        (
+            "An error has occurred during the installation.\nno vSAN\n(Enter) Reboot\n",
+            "An error has occurred during the installation.\nno vSAN\n(Enter) Reboot",
+        ),
+        ("The following warnings were encountered\nx\nWait or press <Enter> to continue\n", ""),
+        ("An error has occurred while parsing\n", ""),
+        ("Installation Complete\n(Enter) Reboot\n", ""),
+        ("Press any key to enter the menu\nAn error has occurred", ""),
+    ],
+)
+def test_an_error_box_is_one_that_waits_for_a_key(serial: str, box: str) -> None:
+    assert error_box(serial) == box

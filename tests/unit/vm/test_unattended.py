@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from esxforge.events import ignore
+from esxforge.vm import unattended
 from esxforge.vm.causes import Cause
 from esxforge.vm.deployed import deployed_host
 from esxforge.vm.diagnosis import Ending
@@ -73,3 +74,17 @@ def test_a_qemu_that_refuses_to_start_is_diagnosed(
     assert said in caught.value.message
     assert f"Everything is kept in: {directory}" in caught.value.message
     assert remedy in caught.value.hint
+
+
+def test_an_error_box_of_the_installer_ends_an_unattended_run_at_once_with_its_text(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unattended, "_BOX_IS_DRAWN", 0.1)
+    said = "An error has occurred during the installation.\\nthe disk is not claimed by vSAN\\n(Enter) Reboot\\n"
+    put_on_path(tmp_path / "bin", monkeypatch, serial=said.replace("\\n", "\n"))
+    with pytest.raises(MachineFailedError, match="stopped at an error box of the installer") as caught:
+        run_until_power_off(machine, tmp_path, replace(LIMITS, error_box_ends=True), listener=ignore)
+    assert "The installer says:\n  An error has occurred during the installation.\n  the disk is not cl" in str(
+        caught.value
+    )
+    assert caught.value.report.seconds < LIMITS.seconds / 2

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from esxforge_target.formats.boot_cfg import BootCfg, Module, installer_kernelopt
 from esxforge_target.runtime.errors import FormatError
 
+EDITED = Path(__file__).parents[3] / "data" / "boot-cfg" / "edited"
 SAMPLES = sorted((Path(__file__).parents[3] / "data" / "boot-cfg").glob("*.cfg"))
 INSTALLER = b"""bootstate=0
 title=Loading ESXi installer
@@ -31,7 +32,7 @@ def lines_that_differ(before: bytes, after: bytes) -> list[bytes]:
 
 
 def test_there_are_samples() -> None:
-    assert len(SAMPLES) == 7
+    assert len(SAMPLES) == 10
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
@@ -283,11 +284,70 @@ def test_a_kickstart_brought_by_the_iso_is_removed_with_a_notice() -> None:
     assert lines_that_differ(data, cfg.to_bytes()) == [b"kernelopt=runweasel"]
     assert notices == [
         (
-            "boot.cfg of the ISO already carried the kernel option ks=file://etc/vmware/weasel/ks.cfg: it was removed, "
-            "as the image must not install unattended before it is personalised."
+            "boot.cfg of the ISO already carried the kernel option ks=file://etc/…: it was removed, as the image must "
+            "not install unattended before it is personalised."
         ),
         "boot.cfg of the ISO lacked the kernel option runweasel, which starts the installer: added.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [
+        ("ks=ftp://deploy:Tr0ub4dor@192.0.2.7/esx/ks.cfg", "ks=ftp://192.0.2.7/…"),
+        ("ks=https://host.example:8443/ks.cfg?token=Tr0ub4dor", "ks=https://host.example:8443/…"),
+        ("ks=https://host.example/Tr0ub4dor@x/ks.cfg", "ks=https:…"),
+        ("ks=ftp://deploy:Tr0/ub4dor@192.0.2.7/ks.cfg", "ks=ftp:…"),
+        ("KS=cdrom:/KS.CFG", "KS=cdrom:…"),
+        ("ks=usb", "ks=usb"),
+        ("ks=Tr0ub4dor", "ks=…"),
+        ("ks", "ks…"),
+    ],
+)
+def test_of_a_removed_kickstart_s_place_scheme_and_host_are_shown_at_most(option: str, shown: str) -> None:
+    cfg, notices = installer_kernelopt(BootCfg.parse(INSTALLER.replace(b"cdromBoot", option.encode())))
+    assert cfg.kernelopt == ["runweasel"]
+    assert notices[0].startswith(f"boot.cfg of the ISO already carried the kernel option {shown}: it was removed")
+    assert "Tr0" not in notices[0]
+
+
+@pytest.mark.parametrize(
+    ("sample", "kept", "gone"),
+    [
+        ("ip", ["runweasel"], ["nameserver", "ip", "netmask", "gateway", "vlanid"]),
+        ("netdev", ["runweasel"], ["netdevice", "bootproto"]),
+        ("twice", ["runweasel"], []),
+        ("serial", None, []),
+        ("preferVmk", ["runweasel", "preferVmklinux=TRUE", "iovDisableIR=TRUE"], []),
+        ("url", ["runweasel", "http://192.0.2.7/static/ks.cfg"], []),
+        ("title", None, []),
+    ],
+)
+def test_what_a_person_wrote_for_one_host_goes_with_a_note(
+    sample: str, kept: list[str] | None, gone: list[str]
+) -> None:
+    before = BootCfg.parse((EDITED / f"{sample}.cfg").read_bytes())
+    cfg, notices = installer_kernelopt(before)
+    assert cfg.kernelopt == (before.kernelopt if kept is None else kept)
+    told = [notice for notice in notices if "it is of one host's network" in notice]
+    assert [notice.split("kernel option ")[1].split("=")[0] for notice in told] == gone
+
+
+@pytest.mark.parametrize("path", sorted(EDITED.glob("*.cfg")), ids=lambda path: path.stem)
+def test_a_boot_cfg_as_people_edit_it_starts_the_installer_on_any_host(path: Path) -> None:
+    cfg, _ = installer_kernelopt(BootCfg.parse(path.read_bytes()))
+    assert [word for word in cfg.kernelopt if word.lower().startswith(("ks=", "ip="))] == []
+    assert cfg.with_module("/esxforge.tgz").modules[-1].name == "/esxforge.tgz"
+
+
+def test_more_modules_than_the_loader_takes_are_an_error_before_it_meets_them() -> None:
+    names = " --- ".join(f"/m{number}" for number in range(246))
+    cfg = BootCfg.parse(f"kernel=/b.b00\nmodules={names}\n".encode())
+    full = cfg.with_module("/esxforge.tgz")
+    assert len(full.modules) == 247
+    assert full.with_module("/esxforge.tgz") == full
+    with pytest.raises(FormatError, match=r"it has 247 modules, and /more\.tgz more would be too many"):
+        full.with_module("/more.tgz")
 
 
 def test_a_clean_installer_is_left_alone() -> None:

@@ -116,7 +116,7 @@ print('ours last')
 """
     )
     assert notices == [
-        "kickstart line 4: install is replaced: the disk is the boot disk that MAAS chose.",
+        "kickstart line 4: install is replaced: esxforge installs to the boot disk that MAAS chose.",
         "kickstart line 6: network is replaced: the network is the one that MAAS has for this machine.",
     ]
 
@@ -126,7 +126,7 @@ def test_a_password_of_the_recipe_replaces_the_users_without_showing_it() -> Non
     merged, notices = merge(Kickstart.parse(USER.encode()), ours)
     assert HASH not in merged.decode()
     assert merged.count(b"rootpw --iscrypted") == 1
-    assert "kickstart line 3: rootpw is replaced: the recipe gives the root password." in notices
+    assert "kickstart line 3: rootpw is replaced: root's password is the one that the build was given." in notices
     assert not any("$6$" in notice for notice in notices)
 
 
@@ -154,16 +154,13 @@ def test_windows_line_ends_do_not_reach_busybox() -> None:
         ("rootpw x\n", "kickstart: VMware's licence agreement is not accepted."),
         ("vmaccepteula\n", "kickstart: there is no root password."),
         (
-            "vmaccepteula\nrootpw x\npart data --ondisk=naa.1\n",
-            (
-                "kickstart line 3: part cannot be used here: MAAS's storage layout decides which disks are wiped and "
-                "which datastores are made."
-            ),
+            "vmaccepteula\nrootpw x\nupgrade --firstdisk\n",
+            "kickstart line 3: upgrade cannot be used here: a machine that MAAS deploys is always installed afresh.",
         ),
-        ("vmaccepteula\nrootpw x\n# schön\n", "kickstart: line 3 of the merged one is not ASCII."),
+        ("vmaccepteula\nrootpw x\nkeyboard é\n", "kickstart: line 3 of the merged one is not ASCII."),
         (
-            "vmaccepteula\nrootpw x\n" + "paranoid\n" * 250,
-            "kickstart: it has 257 commands with what esxforge adds; ESXi's installer takes 256.",
+            "vmaccepteula\nrootpw x\n%include /x\n" + "%include /y\n" * 250,
+            "kickstart: it has 258 commands with what esxforge adds; ESXi's installer takes 256.",
         ),
     ],
 )

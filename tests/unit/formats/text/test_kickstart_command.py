@@ -33,7 +33,8 @@ def test_all_findings_are_shown_at_once_and_status_is_1(kickstart: Path) -> None
     result = CliRunner().invoke(app, ["check", str(kickstart)])
     assert result.exit_code == 1
     assert result.stderr == (
-        f"{kickstart}: error: line 4: 'instal' is no command of ESXi's installer, which stops there.\n"
+        f"{kickstart}: error: line 4: 'instal' is no command of ESXi's installer; a 7.0 installer was seen to stop at "
+        "such a line, what 8.0's does is not known.\n"
         "  Remove the line, or move it into a section. Did you mean install?\n"
         f"{kickstart}: error: line 5: dryrun: nothing would be installed, and MAAS would wait for it.\n"
         "  Remove the line.\n"
@@ -51,8 +52,10 @@ def test_json_is_one_document_on_stdout(kickstart: Path) -> None:
         "findings": [
             {
                 "line": 4,
+                "column": None,
                 "severity": "warning",
-                "message": "install: --forceunsupportedinstall is known from 7.0 on; ESXi 6.7 ignores it.",
+                "message": "install: --forceunsupportedinstall is known from 7.0 on; 6.7's installer ignores options "
+                "that it does not know.",
                 "remedy": "Remove it for this release.",
             }
         ],
@@ -64,7 +67,7 @@ def test_json_is_one_document_on_stdout(kickstart: Path) -> None:
     [
         (["missing.cfg"], "esxforge: There is no file missing.cfg."),
         (["ks.cfg", "--release", "5.5"], "esxforge: '5.5' is no ESXi release that kickstarts are known for."),
-        (["binary"], "esxforge: kickstart line 1: it has a byte that is no text, so this is no kickstart."),
+        (["binary"], "binary: error: line 1: it has a byte that is no text, so this is no kickstart."),
         (["."], "esxforge: . is a directory, not a file."),
     ],
 )

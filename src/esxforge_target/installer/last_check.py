@@ -1,0 +1,55 @@
+"""The last ``%post``: whatever the user's sections did, the next boot starts the agent, and hears what there is to say.
+
+Ours ran first. A script of the user's may have taken the module out of the bank since, or have written its boot.cfg
+anew: then it is put back, beside what the script did. What is to be reported goes into the module, for the agent.
+"""
+
+import sys
+from typing import Optional
+
+from esxforge_target.contract.install_record import InstallRecord
+from esxforge_target.esxi.banks import BOOT_CFG, MODULE, module_name
+from esxforge_target.installer.bank_module import bank_module
+from esxforge_target.installer.environment import Installer
+from esxforge_target.installer.post import DISTURBED, find_bank, keep_log, put_module, room_for
+from esxforge_target.installer.step import STATE, run_step
+from esxforge_target.installer.user_script import add_note, notes, wishes
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.report import Report
+
+
+def main(installer: "Optional[Installer]" = None) -> int:
+    """The section's exit status: 0 only if the agent will start on the installed host."""
+    return run_step(installer or Installer(), check, DISTURBED)
+
+
+def check(installer: Installer, report: Report) -> None:
+    """Raises ForgeError where the agent would not start."""
+    state = installer.document(STATE, "esxforge's first %post section writes it; has it run?")
+    if not isinstance(state.get("installed"), str):
+        raise ForgeError("esxforge's first %post section has not come to its end.", "Deploy the machine again.")
+    installed = InstallRecord.from_json(state["installed"])
+    bank, cfg = find_bank(installer, installed.device, report)
+    for sentence in wishes(installer, "a script of your kickstart"):
+        add_note(installer, sentence)
+    sentences = notes(installer)
+    there = installer.bank_files.read(bank.file(MODULE))
+    first = bank_module(installer, installed)
+    desired = bank_module(installer, installed.replace(notices=tuple(sentences)))
+    is_listed = cfg.with_module(module_name(cfg)).to_bytes() == cfg.to_bytes()
+    if there not in (first, desired):
+        report.warn("{} was changed or removed after it was written; it is put back".format(bank.file(MODULE)))
+    if not is_listed:
+        report.warn("{} does not load {} any more; that is put back".format(bank.file(BOOT_CFG), MODULE))
+    if there == first and is_listed and desired != first and not room_for(bank, len(desired)):
+        report.warn("the boot bank has no room for a report to MAAS; the log alone has it")
+        desired = first
+    if there == desired and is_listed:
+        report.say("checked: the agent is in the boot bank")
+    else:
+        put_module(installer, report, bank, cfg, desired)
+    keep_log(installer, bank, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
