@@ -252,6 +252,15 @@ class SpecialFilesystem(Answer):
     mount_options: str | None
 
 
+class Hardware(Answer):
+    """What the firmware says; MAAS writes “Unknown” where it says nothing."""
+
+    system_vendor: str | None = None
+    system_product: str | None = None
+    system_serial: str | None = None
+    chassis_serial: str | None = None
+
+
 class Machine(Answer):
     """A machine. Fields with a default only inform; None there is “not known”."""
 
@@ -279,7 +288,7 @@ class Machine(Answer):
     power_type: str | None = None
     power_state: str | None = None
     tag_names: list[str] | None = None
-    hardware_info: dict[str, str] | None = None
+    hardware_info: Hardware | None = None
 
     @property
     def label(self) -> str:

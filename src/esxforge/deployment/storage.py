@@ -104,17 +104,8 @@ class _Predictor:
         volume_groups = self._volume_groups()
         entries = [self._volume_group(group) for group in volume_groups]
         owners = {volume.id: group for group in volume_groups for volume in group.logical_volumes}
-        for device in self._devices:
-            if device.id in owners and device.type == "virtual":
-                entries.append(
-                    {
-                        "id": device.name,
-                        "name": device.path.rpartition("/")[2].removeprefix(f"{owners[device.id].name}-"),
-                        "type": "lvm_partition",
-                        "volgroup": owners[device.id].name,
-                        "size": f"{device.size}B",
-                    }
-                )
+        volumes = [device for device in self._devices if device.id in owners]
+        entries += [_logical_volume(device, owners[device.id].name) for device in volumes]
         entries += [self._raid(raid) for raid in self._raids()]
         entries += [self._bcache(bcache) for bcache in self._bcaches()]
         order = {device.name: device.id for device in self._devices}
@@ -185,9 +176,11 @@ class _Predictor:
             if device.filesystem is not None and ("device", device.id) not in self._members:
                 found.append((device.name, device.filesystem))
                 continue
-            for partition in sorted(device.partitions, key=lambda one: one.id):
-                if partition.filesystem is not None and ("partition", partition.id) not in self._members:
-                    found.append((self._names["partition", partition.id], partition.filesystem))
+            found += [
+                (self._names["partition", one.id], one.filesystem)
+                for one in sorted(device.partitions, key=lambda one: one.id)
+                if one.filesystem is not None and ("partition", one.id) not in self._members
+            ]
         return found
 
     def _format(self, name: str, filesystem: Filesystem) -> dict[str, Any]:
@@ -214,6 +207,13 @@ class _Predictor:
             entry = {"type": "mount", "id": f"{name}_mount", "fstype": special.fstype, "spec": special.fstype}
             mounts.append((point, entry | {"path": point} | _options(special.mount_options)))
         return [entry for _, entry in sorted(mounts, key=lambda one: one[0])]
+
+
+def _logical_volume(device: BlockDevice, group: str) -> dict[str, Any]:
+    """Its own name is in its path; its name as a device has the group's before it."""
+    name = device.path.rpartition("/")[2].removeprefix(f"{group}-")
+    size = f"{device.size}B"
+    return {"id": device.name, "name": name, "type": "lvm_partition", "volgroup": group, "size": size}
 
 
 def _options(options: str | None) -> dict[str, str]:

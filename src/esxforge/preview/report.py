@@ -94,19 +94,29 @@ def report_for(config: Path, inventory: Path | None, release: str, *, golden: bo
     ``golden`` adds what hosts of one golden image share. Raises FormatError for files that cannot be read. What ESXi
     cannot do is in the report's errors.
     """
-    found = None
-    if inventory is not None:
-        try:
-            text = inventory.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise FormatError(
-                f"{inventory} cannot be read: {reason}.",
-                "Name an inventory: a host's /bootbank/esxforge.inv.",
-            ) from None
-        found = inventory_from_json(text)
+    found = load_inventory(inventory) if inventory is not None else None
+    return report_of_config(load_config(config), found, release, golden=golden)
+
+
+def load_inventory(path: Path) -> Inventory:
+    """A host's inventory. Raises FormatError for a file that cannot be read, or is none."""
     try:
-        desired = desired_host_from_config(load_config(config))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise FormatError(
+            f"{path} cannot be read: {reason}.",
+            "Name an inventory: a host's /bootbank/esxforge.inv.",
+        ) from None
+    return inventory_from_json(text)
+
+
+def report_of_config(
+    config: Any, found: Inventory | None, release: str, *, golden: bool = False, boot_mac: str = ""
+) -> Preview:
+    """The same for a configuration that was read already. ``boot_mac`` is the NIC that boots from MAAS, if known."""
+    try:
+        desired = desired_host_from_config(config, boot_mac)
     except ValidationErrors as errors:
         return _refused(tuple(errors.reasons), found.release.version if found else release, found is None)
     desired = stamped(desired) if found is None else _stamps_from(desired, found)
