@@ -33,6 +33,11 @@ def print_error(error: ForgeError) -> None:
         sys.stderr.write(f"  {error.hint}\n")
 
 
+def printable(text: str) -> str:
+    """Text from elsewhere on one line of a terminal, which it must not drive."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
 @contextmanager
 def listener(*, verbose: bool = False, quiet: bool = False) -> Iterator[events.Listener]:
     """A listener that shows events on stderr: a bar on a terminal, plain lines elsewhere.

@@ -133,9 +133,8 @@ def _places(interfaces: Iterable[NodeInterface]) -> list[tuple[Subnet, str]]:
     for interface in interfaces:
         if not interface.enabled:
             continue
-        for link in interface.links:
-            if link.subnet is not None and (link.ip_address or link.mode == "auto"):
-                found.append((link.id, link.subnet, link.ip_address or ""))
+        held = [link for link in interface.links if link.ip_address or link.mode == "auto"]
+        found += [(link.id, link.subnet, link.ip_address or "") for link in held if link.subnet is not None]
         leased = interface.discovered or []
         found += [(1 << 62, lease.subnet, lease.ip_address) for lease in leased if lease.subnet is not None]
     return [(subnet, address) for _, subnet, address in sorted(found, key=lambda one: one[0])]

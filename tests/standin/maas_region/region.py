@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from esxforge.selftest.maas_machine import MaasMachine
+from standin.maas_region.errors import ApiError
 from standin.maas_region.faults import Fault
+from standin.maas_region.machines import FakeMachines, User
 from standin.maas_region.storage import Storage, StorageError, Stored
 
 ADMIN_KEY = "Qm4vTz81KpLxWc7RbN:Yd2GhJ5sXa9PfUe3Mo:Z8rCk1VwT6yBnH4qLs0DjEg7AiFx2Ou5"
@@ -19,16 +21,6 @@ USER_KEY = "Hx7LpQ2nVb5TcR9wKd:Ks4WmZ8jYf1XgB6vNa:T3hRuE9oPiC5sDl7QxJk2MwGy8ZbVn
 _SYSTEMS = ["ubuntu", "ubuntu-core", "bootloader", "centos", "rhel", "custom", "windows", "suse", "esxi", "ol"]
 _FILES = {"tgz": "root-tgz", "ddgz": "root-dd.gz", "ddxz": "root-dd.xz", "ddraw": "root-dd.raw"}
 _BASE = "/MAAS/api/2.0"
-
-
-class ApiError(Exception):
-    """An answer with a status of 4xx or 5xx."""
-
-    def __init__(self, status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.content_type = content_type
 
 
 @dataclass
@@ -75,6 +67,9 @@ class FakeRegion:
         self.clock = clock
         self.storage = Storage((int(major), int(minor)), regions, counts_refused=counts_refused)
         self.keys = {ADMIN_KEY: True, USER_KEY: False}
+        self.users = {True: User("h2admin", admin=True), False: User("h2user", admin=False)}
+        self.machines = FakeMachines(clock)
+        self.machines.series = lambda: [one.name for one in self.resources.values()]
         self.nonces: set[str] = set()
         self.architectures = ["amd64/generic"]
         self.resources: dict[int, Resource] = {}

@@ -1,0 +1,53 @@
+"""What is known of a deployment before it starts, as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from esxforge.deployment.findings import Finding
+from esxforge.deployment.preview import Preview
+from esxforge.preview.report import Report
+
+
+def heading(found: Preview) -> str:
+    """Which machine, and with which image."""
+    machine = found.machine
+    owner = f", belongs to {machine.owner}" if machine.owner else ""
+    image = f", image {found.image.name} “{found.image.title}”" if found.image is not None else ""
+    source = (
+        "the configuration is MAAS's own" if found.is_final else "the configuration is predicted from MAAS's answers"
+    )
+    return f"{machine.label}: {machine.status_name}{owner}{image}; {source}."
+
+
+def remarks(found: Preview) -> Iterator[str]:
+    """What is decided later, what may go wrong, what MAAS cannot tell."""
+    yield from _section("Decided by MAAS when the deployment starts:", [one.sentence for one in found.unknown])
+    yield from _section("Warnings:", [one.sentence for one in found.findings.warnings])
+    yield from _section("Not known:", found.findings.not_known)
+
+
+def marked(found: Preview) -> Report:
+    """The plan for a table, with guessed addresses called guesses."""
+    assert found.report is not None  # noqa: S101  # who has none is not asked for it
+    guessed = {unknown.guess for unknown in found.unknown if unknown.guess}
+
+    def mark(address: str) -> str:
+        return f"{address} (guess)" if address.partition("/")[0] in guessed else address
+
+    rows = [replace(row, addresses=tuple(map(mark, row.addresses))) for row in found.report.network]
+    return replace(found.report, network=tuple(rows))
+
+
+def against(found: Preview) -> list[Finding]:
+    """Everything that stands against the deployment, MAAS's state and ESXi's limits alike."""
+    refusals = found.report.refusals if found.report is not None else ()
+    return [*found.findings.reasons, *(Finding(reason) for reason in refusals)]
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield title
+        yield from (f"  - {line}" for line in lines)
