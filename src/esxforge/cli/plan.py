@@ -11,7 +11,7 @@ import typer
 from esxforge.cli import maas_options as options
 
 if TYPE_CHECKING:
-    from esxforge.deployment.preview import Preview, Wishes
+    from esxforge.deployment.assessment import Assessment, Wishes
     from esxforge.preview.report import Preview
     from esxforge_target.inventory.model import Inventory
 
@@ -81,7 +81,7 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
         report = report_of_config(load_config(curtin_config), found, release or _ASSUMED, golden=kind == "golden")
         _show(report, document(report), html, as_json=as_json, short=short)
         return
-    from esxforge.deployment.preview import Wishes
+    from esxforge.deployment.assessment import Wishes
 
     wishes = Wishes(image, release, None if kind is None else kind == "golden", boot_nic)
     where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
@@ -138,14 +138,14 @@ def _plan_machine(
 ) -> None:
     from esxforge.cli.render import print_json, printable
     from esxforge.deployment.answers import answers_of
-    from esxforge.deployment.preview import preview, preview_document
+    from esxforge.deployment.assessment import assess, assessment_document
     from esxforge.deployment.text import heading, marked, remarks
 
-    found = preview(answers_of(documents), wishes, inventory)
+    found = assess(answers_of(documents), wishes, inventory)
     if as_json:
         if html is not None and found.report is not None:
             _write_html(found.report, html)
-        print_json(preview_document(found))
+        print_json(assessment_document(found))
     else:
         sys.stdout.write(f"{printable(heading(found))}\n\n")
         if not found.refused:
@@ -157,7 +157,7 @@ def _plan_machine(
         raise typer.Exit(1)
 
 
-def _complain(found: Preview) -> None:
+def _complain(found: Assessment) -> None:
     from esxforge.cli.render import printable
     from esxforge.deployment.text import against
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from esxforge.errors import MaasError
 from esxforge.maas.boot_resources import BootResource
-from esxforge.maas.checked import Answer, checked
+from esxforge.maas.checked import CheckedAnswer, checked
 
 NEW, READY, DEPLOYED, BROKEN, DEPLOYING, ALLOCATED, FAILED_DEPLOYMENT = 0, 4, 6, 8, 9, 10, 11
 # In these MAAS gives the configuration itself (api/machines.py, get_curtin_config).
@@ -43,13 +43,13 @@ Count = Annotated[int, Field(ge=0, le=1 << 63)]
 MaybeAddress = Annotated[Address | None, BeforeValidator(_no_text)]
 
 
-class Reference(Answer):
+class Reference(CheckedAnswer):
     """Something that MAAS names here and describes elsewhere."""
 
     id: int
 
 
-class Vlan(Answer):
+class Vlan(CheckedAnswer):
     """A VLAN. ``primary_rack`` and ``secondary_rack`` are system ids; the racks of ``relay_vlan`` serve it by relay."""
 
     id: int
@@ -61,7 +61,7 @@ class Vlan(Answer):
     relay_vlan: Reference | None = None
 
 
-class Subnet(Answer):
+class Subnet(CheckedAnswer):
     """A subnet."""
 
     id: int
@@ -82,7 +82,7 @@ class Subnet(Answer):
         return ip_network(self.cidr).prefixlen
 
 
-class Link(Answer):
+class Link(CheckedAnswer):
     """An address of an interface. MAAS leaves ``ip_address`` and ``subnet`` out where there is none."""
 
     id: int
@@ -91,14 +91,14 @@ class Link(Answer):
     subnet: Subnet | None = None
 
 
-class Discovered(Answer):
+class Discovered(CheckedAnswer):
     """An address that MAAS's DHCP gave."""
 
     ip_address: Address
     subnet: Subnet | None = None
 
 
-class NodeInterface(Answer):
+class NodeInterface(CheckedAnswer):
     """An interface of a machine or of a rack controller."""
 
     id: int
@@ -119,7 +119,7 @@ class Interface(NodeInterface):
     vlan: Vlan | None
 
 
-class Filesystem(Answer):
+class Filesystem(CheckedAnswer):
     """What is formatted. ``mount_point`` is None where it is not mounted."""
 
     fstype: str
@@ -129,7 +129,7 @@ class Filesystem(Answer):
     mount_options: str | None
 
 
-class Partition(Answer):
+class Partition(CheckedAnswer):
     """A partition; its number is only in ``path``."""
 
     id: int
@@ -140,7 +140,7 @@ class Partition(Answer):
     filesystem: Filesystem | None
 
 
-class BlockDevice(Answer):
+class BlockDevice(CheckedAnswer):
     """A disk (``physical``) or what MAAS makes of disks (``virtual``). ``block_size`` is the *physical* block size.
 
     MAAS has it from LXD, which asks the kernel for BLKPBSZGET: a disk of 512-byte sectors with 4096-byte blocks
@@ -161,21 +161,21 @@ class BlockDevice(Answer):
     filesystem: Filesystem | None
 
 
-class Member(Answer):
+class Member(CheckedAnswer):
     """A disk or partition that belongs to a datastore, RAID, volume group or bcache."""
 
     id: int
     type: Literal["physical", "virtual", "partition"]
 
 
-class Datastore(Answer):
+class Datastore(CheckedAnswer):
     """A VMFS datastore."""
 
     name: str
     devices: list[Member]
 
 
-class Raid(Answer):
+class Raid(CheckedAnswer):
     """A RAID of Linux; ``level`` as MAAS names it, such as raid-1."""
 
     name: str
@@ -185,7 +185,7 @@ class Raid(Answer):
     virtual_device: Reference
 
 
-class VolumeGroup(Answer):
+class VolumeGroup(CheckedAnswer):
     """A volume group of Linux."""
 
     name: str
@@ -194,13 +194,13 @@ class VolumeGroup(Answer):
     logical_volumes: list[Reference]
 
 
-class CacheSet(Answer):
+class CacheSet(CheckedAnswer):
     """The cache of a bcache."""
 
     cache_device: Member
 
 
-class Bcache(Answer):
+class Bcache(CheckedAnswer):
     """A bcache of Linux."""
 
     name: str
@@ -210,41 +210,41 @@ class Bcache(Answer):
     virtual_device: Reference
 
 
-class DefaultGateway(Answer):
+class DefaultGateway(CheckedAnswer):
     """MAAS's choice for one IP version; ``link_id`` only where a person made it."""
 
     gateway_ip: MaybeAddress
     link_id: int | None
 
 
-class DefaultGateways(Answer):
+class DefaultGateways(CheckedAnswer):
     """For each IP version."""
 
     ipv4: DefaultGateway
     ipv6: DefaultGateway
 
 
-class Domain(Answer):
+class Domain(CheckedAnswer):
     """A DNS domain; MAAS's own name server answers for it if ``authoritative``."""
 
     name: str
     authoritative: bool
 
 
-class Named(Answer):
+class Named(CheckedAnswer):
     """Something of which only the name matters."""
 
     name: str
 
 
-class BootInterface(Answer):
+class BootInterface(CheckedAnswer):
     """The NIC from which the machine starts."""
 
     id: int
     vlan: Vlan | None
 
 
-class SpecialFilesystem(Answer):
+class SpecialFilesystem(CheckedAnswer):
     """A file system without a disk, such as tmpfs."""
 
     fstype: str
@@ -252,7 +252,7 @@ class SpecialFilesystem(Answer):
     mount_options: str | None
 
 
-class Hardware(Answer):
+class Hardware(CheckedAnswer):
     """What the firmware says; MAAS writes “Unknown” where it says nothing."""
 
     system_vendor: str | None = None
@@ -261,7 +261,7 @@ class Hardware(Answer):
     chassis_serial: str | None = None
 
 
-class Machine(Answer):
+class Machine(CheckedAnswer):
     """A machine. Fields with a default only inform; None there is “not known”."""
 
     system_id: str
@@ -296,7 +296,7 @@ class Machine(Answer):
         return f"{self.fqdn} ({self.system_id})"
 
 
-class Rack(Answer):
+class Rack(CheckedAnswer):
     """A rack controller."""
 
     system_id: str
@@ -304,19 +304,19 @@ class Rack(Answer):
     interface_set: list[NodeInterface]
 
 
-class RouteDestination(Answer):
+class RouteDestination(CheckedAnswer):
     """Where a route leads."""
 
     cidr: Cidr
 
 
-class Fabric(Answer):
+class Fabric(CheckedAnswer):
     """VLANs that share their switches."""
 
     vlans: list[Vlan]
 
 
-class StaticRoute(Answer):
+class StaticRoute(CheckedAnswer):
     """A route that hosts of ``source`` get."""
 
     id: int
@@ -326,7 +326,7 @@ class StaticRoute(Answer):
     metric: int
 
 
-class IpRange(Answer):
+class IpRange(CheckedAnswer):
     """Addresses that are free."""
 
     start: Address
@@ -334,13 +334,13 @@ class IpRange(Answer):
     num_addresses: int
 
 
-class FreeAddresses(Answer):
+class FreeAddresses(CheckedAnswer):
     """Of one subnet; ``subnets/ID/?op=unreserved_ip_ranges``."""
 
     unreserved_ip_ranges: list[IpRange]
 
 
-class ReservedIp(Answer):
+class ReservedIp(CheckedAnswer):
     """An address that a MAC address gets."""
 
     ip: Address
@@ -348,14 +348,14 @@ class ReservedIp(Answer):
     subnet: Reference
 
 
-class Settings(Answer):
+class Settings(CheckedAnswer):
     """MAAS's settings; None for what MAAS does not tell."""
 
     use_rack_proxy: bool | None = None
     node_timeout: int | None = None
 
 
-class Account(Answer):
+class Account(CheckedAnswer):
     """Who asks. ``ssh_keys`` is how many keys MAAS has of them."""
 
     username: str
@@ -363,7 +363,7 @@ class Account(Answer):
     ssh_keys: int | None = None
 
 
-class Version(Answer):
+class Version(CheckedAnswer):
     """Which MAAS it is."""
 
     version: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from esxforge.checks.region import RegionFacts, check_region
-from esxforge.checks.report import Status
+from esxforge.checks.report import CheckStatus
 from esxforge.deployment.answers import Answers, BlockDevice, Partition
 from esxforge.deployment.findings import Finding, Findings
 from esxforge.deployment.images import Image
@@ -137,7 +137,7 @@ def _identities(answers: Answers, findings: Findings) -> None:
 def _patience(answers: Answers, findings: Findings) -> None:
     facts = RegionFacts("", answers.version or "", answers.settings.node_timeout)
     for line in check_region(facts):
-        if line.status is not Status.OK and answers.version is not None:
+        if line.status is not CheckStatus.OK and answers.version is not None:
             findings.warnings.append(Finding(f"{line.name}: {line.found}; needed: {line.needed}.", line.fix))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pydantic import TypeAdapter
 
 from esxforge.errors import MaasError
-from esxforge.maas.checked import Answer, checked
+from esxforge.maas.checked import CheckedAnswer, checked
 from esxforge.maas.client import Client
 from esxforge.maas.failures import RefusedError
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9]([
 _LIST = "MAAS's machine list has their names and system ids: maas PROFILE machines read"
 
 
-class _Found(Answer):
+class _Found(CheckedAnswer):
     system_id: str
     fqdn: str
     hostname: str

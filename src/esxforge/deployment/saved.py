@@ -73,8 +73,8 @@ def save(documents: Documents, directory: Path) -> None:
         raise OutputError(f"The directory {directory} exists already.", "Name another one with --save.")
     if not directory.absolute().parent.is_dir():
         raise OutputError(f"The directory {directory.absolute().parent} does not exist.", "Create it first.")
-    with work_directory(directory.absolute().parent) as directory:
-        whole = directory / "answers"
+    with work_directory(directory.absolute().parent) as work:
+        whole = work / "answers"
         try:
             whole.mkdir(mode=0o700)
             for name, document in reduced(documents).items():

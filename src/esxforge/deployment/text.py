@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from esxforge.deployment.assessment import Assessment
 from esxforge.deployment.findings import Finding
-from esxforge.deployment.preview import Preview
-from esxforge.preview.report import Report
+from esxforge.preview.report import Preview
 
 
-def heading(found: Preview) -> str:
+def heading(found: Assessment) -> str:
     """Which machine, and with which image."""
     machine = found.machine
     owner = f", belongs to {machine.owner}" if machine.owner else ""
@@ -21,14 +21,14 @@ def heading(found: Preview) -> str:
     return f"{machine.label}: {machine.status_name}{owner}{image}; {source}."
 
 
-def remarks(found: Preview) -> Iterator[str]:
+def remarks(found: Assessment) -> Iterator[str]:
     """What is decided later, what may go wrong, what MAAS cannot tell."""
     yield from _section("Decided by MAAS when the deployment starts:", [one.sentence for one in found.unknown])
     yield from _section("Warnings:", [one.sentence for one in found.findings.warnings])
     yield from _section("Not known:", found.findings.not_known)
 
 
-def marked(found: Preview) -> Report:
+def marked(found: Assessment) -> Preview:
     """The plan for a table, with guessed addresses called guesses."""
     assert found.report is not None  # noqa: S101  # who has none is not asked for it
     guessed = {unknown.guess for unknown in found.unknown if unknown.guess}
@@ -40,10 +40,10 @@ def marked(found: Preview) -> Report:
     return replace(found.report, network=tuple(rows))
 
 
-def against(found: Preview) -> list[Finding]:
+def against(found: Assessment) -> list[Finding]:
     """Everything that stands against the deployment, MAAS's state and ESXi's limits alike."""
-    refusals = found.report.refusals if found.report is not None else ()
-    return [*found.findings.reasons, *(Finding(reason) for reason in refusals)]
+    errors = found.report.errors if found.report is not None else ()
+    return [*found.findings.reasons, *(Finding(reason) for reason in errors)]
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

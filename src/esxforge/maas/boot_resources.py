@@ -11,7 +11,7 @@ import re
 from pydantic import Field, TypeAdapter
 
 from esxforge.errors import MaasError
-from esxforge.maas.checked import MaasResponse, checked
+from esxforge.maas.checked import CheckedAnswer, checked
 from esxforge.maas.client import Client
 from esxforge.maas.failures import RefusedError, TransientError
 
@@ -20,7 +20,7 @@ STORED_FILETYPE = "root-dd.gz"
 _UPLOAD_URI = re.compile(r"/api/2\.0/(boot-resources/\d+/upload/\d+/)$")
 
 
-class ResourceFile(MaasResponse):
+class ResourceFile(CheckedAnswer):
     """One file of a set. ``size`` in bytes is what it will be when whole. ``upload_uri`` is there while it is not.
 
     Its ``progress`` is left out on purpose: up to MAAS 3.4 it is the reciprocal of what it should be.
@@ -42,7 +42,7 @@ class ResourceFile(MaasResponse):
         return match[1]
 
 
-class ResourceSet(MaasResponse):
+class ResourceSet(CheckedAnswer):
     """One version of an image. ``progress`` is in percent, over all regions; None once it is complete."""
 
     version: str
@@ -52,7 +52,7 @@ class ResourceSet(MaasResponse):
     files: dict[str, ResourceFile]
 
 
-class BootResource(MaasResponse):
+class BootResource(CheckedAnswer):
     """An image. ``sets`` is empty in lists: MAAS leaves it out there."""
 
     id: int

@@ -13,7 +13,7 @@ _MOST_NAMED = 5
 _HINT = "Check that the address is MAAS's; if it is, this version of MAAS may be too new or too old for esxforge."
 
 
-class MaasResponse(BaseModel):
+class CheckedAnswer(BaseModel):
     """Part of an answer. Fields without a default must be present: an absent field is unknown, not empty."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)

@@ -9,7 +9,7 @@ import pytest
 
 from esxforge import __version__
 from esxforge.deployment.answers import answers_of
-from esxforge.deployment.preview import Preview, Wishes, preview
+from esxforge.deployment.assessment import Assessment, Wishes, assess
 from esxforge.maas.boot_resources import BootResource
 
 from .pairs import Pair, named
@@ -28,7 +28,7 @@ def image(name: str = "esxi/8.0.3", title: str = OURS, *, complete: bool = True)
     return BootResource.model_validate({**found, "sets": {"20261123": a_set}}).model_dump(mode="json")
 
 
-def judged(found: Pair, *, images: Any = None, wishes: Wishes | None = None, **account: Any) -> Preview:
+def judged(found: Pair, *, images: Any = None, wishes: Wishes | None = None, **account: Any) -> Assessment:
     documents = {
         **found.documents,
         "boot-resources": [image()] if images is None else images,
@@ -36,14 +36,14 @@ def judged(found: Pair, *, images: Any = None, wishes: Wishes | None = None, **a
         "version": {"version": "3.7.3"},
         "config": {"use_rack_proxy": True, "node_timeout": 60},
     }
-    return preview(answers_of(documents), wishes)
+    return assess(answers_of(documents), wishes)
 
 
-def reasons(found: Preview) -> str:
+def reasons(found: Assessment) -> str:
     return "\n".join(one.sentence for one in found.findings.reasons)
 
 
-def warnings(found: Preview) -> str:
+def warnings(found: Assessment) -> str:
     return "\n".join(one.sentence for one in found.findings.warnings)
 
 
@@ -205,7 +205,7 @@ def test_without_a_key_nobody_could_log_in() -> None:
 def test_a_short_time_out_is_a_warning_with_the_command() -> None:
     found = named(GOOD)
     documents = {**found.documents, "version": {"version": "3.7.3"}, "config": {"node_timeout": 30}}
-    assert "node_timeout" in warnings(preview(answers_of(documents)))
+    assert "node_timeout" in warnings(assess(answers_of(documents)))
 
 
 def test_a_network_that_does_not_reach_the_racks_is_a_warning() -> None:
@@ -237,6 +237,6 @@ def test_the_nic_that_boots_decides_over_management_and_can_be_named() -> None:
 
 def test_a_plan_of_a_machine_with_another_system_says_so() -> None:
     found = change(named(GOOD), status=6, status_name="Deployed", osystem="ubuntu", distro_series="noble")
-    told = preview(answers_of({**found.documents, "curtin": found.curtin}))
+    told = assess(answers_of({**found.documents, "curtin": found.curtin}))
     assert told.is_final
     assert "with ubuntu/noble, not with ESXi" in reasons(told)

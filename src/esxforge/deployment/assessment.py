@@ -16,7 +16,7 @@ from esxforge.deployment.predicted import Unknown
 from esxforge.deployment.prediction import predict
 from esxforge.deployment.state import judge_state
 from esxforge.errors import MaasError, RecipeError
-from esxforge.preview.report import Report, document, report_of_config
+from esxforge.preview.report import DOCUMENT_VERSION, Preview, document, report_of_config
 from esxforge_target.curtin_config.parse import desired_host_from_config
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.runtime.validation_errors import ValidationErrors
@@ -36,7 +36,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Preview:
+class Assessment:
     """``report`` is None where no configuration can be computed; the reason is among the findings then.
 
     ``is_final``: MAAS made the configuration already, for a deployment that began.
@@ -44,7 +44,7 @@ class Preview:
 
     machine: Machine
     image: Image | None
-    report: Report | None
+    report: Preview | None
     unknown: tuple[Unknown, ...]
     findings: Findings
     is_final: bool
@@ -52,7 +52,7 @@ class Preview:
     @property
     def refused(self) -> bool:
         """Whether there is no plan to show."""
-        return self.report is None or bool(self.report.refusals)
+        return self.report is None or bool(self.report.errors)
 
     @property
     def stands(self) -> bool:
@@ -60,7 +60,7 @@ class Preview:
         return not self.findings.reasons and not self.refused
 
 
-def preview(answers: Answers, wishes: Wishes | None = None, inventory: Inventory | None = None) -> Preview:
+def assess(answers: Answers, wishes: Wishes | None = None, inventory: Inventory | None = None) -> Assessment:
     """Plan and judge. Raises RecipeError for a NIC that the machine has not."""
     wishes = wishes or Wishes()
     final = answers.machine.status in HAS_CONFIGURATION and answers.config is not None
@@ -77,14 +77,14 @@ def preview(answers: Answers, wishes: Wishes | None = None, inventory: Inventory
         prediction = predict(answers)
     except MaasError as error:
         findings.reasons.append(Finding(error.message, error.hint))
-        return Preview(answers.machine, image, None, (), findings, final)
+        return Assessment(answers.machine, image, None, (), findings, final)
     if final:
         _judge_system(answers, findings)
     report = report_of_config(prediction.config, inventory, release, golden=golden, boot_mac=boot_mac)
     if not final:
         with suppress(ValidationErrors):  # its reasons are in the report
             check_connectivity(answers, desired_host_from_config(prediction.config, boot_mac), findings)
-    return Preview(answers.machine, image, report, prediction.unknown, findings, final)
+    return Assessment(answers.machine, image, report, prediction.unknown, findings, final)
 
 
 def _merge(findings: Findings, more: Findings) -> None:
@@ -138,9 +138,13 @@ def _mac_of(answers: Answers, nic: str | None) -> str:
     raise RecipeError([f"{answers.machine.label} has no NIC {nic}."], f"It has: {known}.")
 
 
-def preview_document(found: Preview) -> dict[str, Any]:
+def assessment_document(found: Assessment) -> dict[str, Any]:
     """As one JSON document: the plan's own, and beside it what is known of the machine and the deployment."""
-    plan = document(found.report) if found.report is not None else {"version": 1, "refusals": [], "notices": []}
+    plan = (
+        document(found.report)
+        if found.report is not None
+        else {"version": DOCUMENT_VERSION, "errors": [], "notices": []}
+    )
     machine = found.machine
     return plan | {
         "machine": {
