@@ -14,6 +14,7 @@ import typer
 from esxforge import __version__
 from esxforge.cli.build import build
 from esxforge.cli.capture import capture
+from esxforge.cli.deploy import deploy, follow
 from esxforge.cli.doctor import doctor
 from esxforge.cli.help import App
 from esxforge.cli.images import app as images_app
@@ -63,6 +64,8 @@ app.add_typer(kickstart_app, name="kickstart")
 app.command()(plan)
 app.command()(upload)
 app.add_typer(images_app, name="images")
+app.command()(deploy)
+app.command()(follow)
 app.command()(doctor)
 app.command()(run)
 app.command()(libvirt_xml)

@@ -22,28 +22,30 @@ _SETTINGS = ("use_rack_proxy", "node_timeout")
 _NOT_TOLD = (400, 403, 404)
 
 
-def read_machine(client: Client, system_id: str) -> Any:
-    """The machine's own answer, as it is. Raises MaasError."""
-    return _required(client, f"machines/{system_id}/", system_id)
-
-
-def read_answers(client: Client, system_id: str) -> dict[str, Any]:
-    """MAAS's answers by the names in ``answers.py``. Raises MaasError."""
-    machine = read_machine(client, system_id)
+def read_state(client: Client, system_id: str) -> dict[str, Any]:
+    """The machine with its interfaces and storage, by the names in ``answers.py``. Raises MaasError."""
     node = f"nodes/{system_id}"
+    machine = _required(client, f"machines/{system_id}/", system_id)
     found: dict[str, Any] = {
-        names.VERSION: {"version": region.ask(client).version},
         names.MACHINE: machine,
         names.INTERFACES: _required(client, f"{node}/interfaces/", system_id),
         names.BLOCK_DEVICES: _required(client, f"{node}/blockdevices/", system_id),
         names.DATASTORES: _required(client, f"{node}/vmfs-datastores/", system_id),
+    }
+    for name, key in ((names.RAIDS, "raids"), (names.VOLUME_GROUPS, "volume_groups"), (names.BCACHES, "bcaches")):
+        if isinstance(machine, Mapping) and machine.get(key):
+            found[name] = _required(client, f"{node}/{name}/", system_id)
+    return found
+
+
+def read_answers(client: Client, system_id: str) -> dict[str, Any]:
+    """MAAS's answers by the names in ``answers.py``. Raises MaasError."""
+    found = {names.VERSION: {"version": region.ask(client).version}, **read_state(client, system_id)}
+    found |= {
         names.SUBNETS: _required(client, "subnets/", "subnets"),
         names.STATIC_ROUTES: _required(client, "static-routes/", "static routes"),
         names.DOMAINS: _required(client, "domains/", "domains"),
     }
-    for name, key in ((names.RAIDS, "raids"), (names.VOLUME_GROUPS, "volume_groups"), (names.BCACHES, "bcaches")):
-        if isinstance(machine, dict) and machine.get(key):
-            found[name] = _required(client, f"{node}/{name}/", system_id)
     settings = {name: _told(client, "maas/", op="get_config", name=name) for name in _SETTINGS}
     optional = {
         names.RACKS: _told(client, "rackcontrollers/"),
@@ -53,7 +55,7 @@ def read_answers(client: Client, system_id: str) -> dict[str, Any]:
         names.RESERVED: _told(client, "reservedips/"),
         names.ACCOUNT: _account(client),
         names.IMAGES: _images(client),
-        names.CONFIG: _configuration(client, machine, system_id),
+        names.CONFIG: _configuration(client, found[names.MACHINE], system_id),
     }
     return found | {name: value for name, value in optional.items() if value is not None}
 

@@ -68,8 +68,8 @@ class FakeRegion:
         self.storage = Storage((int(major), int(minor)), regions, counts_refused=counts_refused)
         self.keys = {ADMIN_KEY: True, USER_KEY: False}
         self.users = {True: User("h2admin", admin=True), False: User("h2user", admin=False)}
-        self.machines = FakeMachines(clock)
-        self.machines.series = lambda: [one.name for one in self.resources.values()]
+        self.nodes = FakeMachines(clock)
+        self.nodes.series = lambda: [one.name for one in self.resources.values()]
         self.nonces: set[str] = set()
         self.architectures = ["amd64/generic"]
         self.resources: dict[int, Resource] = {}

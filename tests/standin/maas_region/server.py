@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, _JSON, region.get(int(number[1])), {}
         query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()}
         user = region.users[admin]
-        of_machines = region.machines.answer(user, method, place, query, lambda: self._form(body))
+        of_machines = region.nodes.answer(user, method, place, query, lambda: self._form(body))
         if of_machines is not None:
             return (*of_machines, {})
         if not admin:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,11 +35,34 @@ def maas() -> Iterator[Site]:
         yield found
 
 
+@dataclass
+class Clock:
+    """Time that passes only while somebody waits. ``steps`` happen one by one, one at each wait."""
+
+    now: float = 0.0
+    steps: list[Callable[[], None]] = field(default_factory=list)
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        if self.steps:
+            self.steps.pop(0)()
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Run:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("esxforge.maas.client.Client.wait", lambda _client, seconds: found.wait(seconds))
+    monkeypatch.setattr("esxforge.cli.deploy.time", SimpleNamespace(monotonic=lambda: found.now))
+    return found
+
+
+@pytest.fixture
+def run(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Run:
     """Run a command line against ``maas``, if given: the status, stdout and stderr. No secret is in any of it."""
+    assert clock.now == 0.0
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("esxforge.maas.client.Client.wait", lambda _client, _seconds: None)
 
     def start(*arguments: object, maas: Site | None = None) -> tuple[int, str, str]:
         if maas is not None:

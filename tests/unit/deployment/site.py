@@ -39,7 +39,7 @@ class Site:
         documents["machine"].update({"status": READY, "status_name": "Ready", "owner": None, **changes})
         if "hostname" in changes:
             documents["machine"]["fqdn"] = f"{changes['hostname']}.{documents['machine']['domain']['name']}"
-        return self.region.machines.add(documents, found.curtin)
+        return self.region.nodes.add(documents, found.curtin)
 
     def image(self, name: str = "esxi/8.0.3", title: str = TITLE, *, complete: bool = True) -> None:
         """An uploaded image."""

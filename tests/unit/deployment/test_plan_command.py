@@ -75,7 +75,7 @@ def test_the_plan_from_answers_is_the_plan_from_the_configuration(run: Run, tmp_
 
 
 def test_reasons_are_all_said_and_the_status_is_1(run: Run, ready: Site) -> None:
-    ready.region.machines.machines["abc123"].own.update(bios_boot_method="pxe", locked=True)
+    ready.region.nodes.machines["abc123"].own.update(bios_boot_method="pxe", locked=True)
     for option in ((), ("--summary",), ("--json",)):
         status, out, err = run("plan", "--machine", "esx01", *option, maas=ready)
         assert status == 1
@@ -86,7 +86,7 @@ def test_reasons_are_all_said_and_the_status_is_1(run: Run, ready: Site) -> None
 
 @pytest.mark.parametrize("status", [DEPLOYING, DEPLOYED])
 def test_while_and_after_deploying_maass_own_configuration_is_planned(run: Run, ready: Site, status: int) -> None:
-    machine = ready.region.machines.machines["abc123"]
+    machine = ready.region.nodes.machines["abc123"]
     machine.become(status, owner="h2admin", osystem="esxi", distro_series="8.0.3")
     status, out, _ = run("plan", "--machine", "esx01", "--json", maas=ready)
     document = json.loads(out)
@@ -107,7 +107,7 @@ def test_a_plain_user_plans_a_free_machine_and_hears_what_maas_hides(run: Run, r
 
 
 def test_a_plain_user_does_not_see_somebody_elses_machine(run: Run, ready: Site) -> None:
-    ready.region.machines.machines["abc123"].become(ALLOCATED, owner="h2admin")
+    ready.region.nodes.machines["abc123"].become(ALLOCATED, owner="h2admin")
     ready.as_user()
     status, out, err = run("plan", "--machine", "abc123", maas=ready)
     assert (status, out) == (1, "")
@@ -116,14 +116,14 @@ def test_a_plain_user_does_not_see_somebody_elses_machine(run: Run, ready: Site)
 
 
 def test_an_answer_without_a_field_names_it(run: Run, ready: Site) -> None:
-    del ready.region.machines.machines["abc123"].documents["interfaces"][0]["enabled"]
+    del ready.region.nodes.machines["abc123"].documents["interfaces"][0]["enabled"]
     status, _, err = run("plan", "--machine", "esx01", maas=ready)
     assert status == 1
     assert "“interfaces” cannot be used: 0.enabled is missing" in err
 
 
 def test_optional_answers_that_maas_does_not_give_are_unknown(run: Run, ready: Site) -> None:
-    del ready.region.machines.settings["node_timeout"]
+    del ready.region.nodes.settings["node_timeout"]
     ready.region.faults = [Fault("GET", "busy", path="fabrics/")]
     status, out, _ = run("plan", "--machine", "esx01", "--json", maas=ready)
     assert status == 0
@@ -160,7 +160,7 @@ def test_a_nic_that_the_machine_has_not_is_refused(run: Run, ready: Site) -> Non
 def test_text_from_maas_does_not_drive_the_terminal(run: Run, ready: Site) -> None:
     resource = next(iter(ready.region.resources.values()))
     resource.title = "evil \x1b[2J\x07 title\u202e"
-    ready.region.machines.machines["abc123"].own["status_name"] = "Ready\x1b]0;x"
+    ready.region.nodes.machines["abc123"].own["status_name"] = "Ready\x1b]0;x"
     _, out, err = run("plan", "--machine", "esx01", maas=ready)
     for character in ("\x1b", "\x07", "\u202e"):
         assert character not in out + err
