@@ -64,15 +64,32 @@ class Event:
     at: float
 
 
+@dataclass(frozen=True)
+class Live:
+    """A machine behind the metadata service: its status by MAAS's number, its addresses, and what it was told so far.
+
+    ``events``: (level, type, description, seconds since 1970) of those that MAAS stores.
+    """
+
+    status: Callable[[], int]
+    events: Callable[[], list[tuple[str, str, str, float]]]
+    addresses: tuple[str, ...] = ()
+
+
 @dataclass
 class FakeMachine:
-    """One machine. ``documents`` are its answers; ``told`` is what was asked of ``deploy``."""
+    """One machine. ``documents`` are its answers; ``told`` is what was asked of ``deploy``.
+
+    ``live`` is a machine that really runs: once it is being deployed its status and events are those.
+    """
 
     documents: dict[str, Any]
     config: Any = None
     installation_log: str | None = None
     told: list[dict[str, str]] = field(default_factory=list)
     on_deploy: Callable[[], None] = lambda: None
+    live: Live | None = None
+    mirrored: int = 0
 
     @property
     def own(self) -> dict[str, Any]:
@@ -117,6 +134,8 @@ class FakeMachines:
         self, user: User, method: str, place: str, query: Mapping[str, str], form: Callable[[], dict[str, str]]
     ) -> Answer | None:
         """The answer to a request below /api/2.0/; None for what is no matter of machines."""
+        for machine in self.machines.values():
+            self._mirror(machine)
         operation = query.get("op", "")
         parts = place.strip("/").split("/")
         match (method, parts, operation):
@@ -149,6 +168,17 @@ class FakeMachines:
             case ("GET", ["events"], "query"):
                 return self._query(user, query)
         return None
+
+    def _mirror(self, machine: FakeMachine) -> None:
+        """Take over what a live machine has become."""
+        if machine.live is None or machine.own["status"] != DEPLOYING:
+            return
+        for level, kind, description, at in machine.live.events()[machine.mirrored :]:
+            machine.mirrored += 1
+            self._next_event += 1
+            self.events[machine.system_id].append(Event(self._next_event, level, kind, description, at))
+        if machine.live.status() != DEPLOYING:
+            machine.become(machine.live.status(), ip_addresses=list(machine.live.addresses))
 
     def _seen(self, user: User, name: str) -> FakeMachine:
         machine = self.machines.get(name)
