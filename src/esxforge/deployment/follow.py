@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from esxforge.deployment.answers import DEPLOYING, HAS_CONFIGURATION
 from esxforge.deployment.event_log import Event, EventLog, Ordered
@@ -25,6 +25,7 @@ LAST_EVENTS = 65.0
 LONGEST_SILENCE = 1800.0
 _MARK = "esxforge: "
 _LOG_LINES = 20
+_LARGEST_LOG = 32 << 20
 
 
 class _Machine(CheckedAnswer):
@@ -37,6 +38,8 @@ class _Machine(CheckedAnswer):
 
 
 class _Result(CheckedAnswer):
+    model_config = ConfigDict(str_max_length=_LARGEST_LOG)
+
     name: str
     output: str | None = None
 

@@ -10,13 +10,15 @@ from esxforge.errors import MaasError
 
 _Model = TypeVar("_Model")
 _MOST_NAMED = 5
+# A failure is told with the end of a log; names and the like are far shorter.
+_LONGEST_TEXT = 1 << 16
 _HINT = "Check that the address is MAAS's; if it is, this version of MAAS may be too new or too old for esxforge."
 
 
 class CheckedAnswer(BaseModel):
     """Part of an answer. Fields without a default must be present: an absent field is unknown, not empty."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, str_max_length=_LONGEST_TEXT)
 
 
 def checked(adapter: TypeAdapter[_Model], answer: Any, name: str) -> _Model:

@@ -459,7 +459,7 @@ def test_programs_get_one_json_object_a_line(run: Run, maas: Site, machine: Fake
 
 
 def test_text_from_maas_does_not_drive_the_terminal(run: Run, maas: Site, machine: FakeMachine, clock: Clock) -> None:
-    machine.own["tag_names"] = ["a\x1b[2J"]
+    machine.own.update(tag_names=["a\x1b[2J"], status_name="Ready\x1b[2J")
     machine.documents["blockdevices"][0]["model"] = "b\x1b[31m"
     clock.steps = [
         says(maas, "'esxforge' #1.01 network: c\x1b]0;x\x07\u202e"),
@@ -469,6 +469,15 @@ def test_text_from_maas_does_not_drive_the_terminal(run: Run, maas: Site, machin
     _, out, err = run("deploy", "esx01", "--yes", maas=maas)
     for character in ("\x1b", "\x07", "\u202e"):
         assert character not in out + err
+
+
+def test_text_from_maas_in_an_error_does_not_drive_the_terminal(run: Run, maas: Site, machine: FakeMachine) -> None:
+    machine.own.update(owner="eve\x1b[2J", status=ALLOCATED, status_name="Allocated\x1b[2J\x9b")
+    status, _, err = run("deploy", "abc123", "--yes", maas=maas)
+    assert status == 1
+    assert "belongs to eve" in err
+    assert "\x1b" not in err
+    assert "\x9b" not in err
 
 
 def test_an_answer_without_a_status_while_following_names_it(
