@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 class Finding:
     """A sentence, and what to do about it."""
 
-    text: str
-    hint: str = ""
+    message: str
+    remedy: str = ""
 
     @property
     def sentence(self) -> str:
         """Both, for a list."""
-        return f"{self.text} {self.hint}".strip()
+        return f"{self.message} {self.remedy}".strip()
 
 
 @dataclass

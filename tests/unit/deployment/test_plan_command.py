@@ -127,7 +127,7 @@ def test_optional_answers_that_maas_does_not_give_are_unknown(run: Run, ready: S
     ready.region.faults = [Fault("GET", "busy", path="fabrics/")]
     status, out, _ = run("plan", "--machine", "esx01", "--json", maas=ready)
     assert status == 0
-    assert any("node_timeout" in one["text"] for one in json.loads(out)["warnings"])
+    assert any("node_timeout" in one["message"] for one in json.loads(out)["warnings"])
 
 
 def test_a_lost_connection_is_asked_again(run: Run, ready: Site) -> None:
