@@ -26,7 +26,7 @@ from esxforge.maas.upload_image import UploadImage
 from esxforge.selftest.maas_machine import PREFIX, Reply
 from standin.maas_metadata import FakeMetadataService, Heard, MaasMachine, MachineStatus
 from standin.maas_region import ADMIN_KEY, FakeRegion, serve
-from standin.maas_region.machines import STATUS_NAMES, FakeMachine, Live
+from standin.maas_region.machines import FakeMachine, Live
 from whole_way.order import Order
 from whole_way.recorded import answers_for
 
@@ -160,21 +160,6 @@ def _ignore(event: events.Event) -> None:
     """Nobody watches the upload."""
 
 
-_STATUSES = {name: number for number, name in STATUS_NAMES.items()}
-
-
-def _stored(machine: MaasMachine) -> list[tuple[str, str, str, float]]:
-    """Of the events that MAAS was told those that it stores: starts and failures."""
-    found = []
-    for heard in list(machine.heard):
-        event = heard.event
-        failed = event is not None and event.get("result") in ("FAIL", "FAILURE")
-        if event is not None and (failed or event["event_type"] == "start"):
-            level, kind = ("ERROR", "Node installation failure") if failed else ("DEBUG", "Node installation")
-            found.append((level, kind, f"'{event['origin']}' {event['description']}", heard.at or time.time()))
-    return found
-
-
 @contextmanager
 def running_maas(order: Order) -> Iterator[Maas]:
     """A MAAS that knows the machine of ``order``."""
@@ -190,5 +175,5 @@ def running_maas(order: Order) -> Iterator[Maas]:
     with serve(region) as url, FakeMetadataService(machine=machine) as service:
         machine.config = order.config(service.port)
         node = region.nodes.add(answers_for(order), machine.config)
-        node.live = Live(lambda: _STATUSES[machine.status.value], lambda: _stored(machine), order.addresses())
+        node.live = Live(machine, order.addresses())
         yield Maas(region, url, service, machine, order)

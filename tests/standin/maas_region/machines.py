@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from esxforge.selftest.maas_events import DEFAULT_LEVEL, EventLog
+from esxforge.selftest.maas_machine import MaasMachine
 from standin.maas_region.errors import ApiError
 
 READY, DEPLOYED, DEPLOYING, ALLOCATED, FAILED_DEPLOYMENT, RELEASING = 4, 6, 9, 10, 11, 12
@@ -35,7 +37,7 @@ STATUS_NAMES = {
     21: "Testing",
     22: "Failed testing",
 }
-LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+_NUMBERS = {name: number for number, name in STATUS_NAMES.items()}
 _HAS_CONFIGURATION = (DEPLOYING, DEPLOYED, FAILED_DEPLOYMENT)
 _LISTS = ("interfaces", "blockdevices", "vmfs-datastores", "raids", "volume-groups", "bcaches")
 _WHOLE = ("subnets", "static-routes", "fabrics", "domains", "reservedips")
@@ -53,26 +55,11 @@ class User:
     ssh_keys: int = 1
 
 
-@dataclass
-class Event:
-    """A line of MAAS's event log; ``at`` in seconds since 1970, as who sent it says."""
-
-    id: int
-    level: str
-    type: str
-    description: str
-    at: float
-
-
 @dataclass(frozen=True)
 class Live:
-    """A machine behind the metadata service: its status by MAAS's number, its addresses, and what it was told so far.
+    """A machine behind the metadata service, and its addresses once it is deployed."""
 
-    ``events``: (level, type, description, seconds since 1970) of those that MAAS stores.
-    """
-
-    status: Callable[[], int]
-    events: Callable[[], list[tuple[str, str, str, float]]]
+    machine: MaasMachine
     addresses: tuple[str, ...] = ()
 
 
@@ -90,6 +77,7 @@ class FakeMachine:
     on_deploy: Callable[[], None] = lambda: None
     live: Live | None = None
     mirrored: int = 0
+    log: EventLog = field(default_factory=EventLog)
 
     @property
     def own(self) -> dict[str, Any]:
@@ -113,22 +101,18 @@ class FakeMachines:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.machines: dict[str, FakeMachine] = {}
-        self.events: dict[str, list[Event]] = {}
         self.settings: dict[str, Any] = {"use_rack_proxy": True, "node_timeout": 60}
         self.series: Callable[[], list[str]] = list
-        self._next_event = 1000
 
     def add(self, documents: Mapping[str, Any], config: Any = None) -> FakeMachine:
         """A machine whose answers were recorded; ``config`` is what MAAS makes of it once it is deployed."""
         machine = FakeMachine(copy.deepcopy(dict(documents)), config)
         self.machines[machine.system_id] = machine
-        self.events[machine.system_id] = []
         return machine
 
     def log(self, system_id: str, description: str, *, level: str = "DEBUG", kind: str = "Node installation") -> None:
         """A new event."""
-        self._next_event += 1
-        self.events[system_id].append(Event(self._next_event, level, kind, description, self.clock()))
+        self.machines[system_id].log.add(level, kind, description, self.clock())
 
     def answer(
         self, user: User, method: str, place: str, query: Mapping[str, str], form: Callable[[], dict[str, str]]
@@ -171,14 +155,16 @@ class FakeMachines:
 
     def _mirror(self, machine: FakeMachine) -> None:
         """Take over what a live machine has become."""
-        if machine.live is None or machine.own["status"] != DEPLOYING:
+        if machine.live is None or machine.own["status"] not in _HAS_CONFIGURATION:
             return
-        for level, kind, description, at in machine.live.events()[machine.mirrored :]:
+        live = machine.live.machine
+        live.pass_time()
+        for line in live.log.lines[machine.mirrored :]:
             machine.mirrored += 1
-            self._next_event += 1
-            self.events[machine.system_id].append(Event(self._next_event, level, kind, description, at))
-        if machine.live.status() != DEPLOYING:
-            machine.become(machine.live.status(), ip_addresses=list(machine.live.addresses))
+            machine.log.add(line.level, line.type, line.description, line.created)
+        status = _NUMBERS[live.status.value]
+        if machine.own["status"] == DEPLOYING != status:
+            machine.become(status, ip_addresses=list(machine.live.addresses))
 
     def _seen(self, user: User, name: str) -> FakeMachine:
         machine = self.machines.get(name)
@@ -245,21 +231,21 @@ class FakeMachines:
         return _json({"id": 1, "results": [{"name": "/tmp/install.log", "exit_status": 1, "output": output}]})
 
     def _query(self, user: User, query: Mapping[str, str]) -> Answer:
-        limit = int(query.get("limit", "100"))
-        if limit > 1000:
-            raise ApiError(400, f"Requested number of events {limit} is greater than limit: 1000", _TEXT)
-        least = LEVELS[query.get("level", "INFO")]
-        desired = query.get("id")
-        visible = {name for name, one in self.machines.items() if _sees(user, one) and desired in (None, name)}
-        found = [(event, name) for name in visible for event in self.events[name] if LEVELS[event.level] >= least]
-        found.sort(key=lambda pair: pair[0].id)
-        if "after" in query:
-            chosen = [pair for pair in found if pair[0].id > int(query["after"])][: max(limit, 1)]
-        elif "before" in query:
-            chosen = [pair for pair in found if pair[0].id < int(query["before"])][-max(limit, 1) :]
-        else:
-            chosen = found[-max(limit, 1) :]
-        return _json({"count": len(chosen), "events": [_event(*pair) for pair in reversed(chosen)]})
+        """Of one machine, by ``id`` or ``hostname``; MAAS answers for several, too."""
+        desired = {"system_id": query.get("id"), "hostname": query.get("hostname")}
+        found = [
+            machine
+            for machine in self.machines.values()
+            if _sees(user, machine) and all(value in (None, machine.own[key]) for key, value in desired.items())
+        ]
+        if len(found) != 1:
+            return _json({"count": 0, "events": []})
+        try:
+            numbers = {name: int(query[name]) for name in ("limit", "after", "before") if name in query}
+            own = {"system_id": found[0].system_id, "hostname": found[0].own["hostname"]}
+            return _json(found[0].log.query(level=query.get("level", DEFAULT_LEVEL), **numbers, **own))
+        except ValueError as error:
+            raise ApiError(400, str(error), _TEXT) from None
 
 
 def _json(document: Any) -> Answer:
@@ -274,16 +260,3 @@ def _fits(machine: FakeMachine, query: Mapping[str, str]) -> bool:
     own = machine.own
     told = {"id": own["system_id"], "hostname": own["hostname"], "domain": own["domain"]["name"]}
     return all(query[key] == value for key, value in told.items() if key in query)
-
-
-def _event(event: Event, system_id: str) -> dict[str, Any]:
-    return {
-        "username": "",
-        "node": system_id,
-        "hostname": system_id,
-        "id": event.id,
-        "level": event.level,
-        "created": time.strftime("%a, %d %b. %Y %H:%M:%S", time.gmtime(event.at)),
-        "type": event.type,
-        "description": event.description,
-    }

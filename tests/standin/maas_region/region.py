@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from esxforge.selftest.maas_machine import MaasMachine
 from standin.maas_region.errors import ApiError
 from standin.maas_region.faults import Fault
 from standin.maas_region.machines import FakeMachines, User
@@ -73,7 +72,6 @@ class FakeRegion:
         self.nonces: set[str] = set()
         self.architectures = ["amd64/generic"]
         self.resources: dict[int, Resource] = {}
-        self.machines: list[MaasMachine] = []
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
@@ -98,26 +96,6 @@ class FakeRegion:
         return bytes(self.storage.disk.get((0, files[0].stored.sha256), b""))
 
     # --- what the interface offers; each returns (status, content type, text)
-
-    def events(self, query: dict[str, list[str]]) -> str:
-        """GET events/?op=query, of one machine: by ``id`` or ``hostname``."""
-        try:
-            numbers = {name: int(query[name][0]) for name in ("limit", "after", "before") if name in query}
-        except ValueError as error:
-            raise ApiError(400, str(error)) from None
-        found = [
-            machine
-            for machine in self.machines
-            if machine.system_id in query.get("id", [machine.system_id])
-            and machine.hostname.partition(".")[0] in query.get("hostname", [machine.hostname.partition(".")[0]])
-        ]
-        if len(found) != 1:
-            return json.dumps({"count": 0, "events": []})
-        levels = {"level": query["level"][0]} if "level" in query else {}
-        try:
-            return json.dumps(found[0].query_events(**levels, **numbers))
-        except ValueError as error:
-            raise ApiError(400, str(error)) from None
 
     def listing(self, kind: str) -> str:
         """GET boot-resources/"""

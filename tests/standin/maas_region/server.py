@@ -139,11 +139,6 @@ class _Handler(BaseHTTPRequestHandler):
         if place == "boot-resources/" and method == "GET":
             kind = parse_qs(urlsplit(self.path).query).get("type", ["all"])[0]
             return 200, _JSON, region.listing(kind), {}
-        if place == "events/" and method == "GET":
-            query = parse_qs(urlsplit(self.path).query)
-            if query.pop("op", []) != ["query"]:
-                raise ApiError(400, "Unrecognised signature: method=GET op=None")
-            return 200, _JSON, region.events(query), {}
         number = re.fullmatch(r"boot-resources/(\d+)/", place)
         if number and method == "GET":
             return 200, _JSON, region.get(int(number[1])), {}
