@@ -14,6 +14,7 @@ from esxforge.deployment.answers import Answers, Interface, Link, StaticRoute, S
 from esxforge.deployment.auto_addresses import Guess
 from esxforge.deployment.gateways import default_gateways
 from esxforge.deployment.predicted import Unknowns
+from esxforge.maas.versions import capabilities
 
 
 def predict_network(answers: Answers, guesses: Mapping[int, Guess], unknowns: Unknowns) -> dict[str, Any]:
@@ -48,7 +49,8 @@ class _Predictor:
         self._guesses = guesses
         self._unknowns = unknowns
         self._gateways = default_gateways(answers)
-        self._gateways_left = dict(self._gateways)
+        self._with_gateway: set[int] = set()
+        self._version = capabilities(answers.version or "")
         self._by_name = {one.name: one for one in answers.interfaces}
         self._versions: set[int] = set()
         domains = sorted({one.name for one in answers.domains if one.authoritative and one.name})
@@ -108,28 +110,28 @@ class _Predictor:
         address = link.ip_address or (guess.address if guess is not None else None)
         found: dict[str, Any] = {"type": "static", "address": f"{address}/{subnet.prefix_length}"}
         self._versions.add(subnet.version)
-        gateway = self._gateways_left.get(subnet.version)
-        if gateway is not None and (gateway.interface, gateway.subnet.id) == (interface.id, subnet.id):
-            found["gateway"] = gateway.address
-            del self._gateways_left[subnet.version]
+        if subnet.gateway_ip and subnet.version not in self._with_gateway and self._has_gateway(interface, subnet):
+            found["gateway"] = subnet.gateway_ip
+            self._with_gateway.add(subnet.version)
         servers = name_servers.of_subnet(self._answers, subnet, given, self._unknowns)
         if servers:
             found["dns_nameservers"] = servers
-            if subnet.allow_dns or self._always_searches():
+            if subnet.allow_dns or self._version.searches_without_dns:
                 found["dns_search"] = self._search
         routes = [_route(route) for route in self._routes(subnet)]
         if routes:
             found["routes"] = routes
         return found
 
+    def _has_gateway(self, interface: Interface, subnet: Subnet) -> bool:
+        chosen = [one for one in self._gateways.values() if one.interface == interface.id]
+        if self._version.gateway_at_its_own_subnet:
+            return any(one.subnet.id == subnet.id for one in chosen)
+        return bool(chosen)
+
     def _routes(self, subnet: Subnet) -> list[StaticRoute]:
         matching = [route for route in self._answers.static_routes if route.source.id == subnet.id]
         return sorted(matching, key=lambda route: route.id)
-
-    def _always_searches(self) -> bool:
-        """Before 3.5 MAAS gave search domains whether the subnet allows its DNS or not."""
-        numbers = (self._answers.version or "").split(".")[:2]
-        return len(numbers) == 2 and all(one.isdecimal() for one in numbers) and tuple(map(int, numbers)) < (3, 5)
 
     def _name_server_item(self) -> list[dict[str, Any]]:
         versions = sorted(self._versions if 6 in self._versions else self._versions | {4})

@@ -12,6 +12,7 @@ from typing import Any
 
 from esxforge.deployment.answers import Answers, Bcache, BlockDevice, Filesystem, Member, Partition, Raid, VolumeGroup
 from esxforge.errors import MaasError
+from esxforge.maas.versions import capabilities
 
 _FIRST_OFFSET = 4 << 20
 _TABLE_OVERHEAD = 5 << 20
@@ -37,7 +38,8 @@ class _Predictor:
             for partition in device.partitions:
                 self._names["partition", partition.id] = f"{device.name}-part{_number(partition)}"
         self._members = {_key(member) for member in _members(answers)}
-        self._by_path = _need_paths(self._disks) if _is_3_8(answers.version) else set()
+        by_path = answers.version is not None and capabilities(answers.version).names_twin_disks_by_path
+        self._by_path = _need_paths(self._disks) if by_path else set()
 
     def section(self) -> dict[str, Any]:
         grub = self._grub_devices()
@@ -294,11 +296,6 @@ def _partition(
         "size": f"{device.size - _TABLE_OVERHEAD - before - after * _LOGICAL_OVERHEAD}B",
     }
     return [extended, entry]
-
-
-def _is_3_8(version: str | None) -> bool:
-    found = re.match(r"(\d+)\.(\d+)", version or "")
-    return found is not None and (int(found[1]), int(found[2])) >= (3, 8)
 
 
 def same_identity(disks: Iterable[BlockDevice]) -> list[list[BlockDevice]]:

@@ -241,9 +241,10 @@ class FakeMachines:
         if len(found) != 1:
             return _json({"count": 0, "events": []})
         try:
-            numbers = {name: int(query[name]) for name in ("limit", "after", "before") if name in query}
-            own = {"system_id": found[0].system_id, "hostname": found[0].own["hostname"]}
-            return _json(found[0].log.query(level=query.get("level", DEFAULT_LEVEL), **numbers, **own))
+            numbers: dict[str, Any] = {name: int(query[name]) for name in ("limit", "after", "before") if name in query}
+            own, level = found[0].own, query.get("level", DEFAULT_LEVEL)
+            shown = found[0].log.query(level=level, system_id=own["system_id"], hostname=own["hostname"], **numbers)
+            return _json(shown)
         except ValueError as error:
             raise ApiError(400, str(error), _TEXT) from None
 

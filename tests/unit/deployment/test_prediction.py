@@ -168,6 +168,31 @@ def test_from_3_8_on_disks_with_the_same_model_and_serial_go_by_their_path() -> 
         predict(answers_of({**found.documents, "version": {"version": "3.8.0"}}))
 
 
+def static_subnets(config: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for item in config["network"]["config"] for one in item.get("subnets", []) if one["type"] == "static"]
+
+
+@pytest.mark.parametrize(("version", "searches"), [("3.4.0", True), ("3.4.7", False), ("3.7.3", False)])
+def test_a_subnet_without_maas_s_dns_gets_search_domains_up_to_3_4_0(version: str, searches: bool) -> None:
+    found = named("no_subnet_dns")
+    for interface in found.documents["interfaces"]:
+        for link in interface["links"]:
+            link["subnet"] = {**link["subnet"], "allow_dns": False, "dns_servers": ["10.9.9.9"]}
+    shown = static_subnets(predict(answers_of({**found.documents, "version": {"version": version}})).config)
+    assert shown
+    assert all(one["dns_nameservers"] == ["10.9.9.9"] and ("dns_search" in one) is searches for one in shown)
+
+
+@pytest.mark.parametrize(
+    ("version", "at_first"), [("3.4.7", True), ("3.6.2", True), ("3.6.3", False), ("3.7.1", True), ("3.7.2", False)]
+)
+def test_a_gateway_stands_at_its_own_subnet_only_where_maas_puts_it_there(version: str, at_first: bool) -> None:
+    """Of two links with gateways on one interface, the second has the one that MAAS chose."""
+    found = named("gateway_by_hand_alias")
+    shown = static_subnets(predict(answers_of({**found.documents, "version": {"version": version}})).config)
+    assert ["gateway" in one for one in shown] == [at_first, not at_first]
+
+
 def test_a_raid_of_linux_is_predicted_with_its_members_first() -> None:
     """As CurtinStorageGenerator orders: each entry behind what it needs; all members of the boot disk's RAID boot."""
     found = named("no_layout")
