@@ -129,9 +129,9 @@ def _deploying(lab: Laboratory) -> Iterator[None]:
 
         with _in_background(tell):
             try:
-                while not lab.maas.node.told and process.poll() is None:
+                while not lab.maas.node.deploy_requests and process.poll() is None:
                     time.sleep(0.1)
-                if not lab.maas.node.told:
+                if not lab.maas.node.deploy_requests:
                     raise HostError("esxforge deploy did not ask MAAS for the deployment.")
                 yield
                 process.wait(_FOLLOWS_ON)

@@ -127,7 +127,7 @@ def _user_data(path: Path | None) -> bytes | None:
 
 
 def _confirmation(ready: Ready, request: Request) -> list[str]:
-    """What the person confirms: which machine it is, and what is lost."""
+    """The summary to confirm: the machine, and the disks that will be cleared."""
     machine, image = ready.answers.machine, ready.found.image
     hardware = machine.hardware_info
     account = ready.answers.account

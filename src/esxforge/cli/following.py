@@ -24,7 +24,7 @@ _WORDS = {
 
 @contextmanager
 def display(machines: Sequence[str], *, as_json: bool) -> Iterator[Callable[[Update], None]]:
-    """What to call with each update, while the block lasts."""
+    """Yields the function to call with each update."""
     if as_json:
         yield _json_line
     elif sys.stdout.isatty():

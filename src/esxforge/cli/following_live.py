@@ -28,7 +28,7 @@ class _Row:
 
 @dataclass
 class _Table:
-    """Rendered anew at each refresh, so that the clocks in it run."""
+    """Rendered at each refresh, so that the clocks in it run."""
 
     rows: dict[str, _Row]
     began: float
@@ -46,7 +46,7 @@ class _Table:
 
 @contextmanager
 def live(machines: Sequence[str]) -> Iterator[Callable[[Update], None]]:
-    """What to call with each update, while the block lasts. rich honours ``NO_COLOR`` and dumb terminals."""
+    """Yields the function to call with each update. rich honours ``NO_COLOR`` and dumb terminals."""
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     table = _Table({machine: _Row() for machine in machines}, time.monotonic())
     lines = Lines(machines, lambda line: console.print(Text(line)))

@@ -1,4 +1,4 @@
-"""What MAAS's REST interface 2.0 says of a machine before its deployment, typed and checked.
+"""Answers of MAAS's REST API 2.0 about a machine before its deployment, typed and checked.
 
 Only fields that are read are here. A field without a default must be present, null where MAAS says so: an absent field
 is unknown, and nothing is computed from it. Source: canonical/maas 3.7.3, ``src/maasserver/api`` (machines.py,
@@ -120,7 +120,7 @@ class Interface(NodeInterface):
 
 
 class Filesystem(CheckedAnswer):
-    """What is formatted. ``mount_point`` is None where it is not mounted."""
+    """A formatted device or partition. ``mount_point`` is None where it is not mounted."""
 
     fstype: str
     uuid: str | None
@@ -253,7 +253,7 @@ class SpecialFilesystem(CheckedAnswer):
 
 
 class Hardware(CheckedAnswer):
-    """What the firmware says; MAAS writes “Unknown” where it says nothing."""
+    """Hardware as the firmware describes it; MAAS writes “Unknown” where it says nothing."""
 
     system_vendor: str | None = None
     system_product: str | None = None

@@ -74,7 +74,7 @@ def _required(client: Client, path: str, what: str) -> Any:
 
 
 def _told(client: Client, path: str, **query: str) -> Any:
-    """What MAAS answers, or None where it does not tell this user, or does not know the question."""
+    """MAAS's answer, or None where this user may not see it, or MAAS has no such resource."""
     try:
         return client.patiently(lambda: client.json("GET", path, query=query or None))
     except RefusedError as error:

@@ -26,7 +26,7 @@ ASSUMED_RELEASE = "8.0"
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the person says: image, release and kind to plan for, the NIC that boots, whose machine may be taken."""
+    """Choices from the command line: image, release and kind to plan for, the boot NIC, whose machine may be used."""
 
     image: str | None = None
     release: str | None = None
@@ -51,12 +51,12 @@ class Assessment:
 
     @property
     def refused(self) -> bool:
-        """Whether there is no plan to show."""
+        """True where there is no plan to show."""
         return self.report is None or bool(self.report.errors)
 
     @property
     def stands(self) -> bool:
-        """Whether nothing known stands against deploying it."""
+        """True where no reason against the deployment is known."""
         return not self.findings.reasons and not self.refused
 
 

@@ -1,4 +1,4 @@
-"""All that stands against a deployment, at once: what MAAS would refuse, what the hook would, and what nobody knows.
+"""Every reason against a deployment at once: MAAS's own refusals, the hook's, and what cannot be known.
 
 Sources: canonical/maas 3.7.3, ``Node._start_deployment``, ``Node.start``, ``retrieve_storage_layout_issues``,
 ``storage_layouts.py``; the hook's own checks (esxforge_target/hook/checks.py, media_size.py).
@@ -27,7 +27,7 @@ _VMFS7_LEGACY = (105 * _MIB, 1074 * _MIB, 1074 * _MIB, 8704 * _MIB, 0)
 
 
 def check_machine(answers: Answers, image: Image | None, release: str | None, *, golden: bool) -> Findings:
-    """What is found. ``release`` is the image's or the person's word for it, None where it is not known."""
+    """Result of the checks. ``release`` comes from the image or the command line; None where it is not known."""
     findings = Findings()
     for check in _CHECKS:
         check(answers, findings)
@@ -179,7 +179,7 @@ def _sectors(disk: BlockDevice, image: Image | None, findings: Findings) -> None
 
 
 def _room(answers: Answers, disk: BlockDevice, release: Release, findings: Findings) -> None:
-    """Whether the datastore on the boot disk fits behind what ESXi keeps, with the recipe's most lenient word."""
+    """Check that the boot disk's datastore fits behind ESXi's own partitions, at their smallest size in a recipe."""
     heads = {member.id for one in answers.datastores for member in one.devices if member.type == "partition"}
     sizes = [partition.size for partition in disk.partitions if partition.id in heads]
     try:
@@ -189,7 +189,7 @@ def _room(answers: Answers, disk: BlockDevice, release: Release, findings: Findi
 
 
 def _keys(answers: Answers, image: Image | None, findings: Findings) -> None:
-    """Whether somebody could log in, where the image draws root's password at random and has no other way."""
+    """Check for an SSH key where it is the only way to log in: root's password is random."""
     if image is None or image.marks is None:
         findings.not_known.append("whether the image needs an SSH key of the machine's owner in MAAS")
         return

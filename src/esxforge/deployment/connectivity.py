@@ -1,4 +1,4 @@
-"""Whether the desired network reaches MAAS, and which interface is for management: warnings before the deployment.
+"""Warnings about the desired network before the deployment: does it reach MAAS, which interface is for management.
 
 MAAS names its metadata host only when the machine boots. The rack controllers of the boot VLAN are the likely ones.
 """

@@ -2,7 +2,7 @@
 
 Sources: canonical/maas 3.7.3, ``api/events.py`` (at most 1000 a request, newest first; the default level INFO hides
 most), ``metadataserver/api_twisted.py`` (only starts and failures are stored, most of them up to a minute later, in
-order of arrival). The name of an event is not told, only its text; ours begin with a number, ``#boot.count``.
+order of arrival). The API shows an event's text, not its name; ours begin with a number, ``#boot.count``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Event:
 
     @property
     def is_error(self) -> bool:
-        """Whether something failed."""
+        """True for a failure."""
         return self.level in ("ERROR", "CRITICAL")
 
 
@@ -91,7 +91,7 @@ class EventLog:
         self._after: int | None = None
 
     def skip(self) -> None:
-        """What is in the log by now is not read."""
+        """Skip the events that are in the log by now."""
         newest = self._ask(limit="1")
         self._after = max((event.id for event in newest), default=0)
 
@@ -110,7 +110,7 @@ class EventLog:
         self._after = 0 if before is None else before - 1
 
     def new(self) -> Iterator[Event]:
-        """What came since, in order of arrival."""
+        """Yield the events since the last call, in order of arrival."""
         if self._after is None:
             self.skip()
         while True:

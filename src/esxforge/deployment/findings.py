@@ -1,4 +1,4 @@
-"""What is found for or against a deployment before it starts."""
+"""Findings about a deployment before it starts: reasons against it, warnings, what is not known."""
 
 from __future__ import annotations
 

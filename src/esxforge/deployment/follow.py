@@ -98,11 +98,11 @@ class Followed:
 
 
 def join(client: Client, system_id: str) -> Followed:
-    """A machine whose deployment runs, or has ended. Raises MaasError for one that nobody deploys."""
+    """A machine whose deployment runs, or has ended. Raises MaasError for one that is not being deployed."""
     machine = _read(client, system_id)
     if machine.status not in HAS_CONFIGURATION:
         raise MaasError(
-            f"{machine.fqdn} ({system_id}) is “{machine.status_name}”: nobody deploys it.",
+            f"{machine.fqdn} ({system_id}) is “{machine.status_name}”: it is not being deployed.",
             f"Start with: esxforge deploy {machine.fqdn}",
         )
     log = EventLog(client, system_id)

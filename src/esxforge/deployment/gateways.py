@@ -1,4 +1,4 @@
-"""Which link carries the default gateway: REST tells the gateway that MAAS chose, not the link.
+"""Which link carries the default gateway: the API shows the gateway that MAAS chose, not the link.
 
 Source: canonical/maas 3.7.3, ``Node.get_gateways_by_priority`` and ``Node.get_default_gateways``.
 """
@@ -24,8 +24,8 @@ class Gateway:
 
 def default_gateways(answers: Answers) -> dict[int, Gateway]:
     """MAAS's choice for each IP version that has one. Raises MaasError where MAAS's answers contradict each other."""
-    told = {4: answers.machine.default_gateways.ipv4, 6: answers.machine.default_gateways.ipv6}
-    return {version: _gateway(answers, choice) for version, choice in told.items() if choice.gateway_ip}
+    shown = {4: answers.machine.default_gateways.ipv4, 6: answers.machine.default_gateways.ipv6}
+    return {version: _gateway(answers, choice) for version, choice in shown.items() if choice.gateway_ip}
 
 
 def _gateway(answers: Answers, choice: DefaultGateway) -> Gateway:

@@ -1,7 +1,7 @@
-"""The DNS servers that MAAS gives to a host: on each address, and for the whole host.
+"""The DNS servers that MAAS gives to a host: for each address, and for the host.
 
 Source: canonical/maas 3.7.3, ``preseed_network.py`` (``_generate_addresses``), ``Node.get_default_dns_servers``,
-``routablepairs.py`` and the view ``maasserver_routable_pairs``. MAAS's own address, which stands among the whole
+``routablepairs.py`` and the view ``maasserver_routable_pairs``. MAAS's own address, which is among the
 host's, is in no answer; so are the addresses of rack controllers for people who are no administrators.
 """
 
@@ -22,7 +22,7 @@ _RACKS_HIDDEN = (
 
 @dataclass(frozen=True)
 class HostServers:
-    """For the whole host: the known ones, and whether MAAS's own address is expected among them."""
+    """For the host: the known ones, and whether MAAS's own address is expected among them."""
 
     known: tuple[str, ...]
     with_own: bool
@@ -69,7 +69,7 @@ def _same_vlan(one: Subnet | None, other: Subnet) -> bool:
 
 
 def of_host(answers: Answers, gateways: dict[int, Gateway], versions: Sequence[int], unknowns: Unknowns) -> HostServers:
-    """The servers of the whole host. ``versions`` are those of its addresses: 4, 6 or both."""
+    """The servers of the host. ``versions`` are those of its addresses: 4, 6 or both."""
     for version in (4, 6):
         gateway = gateways.get(version) if version in versions else None
         if gateway is not None and gateway.subnet.dns_servers:

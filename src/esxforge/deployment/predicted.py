@@ -1,4 +1,4 @@
-"""What a prediction is made of besides the configuration: what nobody can know before the deployment."""
+"""Parts of a prediction besides the configuration: values that are unknown before the deployment."""
 
 from __future__ import annotations
 

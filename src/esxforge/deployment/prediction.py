@@ -1,7 +1,7 @@
 """MAAS's answers become the configuration that MAAS will send to curtin: a pure function.
 
 MAAS gives that configuration only once the machine is being deployed (api/machines.py, ``get_curtin_config``). What
-ESXi hosts do not read of it (cloud-init, debconf, GRUB) is left out. What nobody can know before is listed.
+ESXi hosts do not read of it (cloud-init, debconf, GRUB) is left out. What cannot be known before is listed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from esxforge.deployment.network import predict_network
 from esxforge.deployment.predicted import Unknown, Unknowns
 from esxforge.deployment.storage import predict_storage
 
-# RFC 2606: a name that nobody has.
+# RFC 2606: a reserved name.
 UNKNOWN_HOST = "unknown.invalid"
 _RACK_PORT = 5248
 

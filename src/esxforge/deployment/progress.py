@@ -62,13 +62,13 @@ def phase_of(event: Event) -> str | None:
 
 
 def sentence_of(phase: str) -> str:
-    """What happens in a phase, for people."""
+    """A phase in words."""
     return _SENTENCES.get(phase, phase)
 
 
 @dataclass
 class Progress:
-    """What is known of one deployment. ``status`` is MAAS's number of the machine's status."""
+    """State of one deployment. ``status`` is MAAS's number of the machine's status."""
 
     events: list[Event] = field(default_factory=list)
     phases: list[tuple[str, float | None]] = field(default_factory=list)

@@ -68,22 +68,22 @@ def _holds(kind: Any, desired: type) -> bool:
 
 
 def save(documents: Documents, directory: Path) -> None:
-    """Write the reduced answers. The directory appears whole or not at all; raises OutputError."""
+    """Write the reduced answers. The directory appears complete or not at all; raises OutputError."""
     if directory.exists() or directory.is_symlink():
         raise OutputError(f"The directory {directory} exists already.", "Name another one with --save.")
     if not directory.absolute().parent.is_dir():
         raise OutputError(f"The directory {directory.absolute().parent} does not exist.", "Create it first.")
     with work_directory(directory.absolute().parent) as work:
-        whole = work / "answers"
+        complete = work / "answers"
         try:
-            whole.mkdir(mode=0o700)
+            complete.mkdir(mode=0o700)
             for name, document in reduced(documents).items():
                 text = json.dumps(document, indent=1, sort_keys=True, default=str)
-                with (whole / f"{name}.json").open("w", encoding="ascii") as file:
+                with (complete / f"{name}.json").open("w", encoding="ascii") as file:
                     file.write(text + "\n")
                     file.flush()
                     os.fsync(file.fileno())
-            whole.rename(directory)
+            complete.rename(directory)
         except OSError as error:
             raise OutputError(
                 f"{directory} cannot be written: {error.strerror}.", "Name a directory elsewhere with --save."
@@ -91,7 +91,7 @@ def save(documents: Documents, directory: Path) -> None:
 
 
 def load(directory: Path) -> dict[str, Any]:
-    """The answers in a directory, by name. Raises FormatError for what cannot be read or is no JSON."""
+    """The answers in a directory, by name. Raises FormatError for what cannot be read or is not JSON."""
     if not directory.is_dir():
         raise FormatError(f"{directory} is not a directory.", _HINT)
     found = {}

@@ -69,7 +69,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Request:
-    """What MAAS is asked for besides the image. ``vcenter`` hands MAAS's vCenter credentials to the host."""
+    """Options of the deployment besides the image. ``vcenter`` hands MAAS's vCenter credentials to the host."""
 
     vcenter: bool = True
     user_data: bytes | None = None

@@ -1,4 +1,4 @@
-"""Whether MAAS would, and whether we should, start a deployment of a machine in its present state.
+"""Checks of a machine's status, lock and owner: may a deployment start?
 
 MAAS itself looks at the owner only while a machine is Ready: an administrator's call on a machine that is allocated to
 somebody else goes through (canonical/maas 3.7.3, api/machines.py). Here it does not, unless the owner is named.

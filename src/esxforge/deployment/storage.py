@@ -117,7 +117,7 @@ class _Predictor:
         return entries
 
     def _volume_groups(self) -> list[VolumeGroup]:
-        """In the order of their first logical volume; then those that have none and lie on a whole disk."""
+        """In the order of their first logical volume; then those without any, on a disk without partitions."""
         groups = self._answers.volume_groups
         used = sorted((group for group in groups if group.logical_volumes), key=_first_volume)
         bare = [one for one in groups if not one.logical_volumes and any(m.type != "partition" for m in one.devices)]
@@ -172,7 +172,7 @@ class _Predictor:
         return name
 
     def _filesystems(self) -> list[tuple[str, Filesystem]]:
-        """What curtin formats: what is on devices and partitions themselves, not what a group made of them."""
+        """The filesystems that curtin makes: on devices and partitions themselves, not on groups of them."""
         found = []
         for device in self._devices:
             if device.filesystem is not None and ("device", device.id) not in self._members:

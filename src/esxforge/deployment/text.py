@@ -1,4 +1,4 @@
-"""What is known of a deployment before it starts, as lines for people."""
+"""A deployment before it starts, as lines for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def heading(found: Assessment) -> str:
 
 
 def remarks(found: Assessment) -> Iterator[str]:
-    """What is decided later, what may go wrong, what MAAS cannot tell."""
+    """Unknown values, warnings, and checks that could not be made."""
     yield from _section("Decided by MAAS when the deployment starts:", [one.sentence for one in found.unknown])
     yield from _section("Warnings:", [one.sentence for one in found.findings.warnings])
     yield from _section("Not known:", found.findings.not_known)

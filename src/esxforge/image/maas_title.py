@@ -1,4 +1,4 @@
-"""What an image is called in MAAS: its title says by which version it was built, and what a deployment has to know.
+"""Titles of images in MAAS: they give the version that built the image, and what a deployment needs to know.
 
 MAAS stores nothing else of an image that people, or a plan before the deployment, could look at. Written as
 ``VMware ESXi 8.0U3e (esxforge 0.9.0, SSH key needed)``, and read again from that.
@@ -39,7 +39,7 @@ def title_of(title: str, details: Mapping[str, Any], kind: str) -> str:
 
 
 def _key_needed(recipe: Mapping[str, Any]) -> bool:
-    """Whether nobody could log in without an SSH key in MAAS, as the hook judges (hook/credentials.py)."""
+    """True where an SSH key in MAAS is the only way to log in, as the hook judges (hook/credentials.py)."""
     password, install = _mapping(recipe.get("root_password")), _mapping(recipe.get("install"))
     other_ways = password.get("public_key") or install.get("ssh_keys") or recipe.get("vcenter")
     return password.get("given_as") == "random" and not other_ways
@@ -50,7 +50,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def read_title(title: str) -> TitleMarks | None:
-    """What a title says; None for one that esxforge did not write."""
+    """Parse a title; None for one that esxforge did not write."""
     found = _MARKS.search(title)
     if found is None:
         return None

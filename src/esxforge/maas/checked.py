@@ -1,4 +1,4 @@
-"""MAAS's answers are input: each is checked whole against its type before anything is read from it."""
+"""MAAS's answers are input: each is checked against its type before anything is read from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from esxforge.errors import MaasError
 
 _Model = TypeVar("_Model")
 _MOST_NAMED = 5
-# A failure is told with the end of a log; names and the like are far shorter.
+# A failure comes with the end of a log; names and the like are far shorter.
 _LONGEST_TEXT = 1 << 16
 _HINT = "Check that the address is MAAS's; if it is, this version of MAAS may be too new or too old for esxforge."
 

@@ -40,7 +40,7 @@ STATUS_NAMES = {
 _NUMBERS = {name: number for number, name in STATUS_NAMES.items()}
 _HAS_CONFIGURATION = (DEPLOYING, DEPLOYED, FAILED_DEPLOYMENT)
 _LISTS = ("interfaces", "blockdevices", "vmfs-datastores", "raids", "volume-groups", "bcaches")
-_WHOLE = ("subnets", "static-routes", "fabrics", "domains", "reservedips")
+_OF_REGION = ("subnets", "static-routes", "fabrics", "domains", "reservedips")
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
 Answer = tuple[int, str, str]
@@ -65,7 +65,7 @@ class Live:
 
 @dataclass
 class FakeMachine:
-    """One machine. ``documents`` are its answers; ``told`` is what was asked of ``deploy``.
+    """One machine. ``documents`` are its answers; ``deploy_requests`` has the fields of each call of deploy.
 
     ``live`` is a machine that really runs: once it is being deployed its status and events are those.
     """
@@ -73,7 +73,7 @@ class FakeMachine:
     documents: dict[str, Any]
     config: Any = None
     installation_log: str | None = None
-    told: list[dict[str, str]] = field(default_factory=list)
+    deploy_requests: list[dict[str, str]] = field(default_factory=list)
     on_deploy: Callable[[], None] = lambda: None
     live: Live | None = None
     mirrored: int = 0
@@ -117,7 +117,7 @@ class FakeMachines:
     def answer(
         self, user: User, method: str, place: str, query: Mapping[str, str], form: Callable[[], dict[str, str]]
     ) -> Answer | None:
-        """The answer to a request below /api/2.0/; None for what is no matter of machines."""
+        """The answer to a request below /api/2.0/; None for one that is not about machines."""
         for machine in self.machines.values():
             self._mirror(machine)
         operation = query.get("op", "")
@@ -135,7 +135,7 @@ class FakeMachines:
                 return _json(self._seen(user, name).documents.get(kind, []))
             case ("GET", ["nodes", name, "results", "current-installation"], ""):
                 return self._results(self._seen(user, name))
-            case ("GET", [kind], "") if kind in _WHOLE:
+            case ("GET", [kind], "") if kind in _OF_REGION:
                 return _json(self._everywhere(kind))
             case ("GET", ["rackcontrollers"], ""):
                 # People who are no administrators see no controllers (Node._filter_visible_nodes).
@@ -215,7 +215,7 @@ class FakeMachines:
         if series not in known:
             text = f"'{series}' is not a valid distro_series.  It should be one of: {', '.join(known)}."
             raise ApiError(400, json.dumps({"distro_series": [text]}), _JSON)
-        machine.told.append(fields)
+        machine.deploy_requests.append(fields)
         system, _, release = series.partition("/")
         machine.become(DEPLOYING, osystem=system, distro_series=release)
         self.log(name, f"({user.name})", kind="User starting deployment")
@@ -259,5 +259,5 @@ def _sees(user: User, machine: FakeMachine) -> bool:
 
 def _fits(machine: FakeMachine, query: Mapping[str, str]) -> bool:
     own = machine.own
-    told = {"id": own["system_id"], "hostname": own["hostname"], "domain": own["domain"]["name"]}
-    return all(query[key] == value for key, value in told.items() if key in query)
+    shown = {"id": own["system_id"], "hostname": own["hostname"], "domain": own["domain"]["name"]}
+    return all(query[key] == value for key, value in shown.items() if key in query)

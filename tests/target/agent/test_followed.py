@@ -1,4 +1,4 @@
-"""What ``esxforge follow`` makes of the agent's events, which MAAS hands on late and in another order."""
+"""``esxforge follow`` puts the agent's events in order, which MAAS stores late and in another order."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def named(name: str, version: str = "3.7.3") -> Pair:
 
 
 def comparable(found: Pair, prediction: Prediction) -> dict[str, Any]:
-    """MAAS's configuration with what nobody can know beforehand as the prediction has it.
+    """MAAS's configuration with what cannot be known beforehand as the prediction has it.
 
     That is MAAS's own address among the name servers, addresses of AUTO links, and the metadata service's host.
     """

@@ -52,7 +52,7 @@ class Site:
         self.region.resources[number] = resource
 
     def as_user(self) -> None:
-        """From now on somebody who is no administrator asks."""
+        """From now on a plain user asks."""
         self.key = USER_KEY
 
     @contextmanager

@@ -69,7 +69,7 @@ def test_a_machine_is_deployed_and_followed_to_its_addresses(
     deploys_well(maas, machine, clock)
     status, out, err = run("deploy", "esx01", "--yes", maas=maas)
     assert status == 0, err
-    assert machine.told == [{"distro_series": "esxi/8.0.3", "vcenter_registration": "true"}]
+    assert machine.deploy_requests == [{"distro_series": "esxi/8.0.3", "vcenter_registration": "true"}]
     lines = [line[10:] for line in out.splitlines() if line[2:3] == ":"]
     assert lines == [
         "MAAS starts the machine",
@@ -120,7 +120,7 @@ def test_on_a_terminal_a_person_is_asked(
 
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     status, _, _ = run("deploy", "esx01", "--detach", maas=maas)
-    assert bool(machine.told) is (answer == "y\n")
+    assert bool(machine.deploy_requests) is (answer == "y\n")
     assert (status == 0) is (answer == "y\n")
 
 
@@ -155,9 +155,9 @@ def test_somebody_elses_machine_is_deployed_only_where_the_owner_is_named(
 ) -> None:
     machine.become(ALLOCATED, owner="somebody")
     assert run("deploy", "esx01", "--yes", "--detach", "--owner", "someone", maas=maas)[0] == 1
-    assert not machine.told
+    assert not machine.deploy_requests
     assert run("deploy", "esx01", "--yes", "--detach", "--owner", "somebody", maas=maas)[0] == 0
-    assert machine.told
+    assert machine.deploy_requests
 
 
 def test_the_series_is_always_sent_and_no_image_is_guessed(run: Run, maas: Site, machine: FakeMachine) -> None:
@@ -166,14 +166,14 @@ def test_the_series_is_always_sent_and_no_image_is_guessed(run: Run, maas: Site,
     assert status == 1
     assert "several ESXi images: esxi/7.0.3, esxi/8.0.3" in err
     assert run("deploy", "esx01", "--yes", "--detach", "--image", "esxi/7.0.3", maas=maas)[0] == 0
-    assert machine.told[0]["distro_series"] == "esxi/7.0.3"
+    assert machine.deploy_requests[0]["distro_series"] == "esxi/7.0.3"
 
 
 def test_an_image_that_maas_lacks_is_refused(run: Run, maas: Site, machine: FakeMachine) -> None:
     status, _, err = run("deploy", "esx01", "--yes", "--image", "esxi/9.9", maas=maas)
     assert status == 1
     assert "MAAS has no image esxi/9.9" in err
-    assert not machine.told
+    assert not machine.deploy_requests
 
 
 def test_vcenter_registration_can_be_switched_off_and_user_data_sent(
@@ -184,8 +184,8 @@ def test_vcenter_registration_can_be_switched_off_and_user_data_sent(
     status, _, err = run("deploy", "esx01", "--yes", "--detach", *arguments, maas=maas)
     assert status == 0
     assert "vCenter         off" in err
-    assert machine.told[0]["vcenter_registration"] == "false"
-    assert base64.b64decode(machine.told[0]["user_data"]) == b"#!/bin/sh\n\x00\xff"
+    assert machine.deploy_requests[0]["vcenter_registration"] == "false"
+    assert base64.b64decode(machine.deploy_requests[0]["user_data"]) == b"#!/bin/sh\n\x00\xff"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"x" * ((8 << 20) + 1)], ids=["missing", "empty", "large"])
@@ -195,7 +195,7 @@ def test_user_data_that_cannot_be_sent_is_refused_first(
     if content is not None:
         (tmp_path / "data").write_bytes(content)
     assert run("deploy", "esx01", "--yes", "--user-data", tmp_path / "data", maas=maas)[0] == 1
-    assert not machine.told
+    assert not machine.deploy_requests
 
 
 def changed(documents: dict[str, Any], what: str) -> None:
@@ -223,7 +223,7 @@ def test_whatever_changed_since_the_check_stops_the_deployment(
     status, _, err = run("deploy", "esx01", maas=maas)
     assert status == 1
     assert f"changed in MAAS since it was checked: {what}" in err
-    assert not machine.told
+    assert not machine.deploy_requests
 
 
 def test_another_order_of_answers_or_a_lease_is_no_change(
@@ -243,7 +243,7 @@ def test_all_machines_are_checked_before_the_first_is_deployed(run: Run, maas: S
     status, _, err = run("deploy", "esx01", "esx02", "--yes", maas=maas)
     assert status == 1
     assert "esx02.maas (def456) is locked" in err
-    assert not machine.told
+    assert not machine.deploy_requests
 
 
 def test_several_machines_are_followed_with_their_names(
@@ -266,7 +266,7 @@ def test_one_machine_under_two_names_is_refused(run: Run, maas: Site, machine: F
     status, _, err = run("deploy", "esx01", "abc123", "--yes", maas=maas)
     assert status == 1
     assert "the same machine" in err
-    assert not machine.told
+    assert not machine.deploy_requests
 
 
 def test_a_failure_on_the_host_is_told_with_its_reason_and_the_end_of_its_log(
@@ -356,7 +356,7 @@ def test_a_lost_answer_is_settled_by_looking_and_nothing_is_sent_twice(
 ) -> None:
     maas.region.faults = [Fault("POST", "drop-after")]
     assert run("deploy", "esx01", "--yes", "--detach", maas=maas)[0] == 0
-    assert len(machine.told) == 1
+    assert len(machine.deploy_requests) == 1
 
 
 def test_a_request_that_never_arrived_is_an_error(run: Run, maas: Site, machine: FakeMachine) -> None:
@@ -364,7 +364,7 @@ def test_a_request_that_never_arrived_is_an_error(run: Run, maas: Site, machine:
     status, _, err = run("deploy", "esx01", "--yes", "--detach", maas=maas)
     assert status == 1
     assert "MAAS did not start the deployment" in err
-    assert not machine.told
+    assert not machine.deploy_requests
 
 
 def test_what_maas_refuses_is_said_in_its_words(run: Run, maas: Site, machine: FakeMachine) -> None:
@@ -441,7 +441,7 @@ def test_nobody_follows_a_machine_that_nobody_deploys(run: Run, maas: Site, mach
     assert machine.own["status"] == READY
     status, _, err = run("follow", "esx01", maas=maas)
     assert status == 1
-    assert "nobody deploys it" in err
+    assert "it is not being deployed" in err
     assert "esxforge deploy esx01.maas" in err
 
 

@@ -1,4 +1,4 @@
-"""What is computed from MAAS's answers before a deployment is what MAAS sends then."""
+"""The configuration computed from MAAS's answers before a deployment is the one that MAAS sends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from esxforge.preview.report import document, report_of_config
 
 from .pairs import PATHS, comparable, named, pair
 
-# Pairs whose configuration nobody can predict, with the reason.
+# Pairs whose configuration cannot be predicted, with the reason.
 EXEMPT = {
     "3.6.5/rack_url_ip": "the rack controller's URL is its own address and displaces MAAS's; REST does not tell it",
 }
