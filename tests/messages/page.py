@@ -73,6 +73,12 @@ AREAS = (
         "Give the same command again: it goes on where it stopped.",
     ),
     Area(
+        "Before, at and during a deployment",
+        "By `plan --machine`, `deploy` and `follow`; more in [deploying.md](deploying.md).",
+        ("esxforge/deployment/", "esxforge/cli/deploy", "esxforge/cli/following"),
+        "Nothing was changed in MAAS: give the same command again.",
+    ),
+    Area(
         "What MAAS asks for and ESXi cannot be",
         "By `esxforge plan`, and by the hook in MAAS's log of the installation. All reasons are told at once, each "
         "behind its place, such as `network bond0:`. The hook refuses before any disk but the image's own is touched.",

@@ -28,7 +28,6 @@ from esxforge.vm import serial
 from esxforge.vm.machine import RunningMachine
 from esxforge.vm.watch import WatchPage, watch_page
 from standin.maas_metadata import MachineStatus
-from standin.maas_region import ADMIN_KEY
 from standin.system.iso import make_bootable_iso
 from whole_way import order
 from whole_way.deployer import make_deployer
@@ -38,6 +37,8 @@ from whole_way.maas import Maas
 from whole_way.summary import summary
 
 _PASSWORD = "Demo-1-password"
+# MAAS's last events may be a minute late, which “esxforge deploy” waits for.
+_FOLLOWS_ON = 150
 _STARTED = time.monotonic()
 
 
@@ -91,19 +92,53 @@ def the_whole_way(lab: Laboratory, directory: Path, while_it_runs: Callable[[], 
     step("The image: the ISO's files on one FAT volume, with room for what each host needs")
     _esxforge("build", str(iso), "-o", str(image), "--accept-eula", "--root-password-file", str(password))
     step("The upload to MAAS (a stand-in that answers as MAAS 3.6.5)")
-    _esxforge("upload", str(image), MAAS_URL=lab.maas.url, MAAS_API_KEY=ADMIN_KEY)
+    _esxforge("upload", str(image), **lab.maas.variables)
     lab.maas.serve_image(lab.maas.region.content("esxi/8.0.3"))
-    step("MAAS deploys the machine: Linux starts from the network, writes the image as curtin does, runs its hook")
+    step("The plan, from MAAS's answers, before anything happens")
+    _esxforge("plan", "--machine", lab.order.hostname, "--summary", **lab.maas.variables)
     deployer = make_deployer(directory)
-    with _telling(lab.maas):
-        deployed = lab.deploy(deployer)
-    _quote(lab.maas.installation_log, "esxforge: ")
-    if not deployed:
-        raise HostError("curtin failed:\n" + lab.maas.installation_log)
-    step("The machine starts from its disk: ESXi's installer (stand-in), then ESXi (stand-in) with the agent")
-    with _telling(lab.maas), lab.host.powered_on("esxi") as boot, _milestones(boot.log):
-        boot.wait_for_text(AGENT_IS_DONE, 1200)
-        while_it_runs()
+    step("MAAS deploys the machine: Linux starts from the network, writes the image as curtin does, runs its hook")
+    with _deploying(lab):
+        with _telling(lab.maas):
+            deployed = lab.deploy(deployer)
+        _quote(lab.maas.installation_log, "esxforge: ")
+        if not deployed:
+            raise HostError("curtin failed:\n" + lab.maas.installation_log)
+        step("The machine starts from its disk: ESXi's installer (stand-in), then ESXi (stand-in) with the agent")
+        with _telling(lab.maas), lab.host.powered_on("esxi") as boot, _milestones(boot.log):
+            boot.wait_for_text(AGENT_IS_DONE, 1200)
+            while_it_runs()
+
+
+@contextmanager
+def _deploying(lab: Laboratory) -> Iterator[None]:
+    """``esxforge deploy`` asks for the deployment and follows it while the block runs; it ends with the host Deployed.
+
+    Raises HostError where it does not ask, or ends otherwise.
+    """
+    arguments = ["deploy", lab.order.hostname, "--yes"]
+    print(f"$ {shlex.join(['esxforge', *arguments])}", flush=True)
+    command = [sys.executable, "-m", "esxforge", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **lab.maas.variables}
+    ) as process:
+
+        def tell(_ended: threading.Event) -> None:
+            for line in process.stdout or ():
+                print(f"  deploy: {line}", end="", flush=True)
+
+        with _in_background(tell):
+            try:
+                while not lab.maas.node.deploy_requests and process.poll() is None:
+                    time.sleep(0.1)
+                if not lab.maas.node.deploy_requests:
+                    raise HostError("esxforge deploy did not ask MAAS for the deployment.")
+                yield
+                process.wait(_FOLLOWS_ON)
+            finally:
+                process.terminate()
+    if process.returncode:
+        raise HostError(f"esxforge deploy ended with status {process.returncode}.")
 
 
 def _esxforge(*arguments: str, **variables: str) -> None:

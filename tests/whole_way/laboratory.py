@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from pathlib import Path
 from esxforge.local.workspace import work_directory
 from whole_way.deployer import Deployer
 from whole_way.evidence import Found, leaks
-from whole_way.host import Host
+from whole_way.host import Host, HostError
 from whole_way.installed import InstalledHost
 from whole_way.maas import Maas, running_maas
 from whole_way.neighbour import Neighbour, Place
@@ -39,6 +42,20 @@ class Laboratory:
         """MAAS deploys the machine: does it let it start from its disk now? ``words``: more for the kernel."""
         self.host.deploy(deployer, " ".join((self.maas.kernel_words(), *words)))
         return not self.maas.machine.netboot
+
+    def esxforge(self, *arguments: str) -> None:
+        """Run one of esxforge's commands against this MAAS. Raises HostError where it fails."""
+        command = [sys.executable, "-m", "esxforge", *arguments]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env={**os.environ, **self.maas.variables}
+        )
+        if done.returncode:
+            raise HostError(f"esxforge {arguments[0]} failed:\n{done.stdout}{done.stderr}")
+
+    def request(self) -> None:
+        """Plan the machine and ask MAAS to deploy it, as a person does; nobody follows."""
+        self.esxforge("plan", "--machine", self.order.hostname, "--summary")
+        self.esxforge("deploy", self.order.hostname, "--yes", "--detach")
 
     def installed(self) -> InstalledHost:
         """What is on its disks; the machine must be off."""

@@ -26,7 +26,9 @@ from esxforge.maas.upload_image import UploadImage
 from esxforge.selftest.maas_machine import PREFIX, Reply
 from standin.maas_metadata import FakeMetadataService, Heard, MaasMachine, MachineStatus
 from standin.maas_region import ADMIN_KEY, FakeRegion, serve
+from standin.maas_region.machines import FakeMachine, Live
 from whole_way.order import Order
+from whole_way.recorded import answers_for
 
 # This computer, as the machines see it.
 HOST = "10.0.0.2"
@@ -109,6 +111,16 @@ class Maas:
         return f"ip=::::{self.order.system_id}:BOOTIF cloud-config-url={base}?op=get_preseed BOOTIF=01-{mac}"
 
     @property
+    def node(self) -> FakeMachine:
+        """The machine as the region's API shows it."""
+        return self.region.nodes.machines[self.order.system_id]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """By which esxforge finds it."""
+        return {"MAAS_URL": self.url, "MAAS_API_KEY": ADMIN_KEY}
+
+    @property
     def status(self) -> MachineStatus:
         """The machine's."""
         return self.machine.status
@@ -162,5 +174,6 @@ def running_maas(order: Order) -> Iterator[Maas]:
     )
     with serve(region) as url, FakeMetadataService(machine=machine) as service:
         machine.config = order.config(service.port)
-        region.machines.append(machine)
+        node = region.nodes.add(answers_for(order), machine.config)
+        node.live = Live(machine, order.addresses())
         yield Maas(region, url, service, machine, order)

@@ -85,6 +85,12 @@ class Order:
         assert isinstance(config, dict)
         return config
 
+    def addresses(self) -> tuple[str, ...]:
+        """The static ones, in MAAS's order."""
+        entries = self.config(1)["network"]["config"]
+        found = [subnet.get("address", "") for entry in entries for subnet in entry.get("subnets", [])]
+        return tuple(address.partition("/")[0] for address in found if address)
+
     def macs(self) -> tuple[str, ...]:
         """Of the machine's NICs, in MAAS's order. The first boots."""
         entries = self.config(1)["network"]["config"]

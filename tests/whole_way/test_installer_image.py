@@ -40,6 +40,9 @@ def test_one_nic_with_dhcp_as_the_demo_tells_it(
         told = capsys.readouterr().out
         for line in (
             "$ esxforge build",
+            "$ esxforge plan --machine esx01.maas",
+            "$ esxforge deploy esx01.maas",
+            "deploy: Deployed",
             "MAAS <- curtin: finish cmd-install SUCCESS",
             "  | esxforge: The host is ready",
         ):
@@ -53,6 +56,7 @@ def test_bond_vlan_aliases_ipv6_and_a_datastore_across_two_disks(
 ) -> None:
     with put_up(order.everything(), on_segment=2) as lab:
         lab.maas.publish(image)
+        lab.request()
         assert lab.deploy(deployer), lab.maas.installation_log
         with lab.host.powered_on("esxi") as boot:
             boot.wait_for_text(AGENT_IS_DONE, 900)

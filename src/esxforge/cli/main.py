@@ -15,6 +15,7 @@ import typer
 from esxforge import __version__
 from esxforge.cli.build import build
 from esxforge.cli.capture import capture
+from esxforge.cli.deploy import deploy, follow
 from esxforge.cli.doctor import doctor
 from esxforge.cli.failures import UsageError, print_failure, wants_json
 from esxforge.cli.help import App
@@ -67,6 +68,8 @@ app.add_typer(kickstart_app, name="kickstart")
 app.command()(plan)
 app.command()(upload)
 app.add_typer(images_app, name="images")
+app.command()(deploy)
+app.command()(follow)
 app.command()(doctor)
 app.command()(run)
 app.command()(libvirt_xml)

@@ -1,56 +1,202 @@
-"""``esxforge plan``: what a host will do, shown without a host."""
+"""``esxforge plan``: what a host will do, shown without a host, and before its deployment."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from esxforge.cli import maas_options as options
+
+if TYPE_CHECKING:
+    from esxforge.deployment.assessment import Assessment, Wishes
+    from esxforge.preview.report import Preview
+    from esxforge_target.inventory.model import Inventory
+
+_ASSUMED = "8.0"
+
+
+class _Page(NamedTuple):
+    """Where the plan is also written to as a page."""
+
+    path: Path
+    overwrite: bool
+
 
 def plan(  # noqa: PLR0917  # typer makes an option of each
+    machine: Annotated[
+        str | None,
+        typer.Option("--machine", help="Plan for this machine of MAAS (system id or FQDN), before its deployment."),
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option("--answers", help="Plan from the answers that --save wrote, without MAAS.", readable=False),
+    ] = None,
     curtin_config: Annotated[
-        Path,
-        typer.Option(
-            "--curtin-config", help="MAAS's curtin configuration of the machine, YAML or JSON.", readable=False
-        ),
-    ],
+        Path | None,
+        typer.Option("--curtin-config", help="Plan from a curtin configuration of MAAS, YAML or JSON.", readable=False),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", help="With --machine: keep MAAS's answers in this new directory.", readable=False),
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", help="Image in MAAS, like esxi/8.0.3. Default: the only one.")
+    ] = None,
+    boot_nic: Annotated[
+        str | None,
+        typer.Option("--boot-nic", help="NIC that boots from MAAS; a host prefers it for management if it uses DHCP."),
+    ] = None,
     inventory: Annotated[
         Path | None,
         typer.Option("--inventory", help="A host's /bootbank/esxforge.inv.", readable=False),
     ] = None,
     release: Annotated[
-        str, typer.Option("--release", help="The release that is assumed where there is no inventory.")
-    ] = "8.0",
+        str | None,
+        typer.Option("--release", help="Release to assume without an inventory. Default: the image's, or 8.0."),
+    ] = None,
     kind: Annotated[
-        Literal["installer", "golden"], typer.Option("--kind", help="The image that is deployed.")
-    ] = "installer",
+        Literal["installer", "golden"] | None,
+        typer.Option("--kind", help="The image that is deployed. Default: as its title in MAAS says, or installer."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
     short: Annotated[bool, typer.Option("--summary", help="Some lines instead of tables and commands.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the plan as one self-contained page.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the page if it exists.")] = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    timeout: options.TimeoutOption = 300.0,
 ) -> None:
-    """Show the very plan that a host will run: its network, its datastores, and every command."""
-    from rich.console import Console
+    """Show the exact plan that a host will run: its network, its datastores, and every command.
 
-    from esxforge.cli.render import print_json
-    from esxforge.preview.html import write_html
-    from esxforge.preview.report import document, report_for
-    from esxforge.preview.text import show, summary
+    With --machine or --answers also everything that stands against deploying the machine; exit status 1 then.
+    """
+    from esxforge.preview.report import load_inventory
 
+    page = None if html is None else _Page(html, force)
+
+    _check_usage(machine, answers, curtin_config, save, as_json=as_json, short=short)
+    if release is not None:
+        _check_release(release)
+    found = load_inventory(inventory) if inventory is not None else None
+    if curtin_config is not None:
+        from esxforge.preview.curtin_yaml import load_config
+        from esxforge.preview.report import document, report_of_config
+
+        report = report_of_config(load_config(curtin_config), found, release or _ASSUMED, golden=kind == "golden")
+        _show(report, document(report), page, as_json=as_json, short=short)
+        return
+    from esxforge.deployment.assessment import Wishes
+
+    wishes = Wishes(image, release, None if kind is None else kind == "golden", boot_nic)
+    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    documents = _ask(machine, where, save) if machine is not None else _load(answers)
+    _plan_machine(documents, wishes, found, page, as_json=as_json, short=short)
+
+
+def _check_usage(
+    machine: str | None, answers: Path | None, config: Path | None, save: Path | None, *, as_json: bool, short: bool
+) -> None:
     if as_json and short:
         raise typer.BadParameter("--json and --summary are two different outputs: choose one")
-    if not release[:1].isdigit() or not release.replace(".", "").isalnum() or int(release.split(".")[0]) < 6:
+    if len([one for one in (machine, answers, config) if one is not None]) != 1:
+        raise typer.BadParameter("give one of --machine, --answers and --curtin-config")
+    if save is not None and machine is None:
+        raise typer.BadParameter("--save keeps what MAAS answers to --machine", param_hint="--save")
+
+
+def _check_release(release: str) -> None:
+    if not release[:1].isdigit() or not release.replace(".", "").isalnum() or int(release.partition(".")[0]) < 6:
         raise typer.BadParameter("a release of ESXi from 6.5 on, such as 8.0", param_hint="--release")
-    report = report_for(curtin_config, inventory, release, golden=kind == "golden")
-    if html is not None:
-        write_html(report, html, overwrite=force)
+
+
+def _ask(machine: str, where: options.MaasOptions, save: Path | None) -> dict[str, Any]:
+    from esxforge.cli.render import listener
+    from esxforge.deployment import saved
+    from esxforge.deployment.ask import read_answers
+    from esxforge.deployment.find import find_machine
+    from esxforge.maas.client import Client
+
+    with listener() as listen, Client(options.connect(where, listen), listen) as client:
+        documents = read_answers(client, find_machine(client, machine))
+    if save is not None:
+        saved.save(documents, save)
+        sys.stderr.write(f"note: MAAS's answers are in {save}\n")
+    return documents
+
+
+def _load(directory: Path | None) -> dict[str, Any]:
+    from esxforge.deployment import saved
+
+    assert directory is not None  # noqa: S101  # one of the three was given
+    return saved.load(directory)
+
+
+def _plan_machine(
+    documents: dict[str, Any],
+    wishes: Wishes,
+    inventory: Inventory | None,
+    page: _Page | None,
+    *,
+    as_json: bool,
+    short: bool,
+) -> None:
+    from esxforge.cli.render import print_json, printable
+    from esxforge.deployment.answers import answers_of
+    from esxforge.deployment.assessment import assess, assessment_document
+    from esxforge.deployment.text import heading, marked, remarks
+
+    found = assess(answers_of(documents), wishes, inventory)
     if as_json:
-        print_json(document(report))
+        if page is not None and found.report is not None:
+            _write_html(found.report, page)
+        print_json(assessment_document(found))
+    else:
+        sys.stdout.write(f"{printable(heading(found))}\n\n")
+        if not found.refused:
+            _show(marked(found), {}, page, as_json=False, short=short)
+        sys.stdout.writelines(f"{printable(line)}\n" for line in remarks(found))
+        sys.stdout.flush()
+        _complain(found)
+    if not found.stands:
+        raise typer.Exit(1)
+
+
+def _complain(found: Assessment) -> None:
+    from esxforge.cli.render import printable
+    from esxforge.deployment.text import against
+
+    reasons = against(found)
+    if reasons:
+        sys.stderr.write("esxforge: these stand against deploying this machine:\n")
+        sys.stderr.writelines(f"  - {printable(reason.sentence)}\n" for reason in reasons)
+
+
+def _write_html(report: Preview, page: _Page) -> None:
+    from esxforge.preview.html import write_html
+
+    write_html(report, page.path, overwrite=page.overwrite)
+
+
+def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_json: bool, short: bool) -> None:
+    """Write one report in the way that was asked for. Exit status 1 where ESXi cannot do it."""
+    from rich.console import Console
+
+    from esxforge.cli.render import print_json, printable
+    from esxforge.preview.text import show, summary
+
+    if page is not None:
+        _write_html(report, page)
+    if as_json:
+        print_json(document)
     elif report.errors:
         sys.stderr.write("esxforge: ESXi cannot be what MAAS asks of this machine:\n")
-        sys.stderr.writelines(f"  - {reason}\n" for reason in report.errors)
+        sys.stderr.writelines(f"  - {printable(reason)}\n" for reason in report.errors)
         sys.stderr.write("  Change the machine's configuration in MAAS and deploy again.\n")
     elif short:
         sys.stdout.write(summary(report) + "\n")

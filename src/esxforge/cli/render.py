@@ -27,10 +27,19 @@ def print_json(document: Any) -> None:
 
 
 def print_error(error: ForgeError) -> None:
-    """Write an error and its hint to stderr."""
-    sys.stderr.write(f"esxforge: {error.message}\n")
+    """Write an error and its hint to stderr; both may quote text from elsewhere."""
+    sys.stderr.write(f"esxforge: {_lines(error.message)}\n")
     if error.hint:
-        sys.stderr.write(f"  {error.hint}\n")
+        sys.stderr.write(f"  {_lines(error.hint)}\n")
+
+
+def _lines(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere on one line of a terminal, which it must not drive."""
+    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 @contextmanager

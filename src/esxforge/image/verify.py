@@ -15,6 +15,7 @@ from pathlib import Path
 from esxforge.errors import FormatError, ImageError, InputError
 from esxforge.events import Listener, Notice, StepFinished, StepStarted
 from esxforge.image.bios_start import BY_GUID
+from esxforge.image.maas_title import title_of
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.stream import FileHashes
 from esxforge.local.reading import check_file, read_file
@@ -68,8 +69,8 @@ class VerifiedImage:
 
     @property
     def maas_title(self) -> str:
-        """What people see in MAAS."""
-        return str(self.manifest.details["maas"]["title"])
+        """What people see in MAAS, with the version that built the image."""
+        return title_of(str(self.manifest.details["maas"]["title"]), self.manifest.details, self.manifest.kind)
 
 
 def verify_image(path: Path, listener: Listener) -> VerifiedImage:

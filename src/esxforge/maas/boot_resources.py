@@ -7,25 +7,20 @@ Source: canonical/maas ``src/maasserver/api/boot_resources.py`` and ``src/maasse
 from __future__ import annotations
 
 import re
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from esxforge.errors import MaasError
+from esxforge.maas.checked import CheckedAnswer, checked
 from esxforge.maas.client import Client
 from esxforge.maas.failures import RefusedError, TransientError
 
 FILETYPE = "ddgz"
 STORED_FILETYPE = "root-dd.gz"
-_Model = TypeVar("_Model")
 _UPLOAD_URI = re.compile(r"/api/2\.0/(boot-resources/\d+/upload/\d+/)$")
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ResourceFile(_Answer):
+class ResourceFile(CheckedAnswer):
     """One file of a set. ``size`` in bytes is what it will be when whole. ``upload_uri`` is there while it is not.
 
     Its ``progress`` is left out on purpose: up to MAAS 3.4 it is the reciprocal of what it should be.
@@ -47,7 +42,7 @@ class ResourceFile(_Answer):
         return match[1]
 
 
-class ResourceSet(_Answer):
+class ResourceSet(CheckedAnswer):
     """One version of an image. ``progress`` is in percent, over all regions; None once it is complete."""
 
     version: str
@@ -57,7 +52,7 @@ class ResourceSet(_Answer):
     files: dict[str, ResourceFile]
 
 
-class BootResource(_Answer):
+class BootResource(CheckedAnswer):
     """An image. ``sets`` is empty in lists: MAAS leaves it out there."""
 
     id: int
@@ -66,7 +61,7 @@ class BootResource(_Answer):
     architecture: str
     title: str | None = None
     last_deployed: str | None = None
-    sets: dict[str, ResourceSet] = {}
+    sets: dict[str, ResourceSet] = Field(default_factory=dict)
 
     @property
     def newest(self) -> ResourceSet | None:
@@ -95,7 +90,7 @@ class BootResources:
         """Images without their sets; ``kind`` is ``uploaded``, ``synced`` or ``all``."""
         query = None if kind == "all" else {"type": kind}
         answer = self._client.patiently(lambda: self._client.json("GET", "boot-resources/", query=query))
-        return _checked(TypeAdapter(list[BootResource]), answer)
+        return checked(TypeAdapter(list[BootResource]), answer, "boot-resources")
 
     def get(self, identifier: int) -> BootResource | None:
         """One image with its sets, or None where MAAS has none of this number."""
@@ -105,7 +100,7 @@ class BootResources:
             if error.status == 404:
                 return None
             raise
-        return _checked(TypeAdapter(BootResource), answer)
+        return checked(TypeAdapter(BootResource), answer, "boot-resource")
 
     def create(self, *, name: str, title: str, architecture: str, sha256: str, size: int) -> BootResource:
         """Announce an image, sent once; what MAAS held under this name and architecture loses its files."""
@@ -117,7 +112,8 @@ class BootResources:
             "sha256": sha256,
             "size": str(size),
         }
-        return _checked(TypeAdapter(BootResource), self._client.json("POST", "boot-resources/", fields=fields))
+        answer = self._client.json("POST", "boot-resources/", fields=fields)
+        return checked(TypeAdapter(BootResource), answer, "boot-resource")
 
     def put(self, upload_path: str, chunk: bytes) -> None:
         """Append a chunk, sent once. MAAS appends to what it has: there is no offset in the request."""
@@ -141,14 +137,3 @@ class BootResources:
                 raise
             else:
                 return True
-
-
-def _checked(adapter: TypeAdapter[_Model], answer: object) -> _Model:
-    try:
-        return adapter.validate_python(answer)
-    except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "answer"
-        raise MaasError(
-            f"MAAS's answer is not what esxforge knows: “{place}” is missing or odd.",
-            "Check that the address is MAAS's; if it is, this version of MAAS may be too new or too old for esxforge.",
-        ) from None

@@ -202,6 +202,7 @@ class Client:
                 "Wait a little, then give the same command again.",
                 retry_after=parse_retry_after(response.headers.get("Retry-After"), self._surroundings.clock()),
                 answered=True,
+                answer="" if html else self.clean(text),
             )
         if not 200 <= status < 300:
             location = self.clean(response.headers.get("Location", ""))

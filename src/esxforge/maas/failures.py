@@ -33,17 +33,25 @@ TRANSIENT_STATUS = {
 class TransientError(MaasError):
     """May go away by itself.
 
-    ``retry_after`` is what the server asked to wait, in seconds, or None; ``answered`` tells whether anything answered.
+    ``retry_after`` is what the server asked to wait, in seconds, or None; ``answered`` tells whether anything answered,
+    and ``answer`` what (cleaned): MAAS says 409 and 503 with a text where trying again does not help, too.
     """
 
     code = "maas.transient"
 
     def __init__(
-        self, message: str, hint: str = "", *, retry_after: float | None = None, answered: bool = False
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        retry_after: float | None = None,
+        answered: bool = False,
+        answer: str = "",
     ) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
         self.answered = answered
+        self.answer = answer
 
 
 class RefusedError(MaasError):

@@ -35,15 +35,32 @@ class Capabilities:
     (``_start`` and ``_temporal_deploy`` in ``src/maasserver/models/node.py``). None: ``node_timeout`` once, counted
     anew at every start from the network and at some events of curtin's (``src/metadataserver/api_twisted.py``)."""
 
+    searches_without_dns: bool = False
+    """A subnet whose ``allow_dns`` is off gets search domains all the same (``src/maasserver/preseed_network.py``)."""
 
-_DATABASE = Capabilities(images_in_database=True)
+    names_twin_disks_by_path: bool = False
+    """Disks that share model and serial are given to curtin by their path, and none is deployed where the paths are no
+    better (``src/maasserver/preseed_storage.py``)."""
+
+    gateway_at_its_own_subnet: bool = False
+    """A default gateway stands at the link of its subnet. Elsewhere it stands at the first link of its interface whose
+    subnet has a gateway, and is that subnet's (``src/maasserver/preseed_network.py``)."""
+
+
+_DATABASE = Capabilities(images_in_database=True, searches_without_dns=True)
 _FILES = Capabilities(complete_means_compared=True)
 _WORKFLOWS = replace(_FILES, whole_deployment_timeouts=2)  # 3.6.0 alone: 90 minutes, whatever is set
-_TABLE: tuple[tuple[tuple[int, int], Capabilities], ...] = (
+_GATEWAYS = replace(_WORKFLOWS, gateway_at_its_own_subnet=True)
+_SHARED = replace(_GATEWAYS, complete_means_compared=False, appends_to_shared_file=True, names_twin_disks_by_path=True)
+_TABLE: tuple[tuple[tuple[int, ...], Capabilities], ...] = (
     ((0, 0), _DATABASE),
+    ((3, 4, 1), replace(_DATABASE, searches_without_dns=False)),
     ((3, 5), _FILES),
     ((3, 6), _WORKFLOWS),
-    ((3, 8), replace(_WORKFLOWS, complete_means_compared=False, appends_to_shared_file=True)),
+    ((3, 6, 3), _GATEWAYS),
+    ((3, 7), _WORKFLOWS),
+    ((3, 7, 2), _GATEWAYS),
+    ((3, 8), _SHARED),
 )
 
 
@@ -55,7 +72,8 @@ def parse_version(text: str) -> tuple[int, int] | None:
 
 def capabilities(version: str) -> Capabilities:
     """The capabilities of a version. One that cannot be read counts as the newest, which trusts MAAS least."""
-    numbers = parse_version(version)
-    if numbers is None:
+    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    if match is None:
         return _TABLE[-1][1]
+    numbers = tuple(int(number) for number in match.groups() if number is not None)
     return [row for since, row in _TABLE if since <= numbers][-1]

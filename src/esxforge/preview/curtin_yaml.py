@@ -15,7 +15,7 @@ from esxforge_target.cloud_data.errors import CloudDataError
 
 # Real ones have some kilobytes; PyYAML takes seconds for each megabyte.
 _MOST_BYTES = 1 << 20
-_HINT = "Get it from MAAS: maas PROFILE machine get-curtin-config SYSTEM_ID > curtin.yaml"
+_HINT = "Let esxforge ask MAAS itself: esxforge plan --machine NAME"
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -50,16 +50,23 @@ def load_config(path: Path) -> Any:
         text = read_file(path, largest=_MOST_BYTES, pipes=True).decode("utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is no text: byte {error.start} is not UTF-8.", _HINT) from None
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, name: str) -> Any:
+    """The configuration in a text; ``name`` says in errors where it comes from. Raises FormatError."""
+    if len(text.encode()) > _MOST_BYTES:
+        raise FormatError(f"{name} has more than {_MOST_BYTES} bytes: it is no configuration of MAAS.", _HINT)
     try:
-        return _load(text, str(path))
+        return _load(text, name)
     except CloudDataError as error:
         raise FormatError(error.message, _HINT) from None
     except yaml.MarkedYAMLError as error:
         # What stands on the line is not quoted: it may be the token.
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-        raise FormatError(f"{path}{where}: this is no valid YAML: {error.problem or error.context}.", _HINT) from None
+        raise FormatError(f"{name}{where}: this is no valid YAML: {error.problem or error.context}.", _HINT) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise FormatError(f"{path} is no valid YAML: {type(error).__name__}.", _HINT) from None
+        raise FormatError(f"{name} is no valid YAML: {type(error).__name__}.", _HINT) from None
     except RecursionError:
-        raise FormatError(f"{path} is nested too deeply to be a configuration of MAAS.", _HINT) from None
+        raise FormatError(f"{name} is nested too deeply to be a configuration of MAAS.", _HINT) from None

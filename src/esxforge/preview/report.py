@@ -97,19 +97,29 @@ def report_for(config: Path, inventory: Path | None, release: str, *, golden: bo
     ``golden`` adds what hosts of one golden image share. Raises InputError and FormatError for files that cannot be
     read. What ESXi cannot do is in the report's errors.
     """
-    found = None
-    if inventory is not None:
-        try:
-            text = read_file(inventory, largest=_LARGEST_INVENTORY, pipes=True).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise FormatError(
-                f"{inventory} is not text: byte {error.start} is not UTF-8.",
-                "Name an inventory: a host's /bootbank/esxforge.inv.",
-                str(inventory),
-            ) from None
-        found = inventory_from_json(text)
+    found = load_inventory(inventory) if inventory is not None else None
+    return report_of_config(load_config(config), found, release, golden=golden)
+
+
+def load_inventory(path: Path) -> Inventory:
+    """A host's inventory. Raises InputError for a file that cannot be read, FormatError for one that is none."""
     try:
-        desired = desired_host_from_config(load_config(config))
+        text = read_file(path, largest=_LARGEST_INVENTORY, pipes=True).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            f"{path} is not text: byte {error.start} is not UTF-8.",
+            "Name an inventory: a host's /bootbank/esxforge.inv.",
+            str(path),
+        ) from None
+    return inventory_from_json(text)
+
+
+def report_of_config(
+    config: Any, found: Inventory | None, release: str, *, golden: bool = False, boot_mac: str = ""
+) -> Preview:
+    """The same for a configuration that was read already. ``boot_mac`` is the NIC that boots from MAAS, if known."""
+    try:
+        desired = desired_host_from_config(config, boot_mac)
     except ValidationErrors as errors:
         return _refused(tuple(errors.reasons), found.release.version if found else release, found is None)
     desired = stamped(desired) if found is None else _stamps_from(desired, found)

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from esxforge.deployment.phase_times import PhaseTimes
 from esxforge.selftest.claims import CLAIMS, Area
 from esxforge.selftest.evidence import Boot, Call, Evidence, Stop
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, is_good
 from esxforge.vm.serial import last_lines
 
-VERSION = 1
+VERSION = 2
 STANDIN_NOTICE = (
     "This ISO is esxforge's own stand-in. It imitates ESXi: what is “seen” here was seen on the imitation, and says "
     "nothing of VMware's software."
@@ -79,7 +80,9 @@ def _boot(boot: Boot) -> dict[str, Any]:
         "stage": boot.stage.value,
         "stop": boot.stop.value,
         "seconds": round(boot.seconds, 1),
-        "marks": [{"phase": phase.name.lower(), "seconds": round(seconds, 1)} for phase, seconds in boot.marks],
+        "times": PhaseTimes(
+            tuple((phase.name.lower(), seconds) for phase, seconds in boot.marks), boot.seconds
+        ).document(),
         "written": boot.written,
         "screens": list(boot.screens),
         "diagnosis": boot.diagnosis,
@@ -140,7 +143,7 @@ def _subject_rows(subject: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _times(report: Mapping[str, Any]) -> list[str]:
     lines = ["## Times", "", "| stage | what came | after, s |", "|---|---|---|"]
     for boot in report["boots"]:
-        lines += [_row(boot["stage"], mark["phase"].replace("_", " "), mark["seconds"]) for mark in boot["marks"]]
+        lines += [_row(boot["stage"], one["phase"].replace("_", " "), one["start"]) for one in boot["times"]["phases"]]
         lines += [
             _row(call["stage"], call["event"] or call["name"], call["seconds"])
             for call in report["calls"]

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from esxforge.selftest.maas_machine import MaasMachine
+from standin.maas_region.errors import ApiError
 from standin.maas_region.faults import Fault
+from standin.maas_region.machines import FakeMachines, User
 from standin.maas_region.storage import Storage, StorageError, Stored
 
 ADMIN_KEY = "Qm4vTz81KpLxWc7RbN:Yd2GhJ5sXa9PfUe3Mo:Z8rCk1VwT6yBnH4qLs0DjEg7AiFx2Ou5"
@@ -19,16 +20,6 @@ USER_KEY = "Hx7LpQ2nVb5TcR9wKd:Ks4WmZ8jYf1XgB6vNa:T3hRuE9oPiC5sDl7QxJk2MwGy8ZbVn
 _SYSTEMS = ["ubuntu", "ubuntu-core", "bootloader", "centos", "rhel", "custom", "windows", "suse", "esxi", "ol"]
 _FILES = {"tgz": "root-tgz", "ddgz": "root-dd.gz", "ddxz": "root-dd.xz", "ddraw": "root-dd.raw"}
 _BASE = "/MAAS/api/2.0"
-
-
-class ApiError(Exception):
-    """An answer with a status of 4xx or 5xx."""
-
-    def __init__(self, status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.content_type = content_type
 
 
 @dataclass
@@ -75,10 +66,12 @@ class FakeRegion:
         self.clock = clock
         self.storage = Storage((int(major), int(minor)), regions, counts_refused=counts_refused)
         self.keys = {ADMIN_KEY: True, USER_KEY: False}
+        self.users = {True: User("h2admin", admin=True), False: User("h2user", admin=False)}
+        self.nodes = FakeMachines(clock)
+        self.nodes.series = lambda: [one.name for one in self.resources.values()]
         self.nonces: set[str] = set()
         self.architectures = ["amd64/generic"]
         self.resources: dict[int, Resource] = {}
-        self.machines: list[MaasMachine] = []
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []
@@ -103,26 +96,6 @@ class FakeRegion:
         return bytes(self.storage.disk.get((0, files[0].stored.sha256), b""))
 
     # --- what the interface offers; each returns (status, content type, text)
-
-    def events(self, query: dict[str, list[str]]) -> str:
-        """GET events/?op=query, of one machine: by ``id`` or ``hostname``."""
-        try:
-            numbers = {name: int(query[name][0]) for name in ("limit", "after", "before") if name in query}
-        except ValueError as error:
-            raise ApiError(400, str(error)) from None
-        found = [
-            machine
-            for machine in self.machines
-            if machine.system_id in query.get("id", [machine.system_id])
-            and machine.hostname.partition(".")[0] in query.get("hostname", [machine.hostname.partition(".")[0]])
-        ]
-        if len(found) != 1:
-            return json.dumps({"count": 0, "events": []})
-        levels = {"level": query["level"][0]} if "level" in query else {}
-        try:
-            return json.dumps(found[0].query_events(**levels, **numbers))
-        except ValueError as error:
-            raise ApiError(400, str(error)) from None
 
     def listing(self, kind: str) -> str:
         """GET boot-resources/"""

@@ -14,8 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from standin.maas_region.errors import ApiError
 from standin.maas_region.oauth import RefusalError, check
-from standin.maas_region.region import ApiError, FakeRegion
+from standin.maas_region.region import FakeRegion
 
 _PAGE = "<!doctype html><html><body>Welcome to another site</body></html>"
 _JSON = "application/json; charset=utf-8"
@@ -138,14 +139,14 @@ class _Handler(BaseHTTPRequestHandler):
         if place == "boot-resources/" and method == "GET":
             kind = parse_qs(urlsplit(self.path).query).get("type", ["all"])[0]
             return 200, _JSON, region.listing(kind), {}
-        if place == "events/" and method == "GET":
-            query = parse_qs(urlsplit(self.path).query)
-            if query.pop("op", []) != ["query"]:
-                raise ApiError(400, "Unrecognised signature: method=GET op=None")
-            return 200, _JSON, region.events(query), {}
         number = re.fullmatch(r"boot-resources/(\d+)/", place)
         if number and method == "GET":
             return 200, _JSON, region.get(int(number[1])), {}
+        query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()}
+        user = region.users[admin]
+        of_machines = region.nodes.answer(user, method, place, query, lambda: self._form(body))
+        if of_machines is not None:
+            return (*of_machines, {})
         if not admin:
             raise ApiError(403, _NO_PERMISSION if region.storage.version >= (3, 8) else _ADMINS_ONLY)
         if place == "boot-resources/" and method == "POST":

@@ -25,7 +25,7 @@ from esxforge.cli.main import main
 from esxforge.errors import ImageError
 from esxforge.maas.upload import UploadImage
 from standin.maas_region import ADMIN_KEY, USER_KEY, Fault
-from standin.maas_region.region import ApiError
+from standin.maas_region.errors import ApiError
 
 from .conftest import CHUNK, Maas, ServeMaas
 

@@ -10,6 +10,7 @@ import httpx2
 from esxforge.maas.auth import ApiKey, OAuth1Plaintext
 from esxforge.selftest.maas_machine import PREFIX, MaasMachine
 from standin.maas_region import USER_KEY
+from standin.maas_region.machines import DEPLOYING, Live
 
 from .conftest import Maas
 
@@ -20,6 +21,13 @@ def query(maas: Maas, **arguments: str) -> httpx2.Response:
     return httpx2.get(url, params={"op": "query", **arguments}, auth=auth)
 
 
+def deploying(maas: Maas, system_id: str = "rsycnt", hostname: str = "esx01") -> MaasMachine:
+    own = {"system_id": system_id, "hostname": hostname, "status": DEPLOYING, "owner": "h2user"}
+    machine = MaasMachine(time.time, system_id=system_id, hostname=f"{hostname}.maas")
+    maas.region.nodes.add({"machine": own}).live = Live(machine)
+    return machine
+
+
 def tell(machine: MaasMachine, **event: str) -> None:
     message = {"event_type": "start", "origin": "esxforge", "description": "text", **event}
     path = f"{PREFIX}status/{machine.system_id}"
@@ -27,8 +35,8 @@ def tell(machine: MaasMachine, **event: str) -> None:
 
 
 def test_the_log_shows_our_events_at_level_debug_only(maas: Maas) -> None:
-    machine = MaasMachine(time.time)
-    maas.region.machines = [machine, MaasMachine(time.time, system_id="other1", hostname="esx02.maas")]
+    machine = deploying(maas)
+    deploying(maas, system_id="other1", hostname="esx02")
     tell(machine, name="esxforge/storage", description="#1.03 storage: Setting up the datastores")
     tell(machine, name="esxforge/user-data", event_type="finish", result="SUCCESS")
     assert query(maas, hostname="esx01").json()["events"] == []
@@ -48,6 +56,6 @@ def test_the_log_shows_our_events_at_level_debug_only(maas: Maas) -> None:
 
 
 def test_a_level_that_is_none_is_refused_as_maas_does(maas: Maas) -> None:
-    maas.region.machines = [MaasMachine(time.time)]
+    deploying(maas)
     answer = query(maas, level="debug")
     assert (answer.status_code, answer.text) == (400, "Unrecognised log level: debug")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from esxforge.errors import ForgeError, ImageError, MaasError
 from esxforge.maas.upload import UploadImage
 from standin.maas_region import FakeRegion, Fault, serve
+from standin.maas_region.errors import ApiError
 from standin.maas_region.faults import Kind
-from standin.maas_region.region import ApiError
 
 from .conftest import CHUNK, Maas, ServeMaas, make_image
 

@@ -1,0 +1,202 @@
+"""``esxforge deploy`` and ``esxforge follow``: from an image in MAAS to a host, and what happens on the way."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esxforge.cli import maas_options as options
+from esxforge.cli.render import listener, printable
+from esxforge.errors import MaasError, RecipeError
+
+if TYPE_CHECKING:
+    from esxforge.deployment.follow import Ended, Followed
+    from esxforge.deployment.start import Ready, Request
+    from esxforge.maas.client import Client
+
+_GB = 1000**3
+MachinesArgument = Annotated[
+    list[str],
+    typer.Argument(help="Machines of MAAS: system id, FQDN, or a host name that only one has.", metavar="MACHINE..."),
+]
+EventsOption = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout for each event.")]
+
+
+def deploy(
+    machines: MachinesArgument,
+    *,
+    image: Annotated[
+        str | None, typer.Option("--image", help="Image in MAAS, like esxi/8.0.3. Default: the only one.")
+    ] = None,
+    user_data: Annotated[
+        Path | None, typer.Option("--user-data", help="File for the host's metadata service.", readable=False)
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="Also deploy a machine that belongs to this user (administrators).")
+    ] = None,
+    vcenter_registration: Annotated[
+        bool,
+        typer.Option(
+            "--vcenter-registration/--no-vcenter-registration",
+            help="Give MAAS's vCenter credentials to the host. Only an administrator's request does so.",
+        ),
+    ] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Required without a terminal.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the deployments and leave.")] = False,
+    as_json: EventsOption = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    timeout: options.TimeoutOption = 300.0,
+) -> None:
+    """Deploy ESXi to machines of MAAS, and follow until they are Deployed. Asks first: their disks are cleared.
+
+    Only machines that are Ready, or Allocated to you, are deployed. Nothing is ever released, unlocked or erased.
+    """
+    from esxforge.deployment.assessment import Wishes
+    from esxforge.deployment.start import Request, prepare
+    from esxforge.maas.client import Client
+
+    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    request = Request(vcenter_registration, _user_data(user_data))
+    with listener() as listen, Client(options.connect(where, listen), listen) as client:
+        ready = prepare(client, machines, Wishes(image=image, owner=owner))
+        sys.stderr.writelines(f"{printable(line)}\n" for one in ready for line in _confirmation(one, request))
+        if not yes:
+            _ask(len(ready))
+        started, problems = _start(client, ready, request)
+        if detach:
+            names = " ".join(one.fqdn for one in started)
+            if started:
+                typer.echo(f"Deploying. To follow: esxforge follow {printable(names)}", err=as_json)
+            ended: list[Ended] = []
+        else:
+            ended = _follow(client, started, as_json=as_json)
+    _finish(ended, problems)
+
+
+def follow(
+    machines: MachinesArgument,
+    *,
+    as_json: EventsOption = False,
+    profile: options.ProfileOption = None,
+    maas_url: options.UrlOption = None,
+    api_key_file: options.KeyFileOption = None,
+    ca_file: options.CaFileOption = None,
+    insecure: options.InsecureOption = False,
+    timeout: options.TimeoutOption = 300.0,
+) -> None:
+    """Follow deployments that run: each phase with its time, and at the end the host's addresses or the reason."""
+    from esxforge.deployment.find import find_machine
+    from esxforge.deployment.follow import join
+    from esxforge.maas.client import Client
+
+    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
+    with listener() as listen, Client(options.connect(where, listen), listen) as client:
+        joined = [
+            join(client, identifier) for identifier in dict.fromkeys(find_machine(client, one) for one in machines)
+        ]
+        ended = _follow(client, joined, as_json=as_json)
+    _finish(ended, [])
+
+
+def _user_data(path: Path | None) -> bytes | None:
+    from esxforge.deployment.start import LARGEST_USER_DATA
+
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_USER_DATA + 1)
+    except OSError as error:
+        raise RecipeError([f"The user-data {path} cannot be read: {error.strerror}."], "Check its path.") from None
+    if not data or len(data) > LARGEST_USER_DATA:
+        raise RecipeError(
+            [f"The user-data {path} is empty or larger than {LARGEST_USER_DATA >> 20} MiB."],
+            "Give a script or a #cloud-config document.",
+        )
+    return data
+
+
+def _confirmation(ready: Ready, request: Request) -> list[str]:
+    """The summary to confirm: the machine, and the disks that will be cleared."""
+    machine, image = ready.answers.machine, ready.found.image
+    hardware = machine.hardware_info
+    account = ready.answers.account
+    owner = machine.owner or f"nobody; it will be {account.username if account else 'you'}"
+    admin = account is not None and account.is_superuser
+    vcenter = "MAAS's vCenter credentials go to the host, if it has any" if request.vcenter else "off"
+    lines = [
+        "",
+        machine.label,
+        f"  image           {image.name} “{image.title}”" if image is not None else "",
+        f"  owner           {owner}",
+        f"  pool, tags      {machine.pool.name if machine.pool else 'not known'}, "
+        + (", ".join(machine.tag_names) or "none" if machine.tag_names is not None else "not known"),
+        f"  power type      {machine.power_type or 'not known'}",
+        f"  chassis serial  {(hardware.chassis_serial if hardware else None) or 'not known'}",
+        f"  vCenter         {vcenter if admin else 'no: you are not an administrator'}",
+        "  ALL DATA on these disks is lost:",
+    ]
+    boot = machine.boot_disk.id if machine.boot_disk is not None else None
+    for disk in ready.cleared_disks:
+        use = "ESXi" if disk.id == boot else "cleared"
+        serial = disk.serial or "serial not known"
+        lines.append(
+            f"    {disk.name:<10} {disk.size / _GB:>9.1f} GB  {disk.model or 'model not known'}, {serial}  ({use})"
+        )
+    lines += [f"  warning: {one.sentence}" for one in ready.found.findings.warnings]
+    lines += [f"  not known: {one}" for one in ready.found.findings.not_known]
+    return lines
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise MaasError("No terminal to confirm on; nothing was deployed.", "Pass --yes to deploy without a question.")
+    text = "Deploy this machine?" if count == 1 else f"Deploy these {count} machines?"
+    if not typer.confirm(text, err=True):
+        raise MaasError("Nothing was deployed.", "Answer y, or pass --yes.")
+
+
+def _start(client: Client, ready: Sequence[Ready], request: Request) -> tuple[list[Followed], list[MaasError]]:
+    """Start each; one that fails does not keep the others from it."""
+    from esxforge.deployment.start import start
+
+    started, problems = [], []
+    for one in ready:
+        try:
+            started.append(start(client, one, request))
+        except MaasError as error:  # noqa: PERF203  # the next machine is another matter
+            problems.append(error)
+            sys.stderr.write(f"esxforge: {printable(error.message)}\n  {printable(error.hint)}\n")
+    return started, problems
+
+
+def _follow(client: Client, machines: Sequence[Followed], *, as_json: bool) -> list[Ended]:
+    from esxforge.cli.following import display
+    from esxforge.deployment.follow import Follower
+
+    if not machines:
+        return []
+    names = " ".join(shlex.quote(one.fqdn) for one in machines)
+    try:
+        with display([one.fqdn for one in machines], as_json=as_json) as show:
+            return Follower(client, time.monotonic, show).follow(machines)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"esxforge: the deployment goes on. To join it again: esxforge follow {printable(names)}\n")
+        raise typer.Exit(130) from None
+
+
+def _finish(ended: Sequence[Ended], problems: Sequence[MaasError]) -> None:
+    from esxforge.deployment.progress import Outcome
+
+    if problems or any(one.outcome is not Outcome.DEPLOYED for one in ended):
+        raise typer.Exit(1)

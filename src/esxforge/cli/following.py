@@ -1,0 +1,141 @@
+"""How a followed deployment looks: a live table on a terminal, lines elsewhere, one JSON object a line for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from esxforge.cli.render import printable
+from esxforge.deployment.follow import Ended, Happened, Silent, Update
+from esxforge.deployment.phase_times import PhaseTimes, duration
+from esxforge.deployment.progress import Outcome, sentence_of
+
+_WORDS = {
+    Outcome.DEPLOYED: "Deployed",
+    Outcome.FAILED: "Failed deployment",
+    Outcome.ABORTED: "The deployment was ended by somebody else",
+    Outcome.RUNNING: "Deploying",
+}
+
+
+@contextmanager
+def display(machines: Sequence[str], *, as_json: bool) -> Iterator[Callable[[Update], None]]:
+    """Yields the function to call with each update."""
+    if as_json:
+        yield _json_line
+    elif sys.stdout.isatty():
+        from esxforge.cli.following_live import live  # rich is slow to import
+
+        with live(machines) as show:
+            yield show
+    else:
+        yield Lines(machines).show
+
+
+def _json_line(update: Update) -> None:
+    sys.stdout.write(json.dumps(_document(update), sort_keys=True) + "\n")
+    sys.stdout.flush()
+
+
+def _document(update: Update) -> dict[str, object]:
+    match update:
+        case Happened(machine, event, phase):
+            return {
+                "event": "phase" if phase else "log",
+                "machine": machine,
+                "phase": phase or event.phase or None,
+                "level": event.level,
+                "type": event.type,
+                "origin": event.origin or "maas",
+                "text": event.text,
+                "at": None if event.at is None else _iso(event.at),
+                "number": list(event.number) if event.number else None,
+            }
+        case Silent(seconds, reason):
+            return {"event": "silent" if seconds else "answers", "reason": reason}
+        case Ended():
+            return {
+                "event": "end",
+                "machine": update.machine,
+                "outcome": update.outcome.value,
+                "status": update.status_name,
+                "addresses": list(update.addresses),
+                "reason": update.reason,
+                "log": update.log.splitlines(),
+                "times": update.progress.times(ended=True).document(),
+            }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Lines:
+    """One line an event, with the time in UTC, and the machine's name where there are several."""
+
+    def __init__(self, machines: Sequence[str], write: Callable[[str], None] | None = None) -> None:
+        self._several = len(machines) > 1
+        self._write = write or _to_stdout
+
+    def show(self, update: Update) -> None:
+        """Show one update."""
+        match update:
+            case Happened(machine, event, _):
+                for line in self._event(update):
+                    self._say(machine, event.at, line)
+            case Silent(seconds, reason):
+                text = f"MAAS does not answer: {reason} Trying on." if seconds else "MAAS answers again."
+                self._write(f"note: {printable(text)}")
+            case Ended():
+                for line in end_lines(update):
+                    self._write(f"{update.machine}: {line}" if self._several and line else line)
+
+    def _event(self, happened: Happened) -> Iterator[str]:
+        event, phase = happened.event, happened.phase
+        if event.origin == "esxforge":
+            first, _, rest = event.text.partition("\n")
+            mark = "FAILED: " if event.is_error else ""
+            yield f"{event.phase or 'esxforge'}: {mark}{first}"
+            if rest and not event.is_error:
+                yield from (f"  {line}" for line in rest.splitlines())
+        elif phase is not None:
+            yield sentence_of(phase)
+        elif event.is_error or event.level == "WARNING":
+            yield f"{event.type}: {event.text}".rstrip(": ")
+
+    def _say(self, machine: str, at: float | None, line: str) -> None:
+        when = time.strftime("%H:%M:%S", time.gmtime(at)) if at is not None else "--:--:--"
+        name = f"{machine}  " if self._several else ""
+        self._write(printable(f"{when}  {name}{line}"))
+
+
+def _to_stdout(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def end_lines(ended: Ended) -> Iterator[str]:
+    """How it ended: addresses and times, or the reason and the end of the log."""
+    yield ""
+    times = ended.progress.times(ended=True)
+    took = f" after {duration(times.end)}" if times.end is not None else ""
+    yield printable(f"{_WORDS[ended.outcome]}{took}; MAAS shows “{ended.status_name}”.")
+    if ended.outcome is Outcome.DEPLOYED:
+        yield printable("Addresses: " + (", ".join(ended.addresses) or "MAAS tells none"))
+    else:
+        yield printable(f"Reason: {ended.reason or 'MAAS does not say; look into its event log (level DEBUG)'}")
+        if ended.log:
+            yield "The end of the log:"
+            yield from (f"  {printable(line)}" for line in ended.log.splitlines())
+    yield from phase_lines(times)
+
+
+def phase_lines(times: PhaseTimes) -> Iterator[str]:
+    """A line for each phase with its time."""
+    if times.starts:
+        yield "Phases:"
+        yield from (f"  {printable(name):<26} {duration(seconds):>12}" for name, _, seconds in times.lengths())

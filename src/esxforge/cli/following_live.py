@@ -1,0 +1,65 @@
+"""A followed deployment on a terminal: events scroll by, below them a line for each machine that is kept up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from esxforge.cli.following import Lines
+from esxforge.cli.render import printable
+from esxforge.deployment.follow import Ended, Happened, Silent, Update
+from esxforge.deployment.phase_times import duration
+from esxforge.deployment.progress import sentence_of
+
+
+@dataclass
+class _Row:
+    phase: str = "waiting for MAAS's first event"
+    since: float = field(default_factory=time.monotonic)
+    end: str = ""
+
+
+@dataclass
+class _Table:
+    """Rendered at each refresh, so that the clocks in it run."""
+
+    rows: dict[str, _Row]
+    began: float
+    silent: str = ""
+
+    def __rich__(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        now = time.monotonic()
+        for machine, row in self.rows.items():
+            spent = "" if row.end else duration(now - row.since)
+            table.add_row(Text(printable(machine)), Text(printable(row.end or row.phase)), Text(spent))
+        table.add_row(Text("in all", style="dim"), Text(self.silent, style="dim"), Text(duration(now - self.began)))
+        return table
+
+
+@contextmanager
+def live(machines: Sequence[str]) -> Iterator[Callable[[Update], None]]:
+    """Yields the function to call with each update. rich honours ``NO_COLOR`` and dumb terminals."""
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    table = _Table({machine: _Row() for machine in machines}, time.monotonic())
+    lines = Lines(machines, lambda line: console.print(Text(line)))
+
+    def show(update: Update) -> None:
+        match update:
+            case Happened(machine, _, phase) if phase is not None and machine in table.rows:
+                table.rows[machine] = _Row(sentence_of(phase))
+            case Silent(seconds):
+                table.silent = "MAAS does not answer" if seconds else ""
+            case Ended() if update.machine in table.rows:
+                table.rows[update.machine].end = update.outcome.value
+        lines.show(update)
+
+    with Live(table, console=console, refresh_per_second=2, transient=True):
+        yield show

@@ -1,0 +1,224 @@
+"""Follow deployments until each has ended. MAAS is only read: leaving does nothing to them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pydantic import ConfigDict, TypeAdapter
+
+from esxforge.deployment.answers import DEPLOYING, HAS_CONFIGURATION
+from esxforge.deployment.event_log import Event, EventLog, Ordered
+from esxforge.deployment.find import not_yours
+from esxforge.deployment.progress import Outcome, Progress
+from esxforge.errors import MaasError
+from esxforge.maas.checked import CheckedAnswer, checked
+from esxforge.maas.client import Client
+from esxforge.maas.failures import RefusedError, TransientError
+
+POLL = 5.0
+# MAAS keeps most events for up to 60 seconds before they are in its log.
+LAST_EVENTS = 65.0
+LONGEST_SILENCE = 1800.0
+_MARK = "esxforge: "
+_LOG_LINES = 20
+_LARGEST_LOG = 32 << 20
+
+
+class _Machine(CheckedAnswer):
+    system_id: str
+    fqdn: str
+    status: int
+    status_name: str
+    ip_addresses: list[str] | None = None
+    osystem: str = ""
+
+
+class _Result(CheckedAnswer):
+    model_config = ConfigDict(str_max_length=_LARGEST_LOG)
+
+    name: str
+    output: str | None = None
+
+
+class _Results(CheckedAnswer):
+    results: list[_Result]
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event; ``phase`` is set where a phase begins with it."""
+
+    machine: str
+    event: Event
+    phase: str | None
+
+
+@dataclass(frozen=True)
+class Silent:
+    """MAAS does not answer, since ``seconds``; 0: it does again."""
+
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One deployment ended. ``addresses`` are the host's; ``reason`` and ``log`` say why it failed."""
+
+    machine: str
+    outcome: Outcome
+    status_name: str
+    progress: Progress
+    addresses: tuple[str, ...] = ()
+    reason: str = ""
+    log: str = ""
+
+
+Update: TypeAlias = Happened | Silent | Ended
+Listener: TypeAlias = Callable[[Update], None]
+
+
+@dataclass
+class Followed:
+    """A machine that is followed."""
+
+    system_id: str
+    fqdn: str
+    log: EventLog
+    ordered: Ordered = field(default_factory=Ordered)
+    progress: Progress = field(default_factory=Progress)
+    status_name: str = ""
+    addresses: tuple[str, ...] = ()
+    ended_at: float | None = None
+    done: bool = False
+
+
+def join(client: Client, system_id: str) -> Followed:
+    """A machine whose deployment runs, or has ended. Raises MaasError for one that is not being deployed."""
+    machine = _read(client, system_id)
+    if machine.status not in HAS_CONFIGURATION:
+        raise MaasError(
+            f"{machine.fqdn} ({system_id}) is “{machine.status_name}”: it is not being deployed.",
+            f"Start with: esxforge deploy {machine.fqdn}",
+        )
+    log = EventLog(client, system_id)
+    client.patiently(log.rewind)
+    return Followed(system_id, machine.fqdn, log)
+
+
+class Follower:
+    """Asks MAAS every ``POLL`` seconds. ``clock`` is in seconds, by any beginning."""
+
+    def __init__(
+        self, client: Client, clock: Callable[[], float], listener: Listener, last_events: float = LAST_EVENTS
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._listener = listener
+        self._last_events = last_events
+        self._silent_since: float | None = None
+
+    def follow(self, machines: Sequence[Followed]) -> list[Ended]:
+        """Until all have ended. Raises MaasError where MAAS stays silent, or hides or loses a machine."""
+        ends: list[Ended] = []
+        while True:
+            ends += [self._end(one) for one in machines if not one.done and self._look(one)]
+            if len(ends) == len(machines):
+                return ends
+            self._client.wait(POLL)
+
+    def _look(self, machine: Followed) -> bool:
+        """Ask once; whether this machine's deployment is over and all its events are here."""
+        try:
+            found = _read(self._client, machine.system_id)
+            events = list(machine.log.new())
+        except TransientError as error:
+            self._silence(error, machine)
+            return False
+        except RefusedError as error:
+            if error.status < 500:
+                raise
+            self._silence(error, machine)  # it restarts
+            return False
+        if self._silent_since is not None:
+            self._silent_since = None
+            self._listener(Silent(0.0))
+        now = self._clock()
+        self._show(machine, machine.ordered.take(events, now))
+        machine.progress.status = found.status
+        machine.status_name = found.status_name
+        machine.addresses = tuple(found.ip_addresses or ())
+        if found.status == DEPLOYING:
+            machine.ended_at = None
+            return False
+        if machine.ended_at is None:
+            machine.ended_at = now
+        return now - machine.ended_at >= self._last_events
+
+    def _show(self, machine: Followed, events: Sequence[Event]) -> None:
+        for event in events:
+            self._listener(Happened(machine.fqdn, event, machine.progress.take(event)))
+
+    def _silence(self, error: MaasError, machine: Followed) -> None:
+        now = self._clock()
+        if self._silent_since is None:
+            self._silent_since = now
+            self._listener(Silent(0.1, error.message))
+            return
+        silent = now - self._silent_since
+        if silent >= LONGEST_SILENCE:
+            raise MaasError(
+                f"MAAS has not answered for {silent / 60:.0f} minutes: {error.message}",
+                f"The deployment goes on without esxforge. Once MAAS answers: esxforge follow {machine.fqdn}",
+            ) from error
+
+    def _end(self, machine: Followed) -> Ended:
+        self._show(machine, machine.ordered.rest())
+        machine.done = True
+        progress = machine.progress
+        reason, log = progress.reason() if progress.outcome is not Outcome.DEPLOYED else ("", "")
+        if progress.outcome is Outcome.FAILED and not log:
+            lines = _hook_lines(self._client, machine.system_id)
+            log = "\n".join(lines)
+        ended = Ended(machine.fqdn, progress.outcome, machine.status_name, progress, machine.addresses, reason, log)
+        self._listener(ended)
+        return ended
+
+
+def _read(client: Client, system_id: str) -> _Machine:
+    try:
+        answer = client.json("GET", f"machines/{system_id}/")
+    except RefusedError as error:
+        if error.status == 403:
+            raise not_yours(system_id) from None
+        if error.status == 404:
+            raise MaasError(
+                f"MAAS has no machine {system_id} any more.", "Somebody deleted it: look into MAAS."
+            ) from None
+        raise
+    return checked(TypeAdapter(_Machine), answer, "machine")
+
+
+def _hook_lines(client: Client, system_id: str) -> list[str]:
+    """The end of curtin's log: our own lines, or else its last ones. Empty where MAAS has none or does not tell."""
+    path = f"nodes/{system_id}/results/current-installation/"
+    try:
+        answer = client.patiently(lambda: client.json("GET", path, query={"include_output": "1"}))
+        results = checked(TypeAdapter(_Results), answer, "results").results
+    except MaasError:
+        return []
+    texts = [_decoded(one.output) for one in results if one.name.endswith("install.log") and one.output]
+    lines = texts[0].splitlines() if texts else []
+    ours = [line.strip().removeprefix(_MARK) for line in lines if line.strip().startswith(_MARK)]
+    return list(dict.fromkeys(ours))[-_LOG_LINES:] or lines[-_LOG_LINES:]
+
+
+def _decoded(output: str) -> str:
+    try:
+        return base64.b64decode(output, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""

@@ -1,0 +1,120 @@
+"""Answers as a directory of files, for a second look or to post with a report.
+
+Only the fields that esxforge reads are written, so no key, token or e-mail address can be among them; of curtin's
+configuration only the network, the storage and where MAAS listens. One file an answer, named as in ``answers.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from esxforge.deployment.answers import CONFIG, TYPES, Documents
+from esxforge.errors import FormatError, OutputError
+from esxforge.local.workspace import work_directory
+
+_MOST_BYTES = 32 << 20
+_HINT = "Name a directory that “esxforge plan --machine NAME --save DIR” wrote."
+_STRANGE = "(not what MAAS sends)"
+
+
+def reduced(documents: Documents) -> dict[str, Any]:
+    """The same answers with only the fields that are read. What is not as expected is kept as far as it fits."""
+    found = {name: _fields(TYPES[name]._type, value) for name, value in documents.items() if name in TYPES}
+    config = documents.get(CONFIG)
+    if isinstance(config, Mapping):
+        found[CONFIG] = _without_secrets(config)
+    return found
+
+
+def _without_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: config[name] for name in ("network", "storage") if name in config}
+    reporting = config.get("reporting")
+    maas = reporting.get("maas") if isinstance(reporting, Mapping) else None
+    if isinstance(maas, Mapping):
+        kept["reporting"] = {"maas": {key: maas[key] for key in ("type", "endpoint") if key in maas}}
+    return kept
+
+
+def _fields(kind: Any, value: Any) -> Any:
+    """The part of a raw value that its type reads."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        desired = dict if isinstance(value, dict) else list if isinstance(value, list) else None
+        fitting = [one for one in arguments if desired is None or _holds(one, desired)]
+        return _fields(fitting[0], value) if fitting else _STRANGE
+    if origin is list and isinstance(value, list):
+        return [_fields(arguments[0], one) for one in value]
+    if origin is dict and isinstance(value, dict):
+        return {str(key): _fields(arguments[1], one) for key, one in value.items()}
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not isinstance(value, dict):
+            return value if value is None or isinstance(value, str | int | float) else _STRANGE
+        fields = kind.model_fields
+        return {name: _fields(fields[name].annotation, value[name]) for name in fields if name in value}
+    return _STRANGE if isinstance(value, dict | list) and kind is not Any else value
+
+
+def _holds(kind: Any, desired: type) -> bool:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return desired is dict
+    return get_origin(kind) is desired
+
+
+def save(documents: Documents, directory: Path) -> None:
+    """Write the reduced answers. The directory appears complete or not at all; raises OutputError."""
+    if directory.exists() or directory.is_symlink():
+        raise OutputError(f"The directory {directory} exists already.", "Name another one with --save.")
+    if not directory.absolute().parent.is_dir():
+        raise OutputError(f"The directory {directory.absolute().parent} does not exist.", "Create it first.")
+    with work_directory(directory.absolute().parent) as work:
+        complete = work / "answers"
+        try:
+            complete.mkdir(mode=0o700)
+            for name, document in reduced(documents).items():
+                text = json.dumps(document, indent=1, sort_keys=True, default=str)
+                with (complete / f"{name}.json").open("w", encoding="ascii") as file:
+                    file.write(text + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+            complete.rename(directory)
+        except OSError as error:
+            raise OutputError(
+                f"{directory} cannot be written: {error.strerror}.", "Name a directory elsewhere with --save."
+            ) from error
+
+
+def load(directory: Path) -> dict[str, Any]:
+    """The answers in a directory, by name. Raises FormatError for what cannot be read or is not JSON."""
+    if not directory.is_dir():
+        raise FormatError(f"{directory} is not a directory.", _HINT)
+    found = {}
+    for name in (*TYPES, CONFIG):
+        path = directory / f"{name}.json"
+        if path.exists() or path.is_symlink():
+            found[name] = _read(path)
+    if not found:
+        raise FormatError(f"{directory} holds none of MAAS's answers.", _HINT)
+    return found
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise FormatError(f"{path} is not a regular file.", _HINT)
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}.", _HINT) from None
+    if len(data) > _MOST_BYTES:
+        raise FormatError(f"{path} has more than {_MOST_BYTES} bytes: it is not an answer of MAAS.", _HINT)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise FormatError(f"{path} is not JSON that can be read.", _HINT) from None
