@@ -220,7 +220,10 @@ class BridgedClient(MetadataClient):
 
 
 class Site:
-    """``moment`` counts what the agent does; ``outages`` are spans of virtual time in which MAAS is silent."""
+    """``moment`` counts what the agent does; ``outages`` are spans of virtual time in which MAAS is silent.
+
+    ``machine`` (with ``fake`` and ``desired``) replaces the one made for ``config``; ``boot_mac``: the NIC that booted.
+    """
 
     def __init__(
         self,
@@ -237,14 +240,15 @@ class Site:
         self.outages: list[Outage] = []
         self.expects_fallback = False
         self.quirks = host.pop("quirks", {})
+        given, boot_mac = host.pop("machine", None), host.pop("boot_mac", "")
         chosen = sample(config) if isinstance(config, str) else config
-        self.machine = Machine(directory / "esxi", release, chosen, **self.quirks)
+        self.machine: Any = given or Machine(directory / "esxi", release, chosen, **self.quirks)
         self.fake: FakeEsxi = self.machine.fake
         self.root_hash = HASH
         maas.machine.system_id = self.machine.desired.maas.system_id
         maas.machine.hostname = "esx01.maas"
         maas.machine.public_keys = KEY + "\n"
-        self.desired = self.machine.desired.replace(boot_mac=self.machine.desired.interfaces[0].mac)
+        self.desired = self.machine.desired.replace(boot_mac=boot_mac or self.machine.desired.interfaces[0].mac)
         self.moment = Moment()
         self.moment.pass_time = self.pass_time
         self._away: set[Away | Fault] = set()
