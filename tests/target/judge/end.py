@@ -13,10 +13,14 @@ from target.judge.world import lease, ways
 EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-def wrongs(desired: Desired, name: str, placed: dict[str, str], before: Machine, after: Machine) -> list[str]:
-    """Every sentence is something that a Deployed host must not be. ``name``: the host's full name in MAAS."""
+def wrongs(  # noqa: PLR0917  two moments of one machine
+    desired: Desired, name: str, placed: dict[str, str], before: Machine, after: Machine, booted: bool = False
+) -> list[str]:
+    """Every sentence is something that a Deployed host must not be. ``name``: the host's full name in MAAS; ``booted``:
+    it was started again since, so which of several leases came last is ESXi's to say.
+    """
     found = [*_switches(desired, after), *_interfaces(desired, after), *_management(desired, after)]
-    found += [*_groups_for_machines(desired, after), *_routes(desired, after), *_names(desired, name, after)]
+    found += [*_groups_for_machines(desired, after), *_routes(desired, after, booted), *_names(desired, name, after)]
     found += [*_datastores(desired, placed, before, after), *_touched(desired, placed, before, after)]
     saved, running = without_leases(after.saved), without_leases(after.running)
     if saved != running:
@@ -184,7 +188,7 @@ def _static_gateways(desired: Desired, version: int) -> list[str]:
     return [one for one in found if ip_address(one).version == version]
 
 
-def _routes(desired: Desired, machine: Machine) -> Iterator[str]:
+def _routes(desired: Desired, machine: Machine, booted: bool) -> Iterator[str]:
     allowed: dict[str, set[str]] = {}
     for route in desired.routes:
         if route.destination in EVERYTHING.values() or _is_own_network(route, desired):
@@ -193,7 +197,7 @@ def _routes(desired: Desired, machine: Machine) -> Iterator[str]:
         best = min(_metric(one) for one in same)
         allowed[route.destination] = {one.gateway for one in same if _metric(one) == best}
     for version in (4, 6):
-        yield from _default(desired, machine, version)
+        yield from _default(desired, machine, version, booted)
     for destination, gateways in allowed.items():
         has = [one["gateway"] for one in machine.routes if one["network"] == destination]
         if len(has) != 1 or has[0] not in gateways:
@@ -211,7 +215,7 @@ def _is_own_network(route: Route, desired: Desired) -> bool:
     return any(ip_network(route.destination) == one.network for face in desired.faces for one in face.static)
 
 
-def _default(desired: Desired, machine: Machine, version: int) -> Iterator[str]:
+def _default(desired: Desired, machine: Machine, version: int, booted: bool) -> Iterator[str]:
     has = [(one["gateway"], one["interface"]) for one in machine.routes if one["network"] == EVERYTHING[version]]
     static = _static_gateways(desired, version)
     vmk = machine.running["interfaces"].get("vmk0", {"ipv4": {}, "portgroup": ""})
@@ -224,8 +228,8 @@ def _default(desired: Desired, machine: Machine, version: int) -> Iterator[str]:
         first = (vmk["ipv4"].get("lease") or {}).get("router")
         if not own and first:
             if static:
-                static = [*static, first]
-            elif has != [(first, "vmk0")]:
+                static = [*static, *leased] if booted else [*static, first]
+            elif not booted and has != [(first, "vmk0")]:
                 yield f"the default route is {has}, but the lease of vmk0 brings {first}"
                 return
     allowed = own or static or leased
@@ -250,7 +254,6 @@ def _names(desired: Desired, name: str, machine: Machine) -> Iterator[str]:
 
 def _datastores(desired: Desired, placed: dict[str, str], before: Machine, after: Machine) -> Iterator[str]:
     boot = next(disk["name"] for disk in after.hardware["disks"] if disk["boot"])
-    vmfs = {number for one in before.volumes for device, number in one.extents if device == boot}
     for name, extents in desired.datastores.items():
         found = [one for one in after.volumes if one.label == name]
         if len(found) != 1:
@@ -258,7 +261,7 @@ def _datastores(desired: Desired, placed: dict[str, str], before: Machine, after
             continue
         for one, (device, number) in zip(extents, found[0].extents, strict=False):
             if one.disk == desired.boot:
-                right = device == boot and number in vmfs
+                right = device == boot and number not in before.hardware["system_partitions"]
             else:
                 right = (device, number) == (placed[one.disk], one.number)
             if not right:

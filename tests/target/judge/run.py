@@ -238,16 +238,22 @@ def _judge(
     case: Case, site: RandomSite, before: machine.Machine, reached: bool, expected: validity.Expectation
 ) -> Outcome:
     desired = desires.read(case.config)
+    if site.fake.is_on:
+        site.fake.routers_advertise()  # they do that every few minutes, whoever asks
     at_once = site.reaches_maas()
+    now = site.state()
     left = [*site.leftovers(), *site.leaks()]
     if site.fake.is_on:
         site.fake.power_cut()
     site.boot()
     site.clock.sleep(200.0)
-    after, reaches = site.state(), site.reaches_maas()
+    reaches, after = site.reaches_maas(), site.state()
     status = site.status
     if status is MachineStatus.DEPLOYED:
-        found = end.wrongs(desired, FULL_NAME, site.placed, before, after)
+        found = end.wrongs(desired, FULL_NAME, site.placed, before, now)
+        found = found or [
+            "after a boot: " + one for one in end.wrongs(desired, FULL_NAME, site.placed, before, after, booted=True)
+        ]
         if not (at_once and reaches):
             found.append("MAAS is not reached")
         if expected.invalid:

@@ -167,7 +167,7 @@ def _sabotage_storage(case: Case, kind: str) -> None:
     elif kind == "own name" and stores:
         stores[0]["name"] = "BOOTBANK1"
     elif kind == "no room on the boot disk" and on_boot:
-        case.disks["sda"] = (100 * GIB if not case.release.startswith("6") else 8 * GIB, 512, "sas")
+        case.disks["sda"] = (100 * GIB if not case.release.startswith("6") else 2 * GIB, 512, "sas")
     elif kind == "disk missing" and data:
         del case.disks[data[0]["device"]]
     elif kind == "mixed sectors" and any(len(one["devices"]) > 1 for one in stores):

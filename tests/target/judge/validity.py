@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from target.judge.desired import MODES, Desired, Face
 from target.judge.machine import Machine
@@ -50,6 +51,8 @@ def expect(desired: Desired, machine: Machine, placed: dict[str, str], reached_b
     found = ways(desired, machine)
     if not [way for way in found if way.works]:
         invalid.append("no way leads to MAAS")
+    elif found[0].assumed:
+        excuses.append("only router advertisements, of which MAAS says nothing, lead to MAAS")
     elif not all(way.works for way in found):
         excuses.append("one of several ways to MAAS does not lead there, and which it is shows only when tried")
     excuses += _excuses(desired, machine, [way.face for way in found])
@@ -156,7 +159,7 @@ def _storage(desired: Desired, machine: Machine, placed: dict[str, str]) -> Iter
     on_boot = [name for name, extents in desired.datastores.items() if extents[0].disk == desired.boot]
     if len(on_boot) > 1:
         yield "two datastores on the boot disk"
-    if on_boot and not [one for one in machine.volumes if one.extents[0][0] == boot["name"]]:
+    if on_boot and not _has_room(machine, boot):
         yield "ESXi leaves no room for a datastore on the boot disk"
     owners = [(one.disk, one.number) for extents in desired.datastores.values() for one in extents]
     if len(set(owners)) < len(owners):
@@ -177,3 +180,11 @@ def _storage(desired: Desired, machine: Machine, placed: dict[str, str]) -> Iter
                 yield f"{name} takes the boot disk as a further extent"
             if one.disk != desired.boot and one.size < SMALLEST_VMFS:
                 yield f"{name} has an extent of {one.size} bytes"
+
+
+def _has_room(machine: Machine, boot: dict[str, Any]) -> bool:
+    """Whether a datastore fits on the boot disk: ESXi has made one, or has left 1.3 GiB free (6.x alone does)."""
+    if [one for one in machine.volumes if one.extents[0][0] == boot["name"]]:
+        return True
+    ends_at = 1843200 * 512  # where 6.x's partitions end on a small disk
+    return str(machine.hardware["release"]) < "7" and int(boot["bytes"]) - ends_at > SMALLEST_VMFS + (1 << 20)

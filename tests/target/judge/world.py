@@ -13,10 +13,13 @@ from target.judge.machine import Machine
 
 @dataclass(frozen=True)
 class Way:
-    """A way to MAAS: the interface it leaves by, and whether it works in this world."""
+    """A way to MAAS: the interface it leaves by, and whether it works in this world. ``assumed``: by router
+    advertisements that MAAS says nothing of.
+    """
 
     face: Face
     works: bool
+    assumed: bool = False
 
 
 def has_link(face: Face, machine: Machine) -> bool:
@@ -70,7 +73,7 @@ def broken(desired: Desired, machine: Machine) -> list[str]:
 def ways(desired: Desired, machine: Machine) -> list[Way]:
     """The ways to MAAS that the configuration allows, the most specific kind only."""
     target = ip_address(desired.maas)
-    for kind in (_on_network, _leased_network, _by_route, _by_default):
+    for kind in (_on_network, _by_route, _by_default, _by_chance):
         found = list(kind(desired, machine, target))
         if found:
             return found
@@ -83,13 +86,6 @@ def _on_network(desired: Desired, machine: Machine, target: Any) -> Iterator[Way
     for one, face in fitting:
         if one.network.prefixlen == longest:
             yield Way(face, _is_usable(face, one, machine) and _answers(face, machine, str(target)))
-
-
-def _leased_network(desired: Desired, machine: Machine, target: Any) -> Iterator[Way]:
-    for face in desired.faces:
-        server = lease(face, machine)
-        if server and target in ip_network(f"{server['first']}/{server['prefix']}", strict=False):
-            yield Way(face, _answers(face, machine, str(target)))
 
 
 def _by_route(desired: Desired, machine: Machine, target: Any) -> Iterator[Way]:
@@ -107,18 +103,37 @@ def _by_default(desired: Desired, machine: Machine, target: Any) -> Iterator[Way
         if ip_address(gateway).version == target.version:
             yield from _through(desired, machine, gateway, target)
     for face in desired.faces:
-        found = network(face, machine)
         if target.version == 4 and face.dhcp4:
-            server = lease(face, machine)
-            router = server.get("router") if server else None
-            yield Way(face, bool(router) and _forwards(found, str(router), target, machine))
+            yield Way(face, _is_leased(face, target, machine))
         if (
             target.version == 6
             and face.router_advertisements is not False
             and (face.dhcp6 or face.router_advertisements)
         ):
-            told = (found["router_advertisement"] if found else None) or {}
-            yield Way(face, bool(told) and _forwards(found, str(told.get("router")), target, machine))
+            yield Way(face, _is_advertised(face, target, machine))
+
+
+def _is_leased(face: Face, target: Any, machine: Machine) -> bool:
+    """Whether a lease leads there: which network it is of, nobody knows beforehand."""
+    server = lease(face, machine)
+    if not server:
+        return False
+    if target in ip_network(f"{server['first']}/{server['prefix']}", strict=False):
+        return _answers(face, machine, str(target))
+    return bool(server.get("router")) and _forwards(network(face, machine), server["router"], target, machine)
+
+
+def _by_chance(desired: Desired, machine: Machine, target: Any) -> Iterator[Way]:
+    if target.version == 6:
+        for face in desired.faces:
+            if face.has_address and face.router_advertisements is None and _is_advertised(face, target, machine):
+                yield Way(face, True, True)
+
+
+def _is_advertised(face: Face, target: Any, machine: Machine) -> bool:
+    found = network(face, machine)
+    told = (found["router_advertisement"] if found else None) or {}
+    return bool(told) and _forwards(found, str(told.get("router")), target, machine)
 
 
 def _through(desired: Desired, machine: Machine, gateway: str, target: Any) -> Iterator[Way]:
