@@ -259,7 +259,7 @@ def _extent_lag(host: Probe) -> Any:
     seen = []
     for _ in range(3):
         seen.append(sorted(row["Volume Name"] for row in host.ask("storage vmfs extent list")))
-        host.clock.sleep(10.0)
+        host.clock.sleep(35.0)
     return seen
 
 
@@ -330,7 +330,7 @@ def _boot_device(host: Probe) -> Any:
 
 
 LATE_LISTS = {"none": [["boot", "data"]] * 3, "4 s": [["datastore1"], ["boot", "data"], ["boot", "data"]],
-              "20 s": [["datastore1"], ["datastore1"], ["boot", "data"]]}  # fmt: skip
+              "60 s": [["datastore1"], ["datastore1"], ["boot", "data"]]}  # fmt: skip
 # Dial → what shows it, and what is seen under each setting (one callable: each setting shows something else).
 PROBES: dict[str, tuple[Callable[[Probe], Any], dict[str, Any] | None]] = {
     "default-lease": (

@@ -9,7 +9,7 @@ from typing import Dict, List, Tuple
 
 # Seconds that stand behind the settings.
 LIST_LAG = {"none": 0.0, "2 s": 2.0, "8 s": 8.0}
-EXTENT_LAG = {"none": 0.0, "4 s": 4.0, "20 s": 20.0}
+EXTENT_LAG = {"none": 0.0, "4 s": 4.0, "60 s": 60.0}
 DISK_DELAY = {"none": 0.0, "10 s": 10.0, "60 s": 60.0}
 DETECTION = {"at once": 0.0, "2 s": 2.0}
 HOSTD_LATE = 60.0
@@ -240,7 +240,7 @@ _TABLE: List[Dial] = [
     Dial(
         "extent-lag",
         "Does `vmfs extent list` lag behind `filesystem list` after a datastore was made or renamed?",
-        {"none": "no", "4 s": "4 seconds", "20 s": "20 seconds"},
+        {"none": "no", "4 s": "4 seconds", "60 s": "a minute"},
         observed="both lists right after `vmkfstools -C`",
     ),
     Dial(

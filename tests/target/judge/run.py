@@ -331,9 +331,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--show", type=int, default=3, help="examples of each wrong outcome")
+    parser.add_argument("--show", type=int, default=5, help="classes of each wrong outcome")
     parser.add_argument("--only", type=int, help="the host of this number alone, with the agent's log")
+    parser.add_argument("settings", nargs="*", help="NAME=SETTING: one host, plain but for these, with the agent's log")
     given = parser.parse_args(arguments)
+    if given.settings:
+        chosen = {name: settings[0] for name, settings in SETTINGS.items()}
+        chosen.update(one.split("=", 1) for one in given.settings)
+        return _show_one((chosen, given.seed, True))
     tasks = plan_tasks(given.count, given.seed)
     if given.only is not None:
         return _show_one(tasks[given.only])
@@ -352,10 +357,20 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'all':<36}{sum(counts.values()):>7}")
     print(f"pairs of settings: {len(every_pair())}, of which {len(missing)} did not occur")
     for kind, found in examples.items():
-        for number, outcome, chosen in found[: given.show]:
-            print(f"\n{kind}: host {number}: {outcome.why}\n    {_unusual(chosen)}")
+        print(f"\n{kind}: {len(found)}")
+        classes: dict[str, list[tuple[int, Outcome, dict[str, str]]]] = {}
+        for one in found:
+            classes.setdefault(_class_of(one[1].why), []).append(one)
+        for alike in sorted(classes.values(), key=len, reverse=True)[: given.show]:
+            number, outcome, chosen = min(alike, key=lambda one: len(_unusual(one[2])))
+            print(f"  {len(alike)} like host {number}: {outcome.why}\n      {_unusual(chosen)}")
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     return 1 if examples else 0
+
+
+def _class_of(why: str) -> str:
+    """The same for sentences that differ in names, numbers and addresses only."""
+    return re.sub(r"[0-9a-f]*[0-9][0-9a-f:.-]*|T[0-9:]+Z", "#", why)[:160]
 
 
 def _unusual(chosen: dict[str, str]) -> str:

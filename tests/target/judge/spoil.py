@@ -31,7 +31,11 @@ def _storage(case: Case) -> list[dict[str, Any]]:
 
 
 def _with_address(case: Case) -> list[dict[str, Any]]:
-    return [one for one in _network(case) if any(sub["type"] != "manual" for sub in one.get("subnets", ()))]
+    return [
+        one
+        for one in _network(case)
+        if one["type"] != "bridge" and any(sub["type"] != "manual" for sub in one.get("subnets", ()))
+    ]
 
 
 def _statics(case: Case, six: bool | None = None) -> list[dict[str, Any]]:
