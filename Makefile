@@ -2,6 +2,8 @@
 #                                   build vmware-esxi-<version>-<build>.dd.gz (without ISO=: from a stand-in ISO)
 # make test                         run every test      make lint        style, types, import arrows
 # make faults                       every fault at every step of what runs on the host, as a table
+# make random-hosts COUNT=20000     random hosts under every setting of the fake ESXi's dials, judged independently
+# make mutants                      seeded defects of planner and undo: which of them the random hosts find
 # make benchmark                    speed and memory, as ratios against named peers
 # make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
 #                                   machine's screen in a browser
@@ -9,13 +11,14 @@
 PYTHON ?= python3
 ISO ?=
 ARGUMENTS ?=
+COUNT ?= 20000
 VENV := .venv/bin
 DEBIAN_TEST_PACKAGES := busybox-static chromium dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip kmod \
 	libvirt-clients libxml2-utils mtools openssl ovmf pigz qemu-system-x86 qemu-utils util-linux xorriso xz-utils zstd
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults clean
+.PHONY: image test demo lint format benchmark faults random-hosts mutants clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -37,6 +40,12 @@ benchmark: .stamps/dev .stamps/debian
 
 faults: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.agent.faults
+
+random-hosts: .stamps/dev
+	PYTHONPATH=tests $(VENV)/python -m target.judge.run --count $(COUNT) $(ARGUMENTS)
+
+mutants: .stamps/dev
+	PYTHONPATH=tests $(VENV)/python -m target.judge.mutants $(ARGUMENTS)
 
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 
 from standin.esxi.dials import DIALS
 
 Chosen = Mapping[str, str]
-Pair = tuple[tuple[str, str], tuple[str, str]]
 
 # The configuration and the host. The first setting is the plain one.
 CONFIGURATION: dict[str, tuple[str, ...]] = {
@@ -86,28 +85,39 @@ def drawn(rng: random.Random) -> dict[str, str]:
     return chosen
 
 
-def pairs_of(chosen: Chosen) -> set[Pair]:
+# Each setting of each choice has a number, and each pair of settings one made of two.
+_NUMBERS = {pair: number for number, pair in enumerate((name, one) for name in SETTINGS for one in SETTINGS[name])}
+
+
+def pairs_of(chosen: Chosen) -> set[int]:
     """The pairs of settings that one host shows."""
-    return set(itertools.combinations(sorted(chosen.items()), 2))
+    numbers = [_NUMBERS[name, chosen[name]] for name in SETTINGS]
+    return {one << 16 | other for one, other in itertools.combinations(numbers, 2)}
 
 
-def every_pair(names: Iterable[str] = SETTINGS) -> set[Pair]:
+def every_pair() -> set[int]:
     """All pairs of settings of different choices."""
-    found: set[Pair] = set()
-    for one, other in itertools.combinations(sorted(names), 2):
-        found |= {((one, a), (other, b)) for a in SETTINGS[one] for b in SETTINGS[other]}
+    found: set[int] = set()
+    for one, other in itertools.combinations(SETTINGS, 2):
+        found |= {_NUMBERS[one, a] << 16 | _NUMBERS[other, b] for a in SETTINGS[one] for b in SETTINGS[other]}
     return found
 
 
-def covering(rng: random.Random, desired: set[Pair], candidates: int = 30) -> dict[str, str]:
-    """Choices that show many of the pairs ``desired``: the best of some that are drawn around one of these each."""
-    best: dict[str, str] = {}
-    most = -1
-    seeds = rng.sample(sorted(desired), min(len(desired), candidates))
-    for seed in seeds:
-        chosen = drawn(rng)
-        chosen.update(seed)
-        count = sum(1 for pair in pairs_of(chosen) if pair in desired)
-        if count > most:
-            best, most = chosen, count
-    return best
+def covering(rng: random.Random, count: int, candidates: int = 4) -> Iterator[dict[str, str]]:
+    """So many hosts. As long as a pair of settings has not occurred, each is made around one of these, and is the best
+    of some candidates; afterwards they are drawn.
+    """
+    names = {number: pair for pair, number in _NUMBERS.items()}
+    desired = every_pair()
+    todo = sorted(desired)
+    rng.shuffle(todo)
+    for _ in range(count):
+        while todo and todo[-1] not in desired:
+            todo.pop()
+        best = drawn(rng)
+        for number in todo[-1:] * candidates:
+            other = dict(drawn(rng), **dict((names[number >> 16], names[number & 0xFFFF])))
+            if not pairs_of(best) & {number} or len(pairs_of(other) & desired) > len(pairs_of(best) & desired):
+                best = other
+        desired -= pairs_of(best)
+        yield best
