@@ -99,6 +99,15 @@ class Moment:
         # From now on: nothing more fits into the bank ("full"), or it takes no change at all ("read-only").
         self.bank = ""
         self.pass_time: Callable[[], None] = lambda: None
+        # What the agent sees of what a command printed, and all of it, where somebody listens.
+        self.twist: Callable[[str, str], str] | None = None
+        self.heard: list[tuple[str, str]] | None = None
+
+    def answer(self, line: str, stdout: str) -> str:
+        """What the agent is to see of a command's answer."""
+        if self.heard is not None:
+            self.heard.append((line, stdout))
+        return stdout if self.twist is None else self.twist(line, stdout)
 
     def begin(self, what: str) -> int:
         self.pass_time()
@@ -132,6 +141,8 @@ class WatchedRunner(Runner):
             result = Result(0)
         else:
             result = self._fake.run(arguments, timeout, stdin)
+            if result.status == 0:
+                result = result.replace(stdout=self._moment.answer(" ".join(arguments), result.stdout))
             if fault == "late":  # it did its work, and was ended before it could say so
                 result = Result(124, "", f"not finished after {timeout:g} seconds")
         self._moment.end(number)
