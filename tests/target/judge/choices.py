@@ -59,6 +59,10 @@ SABOTAGES = (
     "NIC with small MTU", "small datastore", "two on the boot disk", "boot disk as extent", "long name",
     "slash in name", "own name", "no room on the boot disk", "disk missing", "mixed sectors", "4Kn SSD",
 )  # fmt: skip
+# What happens while the agent works. Rolling back is seen by it alone once all else is right.
+ACCIDENTS = (
+    "none", "late command fails", "command fails", "power cut", "saved, power cut", "late command fails, power cut",
+)  # fmt: skip
 _OFTEN = 0.7  # how many hosts have no trouble, no sabotage, every answer readable
 # How much of a host is at its first setting: near a plain one, one thing shows by itself.
 _PLAIN = (0.95, 0.85, 0.5, 0.0)
@@ -68,9 +72,10 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     **{name: tuple(dial.settings) for name, dial in DIALS.items()},
     "trouble": TROUBLES,
     "sabotage": SABOTAGES,
+    "accident": ACCIDENTS,
 }
 # Choices of which most settings make a deployment fail: two of them are seldom turned at once.
-RARE = ("trouble", "sabotage", *[name for name, dial in DIALS.items() if dial.unreadable])
+RARE = ("trouble", "sabotage", "accident", *[name for name, dial in DIALS.items() if dial.unreadable])
 
 
 def drawn(rng: random.Random) -> dict[str, str]:

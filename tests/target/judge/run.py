@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import dataclasses
 import io
 import multiprocessing
 import os
@@ -49,6 +50,7 @@ WRONG = (
     "broken unnamed", "second run changes", "secret or rest left", "no end",
 )  # fmt: skip
 COMMAND_SECONDS = 0.5
+LATE = "vim-cmd hostsvc/start_ssh"
 _QUESTIONS = ("list", "get", "--list", "--formatter=json", "--formatter=keyvalue", "-l", "-h", "-P", "-c", "status",
               "getptbl", "getUsableSectors")  # fmt: skip
 _PASSING = (" firewall ", "auto-backup", "backup.sh", "generate-certificates", "restart", "vmkping", "chkconfig")
@@ -88,6 +90,11 @@ class RandomSite(Site):
 
     def reaches_maas(self) -> bool:
         return not self.fake.why_not(self.maas_address)
+
+    def saved_and_cut(self) -> None:
+        """ESXi saves what stands, as it does each hour, and the power goes."""
+        self.fake.hourly_backup()
+        self.cut()
 
     def state(self) -> machine.Machine:
         return machine.read(self.directory / "esxi")
@@ -205,6 +212,7 @@ def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) 
             return _refused(case, clock, directory, error)
         before, reached = site.state(), site.reaches_maas()
         expected = validity.expect(desires.read(case.config), before, site.placed, reached)
+        expected = dataclasses.replace(expected, excuses=(*expected.excuses, *_arm(site, case)))
         cfg = (site.bank / "boot.cfg").read_text()
         try:
             quietly(site.live)
@@ -215,10 +223,25 @@ def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) 
         finally:
             if keep_log is not None:
                 keep_log.append(site.log if (site.bank / "esxforge.log").exists() else "")
+        site.moment.fail_always.clear()
         outcome = _judge(case, site, before, reached, expected)
         if outcome.kind == "Deployed, right" and twice:
             outcome = _second_run(site, cfg) or outcome
         return outcome
+
+
+def _arm(site: RandomSite, case: Case) -> list[str]:
+    """Order the accident. Why the deployment may fail by it: a power cut is no reason."""
+    kind = case.chosen["accident"]
+    rng = random.Random(case.seed + 2)  # noqa: S311  the same each time
+    if kind.startswith("late command fails"):
+        site.moment.fail_always[LATE] = "fail"
+    if kind == "command fails":
+        site.moment.fail[rng.randrange(40, 160)] = "fail"
+    if kind.endswith("power cut"):
+        number = rng.randrange(130, 260) if kind.startswith("late") else rng.randrange(5, 180)
+        site.moment.after[number] = site.saved_and_cut if kind.startswith("saved") else site.cut
+    return ["a command failed"] if "fails" in kind else []
 
 
 def _refused(case: Case, clock: VirtualClock, directory: Path, error: ForgeError) -> Outcome:
