@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from standin.maas_metadata import MachineStatus
 from target.judge.choices import RARE, SETTINGS, drawn, every_pair, pairs_of
-from target.judge.run import plan_tasks, run_case
+from target.judge.run import RandomSite, plan_tasks, run_case
 from target.judge.spoil import make_case
 from target.judge.test_judge import plain
 
@@ -46,6 +50,68 @@ def test_a_sample_of_random_hosts_comes_out_right(part: int) -> None:
             if not outcome.is_right:
                 wrong.append((number, outcome))
     assert wrong == []
+
+
+def _claim(site: RandomSite) -> None:
+    """MAAS is made to believe that all is done."""
+    site.maas.machine.status = MachineStatus.DEPLOYED
+
+
+def _fail(site: RandomSite) -> None:
+    """MAAS hears that it failed, and the agent leaves in order."""
+    site.maas.machine.status = MachineStatus.FAILED_DEPLOYMENT
+    cfg = (site.bank / "boot.cfg").read_text()
+    (site.bank / "boot.cfg").write_text(cfg.replace(" --- esxforge.tgz", ""))
+    for path in [site.bank / "esxforge.tgz", site.directory / "sectors" / "module"]:
+        path.unlink()
+    shutil.rmtree(site.fake.path("/esxforge"))
+    for path in Path(site.fake.path("/tardisks")).iterdir():
+        path.unlink()
+
+
+def _fail_and_forget(site: RandomSite) -> None:
+    _fail(site)
+    site.maas.machine.status = MachineStatus.DEPLOYING
+
+
+def _fail_and_leave(site: RandomSite) -> None:
+    _fail(site)
+    assert site.fake.run(["esxcli", "network", "vswitch", "standard", "add", "-v", "left"]).status == 0
+    assert site.fake.run(["/sbin/auto-backup.sh"]).status == 0
+
+
+def _fail_off_the_network(site: RandomSite) -> None:
+    _fail(site)
+    words = "esxcli network ip interface ipv4 set -i vmk0 -t none"
+    assert site.fake.run(words.split()).status == 0  # noqa: SIM905  a command line
+
+
+def _crash(site: RandomSite) -> None:
+    raise KeyError("a defect")
+
+
+@pytest.mark.parametrize(
+    ("live", "kind"),
+    [
+        (_claim, "false Deployed"),
+        (_fail, "valid, but failed"),
+        (_fail_and_forget, "not told"),
+        (_fail_and_leave, "not as found"),
+        (_fail_off_the_network, "stranded"),
+        (_crash, "no end"),
+    ],
+)
+def test_an_agent_that_does_wrong_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, live: Callable[[RandomSite], None], kind: str
+) -> None:
+    monkeypatch.setattr(RandomSite, "live", live)
+    assert run_case(make_case(plain(), 3)).kind == kind
+
+
+def test_an_agent_that_fails_in_order_where_it_must_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RandomSite, "live", _fail)
+    assert run_case(make_case(plain(sabotage="no driver", second="static4"), 3)).kind == "Failed rightly, as found"
+    assert run_case(make_case(dict(plain(), **{"renamed-key": "vmk-mac"}), 3)).kind == "Failed with an excuse, as found"
 
 
 def test_every_pair_of_settings_occurs_among_some_hundred_hosts() -> None:
