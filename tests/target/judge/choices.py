@@ -38,7 +38,7 @@ CONFIGURATION: dict[str, tuple[str, ...]] = {
     ),
     "found": (
         "fresh", "other switch", "other stack", "earlier network", "static vmk0", "wrong VLAN", "machine on VM Network",
-        "larger MTU", "team of VM Network",
+        "larger MTU", "team of VM Network", "uplinks elsewhere",
     ),
     "booted": ("management", "another"),
 }  # fmt: skip

@@ -177,6 +177,11 @@ def _put_found(fake: FakeEsxi, case: Case) -> None:
             running["portgroups"]["Management Network"]["vlan"] = 77
         elif kind == "machine on VM Network":
             running["portgroups"]["VM Network"]["machines"] = ["a machine"]
+        elif kind == "uplinks elsewhere":
+            running["vswitches"]["vSwitch1"] = new_switch("vSwitch1")
+            free = [nic["name"] for nic in host.nics() if nic["name"] != first][-1:]
+            running["vswitches"]["vSwitch1"].update(uplinks=free)
+            running["vswitches"]["vSwitch1"]["failover"].update(active=list(free))
         elif kind == "larger MTU":
             running["vswitches"]["vSwitch0"]["mtu"] = 9000
         elif kind == "team of VM Network":
