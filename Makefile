@@ -3,6 +3,8 @@
 # make test                         run every test      make lint        style, types, import arrows
 # make faults                       every fault at every step of what runs on the host, as a table
 # make kills                        builds killed at every call that creates, links, renames, unlinks or syncs
+# make random-hosts COUNT=20000     random hosts under every setting of the fake ESXi's dials, judged independently
+# make mutants                      seeded defects of planner and undo: which of them the random hosts find
 # make benchmark                    speed and memory, as ratios against named peers
 # make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
 #                                   machine's screen in a browser
@@ -10,6 +12,7 @@
 PYTHON ?= python3
 ISO ?=
 ARGUMENTS ?=
+COUNT ?= 20000
 VENV := .venv/bin
 DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip \
 	kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils strace syslinux \
@@ -17,7 +20,7 @@ DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools gdisk golang-
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults kills clean
+.PHONY: image test demo lint format benchmark faults kills random-hosts mutants clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -42,6 +45,12 @@ faults: .stamps/dev
 
 kills: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m unit.local.kills
+
+random-hosts: .stamps/dev
+	PYTHONPATH=tests $(VENV)/python -m target.judge.run --count $(COUNT) $(ARGUMENTS)
+
+mutants: .stamps/dev
+	PYTHONPATH=tests $(VENV)/python -m target.judge.mutants $(ARGUMENTS)
 
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)

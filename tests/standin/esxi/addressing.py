@@ -3,9 +3,10 @@
 import ipaddress
 from typing import Any, Dict, List, Optional, Tuple, Union
 
+from standin.esxi.dials import DETECTION
 from standin.esxi.errors import CommandError
 from standin.esxi.host import Host
-from standin.esxi.world import advertised, lease
+from standin.esxi.world import advertised, is_taken, lease
 
 Interface = Dict[str, Any]
 IP = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -89,11 +90,14 @@ def on_link(host: Host, stack: str, address: IP) -> Optional[str]:
 
 def drop_lost_routes(host: Host, stack: str) -> None:
     """Routes whose gateway is on no subnet of ours any more go, as they do when an address is taken away."""
-    routes = host.stack(stack)["routes"]
+    kept = {"MANUAL", "DHCP"} if host.dial("orphan-routes") == "stay" else set()
+    if host.dial("stale-advertised-route") == "stays":
+        kept.add("ADV")
     host.stack(stack)["routes"] = [
         route
-        for route in routes
-        if _still_there(host, stack, route) and route["interface"] in host.running["interfaces"]
+        for route in host.stack(stack)["routes"]
+        if (_still_there(host, stack, route) or route["source"] in kept)
+        and route["interface"] in host.running["interfaces"]
     ]
 
 
@@ -108,39 +112,91 @@ def _still_there(host: Host, stack: str, route: Dict[str, Any]) -> bool:
     return interface is not None
 
 
-def forget_lease(host: Host, vmk: Interface) -> None:
-    """What a DHCP answer brought to the stack leaves with it."""
+def forget_lease(host: Host, vmk: Interface, replaced: bool = False) -> None:
+    """What a DHCP answer brought to the stack leaves with it. ``replaced``: by another answer."""
     stack = host.stack(vmk["netstack"])
-    stack["routes"] = [
-        route for route in stack["routes"] if not (route["source"] == "DHCP" and route["interface"] == vmk["name"])
-    ]
-    stack["dns_dhcp"].pop(vmk["name"], None)
-    stack["search_dhcp"].pop(vmk["name"], None)
+    if replaced or host.dial("stale-lease-route") == "gone":
+        stack["routes"] = [
+            route for route in stack["routes"] if not (route["source"] == "DHCP" and route["interface"] == vmk["name"])
+        ]
+    if replaced or host.dial("leased-dns") == "gone":
+        stack["dns_dhcp"].pop(vmk["name"], None)
+        stack["search_dhcp"].pop(vmk["name"], None)
 
 
 def ask_dhcp(host: Host, vmk: Interface) -> None:
-    """Take a lease, or a 169.254 address when nobody answers. The newest lease brings the default route."""
-    forget_lease(host, vmk)
+    """Take a lease, or a 169.254 address when nobody answers. A server may take its time (``delay`` in the world)."""
     settings = vmk["ipv4"]
+    settings.pop("answer_at", None)
     answer = lease(host, vmk)
-    if answer is None:
-        number = int(vmk["name"][3:])
-        settings.update(address=f"169.254.{number // 200 + 1}.{number % 200 + 10}", netmask="255.255.0.0", lease=None)
-        drop_lost_routes(host, vmk["netstack"])
+    if answer is not None and answer["delay"]:
+        settings["answer_at"] = host.now + answer["delay"]
+        answer = None
+    if answer is not None:
+        take_lease(host, vmk, answer)
         return
+    forget_lease(host, vmk, replaced=True)
+    number = int(vmk["name"][3:])
+    if host.dial("no-lease") == "none":
+        settings.update(address="", netmask="", lease=None)
+    else:
+        settings.update(address=f"169.254.{number // 200 + 1}.{number % 200 + 10}", netmask="255.255.0.0", lease=None)
+    drop_lost_routes(host, vmk["netstack"])
+
+
+def take_lease(host: Host, vmk: Interface, answer: Dict[str, Any]) -> None:
+    """Address, default route and DNS of a DHCP answer; which of several has the default route: dial default-lease."""
+    forget_lease(host, vmk, replaced=True)
+    settings = vmk["ipv4"]
     settings.update(address=answer["address"], netmask=answer["netmask"], lease=answer)
     drop_lost_routes(host, vmk["netstack"])
     stack = host.stack(vmk["netstack"])
-    if answer["router"]:
-        others = [route for route in stack["routes"] if route["network"] != "0.0.0.0/0" or route["source"] != "DHCP"]
-        if not any(route["network"] == "0.0.0.0/0" for route in others):
-            others.append(
-                {"network": "0.0.0.0/0", "gateway": answer["router"], "interface": vmk["name"], "source": "DHCP"}
-            )
-        stack["routes"] = others
+    defaults = [route for route in stack["routes"] if route["network"] == "0.0.0.0/0"]
+    if answer["router"] and all(_gives_way(host, route, vmk) for route in defaults):
+        stack["routes"] = [route for route in stack["routes"] if route not in defaults] + [
+            {"network": "0.0.0.0/0", "gateway": answer["router"], "interface": vmk["name"], "source": "DHCP"}
+        ]
     if settings["peer_dns"]:
         stack["dns_dhcp"][vmk["name"]] = answer["dns"]
         stack["search_dhcp"][vmk["name"]] = [answer["domain"]] if answer["domain"] else []
+
+
+def _gives_way(host: Host, route: Dict[str, Any], vmk: Interface) -> bool:
+    """Whether a default route gives way to that of a new lease; one set by hand never does."""
+    if route["source"] != "DHCP":
+        return False
+    rule = host.dial("default-lease")
+    return rule == "newest" or (rule == "lowest" and int(route["interface"][3:]) > int(vmk["name"][3:]))
+
+
+def late_answers(host: Host) -> None:
+    """What time brings: links that come back after a change of the MTU, and answers of slow DHCP servers."""
+    bounced = host.store["power"].get("bounced", {})
+    back = [name for name in bounced if bounced[name] <= host.now]
+    for name in back:
+        del bounced[name]
+    for vmk in host.interfaces():
+        settings = vmk["ipv4"]
+        if settings["type"] != "dhcp" or settings["lease"] is not None or not vmk["enabled"]:
+            continue
+        if settings.get("answer_at") is not None:
+            if settings["answer_at"] <= host.now:
+                del settings["answer_at"]
+                answer = lease(host, vmk)
+                if answer is not None:
+                    take_lease(host, vmk, answer)
+        elif back:
+            ask_dhcp(host, vmk)
+
+
+def detection(host: Host, vmk: Interface, address: str) -> str:
+    """PREFERRED, TENTATIVE or DUPLICATE: what duplicate address detection makes of a configured IPv6 address."""
+    entry = next((one for one in vmk["ipv6"]["addresses"] if one["address"] == address), None)
+    if entry is None:
+        return "PREFERRED"
+    if host.now - entry.get("since", host.now) < DETECTION[host.dial("ipv6-detection")] and "since" in entry:
+        return "TENTATIVE"
+    return "DUPLICATE" if is_taken(host, vmk, address) else "PREFERRED"
 
 
 def learn_ipv6(host: Host, vmk: Interface, advertisements: bool = True, dhcp: bool = True) -> None:
@@ -167,10 +223,12 @@ def _keep_learned(settings: Dict[str, Any], without: str) -> None:
 
 def _hear_router(host: Host, vmk: Interface, settings: Dict[str, Any], stack: Dict[str, Any]) -> None:
     _keep_learned(settings, "ADV")
-    stack["routes"] = [
-        route for route in stack["routes"] if not (route["source"] == "ADV" and route["interface"] == vmk["name"])
-    ]
-    told = advertised(host, vmk, "router_advertisement") if settings["router_adv"] and settings["enabled"] else None
+    listens = settings["router_adv"] and settings["enabled"]
+    if listens or host.dial("stale-advertised-route") == "gone":
+        stack["routes"] = [
+            route for route in stack["routes"] if not (route["source"] == "ADV" and route["interface"] == vmk["name"])
+        ]
+    told = advertised(host, vmk, "router_advertisement") if listens else None
     if not told:
         return
     network = ipaddress.IPv6Network(told["prefix"])
@@ -184,7 +242,7 @@ def _hear_router(host: Host, vmk: Interface, settings: Dict[str, Any], stack: Di
 
 def forget_interface(host: Host, vmk: Interface) -> None:
     """An interface goes or is disabled: its routes and what leases brought go with it."""
-    forget_lease(host, vmk)
+    forget_lease(host, vmk, replaced=True)
     stack = host.stack(vmk["netstack"])
     stack["routes"] = [route for route in stack["routes"] if route["interface"] != vmk["name"]]
     stack["dns_dhcp6"].pop(vmk["name"], None)

@@ -5,6 +5,7 @@ import re
 from typing import Any, Dict, List, Optional, Tuple
 
 from standin.esxi import label as labels
+from standin.esxi.dials import DISK_DELAY
 from standin.esxi.errors import CommandError
 from standin.esxi.host import Host
 
@@ -15,7 +16,37 @@ NODE_PIECES = ((0, 8192), (1 << 20, 4096))
 
 def disks(host: Host) -> List[Dict[str, Any]]:
     """The disks in the order in which esxcli lists them: by name."""
-    return sorted(host.hardware["disks"], key=lambda disk: str(disk["name"]))
+    return sorted(
+        (disk for disk in host.hardware["disks"] if not is_late(host, disk)), key=lambda disk: str(disk["name"])
+    )
+
+
+def is_late(host: Host, disk: Dict[str, Any]) -> bool:
+    """Whether the disk has not come yet since the boot (dial late-disk)."""
+    return disk["name"] in host.store["power"].get("late_disks", [])
+
+
+def hide_late_disks(host: Host) -> None:
+    """At a boot: data disks that take their time leave the directory of disks."""
+    if host.real is not None or not DISK_DELAY[host.dial("late-disk")]:
+        return
+    late = [disk["name"] for disk in host.hardware["disks"] if not disk["boot"]]
+    os.makedirs(host.store.path("late"), exist_ok=True)
+    for name in late:
+        if os.path.exists(os.path.join(host.store.root(DIRECTORY), name)):
+            os.replace(os.path.join(host.store.root(DIRECTORY), name), host.store.path("late", name))
+    host.store["power"]["late_disks"] = late
+
+
+def show_late_disks(host: Host) -> bool:
+    """Let disks come whose time it is; whether any came."""
+    late = host.store["power"].get("late_disks", [])
+    if not late or host.up_for < DISK_DELAY[host.dial("late-disk")]:
+        return False
+    for name in late:
+        os.replace(host.store.path("late", name), os.path.join(host.store.root(DIRECTORY), name))
+    host.store["power"]["late_disks"] = []
+    return True
 
 
 def disk_named(host: Host, name: str) -> Dict[str, Any]:

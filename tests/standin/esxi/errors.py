@@ -10,5 +10,13 @@ class CommandError(Exception):
         self.status = status
 
 
+class AlreadyThereError(CommandError):
+    """What the command adds is there already, just so (dial already-there)."""
+
+
+class NotThereError(CommandError):
+    """What the command takes away is not there (dial not-there)."""
+
+
 class PowerLost(BaseException):
     """The machine is off. Not an Exception: the program under test must not be able to catch it and go on."""

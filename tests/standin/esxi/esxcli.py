@@ -16,8 +16,9 @@ from standin.esxi import (
     system,
     vswitches,
 )
+from standin.esxi.dials import LIST_LAG
 from standin.esxi.errors import CommandError
-from standin.esxi.host import Command, Host
+from standin.esxi.host import Command, Host, PastHost
 from standin.esxi.options import parse_options
 from standin.esxi.output import Style, render
 
@@ -45,9 +46,22 @@ def run(host: Host, arguments: List[str]) -> str:
         options = parse_options(command.options, words)
     except CommandError as error:
         raise CommandError(f"{error.message}\n\n{usage(command)}".rstrip("\n"), error.status) from None
-    answer = command.handler(host, options)
+    answer = command.handler(_as_listed(host, command), options)
     quirks = host.hardware["quirks"]
-    return render(answer, formatter, Style(quirks["json_blanks"], quirks["json_strings"]))
+    style = Style(
+        quirks["json_blanks"], quirks["json_strings"],
+        host.dial("no-value"), host.dial("empty-list"), host.dial("renamed-key"),
+    )  # fmt: skip
+    return render(answer, formatter, style)
+
+
+def _as_listed(host: Host, command: Command) -> Host:
+    """The machine as lists of its network show it, which may lag behind (dial list-lag); else as it is."""
+    lag = LIST_LAG[host.dial("list-lag")]
+    lists = command.words[-1] == "list" or command.words[-2:] in (("ipv4", "get"), ("ipv6", "get"))
+    if not lag or not lists or command.words[0] != "network":
+        return host
+    return PastHost(host, host.store.running_at(host.now - lag))
 
 
 def _global_options(words: List[str]) -> Tuple[str, List[str]]:

@@ -3,12 +3,14 @@
 import contextlib
 import copy
 import os
+import time
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from esxforge_target.runtime.commands import COULD_NOT_START, TIMED_OUT, Result, Runner
 from standin.esxi import addressing, esxcli, firewall, partedutil, reach, scripts, vmkfstools
-from standin.esxi.disks import make_nodes
-from standin.esxi.errors import CommandError, PowerLost
+from standin.esxi.dials import HOSTD_LATE, HOSTD_SLOW, HOSTD_UNSTEADY, LIST_LAG
+from standin.esxi.disks import hide_late_disks, make_nodes, show_late_disks
+from standin.esxi.errors import AlreadyThereError, CommandError, NotThereError, PowerLost
 from standin.esxi.faults import new_fault, strike
 from standin.esxi.host import Host
 from standin.esxi.install import install
@@ -23,8 +25,9 @@ NO_HOSTD = "Connect to localhost failed: Connection failure"
 class FakeEsxi(Runner):
     """A host whose commands work on a directory. ``run`` raises PowerLost, and nothing else, when the power goes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Any = time) -> None:
         self.store = store
+        self.clock = clock
 
     @classmethod
     def create(
@@ -36,14 +39,18 @@ class FakeEsxi(Runner):
         disks: Optional[List[Document]] = None,
         world: Optional[Document] = None,
         hostd_delay: int = 0,
+        dials: Optional[Dict[str, str]] = None,
+        booted: str = "",
+        clock: Any = time,
         **quirks: bool,
     ) -> "FakeEsxi":
         """A fresh install in ``directory``, booted. ``nics``, ``disks`` (presets.nic, presets.disk) and ``world``
         (world.default_world) replace the preset's; ``hostd_delay``: how many commands hostd refuses after a boot.
-        Quirks: json_blanks, json_strings, errors_on_stdout.
+        Quirks: json_blanks, json_strings, errors_on_stdout. ``dials``: settings of dials.py; ``booted``: the MAC of the
+        NIC that the installer was told; ``clock``: has ``monotonic`` and ``sleep``, and says how much time passes.
         """
-        store = install(str(directory), preset, release, nics, disks, world, hostd_delay, quirks)
-        fake = cls(store)
+        store = install(str(directory), preset, release, nics, disks, world, hostd_delay, quirks, dials, booted)
+        fake = cls(store, clock)
         fake.boot()
         return fake
 
@@ -117,7 +124,11 @@ class FakeEsxi(Runner):
     def why_not(self, address: str, port: Optional[int] = None) -> str:
         """Why ``reaches`` says no; empty if it says yes."""
         host = self._host()
-        return reach.why_not(host, address, port) if host.store["power"]["on"] else "the machine is off"
+        if not host.store["power"]["on"]:
+            return "the machine is off"
+        self._pass_time(host)
+        self.store.write()
+        return reach.why_not(host, address, port)
 
     def fault(self, action: str, nth: int = 1, match: str = "", **more: Any) -> None:
         """Order a fault (faults.new_fault)."""
@@ -167,6 +178,8 @@ class FakeEsxi(Runner):
             self.store.restore_configuration()
         power.update(on=True, ending="", first=False, hostd=True, hostd_refusals=host.hardware["hostd_delay"])
         power["boots"] += 1
+        power.update(booted_at=host.now, bounced={})
+        hide_late_disks(host)
         running = host.running
         if running["ipv6_enabled"] != running["ipv6_enabled_next"]:
             running["ipv6_enabled"] = running["ipv6_enabled_next"]
@@ -189,10 +202,12 @@ class FakeEsxi(Runner):
         if not self.store["power"]["on"]:
             raise PowerLost("the machine is off")
         words = [str(word) for word in arguments]
+        self._pass_time(host)
         fault = strike(self.store["faults"]["list"], words)
         result = self._with_fault(host, words, stdin, timeout, fault)
         self.store.log({"arguments": words, "status": result.status, "fault": fault["action"] if fault else None})
         self.store.write()
+        self.store.remember(host.now, max(LIST_LAG.values()))
         if fault and fault["action"] == "cut-after":
             self.power_cut()
             raise PowerLost("after: " + " ".join(words))
@@ -222,13 +237,13 @@ class FakeEsxi(Runner):
         host.stdin = stdin
         try:
             if name in NEEDS_HOSTD:
-                self._ask_hostd()
+                self._ask_hostd(host)
             return Result(0, program(host, words[1:]))
         except CommandError as error:
             # A command fails whole: what it had begun to change in memory is forgotten.
             for document in ("running", "hardware"):
                 self.store.revert(document)
-            return self._failed(host, error)
+            return Result(0) if _is_silent(host, error) else self._failed(host, error)
         except PowerLost:
             power = self.store["power"]
             power["on"] = False
@@ -236,8 +251,25 @@ class FakeEsxi(Runner):
             self.store.write()
             raise
 
-    def _ask_hostd(self) -> None:
+    @staticmethod
+    def _pass_time(host: Host) -> None:
+        """What came of itself since the last command."""
+        if show_late_disks(host):
+            make_nodes(host)
+            make_directories(host)
+        addressing.late_answers(host)
+
+    def _ask_hostd(self, host: Host) -> None:
         power = self.store["power"]
+        manner = host.dial("hostd")
+        if manner == "slow":
+            self.clock.sleep(HOSTD_SLOW)
+        if manner == "late" and host.up_for < HOSTD_LATE:
+            raise CommandError(NO_HOSTD, 1)
+        if manner == "unsteady":
+            power["hostd_asked"] = power.get("hostd_asked", 0) + 1
+            if power["hostd_asked"] % HOSTD_UNSTEADY == 0:
+                raise CommandError(NO_HOSTD, 1)
         if not power["hostd"] or power["hostd_refusals"] > 0:
             power["hostd_refusals"] = max(0, power["hostd_refusals"] - 1)
             raise CommandError(NO_HOSTD, 1)
@@ -251,7 +283,14 @@ class FakeEsxi(Runner):
     def _host(self) -> Host:
         """The documents as they are on disk now, so that tests may change the files between commands."""
         self.store.load()
-        return Host(self.store)
+        return Host(self.store, self.clock)
+
+
+def _is_silent(host: Host, error: CommandError) -> bool:
+    """Whether the error is none here: what was asked for is so already."""
+    if isinstance(error, AlreadyThereError):
+        return host.dial("already-there") == "silent"
+    return isinstance(error, NotThereError) and host.dial("not-there") == "silent"
 
 
 def _partedutil(host: Host, arguments: List[str]) -> str:

@@ -159,10 +159,13 @@ def _forbid(host: Host, options: Options) -> None:
 def refresh(host: Host) -> None:
     """Read the rule files again; a set whose file is gone goes with it."""
     rulesets = host.running["firewall"]["rulesets"]
+    takes = host.dial("rule-file")
     found: Dict[str, Dict[str, Any]] = {}
     directory = host.store.root(RULE_FILES)
     for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
-        if name.endswith(".xml"):
+        if name.endswith(".xml") and takes == "refused":
+            raise CommandError(f"Unable to refresh: {name} is not part of the system")
+        if name.endswith(".xml") and takes == "taken":
             found.update(_read_rules(os.path.join(directory, name), name))
     for name in [name for name in rulesets if rulesets[name]["file"] and name not in found]:
         del rulesets[name]

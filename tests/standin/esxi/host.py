@@ -1,7 +1,9 @@
 """The machine as its commands see it: documents of the store by name, and look-ups that many commands need."""
 
+import time
 from typing import Any, Callable, Dict, List, Optional
 
+from standin.esxi.dials import DIALS
 from standin.esxi.errors import CommandError
 from standin.esxi.options import Option, Options
 from standin.esxi.output import Output
@@ -31,13 +33,28 @@ class Host:
 
     real: Optional[RealHardware] = None
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Any = time) -> None:
         self.store = store
+        self.clock = clock
         self.stdin = ""
 
     @property
     def running(self) -> Document:
         return self.store["running"]
+
+    @property
+    def now(self) -> float:
+        """Seconds on the machine's monotonic clock."""
+        return float(self.clock.monotonic())
+
+    @property
+    def up_for(self) -> float:
+        """Seconds since the boot."""
+        return self.now - float(self.store["power"].get("booted_at", 0.0))
+
+    def dial(self, name: str) -> str:
+        """Where a dial stands (dials.py)."""
+        return str(self.hardware.get("dials", {}).get(name, DIALS[name].default))
 
     @property
     def hardware(self) -> Document:
@@ -95,6 +112,18 @@ class Host:
         """The VMkernel interfaces (and virtual machines) on a port group."""
         vmks = [vmk["name"] for vmk in self.interfaces() if vmk["portgroup"] == portgroup]
         return vmks + list(self.running["portgroups"][portgroup].get("machines", []))
+
+
+class PastHost(Host):
+    """The same machine with the configuration as hostd still shows it (dial list-lag)."""
+
+    def __init__(self, host: Host, running: Document) -> None:
+        super().__init__(host.store, host.clock)
+        self._running = running
+
+    @property
+    def running(self) -> Document:
+        return self._running
 
 
 Handler = Callable[[Host, Options], Optional[Output]]

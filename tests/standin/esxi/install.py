@@ -5,6 +5,7 @@ import uuid
 from typing import Any, Dict, List, Optional
 
 from standin.esxi import label as labels
+from standin.esxi.dials import checked
 from standin.esxi.disks import DIRECTORY, disk_path, sectors_of
 from standin.esxi.host import Host
 from standin.esxi.presets import boot_table, fresh_configuration, hardware_of
@@ -28,14 +29,17 @@ def install(
     world: Optional[Document],
     hostd_delay: int,
     quirks: Dict[str, bool],
+    dials: Optional[Dict[str, str]] = None,
+    booted: str = "",
 ) -> Store:
-    """A new machine, off, in an empty or new directory."""
+    """A new machine, off, in an empty or new directory. ``booted``: the MAC of the NIC that the installer was told."""
     hardware = hardware_of(preset, release)
     hardware.update(nics=nics or hardware["nics"], disks=disks or hardware["disks"], hostd_delay=hostd_delay)
     unknown = sorted(set(quirks) - set(hardware["quirks"]))
     if unknown:
         raise ValueError(f"no quirk {unknown[0]}; there are {', '.join(sorted(hardware['quirks']))}")
     hardware["quirks"].update(quirks)
+    hardware.update(dials=checked(dials or {}), booted=booted)
     store = Store(directory)
     os.makedirs(directory, exist_ok=True)
     power = {"on": False, "ending": "", "boots": 0, "first": True, "hostd": True, "hostd_refusals": 0}

@@ -4,7 +4,7 @@ import re
 from typing import Any, Dict
 
 from standin.esxi import addressing
-from standin.esxi.errors import CommandError
+from standin.esxi.errors import AlreadyThereError, CommandError, NotThereError
 from standin.esxi.host import DEFAULT_STACK, Command, Host
 from standin.esxi.options import Option, Options
 from standin.esxi.output import Output, Row, fields, listing, record
@@ -88,7 +88,12 @@ def _add(host: Host, options: Options) -> None:
     _refuse_mtu(host, group["vswitch"], name, mtu)
     vmk = new_interface(name, mac, group["name"], stack, mtu)
     vmk["ipv6"]["enabled"] = host.running["ipv6_enabled"]
+    vmk["ipv6"]["router_adv"] = host.dial("new-vmk-advertisements") == "yes"
     host.running["interfaces"][name] = vmk
+    if host.dial("new-vmk-ipv4") == "dhcp":
+        vmk["ipv4"].update(type="dhcp", peer_dns=True)
+        addressing.ask_dhcp(host, vmk)
+    addressing.learn_ipv6(host, vmk)
 
 
 def _free_name(host: Host) -> str:
@@ -120,6 +125,8 @@ def _refuse_mtu(host: Host, switch: str, name: str, mtu: int) -> None:
 
 def _remove(host: Host, options: Options) -> None:
     if "interface-name" in options:
+        if options["interface-name"] not in host.running["interfaces"]:
+            raise NotThereError("Unable to find vmkernel network interface {}".format(options["interface-name"]))
         vmk = host.interface(options["interface-name"])
     elif "portgroup-name" in options:
         host.portgroup(options["portgroup-name"])
@@ -156,14 +163,15 @@ def _add_tag(host: Host, options: Options) -> None:
     vmk, tag = host.interface(options["interface-name"]), options["tagname"]
     if tag not in TAGS:
         raise CommandError(f"Invalid tag {tag}")
-    if tag not in vmk["tags"]:
-        vmk["tags"].append(tag)
+    if tag in vmk["tags"]:
+        raise AlreadyThereError(f"Tag {tag} is already set on {vmk['name']}")
+    vmk["tags"].append(tag)
 
 
 def _remove_tag(host: Host, options: Options) -> None:
     vmk, tag = host.interface(options["interface-name"]), options["tagname"]
     if tag not in vmk["tags"]:
-        raise CommandError(f"Tag {tag} is not set on {vmk['name']}")
+        raise NotThereError(f"Tag {tag} is not set on {vmk['name']}")
     vmk["tags"].remove(tag)
 
 

@@ -21,15 +21,17 @@ def _rows(host: Host, options: Options) -> List[Row]:
     chosen = host.interfaces(stack)
     if "interface-name" in options:
         chosen = [host.interface(options["interface-name"])]
-    return [_row(vmk) for vmk in chosen]
+    return [_row(host, vmk) for vmk in chosen]
 
 
-def _row(vmk: Dict[str, Any]) -> Row:
+def _row(host: Host, vmk: Dict[str, Any]) -> Row:
     settings = vmk["ipv4"]
     broadcast = "0.0.0.0"
     if settings["address"]:
         broadcast = str(addressing.ipv4_network(settings["address"], settings["netmask"]).broadcast_address)
     learned = (settings["lease"] or {}).get("router") if settings["type"] == "dhcp" else None
+    if host.dial("lease-gateway-shown") == "no":
+        learned = None
     return {
         "Name": vmk["name"],
         "IPv4 Address": settings["address"] or "0.0.0.0",
@@ -59,10 +61,14 @@ def _set(host: Host, options: Options) -> None:
     if kind == "static":
         _set_static(host, vmk, options)
         return
+    peer_dns = bool(options.get("peer-dns", False))
+    unchanged = kind == vmk["ipv4"]["type"] == "dhcp" and peer_dns == vmk["ipv4"]["peer_dns"]
+    if unchanged and host.dial("set-dhcp-again") == "nothing":
+        return
     addressing.forget_lease(host, vmk)
     vmk["ipv4"] = {
         "type": kind, "address": "", "netmask": "", "gateway": "", "lease": None,
-        "peer_dns": bool(options.get("peer-dns", False)),
+        "peer_dns": peer_dns,
     }  # fmt: skip
     if kind == "dhcp" and vmk["enabled"]:
         addressing.ask_dhcp(host, vmk)

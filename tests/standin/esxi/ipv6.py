@@ -4,7 +4,7 @@ import ipaddress
 from typing import Any, Dict, List
 
 from standin.esxi import addressing
-from standin.esxi.errors import CommandError
+from standin.esxi.errors import AlreadyThereError, CommandError, NotThereError
 from standin.esxi.host import Command, Host
 from standin.esxi.options import Option, Options
 from standin.esxi.output import Output, fields, record, table
@@ -41,7 +41,13 @@ def _get(host: Host, options: Options) -> Output:
 
 def _address_list(host: Host, options: Options) -> Output:
     rows = [
-        {"Interface": vmk["name"], "Address": address, "Netmask": prefix, "Type": kind, "Status": "PREFERRED"}
+        {
+            "Interface": vmk["name"],
+            "Address": address,
+            "Netmask": prefix,
+            "Type": kind,
+            "Status": addressing.detection(host, vmk, address),
+        }
         for vmk in _chosen(host, options)
         for address, prefix, kind in addressing.ipv6_addresses(vmk)
     ]
@@ -94,16 +100,26 @@ def _add(host: Host, options: Options) -> None:
         raise CommandError(f"IPv6 is not enabled on {vmk['name']}")
     if given.ip.is_multicast or given.ip.is_unspecified or given.ip.is_loopback:
         raise CommandError(f"Invalid IPv6 address: {given}")
+    entry = {"address": str(given.ip), "prefix": given.network.prefixlen}
+    if entry in [_plain(one) for one in vmk["ipv6"]["addresses"]]:
+        raise AlreadyThereError(f"IP address {given.ip} is already in use by {vmk['name']}")
     addressing.refuse_duplicate(host, vmk, str(given.ip))
-    vmk["ipv6"]["addresses"].append({"address": str(given.ip), "prefix": given.network.prefixlen})
+    if host.dial("ipv6-detection") != "at once":
+        entry["since"] = host.now
+    vmk["ipv6"]["addresses"].append(entry)
+
+
+def _plain(entry: Dict[str, Any]) -> Dict[str, Any]:
+    return {"address": entry["address"], "prefix": entry["prefix"]}
 
 
 def _remove(host: Host, options: Options) -> None:
     vmk, given = host.interface(options["interface-name"]), _with_prefix(options["ipv6"])
     entry = {"address": str(given.ip), "prefix": given.network.prefixlen}
-    if entry not in vmk["ipv6"]["addresses"]:
-        raise CommandError(f"IPv6 address {given} not found on {vmk['name']}")
-    vmk["ipv6"]["addresses"].remove(entry)
+    kept = [one for one in vmk["ipv6"]["addresses"] if _plain(one) != entry]
+    if len(kept) == len(vmk["ipv6"]["addresses"]):
+        raise NotThereError(f"IPv6 address {given} not found on {vmk['name']}")
+    vmk["ipv6"]["addresses"] = kept
     addressing.drop_lost_routes(host, vmk["netstack"])
 
 

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Any, Dict, List
 
-from standin.esxi.errors import CommandError
+from standin.esxi.errors import AlreadyThereError, CommandError, NotThereError
 from standin.esxi.host import DEFAULT_STACK, Command, Host
 from standin.esxi.options import Option, Options
 from standin.esxi.output import Output, fields, listing, record
@@ -64,7 +64,7 @@ def _dns_add(host: Host, options: Options) -> None:
     except ValueError:
         raise CommandError("Invalid DNS server address: {}".format(options["server"])) from None
     if server in stack["dns"]:
-        raise CommandError(f"Unable to add DNS server {server}: Already exists")
+        raise AlreadyThereError(f"Unable to add DNS server {server}: Already exists")
     stack["dns"].append(server)
 
 
@@ -80,7 +80,7 @@ def _dns_remove(host: Host, options: Options) -> None:
     if "server" not in options:
         raise CommandError("Error: Missing required parameter -s|--server")
     if options["server"] not in servers(stack):
-        raise CommandError("Unable to remove DNS server {}: not found".format(options["server"]))
+        raise NotThereError("Unable to remove DNS server {}: not found".format(options["server"]))
     _forget(options["server"], stack["dns"], stack["dns_dhcp"], stack["dns_dhcp6"])
 
 
@@ -104,14 +104,14 @@ def _search_add(host: Host, options: Options) -> None:
     if not re.match(r"[A-Za-z0-9_]([A-Za-z0-9_-]*\.?)*$", domain):
         raise CommandError(f"Invalid search domain: {domain}")
     if domain in stack["search"]:
-        raise CommandError(f"Unable to add search domain {domain}: Already exists")
+        raise AlreadyThereError(f"Unable to add search domain {domain}: Already exists")
     stack["search"].append(domain)
 
 
 def _search_remove(host: Host, options: Options) -> None:
     stack, domain = host.stack(options.get("netstack")), options["domain"]
     if domain not in _merged(stack["search"], stack["search_dhcp"]):
-        raise CommandError(f"Unable to remove search domain {domain}: not found")
+        raise NotThereError(f"Unable to remove search domain {domain}: not found")
     _forget(domain, stack["search"], stack["search_dhcp"])
 
 

@@ -25,7 +25,8 @@ def link_is_up(host: Host, name: str) -> bool:
     nic = host.nic(name)
     settings = host.running["nics"].get(name, {})
     cable = host.world["cables"].get(nic["mac"])
-    return bool(settings.get("admin", True)) and bool(cable) and bool(cable.get("link", True))
+    bouncing = host.store["power"].get("bounced", {}).get(name, host.now) > host.now
+    return bool(settings.get("admin", True)) and bool(cable) and bool(cable.get("link", True)) and not bouncing
 
 
 def uplink_of(host: Host, name: str) -> Optional[str]:

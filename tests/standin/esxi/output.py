@@ -8,6 +8,7 @@ import io
 import json
 from typing import Any, Dict, List, Optional, Sequence, Union
 
+from standin.esxi.dials import RENAMED
 from standin.esxi.errors import CommandError
 
 Row = Dict[str, Any]
@@ -78,16 +79,35 @@ def as_text(value: Any) -> str:
 
 
 class Style:
-    """How this release writes JSON: keys with blanks or without, values native or all strings."""
+    """How this release writes JSON: keys with blanks or without, values native or all strings; and the dials no-value,
+    empty-list and renamed-key.
+    """
 
-    def __init__(self, blanks: bool, strings: bool) -> None:
+    def __init__(
+        self, blanks: bool, strings: bool, no_value: str = "empty", empty_list: str = "brackets", renamed: str = "none"
+    ) -> None:
         self.blanks = blanks
         self.strings = strings
+        self.no_value = {"empty": "", "N/A": "N/A", "null": None}[no_value]
+        self.empty_list = empty_list
+        self.renamed = renamed
+
+    def rename(self, output: Output) -> Output:
+        """The same with a key as another release may write it."""
+        structure, before, after = RENAMED.get(self.renamed, ("", "", ""))
+        if output.structure != structure:
+            return output
+        fields = [Field(after, one.kind, one.hidden) if one.label == before else one for one in output.fields]
+        rows = [{after if key == before else key: row[key] for key in row} for row in output.rows]
+        return Output(output.shape, output.structure, fields, rows, after if output.title == before else output.title)
 
 
 def render(output: Optional[Output], formatter: str, style: Style) -> str:
     """The text of ``output`` for ``--formatter=formatter`` (empty: the text that people read)."""
     if output is None:
+        return ""
+    output = style.rename(output)
+    if formatter == "json" and style.empty_list == "nothing" and output.shape != "scalar" and not output.rows:
         return ""
     if formatter == "json":
         return json.dumps(_json(output, style)) + "\n"
@@ -105,7 +125,7 @@ def _json(output: Output, style: Style) -> Any:
         return output.rows[0][""]
     rows = [
         {
-            (field.label if style.blanks else field.key): _json_value(row.get(field.label), style.strings)
+            (field.label if style.blanks else field.key): _json_value(row.get(field.label), style)
             for field in sorted(output.fields, key=lambda field: field.key)
         }
         for row in output.rows
@@ -114,12 +134,12 @@ def _json(output: Output, style: Style) -> Any:
     return rows[0] if output.shape == "record" and style.blanks else rows
 
 
-def _json_value(value: Any, strings: bool) -> Union[str, int, bool, List[str]]:
+def _json_value(value: Any, style: Style) -> Union[str, int, bool, List[str], None]:
     if isinstance(value, (list, tuple)):
         return [str(item) for item in value]
-    if value is None:
-        return ""
-    return as_text(value) if strings or not isinstance(value, (bool, int)) else value
+    if value is None or value == "":
+        return style.no_value
+    return as_text(value) if style.strings or not isinstance(value, (bool, int)) else value
 
 
 def _keyvalue(output: Output) -> str:

@@ -1,6 +1,6 @@
 """esxcli network vswitch standard portgroup, without its policies."""
 
-from standin.esxi.errors import CommandError
+from standin.esxi.errors import AlreadyThereError, CommandError, NotThereError
 from standin.esxi.host import Command, Host
 from standin.esxi.options import Option, Options
 from standin.esxi.output import Output, fields, table
@@ -30,7 +30,10 @@ def _add(host: Host, options: Options) -> None:
     name, switch = options["portgroup-name"], options["vswitch-name"]
     host.switch(switch)
     if name in host.running["portgroups"]:
-        raise CommandError(f"Unable to add portgroup {name} to {switch}: Already exists")
+        same = host.running["portgroups"][name]["vswitch"] == switch
+        raise (AlreadyThereError if same else CommandError)(
+            f"Unable to add portgroup {name} to {switch}: Already exists"
+        )
     if len(name) > MAXIMUM_NAME or name != name.strip():
         raise CommandError(f"Unable to add portgroup {name} to {switch}: Invalid name")
     number = 1 + max([group["number"] for group in host.running["portgroups"].values()] + [0])
@@ -40,6 +43,8 @@ def _add(host: Host, options: Options) -> None:
 def _remove(host: Host, options: Options) -> None:
     name, switch = options["portgroup-name"], options["vswitch-name"]
     host.switch(switch)
+    if name not in host.running["portgroups"]:
+        raise NotThereError(f"No portgroup with name {name} found")
     group = host.portgroup(name)
     if group["vswitch"] != switch:
         raise CommandError(f"No portgroup with name {name} found on {switch}")

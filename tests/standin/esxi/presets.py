@@ -161,15 +161,22 @@ def boot_table(release: str, sectors: int, media: str = "default") -> List[label
 
 def fresh_configuration(hardware: Document) -> Document:
     """What the installer leaves: vSwitch0 on the first NIC that has a driver, vmk0 asking DHCP."""
+    dials = hardware.get("dials", {})
     first = next(one for one in hardware["nics"] if one["driver"])
+    if dials.get("fresh-uplink", "booted") == "booted":
+        first = next((one for one in hardware["nics"] if one["driver"] and one["mac"] == hardware.get("booted")), first)
     switch = new_switch("vSwitch0")
     switch["uplinks"] = [first["name"]]
     switch["failover"]["active"] = [first["name"]]
-    vmk = new_interface("vmk0", first["mac"], "Management Network")
+    own = dials.get("vmk0-mac") == "own"
+    vmk = new_interface("vmk0", "00:50:56:60:0f:ff" if own else first["mac"], "Management Network")
     vmk["tags"] = ["Management"]
     vmk["ipv4"].update(type="dhcp", peer_dns=True)
     release = [int(part) for part in hardware["release"].split(".")]
-    vmk["ipv6"]["router_adv"] = True
+    vmk["ipv6"]["router_adv"] = dials.get("fresh-advertisements", "yes") == "yes"
+    management = new_portgroup("Management Network", "vSwitch0", 1)
+    if dials.get("management-team") == "overrides":
+        management["failover"] = {"load_balancing": "portid", "active": [first["name"]], "standby": []}
     return {
         "hostname": "localhost", "domain": "", "uuid": "5cb4c4d7-7e0f-4c55-9c1e-2cea7ff22f48",
         "maintenance": False, "ntp": {"enabled": False, "servers": []}, "unmounted": [],
@@ -178,11 +185,11 @@ def fresh_configuration(hardware: Document) -> Document:
         "advanced": _advanced(release), "nics": {}, "next_mac": 0x1000, "ipv6_enabled": True, "ipv6_enabled_next": True,
         "vswitches": {"vSwitch0": switch},
         "portgroups": {
-            "Management Network": new_portgroup("Management Network", "vSwitch0", 1),
+            "Management Network": management,
             "VM Network": new_portgroup("VM Network", "vSwitch0", 2),
         },
         "interfaces": {"vmk0": vmk}, "netstacks": {DEFAULT_STACK: new_stack(DEFAULT_STACK)},
-        "firewall": default_firewall(),
+        "firewall": dict(default_firewall(), enabled=dials.get("firewall") != "open"),
     }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def why_not(host: Host, address: str, port: Optional[int] = None, stack: str = D
     if network_name is None:
         return f"the uplinks of {name} reach no one network"
     network = host.world["networks"][network_name]
-    if not _is_local(vmk, hop, network):
+    if not _is_local(host, vmk, hop, network):
         return f"{name} has no address of {network_name}"
     if port is not None and not lets_out(host, port, address):
         return f"the firewall lets nothing out to {address} port {port}"
@@ -51,12 +51,16 @@ def why_not(host: Host, address: str, port: Optional[int] = None, stack: str = D
     return "" if entry and entry["alive"] else f"{address} does not answer on {network_name}"
 
 
-def _is_local(vmk: Dict[str, Any], hop: addressing.IP, network: Dict[str, Any]) -> bool:
+def _is_local(host: Host, vmk: Dict[str, Any], hop: addressing.IP, network: Dict[str, Any]) -> bool:
     """The interface has an address of the subnet that the next hop is in, and that subnet is the network's."""
     if hop.version == 4:
         own = [vmk["ipv4"]["address"]] if vmk["ipv4"]["address"] else []
     else:
-        own = [address for address, _, _ in addressing.ipv6_addresses(vmk)]
+        own = [
+            address
+            for address, _, _ in addressing.ipv6_addresses(vmk)
+            if addressing.detection(host, vmk, address) == "PREFERRED"
+        ]
     for text in network["subnets"]:
         subnet = ipaddress.ip_network(text)
         if hop.version == subnet.version and hop in subnet:

@@ -4,7 +4,7 @@ import ipaddress
 from typing import Any, List, Tuple
 
 from standin.esxi import addressing
-from standin.esxi.errors import CommandError
+from standin.esxi.errors import AlreadyThereError, CommandError, NotThereError
 from standin.esxi.host import DEFAULT_STACK, Command, Host
 from standin.esxi.options import Option, Options
 from standin.esxi.output import Output, Row, fields, table
@@ -31,14 +31,23 @@ def _all(host: Host, stack: str, version: int) -> List[Tuple[Any, str, str, str]
     return sorted(found, key=lambda entry: (entry[0].prefixlen != 0, int(entry[0].network_address), entry[2]))
 
 
+def _shown(host: Host, network: Any) -> str:
+    named = network.prefixlen == 0 and host.dial("default-route-name") == "default"
+    return "default" if named else str(network.network_address)
+
+
+def _source(host: Host, source: str) -> str:
+    return host.dial("static-route-source") if source == "MANUAL" else source
+
+
 def list_ipv4(host: Host, options: Options) -> Output:
     rows: List[Row] = [
         {
-            "Network": "default" if network.prefixlen == 0 else str(network.network_address),
+            "Network": _shown(host, network),
             "Netmask": str(network.netmask),
             "Gateway": gateway,
             "Interface": interface,
-            "Source": source,
+            "Source": _source(host, source),
         }
         for network, gateway, interface, source in _all(host, _stack(options), 4)
     ]
@@ -48,11 +57,11 @@ def list_ipv4(host: Host, options: Options) -> Output:
 def _list_ipv6(host: Host, options: Options) -> Output:
     rows: List[Row] = [
         {
-            "Network": "default" if network.prefixlen == 0 else str(network.network_address),
+            "Network": _shown(host, network),
             "Prefix Length": network.prefixlen,
             "Gateway": gateway,
             "Interface": interface,
-            "Source": source,
+            "Source": _source(host, source),
         }
         for network, gateway, interface, source in _all(host, _stack(options), 6)
     ]
@@ -90,8 +99,10 @@ def _add(version: int, host: Host, options: Options) -> None:
         raise CommandError(f"Unable to add route {network}: gateway {gateway} is unreachable, not on a local network")
     if str(gateway) in addressing.all_addresses(host, stack):
         raise CommandError(f"Unable to add route {network}: gateway {gateway} is an address of this host")
-    if any(route["network"] == str(network) for route in routes):
-        raise CommandError(f"Unable to add route {network}: Already exists")
+    for route in routes:
+        if route["network"] == str(network):
+            same = route["gateway"] == str(gateway)
+            raise (AlreadyThereError if same else CommandError)(f"Unable to add route {network}: Already exists")
     routes.append({"network": str(network), "gateway": str(gateway), "interface": interface, "source": "MANUAL"})
 
 
@@ -100,7 +111,10 @@ def _remove(version: int, host: Host, options: Options) -> None:
     stack = host.stack(_stack(options))
     kept = [route for route in stack["routes"] if (route["network"], route["gateway"]) != (str(network), str(gateway))]
     if len(kept) == len(stack["routes"]):
-        raise CommandError(f"Unable to remove route {network} via {gateway}: not found")
+        raise NotThereError(f"Unable to remove route {network} via {gateway}: not found")
+    leased = any(route["source"] == "DHCP" for route in stack["routes"] if route not in kept)
+    if leased and host.dial("remove-leased-route") == "refused":
+        raise CommandError(f"Unable to remove route {network} via {gateway}: it is managed by DHCP")
     stack["routes"] = kept
 
 

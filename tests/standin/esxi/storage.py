@@ -4,6 +4,7 @@ import re
 from typing import Any, Dict, List
 
 from standin.esxi import label as labels
+from standin.esxi.dials import EXTENT_LAG
 from standin.esxi.disks import boot_disk, disk_named, disks, label_of, make_nodes, sectors_of
 from standin.esxi.errors import CommandError
 from standin.esxi.host import Command, Host
@@ -50,7 +51,7 @@ def _device_row(host: Host, disk: Dict[str, Any]) -> Row:
         "Queue Full Threshold": 0, "Thin Provisioning Status": "yes" if disk["ssd"] else "unknown",
         "Attached Filters": [], "VAAI Status": "unsupported" if local else "supported", "Other UIDs": [disk["vml"]],
         "Is Shared Clusterwide": not local, "Is SAS": kind == "sas", "Is USB": kind == "usb",
-        "Is Boot Device": disk["boot"], "Device Max Queue Depth": 254,
+        "Is Boot Device": disk["boot"] and host.dial("boot-device") == "shown", "Device Max Queue Depth": 254,
         "No of outstanding IOs with competing worlds": 32, "Drive Type": "physical" if kind == "sas" else "unknown",
         "RAID Level": "NA" if kind == "sas" else "unknown",
         "Number of Physical Drives": "1" if kind == "sas" else "unknown", "Protection Enabled": False,
@@ -180,9 +181,14 @@ def _unmount(host: Host, options: Options) -> None:
 
 def _extents(host: Host, options: Options) -> Output:
     rows: List[Row] = []
+    lag = EXTENT_LAG[host.dial("extent-lag")]
     for volume in volumes(host):
         if volume["type"] == "VMFS-L" or not is_mounted(host, volume):
             continue
+        if lag and 0 <= host.now - volume.get("made", -lag) < lag:
+            continue
+        if lag and 0 <= host.now - volume.get("renamed", -lag) < lag:
+            volume["label"] = volume["renamed_from"]
         for number, (device, partition, _) in enumerate(volume["extents"]):
             rows.append({
                 "Volume Name": volume["label"], "VMFS UUID": volume["uuid"], "Extent Number": number,

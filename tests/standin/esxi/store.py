@@ -47,6 +47,8 @@ class Store:
         self._read: Dict[str, Document] = {}
         self._documents: Dict[str, Document] = {}
         self._seen: Dict[str, Tuple[int, int, int]] = {}
+        # What ``running`` was from which moment on, oldest first. It is not kept beyond this process.
+        self._past: List[Tuple[float, Document]] = []
 
     def path(self, *parts: str) -> str:
         return os.path.join(self.directory, *parts)
@@ -91,6 +93,21 @@ class Store:
                 write_json(self.path(name + ".json"), document)
                 self._seen[name] = self._signature(name)
                 self._read[name] = copy.deepcopy(document)
+
+    def remember(self, now: float, keep: float) -> None:
+        """Note that ``running`` is as it stands since ``now``; what was replaced ``keep`` seconds ago is forgotten."""
+        if not self._past or self._past[-1][1] is not self._read["running"]:
+            self._past.append((now, self._read["running"]))
+        while len(self._past) > 1 and self._past[1][0] <= now - keep:
+            del self._past[0]
+
+    def running_at(self, moment: float) -> Document:
+        """``running`` as it was then, as far as that is remembered."""
+        found = self._read["running"] if not self._past else self._past[0][1]
+        for since, document in self._past:
+            if since <= moment:
+                found = document
+        return copy.deepcopy(found)
 
     def log(self, entry: Document) -> None:
         with open(self.path("commands.jsonl"), "a", encoding="utf-8") as stream:

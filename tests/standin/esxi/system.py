@@ -47,6 +47,10 @@ def _set_hostname(host: Host, options: Options) -> None:
         if "host" in options or "domain" in options:
             raise CommandError("Invalid: fqdn can not be combined with host or domain")
         name, _, domain = options["fqdn"].partition(".")
+        if host.dial("host-name") == "domain":
+            name = host.running["hostname"]
+        elif host.dial("host-name") == "host":
+            domain = host.running["domain"]
     else:
         name = options.get("host", host.running["hostname"])
         domain = options.get("domain", host.running["domain"])

@@ -118,6 +118,8 @@ def _create(host: Host, given: Dict[str, Any], path: str) -> str:
         "uuid": new_uuid(), "label": label, "type": KINDS[kind], "number": 0, "count": 1,
         "bytes": length // MEBIBYTE * MEBIBYTE,
     }  # fmt: skip
+    if host.dial("extent-lag") != "none":
+        record["made"] = host.now
     write_record(host, disk["name"], partition.first, record)
     make_nodes(host)
     make_directories(host)

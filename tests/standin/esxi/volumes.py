@@ -127,7 +127,10 @@ def relabel(host: Host, volume: Record, name: str) -> None:
     """Another label for a volume, on every partition that it spans."""
     for record in read_records(host):
         if record["uuid"] == volume["uuid"]:
-            write_record(host, record["device"], _start(host, record), dict(record, label=name))
+            changed = dict(record, label=name)
+            if host.dial("extent-lag") != "none":
+                changed.update(renamed=host.now, renamed_from=record["label"])
+            write_record(host, record["device"], _start(host, record), changed)
 
 
 def wipe(host: Host, volume: Record) -> None:

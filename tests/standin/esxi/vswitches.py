@@ -2,7 +2,8 @@
 
 from typing import Any, Dict
 
-from standin.esxi.errors import CommandError
+from standin.esxi.dials import LINK_BOUNCE
+from standin.esxi.errors import AlreadyThereError, CommandError, NotThereError
 from standin.esxi.host import Command, Host
 from standin.esxi.nics import uplink_of
 from standin.esxi.options import Option, Options
@@ -51,7 +52,7 @@ def _row(host: Host, switch: Dict[str, Any]) -> Row:
         "Beacon Interval": 1,
         "Beacon Threshold": 3,
         "Beacon Required By": [],
-        "Uplinks": list(reversed(switch["uplinks"])),
+        "Uplinks": list(reversed(switch["uplinks"])) if host.dial("uplink-order") == "reversed" else switch["uplinks"],
         "Portgroups": [group["name"] for group in sorted(groups, key=lambda group: -int(group["number"]))],
     }
 
@@ -65,7 +66,7 @@ def _list(host: Host, options: Options) -> Output:
 def _add(host: Host, options: Options) -> None:
     name = options["vswitch-name"]
     if name in host.running["vswitches"]:
-        raise CommandError(f"Unable to add vSwitch {name}: Already exists")
+        raise AlreadyThereError(f"Unable to add vSwitch {name}: Already exists")
     if len(name) > MAXIMUM_NAME or "/" in name or name != name.strip():
         raise CommandError(f"Unable to add vSwitch {name}: Invalid name")
     host.running["vswitches"][name] = new_switch(name, options.get("ports", 128))
@@ -73,7 +74,8 @@ def _add(host: Host, options: Options) -> None:
 
 def _remove(host: Host, options: Options) -> None:
     name = options["vswitch-name"]
-    host.switch(name)
+    if name not in host.running["vswitches"]:
+        raise NotThereError(f"No vSwitch with name {name} found")
     groups = [group["name"] for group in host.running["portgroups"].values() if group["vswitch"] == name]
     for group in groups:
         clients = host.clients(group)
@@ -101,6 +103,9 @@ def _set_mtu(host: Host, switch: Dict[str, Any], mtu: int) -> None:
         group = host.running["portgroups"][vmk["portgroup"]]
         if group["vswitch"] == switch["name"] and vmk["mtu"] > mtu:
             raise CommandError(f"Unable to set MTU {mtu} on {switch['name']}: {vmk['name']} uses MTU {vmk['mtu']}")
+    if mtu != switch["mtu"] and host.dial("set-mtu") == "bounces":
+        for uplink in switch["uplinks"]:
+            host.store["power"].setdefault("bounced", {})[uplink] = host.now + LINK_BOUNCE
     switch["mtu"] = mtu
 
 
@@ -109,7 +114,7 @@ def _add_uplink(host: Host, options: Options) -> None:
     nic = host.nic(uplink)
     owner = uplink_of(host, uplink)
     if owner == switch["name"]:
-        raise CommandError(f"Uplink {uplink} is already connected to {owner}")
+        raise AlreadyThereError(f"Uplink {uplink} is already connected to {owner}")
     if owner:
         raise CommandError(f"Unable to add uplink {uplink} to {switch['name']}: in use by {owner}")
     if switch["mtu"] > nic["max_mtu"]:
@@ -118,15 +123,17 @@ def _add_uplink(host: Host, options: Options) -> None:
             f"{switch['name']} has {switch['mtu']}"
         )
     switch["uplinks"].append(uplink)
-    # Only the first uplink carries traffic by itself; a further one stays unused until the failover policy names it.
-    if len(switch["uplinks"]) == 1:
-        switch["failover"]["active"] = [uplink]
+    # The first uplink carries traffic by itself; a further one waits for the failover policy to name it, or does not.
+    if len(switch["uplinks"]) == 1 or host.dial("new-uplink") == "active":
+        switch["failover"]["active"].append(uplink)
+    elif host.dial("new-uplink") == "standby":
+        switch["failover"]["standby"].append(uplink)
 
 
 def _remove_uplink(host: Host, options: Options) -> None:
     switch, uplink = host.switch(options["vswitch-name"]), options["uplink-name"]
     if uplink not in switch["uplinks"]:
-        raise CommandError(f"Uplink {uplink} is not connected to {switch['name']}")
+        raise NotThereError(f"Uplink {uplink} is not connected to {switch['name']}")
     switch["uplinks"].remove(uplink)
     policies = [switch["failover"]]
     policies += [

@@ -4,7 +4,8 @@ world.json:
 
     networks   name → subnets ("10.0.0.0/24"), hosts (address → {"alive"}),
                gateways (address → {"alive", "reaches": [subnet]}),
-               dhcp (null, or {"lease": {mac: address} | {}, "first", "prefix", "router", "dns", "domain", "alive"}),
+               dhcp (null, or {"lease": {mac: address} | {}, "first", "prefix", "router", "dns", "domain", "alive",
+               "delay": seconds until it answers}),
                router_advertisement (null, or {"prefix", "router"}), dhcp6 (null, or {"address", "dns"})
     remote     address → {"alive"}: behind gateways
     cables     NIC's MAC → {"link", "native": network or null, "tagged": {"100": network}, "channel": name or null}
@@ -102,7 +103,14 @@ def lease(host: Host, vmk: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         "router": server.get("router"),
         "dns": list(server.get("dns", [])),
         "domain": server.get("domain"),
+        "delay": float(server.get("delay", 0)),
     }
+
+
+def is_taken(host: Host, vmk: Dict[str, Any], address: str) -> bool:
+    """Whether another host on the interface's network has this address."""
+    network = host.world["networks"].get(network_of(host, vmk["portgroup"]) or "")
+    return bool(network) and address in dict(network["hosts"], **network["gateways"])
 
 
 def advertised(host: Host, vmk: Dict[str, Any], kind: str) -> Any:

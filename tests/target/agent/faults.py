@@ -22,6 +22,7 @@ from typing import Any
 from standin.esxi import PowerLost
 from standin.maas_metadata import FakeMetadataService, Fault, MachineStatus, VirtualClock
 from target.agent.site import Away, Outage, Site
+from target.agent.wrong_answers import Twist, is_question, wrong_answers
 
 # What the host is in the end, and what MAAS says of it. Deployed goes with the desired host only.
 OUTCOMES = (
@@ -71,6 +72,7 @@ def judge(site: Site, before: dict[str, Any], may_be_untold: bool = False) -> Ve
     site.outages.clear()
     site.pass_time()
     now = settings(site)
+    before_boot = site.reaches_maas()
     if site.fake.is_on:
         site.fake.power_cut()
     site.boot()
@@ -88,6 +90,8 @@ def judge(site: Site, before: dict[str, Any], may_be_untold: bool = False) -> Ve
         wrongs.append("neither desired nor as found: " + unlike(before, now))
     if not site.reaches_maas():
         wrongs.append("stranded: the host does not reach MAAS")
+    elif not before_boot:
+        wrongs.append("stranded: the host does not reach MAAS until it is booted")
     return Verdict(f"{state}, {told}", tuple(wrongs))
 
 
@@ -214,6 +218,23 @@ def failing(config: str) -> list[Case]:
     return found
 
 
+def answers(config: str) -> list[Case]:
+    """Every answer wrong in every way, from the first one on."""
+    with host(config) as site:
+        heard: list[tuple[str, str]] = []
+        site.moment.heard = heard
+        quietly(site.live)
+    asked = [(line, answer) for line, answer in heard if is_question(line)]
+    return [Case(one.fault, number, one.where, _twist(one.make)) for number, one in enumerate(wrong_answers(asked), 1)]
+
+
+def _twist(make: Callable[[], Twist]) -> Callable[[Site], None]:
+    def arm(site: Site) -> None:
+        site.moment.twist = make()
+
+    return arm
+
+
 def outages() -> list[Case]:
     """MAAS, its gateway and its answers out of order, for a while or for good."""
     found = []
@@ -276,7 +297,7 @@ def main(config: str = "simple-static") -> int:
     started = time.monotonic()
     table: dict[str, collections.Counter[str]] = {}
     wrongs: list[str] = []
-    chosen = cases(config) + failing(config) + outages()
+    chosen = cases(config) + failing(config) + outages() + answers(config)
     for case in chosen:
         verdict = run_case(case, config)
         table.setdefault(case.fault, collections.Counter())[verdict.outcome] += 1

@@ -99,6 +99,15 @@ class Moment:
         # From now on: nothing more fits into the bank ("full"), or it takes no change at all ("read-only").
         self.bank = ""
         self.pass_time: Callable[[], None] = lambda: None
+        # What the agent sees of what a command printed, and all of it, where somebody listens.
+        self.twist: Callable[[str, str], str] | None = None
+        self.heard: list[tuple[str, str]] | None = None
+
+    def answer(self, line: str, stdout: str) -> str:
+        """What the agent is to see of a command's answer."""
+        if self.heard is not None:
+            self.heard.append((line, stdout))
+        return stdout if self.twist is None else self.twist(line, stdout)
 
     def begin(self, what: str) -> int:
         self.pass_time()
@@ -132,6 +141,8 @@ class WatchedRunner(Runner):
             result = Result(0)
         else:
             result = self._fake.run(arguments, timeout, stdin)
+            if result.status == 0:
+                result = result.replace(stdout=self._moment.answer(" ".join(arguments), result.stdout))
             if fault == "late":  # it did its work, and was ended before it could say so
                 result = Result(124, "", f"not finished after {timeout:g} seconds")
         self._moment.end(number)
@@ -220,7 +231,10 @@ class BridgedClient(MetadataClient):
 
 
 class Site:
-    """``moment`` counts what the agent does; ``outages`` are spans of virtual time in which MAAS is silent."""
+    """``moment`` counts what the agent does; ``outages`` are spans of virtual time in which MAAS is silent.
+
+    ``machine`` (with ``fake`` and ``desired``) replaces the one made for ``config``; ``boot_mac``: the NIC that booted.
+    """
 
     def __init__(
         self,
@@ -237,14 +251,15 @@ class Site:
         self.outages: list[Outage] = []
         self.expects_fallback = False
         self.quirks = host.pop("quirks", {})
+        given, boot_mac = host.pop("machine", None), host.pop("boot_mac", "")
         chosen = sample(config) if isinstance(config, str) else config
-        self.machine = Machine(directory / "esxi", release, chosen, **self.quirks)
+        self.machine: Any = given or Machine(directory / "esxi", release, chosen, **self.quirks)
         self.fake: FakeEsxi = self.machine.fake
         self.root_hash = HASH
         maas.machine.system_id = self.machine.desired.maas.system_id
         maas.machine.hostname = "esx01.maas"
         maas.machine.public_keys = KEY + "\n"
-        self.desired = self.machine.desired.replace(boot_mac=self.machine.desired.interfaces[0].mac)
+        self.desired = self.machine.desired.replace(boot_mac=boot_mac or self.machine.desired.interfaces[0].mac)
         self.moment = Moment()
         self.moment.pass_time = self.pass_time
         self._away: set[Away | Fault] = set()

@@ -6,7 +6,8 @@ import functools
 
 import pytest
 
-from target.agent.faults import Case, Verdict, cases, failing, outages, run_case
+from target.agent.faults import Case, Verdict, answers, cases, failing, outages, run_case
+from target.agent.wrong_answers import wrong_answers
 
 CONFIG = "simple-static"
 EVERY = 11
@@ -62,3 +63,44 @@ def test_power_cuts_in_a_larger_deployment_end_well(config: str) -> None:
     for case in chosen[5::29]:
         verdict = run_case(case, config)
         assert verdict.wrongs == (), (case.number, case.step)
+
+
+WRONG_ANSWERS = (
+    "a key comes late", "a key is doubled", "a key is empty", "a key is missing", "an answer has no row",
+    "an answer is cut off", "an answer is empty", "every row comes twice",
+)  # fmt: skip
+
+
+def test_every_key_of_every_answer_goes_wrong_in_every_way() -> None:
+    chosen = answers(CONFIG)
+    assert sorted({case.fault for case in chosen}) == sorted(WRONG_ANSWERS)
+    keys = {case.step for case in chosen if case.fault == "a key is missing"}
+    assert {"network ip interface ipv4 get: Address Type", "network vswitch standard list: Uplinks",
+            "network ip interface list: Portgroup", "system hostname get: Host Name",
+            "storage core device list: Is Boot Device", "network firewall ruleset list: Name"} <= keys  # fmt: skip
+    for fault in ("a key is empty", "a key comes late", "a key is doubled"):
+        assert {case.step for case in chosen if case.fault == fault} == keys
+
+
+def test_a_wrong_answer_is_what_it_says() -> None:
+    line = "esxcli --formatter=json network nic list"
+    answer = '[{"Name": "vmnic0", "Uplinks": ["a"]}]'
+    seen = {(one.fault, one.where.partition(": ")[2]): one.make() for one in wrong_answers([(line, answer)])}
+    assert seen["a key is missing", "Name"](line, answer) == '[{"Uplinks": ["a"]}]'
+    assert seen["a key is empty", "Name"](line, answer) == '[{"Name": "", "Uplinks": ["a"]}]'
+    assert seen["a key is empty", "Uplinks"](line, answer) == '[{"Name": "vmnic0", "Uplinks": []}]'
+    assert seen["a key is doubled", "Uplinks"](line, answer) == '[{"Name": "vmnic0", "Uplinks": ["a", "a"]}]'
+    assert seen["every row comes twice", ""](line, answer).count("vmnic0") == 2
+    late = seen["a key comes late", "Name"]
+    assert [late(line, answer) == answer for _ in range(4)] == [False, False, True, True]
+    other = "esxcli --formatter=json network ip get"
+    assert all(twist(other, answer) == answer for twist in seen.values())
+
+
+@pytest.mark.xfail(reason="an absent key is still read as an empty one", strict=False)
+@pytest.mark.parametrize("fault", WRONG_ANSWERS)
+def test_a_wrong_answer_ends_well(fault: str) -> None:
+    chosen = [case for case in answers(CONFIG) if case.fault == fault]
+    for case in chosen[WRONG_ANSWERS.index(fault) :: EVERY]:
+        verdict = run_case(case, CONFIG)
+        assert verdict.wrongs == (), (case.fault, case.step)

@@ -1,0 +1,264 @@
+"""Seeded defects of planner and undo, and which of them the random hosts find: ``make mutants``.
+
+Each is a short piece of source text that is replaced in a copy of the package. Where a piece does not occur exactly
+once in its file any more, that is an error: re-target it. ``places`` may name several, for code that is being moved;
+the first that applies is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import esxforge_target
+from target.judge.run import Outcome, plan_tasks, run_case
+from target.judge.spoil import make_case
+
+PACKAGE = Path(esxforge_target.__file__).parent
+TESTS = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Place:
+    """``before`` in a file of the package becomes ``after``."""
+
+    file: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A defect, as a sentence, and where it is put."""
+
+    defect: str
+    places: tuple[Place, ...]
+
+
+class StaleMutantError(Exception):
+    """The source that a mutant changes is not there any more."""
+
+
+def mutant(defect: str, *places: tuple[str, str, str]) -> Mutant:
+    return Mutant(defect, tuple(Place(*one) for one in places))
+
+
+MUTANTS = (
+    # -- which is which
+    mutant("NICs are taken in ESXi's order, not by MAC",
+           ("plan/layout.py", "nic.mac: nic.name for nic in inventory.nics",
+            "nic.mac: other.name for nic, other in zip(inventory.nics, inventory.nics[1:] + inventory.nics[:1])")),
+    mutant("the primary of a bond is not the first of its team",
+           ("plan/layout.py", "uplinks[:1], uplinks[1:])", "uplinks[-1:], uplinks[:-1])")),
+    mutant("a further NIC of a bond stays unused",
+           ("plan/layout.py", "return Team(mode.load_balancing, uplinks, ())",
+            "return Team(mode.load_balancing, uplinks[:1], ())")),
+    mutant("the vSwitch has the MTU of ESXi, not of MAAS",
+           ("plan/layout.py", "mtu = base.mtu or DEFAULT_MTU\n            self",
+            "mtu = DEFAULT_MTU\n            self")),
+    mutant("the interface has its carrier's MTU",
+           ("plan/layout.py", "mtu = interface.mtu or base.mtu or DEFAULT_MTU", "mtu = base.mtu or DEFAULT_MTU")),
+    mutant("the VLAN of an interface with an address is forgotten",
+           ("plan/layout.py", "desired_vswitch, interface.vlan_id, False)", "desired_vswitch, 0, False)")),
+    mutant("the VLAN of a port group for virtual machines is forgotten",
+           ("plan/layout.py", "desired_vswitch, interface.vlan_id, True)", "desired_vswitch, 0, True)")),
+    mutant("only the first IPv4 address of an interface is made",
+           ("plan/layout.py", "choices = list(ipv4) or [None]", "choices = list(ipv4)[:1] or [None]")),
+    mutant("IPv6 addresses are left out",
+           ("plan/layout.py", "ipv6 if index == 0 else (),", "(),")),
+    mutant("DHCPv6 is left out",
+           ("plan/layout.py", "dhcp6 and index == 0,", "False,")),
+    mutant("routers are heard beside a static IPv6 gateway",
+           ("plan/layout.py", "if self._static_ipv6_default:", "if False:")),
+    # -- vSwitches
+    mutant("uplinks are not taken off where they do not belong",
+           ("plan/switches.py", "if elsewhere or (vswitch.name in ours", "if False and (vswitch.name in ours")),
+    mutant("the installer's uplink stays on vSwitch0",
+           ("plan/switches.py", "if vswitch.name == MANAGEMENT_SWITCH or uplink in desired:", "if uplink in desired:")),
+    mutant("teams are not set",
+           ("plan/switches.py", "if not desired_vswitch.uplinks:", "if desired_vswitch.uplinks:")),
+    mutant("an override of the management port group's team stays",
+           ("plan/switches.py", "or not port_group.overrides_team", "or port_group.overrides_team")),
+    mutant("MTUs are not raised",
+           ("plan/switches.py", "if before < desired_vswitch.mtu or", "if before > 9000 or")),
+    # -- interfaces
+    mutant("what no one asked for stays",
+           ("plan/vmks.py", "vmk.name not in kept and vmk.netstack == DEFAULT_NETSTACK]",
+            "vmk.name not in kept and not vmk.netstack]")),
+    mutant("interfaces of other network stacks are removed",
+           ("plan/vmks.py", "vmk.name not in kept and vmk.netstack == DEFAULT_NETSTACK]", "vmk.name not in kept]")),
+    mutant("the MTU of vmk0 is left",
+           ("plan/vmks.py", "elif vmk.mtu != desired_vmk.mtu:", "elif vmk.mtu != vmk.mtu:")),
+    mutant("another prefix length is no difference",
+           ("plan/vmks.py", "(vmk.address, vmk.prefix_length) != (",
+            "(vmk.address, desired_vmk.address.prefix_length) != (")),
+    mutant("a netmask one bit too long",
+           ("plan/vmks.py", '"0.0.0.0/{}".format(prefix_length)', '"0.0.0.0/{}".format(min(prefix_length + 1, 32))'),
+           ("plan/commands.py", '"0.0.0.0/{}".format(prefix_length)',
+            '"0.0.0.0/{}".format(min(prefix_length + 1, 32))')),
+    # -- routes and names
+    mutant("routes are removed, and not added",
+           ("plan/routes.py", "not in have and self._is_reached(desired):", "in have and self._is_reached(desired):")),
+    mutant("a route that someone configured stays",
+           ("plan/routes.py", "        return route.source in BY_HAND", "        return False")),
+    mutant("name servers are added to those found",
+           ("plan/routes.py", '"server", "remove", "--all"', '"server", "list"')),
+    mutant("search domains are left out",
+           ("plan/routes.py", "for domain in desired[len(keep) :]:", "for domain in ():")),
+    # -- storage
+    mutant("further extents are left out",
+           ("plan/storage.py", "for partition_id in datastore.partitions[1:]:", "for partition_id in ():")),
+    mutant("the installer's datastore keeps its name",
+           ("plan/storage.py", "self._rename(extent.volume, datastore.name, (place.name,))", "pass")),
+    # -- judging oneself
+    mutant("differences of vSwitches are not looked at, and steps that say they worked are believed",
+           ("agent/work.py", "if found:\n            raise StepError(\n                \"The host is not as MAAS asked",
+            "if False:\n            raise StepError(\n                \"The host is not as MAAS asked")),
+    mutant("the configuration is not saved",
+           ("agent/work.py", "problem = save_configuration(parts.system)", 'problem = ""')),
+    mutant("MAAS is not told that it failed",
+           ("agent/failure.py", "failed(reason, _FIRST_TRY)", "heard() is None")),
+    # -- rolling back
+    mutant("nothing is rolled back",
+           ("agent/failure.py", "if not work.saved:\n        _", "if work.saved:\n        _")),
+    mutant("what an earlier start changed is left by the next",
+           ("agent/life.py", "if starts > 1:", "if starts > 99:")),
+    mutant("rolled back in the order of doing",
+           ("agent/undo.py", "[one for one in reversed(self.changes) if one.about in about]",
+            "[one for one in self.changes if one.about in about]")),
+    mutant("the undo list is not written to the journal",
+           ("agent/undo.py", "self._journal.add(\"change\"", "(lambda *a, **b: None)(\"change\"")),
+    mutant("files are not put back",
+           ("agent/undo.py", "failed += self._put_back(path, data)", "failed += []"),
+           ("agent/undo.py", "failed += self._restore_file(path, data)", "failed += []")),
+    mutant("vmk0's former address does not come back",
+           ("plan/restore.py", "if self._ipv4_differs(before, now):\n            self._do",
+            "if False:\n            self._do"),
+           ("plan/vmks.py", "undo = (ipv4_command_of(vmk.replace(ipv4=\"none\") if released else vmk),)", "undo = ()")),
+    mutant("an uplink that was taken off does not come back",
+           ("plan/restore.py", "for uplink in before.uplinks:\n                if uplink not in now.uplinks:",
+            "for uplink in before.uplinks:\n                if False:"),
+           ("plan/switches.py", '(esxcli(*STANDARD + ("uplink", "add", "-u", uplink, "-v", vswitch.name)),)\n',
+            "()\n")),
+    mutant("new vSwitches stay",
+           ("plan/restore.py", "if before is None:\n                self._do(VSWITCHES, esxcli(*STANDARD + (\"remove\"",
+            "if False:\n                self._do(VSWITCHES, esxcli(*STANDARD + (\"remove\""),
+           ("plan/switches.py", '(esxcli(*STANDARD + ("remove", "-v", desired_vswitch.name)),)', "()")),
+    mutant("new port groups stay",
+           ("plan/restore.py", "for group in self._now.port_groups:\n            if self._moved(group):",
+            "for group in self._now.port_groups:\n            if False:"),
+           ("plan/switches.py",
+            '(esxcli(*STANDARD + ("portgroup", "remove", "-p", port_group.name, "-v", port_group.vswitch)),)', "()")),
+    mutant("the former MTU does not come back",
+           ("plan/restore.py", "if before.mtu < (now.mtu if now is not None else DEFAULT_MTU):", "if False:"),
+           ("plan/switches.py", '(esxcli(*STANDARD + ("set", "-v", desired_vswitch.name, "-m", before)),)', "()")),
+    mutant("the former routes do not come back",
+           ("plan/restore.py", "if (network, gateway) not in now:", "if False:"),
+           ("plan/routes.py", 'undo = (_command("add", route.network, route.gateway),)', "undo = ()")),
+    mutant("the VLAN does not come back",
+           ("plan/restore.py", "if before.vlan_id != now.vlan_id:", "if False:"),
+           ("plan/switches.py",
+            '(esxcli(*STANDARD + ("portgroup", "set", "-p", port_group.name, "--vlan-id", before)),)', "()")),
+)  # fmt: skip
+
+
+def apply(one: Mutant, package: Path) -> Place:
+    """Put a mutant into a copy of the package. Raises StaleMutantError."""
+    for place in one.places:
+        path = package / place.file
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if text.count(place.before) == 1:
+            path.write_text(text.replace(place.before, place.after), encoding="utf-8")
+            compile(path.read_text(encoding="utf-8"), str(path), "exec")
+            return place
+    files = ", ".join(place.file for place in one.places)
+    raise StaleMutantError(f"“{one.defect}”: its source does not occur exactly once in {files}; re-target it.")
+
+
+# -- running --------------------------------------------------------------------------------------------------------
+
+
+def right_hosts(count: int, seed: int, processes: int) -> list[int]:
+    """The numbers of the hosts that come out right without a mutant."""
+    with multiprocessing.Pool(processes) as pool:
+        outcomes = pool.map(_outcome, [(count, seed, number) for number in range(count)], chunksize=8)
+    return [number for number, outcome in enumerate(outcomes) if outcome.is_right]
+
+
+_TASKS: dict[tuple[int, int], list[tuple[dict[str, str], int, bool]]] = {}
+
+
+def _outcome(job: tuple[int, int, int]) -> Outcome:
+    count, seed, number = job
+    if (count, seed) not in _TASKS:
+        _TASKS[count, seed] = plan_tasks(count, seed)
+    chosen, host_seed, _ = _TASKS[count, seed][number]
+    return run_case(make_case(chosen, host_seed), twice=number % 2 == 0)
+
+
+def first_wrong(count: int, seed: int, numbers: Iterable[int]) -> tuple[int, Outcome] | None:
+    """The first of these hosts that comes out wrong."""
+    for number in numbers:
+        outcome = _outcome((count, seed, number))
+        if not outcome.is_right:
+            return number, outcome
+    return None
+
+
+def _run(job: tuple[int, int, int, list[int]]) -> tuple[int, str]:
+    """A mutant in a process of its own, with the changed package before the real one."""
+    index, count, seed, numbers = job
+    with tempfile.TemporaryDirectory(prefix="esxforge-mutant-") as directory:
+        package = Path(directory) / "esxforge_target"
+        shutil.copytree(PACKAGE, package)
+        apply(MUTANTS[index], package)
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join([directory, str(TESTS)]))
+        command = [sys.executable, "-m", "target.judge.mutants", "--only-these", "-", "--hosts", str(count)]
+        result = subprocess.run(
+            [*command, "--seed", str(seed)], input=json.dumps([directory, numbers]), env=environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    return index, result.stdout.strip() or "stopped: " + result.stderr.strip().splitlines()[-1]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run all mutants; 1 if one survives."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hosts", type=int, default=1200, help="random hosts; those that go wrong anyway are left out")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--mutant", default="", help="only those whose sentence contains this")
+    parser.add_argument("--only-these", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.only_these:
+        directory, numbers = json.load(sys.stdin)
+        assert str(PACKAGE).startswith(directory), "the changed package is not the one that is imported"
+        found = first_wrong(given.hosts, given.seed, numbers)
+        print("survived" if found is None else f"killed by host {found[0]}: {found[1].kind}: {found[1].why[:90]}")
+        return 0
+    started = time.monotonic()
+    numbers = right_hosts(given.hosts, given.seed, given.processes)
+    print(f"{len(numbers)} of {given.hosts} hosts come out right without a mutant", flush=True)
+    chosen = [index for index, one in enumerate(MUTANTS) if given.mutant in one.defect]
+    jobs = [(index, given.hosts, given.seed, numbers) for index in chosen]
+    survived = 0
+    with multiprocessing.Pool(given.processes) as pool:
+        for index, said in pool.imap(_run, jobs):
+            survived += said == "survived"
+            print(f"{MUTANTS[index].defect:<78} {said}", flush=True)
+    print(f"{len(chosen) - survived} of {len(chosen)} mutants killed; {time.monotonic() - started:.0f} s")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
