@@ -45,7 +45,7 @@ AREAS = (
     Area(
         "Building: kickstart",
         "Each stands behind its line. `esxforge kickstart check` says the same beforehand.",
-        ("esxforge/formats/kickstart", "esxforge_target/formats/kickstart", "esxforge/cli/kickstart"),
+        ("esxforge/formats/kickstart", "esxforge_target/formats/kickstart"),
         "Change that line.",
     ),
     Area(
