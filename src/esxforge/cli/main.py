@@ -26,6 +26,7 @@ from esxforge.cli.render import print_error
 from esxforge.cli.run import run
 from esxforge.cli.selftest import selftest
 from esxforge.cli.standin_iso import standin_iso
+from esxforge.cli.terminal import filtered_streams
 from esxforge.cli.upload import upload
 from esxforge.cli.verify import verify
 from esxforge.errors import ForgeError
@@ -73,6 +74,11 @@ def main() -> None:
     """Run the command line. Exit status 0, 1 (it failed, and said why and what to do) or 2 (usage)."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
+    with filtered_streams():
+        _run()
+
+
+def _run() -> None:
     try:
         try:
             app()

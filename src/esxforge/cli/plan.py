@@ -31,18 +31,21 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     html: Annotated[Path | None, typer.Option("--html", help="Also write the plan as one self-contained page.")] = None,
 ) -> None:
     """Show the very plan that a host will run: its network, its datastores, and every command."""
-    from rich.console import Console
-
+    from esxforge.cli.console import FilteredConsole
     from esxforge.cli.render import print_json
+    from esxforge.errors import FormatError
+    from esxforge.formats.release_name import version_of
     from esxforge.preview.html import write_html
     from esxforge.preview.report import document, report_for
     from esxforge.preview.text import show, summary
 
     if as_json and short:
         raise typer.BadParameter("--json and --summary are two different outputs: choose one")
-    if not release[:1].isdigit() or not release.replace(".", "").isalnum() or int(release.split(".")[0]) < 6:
-        raise typer.BadParameter("a release of ESXi from 6.5 on, such as 8.0", param_hint="--release")
-    report = report_for(curtin_config, inventory, release, golden=kind == "golden")
+    try:
+        assumed = version_of(release)
+    except FormatError as error:
+        raise typer.BadParameter(f"{error.message} {error.hint}", param_hint="--release") from None
+    report = report_for(curtin_config, inventory, assumed, golden=kind == "golden")
     if html is not None:
         write_html(report, html)
     if as_json:
@@ -55,6 +58,6 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
         sys.stdout.write(summary(report) + "\n")
     else:
         # Without a terminal there is no width to keep to.
-        show(report, Console(highlight=False, width=None if sys.stdout.isatty() else 120))
+        show(report, FilteredConsole(sys.stdout, width=None if sys.stdout.isatty() else 120))
     if report.errors:
         raise typer.Exit(1)

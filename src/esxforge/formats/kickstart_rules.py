@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from esxforge.errors import FormatError
 from esxforge.formats.kickstart_commands import (
     COMMANDS,
     IGNORED_COMMANDS,
@@ -23,11 +22,11 @@ from esxforge.formats.kickstart_commands import (
     Release,
 )
 from esxforge.formats.password_rules import hash_problems, is_weak_hash, password_problems, password_warnings
+from esxforge.formats.release_name import version_of
 from esxforge_target.formats.kickstart import MOST_COMMANDS, SECTIONS, Command, Kickstart, Section
 
 ERROR, WARNING = "error", "warning"
 INSTALL_COMMANDS = ("install", "installorupgrade", "upgrade")
-RELEASES: tuple[Release, ...] = ((6, 5), (6, 7), (7, 0), (8, 0), (9, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +58,9 @@ class Use:
 
 
 def parse_release(text: str) -> Release:
-    """``8.0``, ``8.0U3e``, ``8.0.3`` as (8, 0). FormatError for what is no release that kickstarts are known for."""
-    match = re.match(r"(\d{1,2})\.(\d{1,2})(?![0-9])", text)
-    release = (int(match.group(1)), int(match.group(2))) if match else (0, 0)
-    if release < RELEASES[0]:
-        known = ", ".join(f"{major}.{minor}" for major, minor in RELEASES)
-        raise FormatError(f"{text!r} is no ESXi release that kickstarts are known for.", f"Use one of {known}.")
-    return release
+    """``8.0``, ``8.0U3e``, ``8.0.3`` as (8, 0). FormatError for what is not a release from 6.5 on."""
+    major, minor = version_of(text).split(".")[:2]
+    return int(major), int(minor)
 
 
 def check_kickstart(data: bytes, use: Use | None = None) -> list[Finding]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from esxforge.errors import MediaError
+from esxforge_target.runtime.visible import one_line
 
 SECTOR = 2048
 _FIRST_DESCRIPTOR = 16
@@ -104,8 +105,7 @@ def read_volume(stream: BinaryIO, path: Path) -> IsoVolume:
 
 def printable(field: bytes) -> str:
     """Text of a fixed-size field: padding cut off, and nothing that a terminal would act on."""
-    text = field.rstrip(b" \x00").decode("ascii", "replace")
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return one_line(field.rstrip(b" \x00").decode("ascii", "replace"))
 
 
 def _no_iso(stream: BinaryIO, path: Path, file_size: int) -> MediaError:

@@ -10,13 +10,15 @@ once and drops the event later when the key is unknown.
 from __future__ import annotations
 
 import enum
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
+
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.strict_json import load_json
 
 TIMESTAMP_SLACK = 300
 PREFIX = "/MAAS/metadata/"
@@ -148,10 +150,12 @@ class MaasMachine:
         if key is None:
             return Reply(401), False, None
         try:
-            message = json.loads(body.decode("ascii"))
+            message = load_json(body.decode("ascii"), "The event")
         except UnicodeDecodeError:
             return Reply(400, b"VerdictStatus payload must be ASCII-only"), False, None
-        except ValueError:
+        except FormatError:
+            message = None
+        if not isinstance(message, dict):
             return Reply(400, b"VerdictStatus payload is not valid JSON"), False, None
         missing = [name for name in ("event_type", "origin", "name", "description") if name not in message]
         if missing:

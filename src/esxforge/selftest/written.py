@@ -10,6 +10,7 @@ from typing import Any
 
 from esxforge.local.output import check_free, whole_file
 from esxforge.selftest.report import markdown
+from esxforge_target.runtime.visible import visible, visible_json
 
 
 def companions(report: Path) -> tuple[Path, Path]:
@@ -30,11 +31,15 @@ def write_report(report: Path, document: Mapping[str, Any], pictures: Path, *, o
     beside, screens = companions(report)
     text = report.with_suffix(".md")
     with whole_file(text, overwrite=overwrite) as people, whole_file(beside, overwrite=overwrite) as programs:
-        people.write(markdown(document).encode())
-        programs.write((json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+        people.write(visible(markdown(document)).encode())
+        programs.write(_json(document))
     names = [name for boot in document["boots"] for name in boot["screens"] if (pictures / name).is_file()]
     if names:
         screens.mkdir(exist_ok=True)
         for name in names:
             shutil.copyfile(pictures / name, screens / name)
     return [text, beside, *([screens] if names else [])]
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return (visible_json(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)) + "\n").encode()

@@ -7,39 +7,30 @@ Shared by all hosts stays the UUID of the OSDATA volume: two such disks on one S
 import os
 import re
 import uuid
-from typing import Any, Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from esxforge_target.esxi import media_size
 from esxforge_target.esxi.banks import MODULE
 from esxforge_target.formats.gpt import Table
-from esxforge_target.formats.manifest import FileRecord, Manifest
+from esxforge_target.formats.manifest import GOLDEN, FileRecord, Manifest
 from esxforge_target.hook.disks import BlockDisk
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.blocks import Blocks
 from esxforge_target.runtime.errors import ForgeError, FormatError
 
-KIND = "golden"
 # Directories in the path of a SAN's disk in /sys: an iSCSI session, a Fibre Channel remote port.
 _SAN_DIRECTORIES = ("session", "rport-")
 _LOCAL_NVME = ("", "pcie")
 
 
-def facts_of(manifest: Manifest) -> "Dict[str, Any]":
-    """What the manifest says of the captured disk. Raises FormatError where it says nothing."""
-    facts = manifest.details.get(KIND)
-    if not isinstance(facts, dict):
-        raise FormatError("The manifest says nothing of the captured disk.", "Build the image again.")
-    return facts
-
-
 def starts_by_bios(manifest: Manifest) -> bool:
     """Whether the captured disk holds code for a legacy BIOS."""
-    return "BIOS" in facts_of(manifest)["firmware"]
+    return "BIOS" in manifest.details[GOLDEN]["firmware"]
 
 
 def starts_by_uefi(manifest: Manifest) -> bool:
     """Whether the captured disk holds a boot loader for UEFI."""
-    return "UEFI" in facts_of(manifest)["firmware"]
+    return "UEFI" in manifest.details[GOLDEN]["firmware"]
 
 
 def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: LinuxHost) -> "List[str]":
@@ -99,7 +90,7 @@ def check_datastore(boot: BlockDisk, manifest: Manifest, datastore: "Optional[in
 
 def renewed_volumes(table: Table, manifest: Manifest) -> "List[Tuple[int, int, int, bytes]]":
     """(partition, offset, length, new UUID) of each FAT volume that the manifest wants renewed; places in bytes."""
-    numbers = [int(number) for number in facts_of(manifest)["renewed_volumes"]]
+    numbers = manifest.details[GOLDEN]["renewed_volumes"]  # type: List[int]
     return [(number,) + table.byte_range(number) + (uuid.uuid4().bytes,) for number in numbers]
 
 

@@ -15,6 +15,7 @@ from esxforge_target.installer.environment import Installer
 from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.errors import MetadataError
 from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.visible import visible
 
 _REQUEST_SECONDS = 5.0
 _TOTAL_SECONDS = 8.0
@@ -37,7 +38,7 @@ def main() -> int:
     try:
         tell(Installer(sys.argv[1]), sys.stdin.read())
     except ForgeError as error:
-        sys.stderr.write(error.message + "\n")
+        sys.stderr.write(visible(error.message) + "\n")
         return 1
     return 0
 

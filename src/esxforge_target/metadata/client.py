@@ -29,6 +29,7 @@ from esxforge_target.metadata.exchange import MetadataResponse, Request, exchang
 from esxforge_target.metadata.public_keys import PublicKeys, parse_public_keys
 from esxforge_target.runtime.clock import Clock
 from esxforge_target.runtime.values import Value
+from esxforge_target.runtime.visible import visible
 
 ORIGIN = "esxforge"
 TOP_LEVEL = "esxforge"
@@ -186,7 +187,7 @@ class MetadataClient:
             raise ValueError("event_type is start, progress or finish")
         if result not in (None, "SUCCESS", "FAIL"):
             raise ValueError("result is SUCCESS or FAIL")
-        text = self._token.redact(description)
+        text = visible(self._token.redact(description))
         if len(text) > _LONGEST_DESCRIPTION:
             text = text[: _LONGEST_DESCRIPTION - 4] + " ..."
         message = {

@@ -7,6 +7,7 @@ from typing import TextIO, Union
 
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.validation_errors import ValidationErrors
+from esxforge_target.runtime.visible import visible
 
 _PREFIX = "esxforge: "
 
@@ -19,9 +20,10 @@ class Report:
 
     def say(self, line: str) -> None:
         """What was found or done."""
-        # curtin's locale may be plain ASCII.
-        text = (_PREFIX + line).encode("ascii", "backslashreplace").decode("ascii")
-        print(text, file=self._stream, flush=True)
+        for part in visible(line).split("\n"):
+            # curtin's locale may be plain ASCII.
+            text = (_PREFIX + part).encode("ascii", "backslashreplace").decode("ascii")
+            print(text, file=self._stream, flush=True)
 
     def warn(self, line: str) -> None:
         """What a person should know, and what stops nothing."""

@@ -63,7 +63,7 @@ def test_json_is_one_document_on_stdout(kickstart: Path) -> None:
     ("arguments", "sentence"),
     [
         (["missing.cfg"], "esxforge: missing.cfg cannot be read: No such file or directory."),
-        (["ks.cfg", "--release", "5.5"], "esxforge: '5.5' is no ESXi release that kickstarts are known for."),
+        (["ks.cfg", "--release", "5.5"], "esxforge: '5.5' is not a release of ESXi from 6.5 on."),
         (["binary"], "esxforge: kickstart line 1: it has a byte that is no text, so this is no kickstart."),
         (["."], "esxforge: . cannot be read: Is a directory."),
     ],
