@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esxforge.cli import maas_options as options
-from esxforge.cli.render import listener, printable
+from esxforge.cli.render import listener
 from esxforge.errors import MaasError, RecipeError
+from esxforge_target.runtime.visible import one_line
 
 if TYPE_CHECKING:
     from esxforge.deployment.follow import Ended, Followed
@@ -69,14 +70,14 @@ def deploy(
     request = Request(vcenter_registration, _user_data(user_data))
     with listener() as listen, Client(options.connect(where, listen), listen) as client:
         ready = prepare(client, machines, Wishes(image=image, owner=owner))
-        sys.stderr.writelines(f"{printable(line)}\n" for one in ready for line in _confirmation(one, request))
+        sys.stderr.writelines(f"{one_line(line)}\n" for one in ready for line in _confirmation(one, request))
         if not yes:
             _ask(len(ready))
         started, problems = _start(client, ready, request)
         if detach:
             names = " ".join(one.fqdn for one in started)
             if started:
-                typer.echo(f"Deploying. To follow: esxforge follow {printable(names)}", err=as_json)
+                typer.echo(f"Deploying. To follow: esxforge follow {one_line(names)}", err=as_json)
             ended: list[Ended] = []
         else:
             ended = _follow(client, started, as_json=as_json)
@@ -176,7 +177,7 @@ def _start(client: Client, ready: Sequence[Ready], request: Request) -> tuple[li
             started.append(start(client, one, request))
         except MaasError as error:  # noqa: PERF203  # the next machine is another matter
             problems.append(error)
-            sys.stderr.write(f"esxforge: {printable(error.message)}\n  {printable(error.hint)}\n")
+            sys.stderr.write(f"esxforge: {one_line(error.message)}\n  {one_line(error.hint)}\n")
     return started, problems
 
 
@@ -191,7 +192,7 @@ def _follow(client: Client, machines: Sequence[Followed], *, as_json: bool) -> l
         with display([one.fqdn for one in machines], as_json=as_json) as show:
             return Follower(client, time.monotonic, show).follow(machines)
     except KeyboardInterrupt:
-        sys.stderr.write(f"esxforge: the deployment goes on. To join it again: esxforge follow {printable(names)}\n")
+        sys.stderr.write(f"esxforge: the deployment goes on. To join it again: esxforge follow {one_line(names)}\n")
         raise typer.Exit(130) from None
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
-from esxforge.cli.render import printable
 from esxforge.deployment.follow import Ended, Happened, Silent, Update
 from esxforge.deployment.phase_times import PhaseTimes, duration
 from esxforge.deployment.progress import Outcome, sentence_of
+from esxforge_target.runtime.visible import one_line
 
 _WORDS = {
     Outcome.DEPLOYED: "Deployed",
@@ -89,7 +89,7 @@ class Lines:
                     self._say(machine, event.at, line)
             case Silent(seconds, reason):
                 text = f"MAAS does not answer: {reason} Trying on." if seconds else "MAAS answers again."
-                self._write(f"note: {printable(text)}")
+                self._write(f"note: {one_line(text)}")
             case Ended():
                 for line in end_lines(update):
                     self._write(f"{update.machine}: {line}" if self._several and line else line)
@@ -110,7 +110,7 @@ class Lines:
     def _say(self, machine: str, at: float | None, line: str) -> None:
         when = time.strftime("%H:%M:%S", time.gmtime(at)) if at is not None else "--:--:--"
         name = f"{machine}  " if self._several else ""
-        self._write(printable(f"{when}  {name}{line}"))
+        self._write(one_line(f"{when}  {name}{line}"))
 
 
 def _to_stdout(line: str) -> None:
@@ -123,14 +123,14 @@ def end_lines(ended: Ended) -> Iterator[str]:
     yield ""
     times = ended.progress.times(ended=True)
     took = f" after {duration(times.end)}" if times.end is not None else ""
-    yield printable(f"{_WORDS[ended.outcome]}{took}; MAAS shows “{ended.status_name}”.")
+    yield one_line(f"{_WORDS[ended.outcome]}{took}; MAAS shows “{ended.status_name}”.")
     if ended.outcome is Outcome.DEPLOYED:
-        yield printable("Addresses: " + (", ".join(ended.addresses) or "MAAS tells none"))
+        yield one_line("Addresses: " + (", ".join(ended.addresses) or "MAAS tells none"))
     else:
-        yield printable(f"Reason: {ended.reason or 'MAAS does not say; look into its event log (level DEBUG)'}")
+        yield one_line(f"Reason: {ended.reason or 'MAAS does not say; look into its event log (level DEBUG)'}")
         if ended.log:
             yield "The end of the log:"
-            yield from (f"  {printable(line)}" for line in ended.log.splitlines())
+            yield from (f"  {one_line(line)}" for line in ended.log.splitlines())
     yield from phase_lines(times)
 
 
@@ -138,4 +138,4 @@ def phase_lines(times: PhaseTimes) -> Iterator[str]:
     """A line for each phase with its time."""
     if times.starts:
         yield "Phases:"
-        yield from (f"  {printable(name):<26} {duration(seconds):>12}" for name, _, seconds in times.lengths())
+        yield from (f"  {one_line(name):<26} {duration(seconds):>12}" for name, _, seconds in times.lengths())

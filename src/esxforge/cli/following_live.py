@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from esxforge.cli.following import Lines
-from esxforge.cli.render import printable
 from esxforge.deployment.follow import Ended, Happened, Silent, Update
 from esxforge.deployment.phase_times import duration
 from esxforge.deployment.progress import sentence_of
+from esxforge_target.runtime.visible import one_line
 
 
 @dataclass
@@ -39,7 +39,7 @@ class _Table:
         now = time.monotonic()
         for machine, row in self.rows.items():
             spent = "" if row.end else duration(now - row.since)
-            table.add_row(Text(printable(machine)), Text(printable(row.end or row.phase)), Text(spent))
+            table.add_row(Text(one_line(machine)), Text(one_line(row.end or row.phase)), Text(spent))
         table.add_row(Text("in all", style="dim"), Text(self.silent, style="dim"), Text(duration(now - self.began)))
         return table
 

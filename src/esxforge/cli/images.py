@@ -11,8 +11,9 @@ import typer
 
 from esxforge.cli import maas_options as options
 from esxforge.cli.help import App
-from esxforge.cli.render import listener, print_json, printable
+from esxforge.cli.render import listener, print_json
 from esxforge.errors import MaasError
+from esxforge_target.runtime.visible import one_line
 
 if TYPE_CHECKING:
     from esxforge.maas.boot_resources import BootResource, BootResources
@@ -96,7 +97,7 @@ def show_image(
         ("Last deployed", found.last_deployed or "never"),
     ]
     for label, value in facts:
-        typer.echo(f"{label + ':':<15}{printable(value)}")
+        typer.echo(f"{label + ':':<15}{one_line(value)}")
     rows = [
         (entry.version, file.filename, str(file.size), file.sha256, "complete" if file.complete else "incomplete")
         for entry in found.sets.values()
@@ -138,7 +139,7 @@ def delete_image(
 def _ask(image: BootResource) -> None:
     if not sys.stdin.isatty():
         raise MaasError("Nobody is there to be asked whether to delete.", "Give --yes to delete without a question.")
-    text = f"Delete {printable(image.name)} “{printable(image.title or '')}” (number {image.id}) from MAAS?"
+    text = f"Delete {one_line(image.name)} “{one_line(image.title or '')}” (number {image.id}) from MAAS?"
     if not typer.confirm(text, err=True):
         raise MaasError("Nothing was deleted.", "Answer y, or give --yes.")
 
@@ -160,7 +161,7 @@ def _find(images: BootResources, desired: str) -> BootResource:
 
 
 def _absent(desired: str) -> MaasError:
-    return MaasError(f"MAAS holds no image “{printable(desired)}”.", "esxforge images list shows what it holds.")
+    return MaasError(f"MAAS holds no image “{one_line(desired)}”.", "esxforge images list shows what it holds.")
 
 
 def _state(image: BootResource) -> str:
@@ -180,7 +181,7 @@ def _document(image: BootResource) -> dict[str, Any]:
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    shown = [tuple(printable(cell) for cell in row) for row in rows]
+    shown = [tuple(one_line(cell) for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in [heads, *shown]) for column in range(len(heads))]
     for row in [heads, *shown]:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -9,6 +9,7 @@ import typer
 
 from esxforge.cli.maas_options import JsonOption
 from esxforge.cli.render import listener, print_json
+from esxforge_target.runtime.visible import one_line
 
 
 def inspect(
@@ -34,8 +35,9 @@ def _show(document: dict[str, Any]) -> None:
     for name, value in document.items():
         if name != "vibs" and value not in ("", [], None):
             for number, line in enumerate(_lines(name, value)):
-                typer.echo(f"{'' if number else name.replace('_', ' ') + ':':<19}{line}")
-    vibs = [("VIB", "VERSION", "VENDOR"), *((vib["name"], vib["version"], vib["vendor"]) for vib in document["vibs"])]
+                typer.echo(f"{'' if number else _key(name) + ':':<19}{line}")
+    vibs = [["VIB", "VERSION", "VENDOR"]]
+    vibs += [[one_line(vib[key]) for key in ("name", "version", "vendor")] for vib in document["vibs"]]
     if len(vibs) > 1:
         typer.echo("")
         widths = [max(len(row[column]) for row in vibs) for column in range(2)]
@@ -49,19 +51,23 @@ def _lines(name: str, value: Any) -> list[str]:
     if isinstance(value, list):
         return [_text(inner) for inner in value]
     if isinstance(value, dict):
-        return [f"{key.replace('_', ' ')} {_text(inner)}" for key, inner in value.items() if not _nothing(inner)]
+        return [f"{_key(key)} {_text(inner)}" for key, inner in value.items() if not _nothing(inner)]
     return [_text(value)]
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        told = (f"{key.replace('_', ' ')} {_text(inner)}" for key, inner in value.items() if not _nothing(inner))
+        told = (f"{_key(key)} {_text(inner)}" for key, inner in value.items() if not _nothing(inner))
         return ", ".join(told)
     if isinstance(value, list):
         return ", ".join(_text(inner) for inner in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
+    return one_line(str(value))
+
+
+def _key(name: str) -> str:
+    return one_line(name).replace("_", " ")
 
 
 def _nothing(value: Any) -> bool:

@@ -146,10 +146,11 @@ def _plan_machine(
     as_json: bool,
     short: bool,
 ) -> None:
-    from esxforge.cli.render import print_json, printable
+    from esxforge.cli.render import print_json
     from esxforge.deployment.answers import answers_of
     from esxforge.deployment.assessment import assess, assessment_document
     from esxforge.deployment.text import heading, marked, remarks
+    from esxforge_target.runtime.visible import one_line
 
     found = assess(answers_of(documents), wishes, inventory)
     if as_json:
@@ -157,10 +158,10 @@ def _plan_machine(
             _write_html(found.report, page)
         print_json(assessment_document(found))
     else:
-        sys.stdout.write(f"{printable(heading(found))}\n\n")
+        sys.stdout.write(f"{one_line(heading(found))}\n\n")
         if not found.refused:
             _show(marked(found), {}, page, as_json=False, short=short)
-        sys.stdout.writelines(f"{printable(line)}\n" for line in remarks(found))
+        sys.stdout.writelines(f"{one_line(line)}\n" for line in remarks(found))
         sys.stdout.flush()
         _complain(found)
     if not found.stands:
@@ -168,13 +169,13 @@ def _plan_machine(
 
 
 def _complain(found: Assessment) -> None:
-    from esxforge.cli.render import printable
     from esxforge.deployment.text import against
+    from esxforge_target.runtime.visible import one_line
 
     reasons = against(found)
     if reasons:
         sys.stderr.write("esxforge: these stand against deploying this machine:\n")
-        sys.stderr.writelines(f"  - {printable(reason.sentence)}\n" for reason in reasons)
+        sys.stderr.writelines(f"  - {one_line(reason.sentence)}\n" for reason in reasons)
 
 
 def _write_html(report: Preview, page: _Page) -> None:
@@ -185,10 +186,11 @@ def _write_html(report: Preview, page: _Page) -> None:
 
 def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_json: bool, short: bool) -> None:
     """Write one report in the way that was asked for. Exit status 1 where ESXi cannot do it."""
-    from rich.console import Console
 
-    from esxforge.cli.render import print_json, printable
+    from esxforge.cli.console import FilteredConsole
+    from esxforge.cli.render import print_json
     from esxforge.preview.text import show, summary
+    from esxforge_target.runtime.visible import one_line
 
     if page is not None:
         _write_html(report, page)
@@ -196,12 +198,12 @@ def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_j
         print_json(document)
     elif report.errors:
         sys.stderr.write("esxforge: ESXi cannot be what MAAS asks of this machine:\n")
-        sys.stderr.writelines(f"  - {printable(reason)}\n" for reason in report.errors)
+        sys.stderr.writelines(f"  - {one_line(reason)}\n" for reason in report.errors)
         sys.stderr.write("  Change the machine's configuration in MAAS and deploy again.\n")
     elif short:
         sys.stdout.write(summary(report) + "\n")
     else:
         # Without a terminal there is no width to keep to.
-        show(report, Console(highlight=False, width=None if sys.stdout.isatty() else 120))
+        show(report, FilteredConsole(sys.stdout, width=None if sys.stdout.isatty() else 120))
     if report.errors:
         raise typer.Exit(1)

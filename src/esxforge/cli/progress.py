@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -16,7 +16,9 @@ from rich.progress import (
 )
 
 from esxforge import events
+from esxforge.cli.console import FilteredConsole
 from esxforge.cli.lines import LineDisplay
+from esxforge_target.runtime.visible import visible
 
 
 class ProgressDisplay(LineDisplay):
@@ -24,10 +26,10 @@ class ProgressDisplay(LineDisplay):
 
     def __init__(self, *, verbose: bool, quiet: bool) -> None:
         super().__init__(verbose=verbose, quiet=quiet)
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = FilteredConsole(sys.stderr, soft_wrap=True)
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(binary_units=True),
             TransferSpeedColumn(),
@@ -35,6 +37,8 @@ class ProgressDisplay(LineDisplay):
             console=self._console,
             disable=quiet or not self._console.is_terminal,
             transient=True,
+            redirect_stdout=False,  # rich would read escape sequences in what others write
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> ProgressDisplay:
@@ -50,7 +54,7 @@ class ProgressDisplay(LineDisplay):
         """Show one event."""
         match event:
             case events.StepStarted(step, total):
-                self._tasks[step] = self._progress.add_task(step, total=total)
+                self._tasks[step] = self._progress.add_task(visible(step), total=total)
             case events.BytesDone(step, done):
                 if step in self._tasks:
                     self._progress.update(self._tasks[step], completed=done)
@@ -61,4 +65,4 @@ class ProgressDisplay(LineDisplay):
         super().on_event(event)
 
     def _write(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text)

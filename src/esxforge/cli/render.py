@@ -14,14 +14,15 @@ from typing import Any
 from esxforge import events
 from esxforge.cli.lines import LineDisplay
 from esxforge.errors import ForgeError
+from esxforge_target.runtime.visible import one_line, visible_json
 
 
 def print_json(document: Any) -> None:
     """Write one JSON document to stdout, keys in order, so that the same result is the same text."""
-    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+    text = visible_json(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
     try:
         text.encode(sys.stdout.encoding)
-    except UnicodeEncodeError:  # a locale without these characters, or a file's name that is no UTF-8
+    except UnicodeEncodeError:  # a locale without these characters
         text = json.dumps(document, indent=2, sort_keys=True)
     sys.stdout.write(text + "\n")
 
@@ -34,12 +35,7 @@ def print_error(error: ForgeError) -> None:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
-def printable(text: str) -> str:
-    """Text from elsewhere on one line of a terminal, which it must not drive."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return "\n".join(one_line(line) for line in text.split("\n"))
 
 
 @contextmanager

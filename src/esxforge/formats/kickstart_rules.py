@@ -8,21 +8,19 @@ from 7.0 on, as a 7.0 installer was seen to stop at one. No finding ever quotes 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from esxforge.errors import FormatError
 from esxforge.formats.kickstart_command_rules import check_command, check_options, fate_of
 from esxforge.formats.kickstart_findings import ERROR, WARNING, Finding, Use, error, warning
 from esxforge.formats.kickstart_section_rules import check_section
 from esxforge.formats.kickstart_text import check_text
+from esxforge.formats.release_name import version_of
 from esxforge_target.formats.kickstart import MOST_COMMANDS, SECTION_ENDS, Command, Kickstart, Section, no_text
 from esxforge_target.formats.kickstart_commands import (
     COMMANDS,
     IGNORED_COMMANDS,
     INSTALL_COMMANDS,
     KEPT,
-    RELEASES,
     SECTION_OPTIONS,
     Release,
 )
@@ -30,13 +28,9 @@ from esxforge_target.formats.kickstart_scripts import END_MARK
 
 
 def parse_release(text: str) -> Release:
-    """``8.0``, ``8.0U3e``, ``8.0.3`` as (8, 0). FormatError for what is no release that kickstarts are known for."""
-    match = re.match(r"(\d{1,2})\.(\d{1,2})(?![0-9])", text)
-    release = (int(match.group(1)), int(match.group(2))) if match else (0, 0)
-    if release < RELEASES[0]:
-        known = ", ".join(f"{major}.{minor}" for major, minor in RELEASES)
-        raise FormatError(f"{text!r} is no ESXi release that kickstarts are known for.", f"Use one of {known}.")
-    return release
+    """``8.0``, ``8.0U3e``, ``8.0.3`` as (8, 0). FormatError for what is not a release from 6.5 on."""
+    major, minor = version_of(text).split(".")[:2]
+    return int(major), int(minor)
 
 
 def check_kickstart(data: bytes, use: Use | None = None) -> list[Finding]:

@@ -69,7 +69,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
     manifest = image.manifest
     details = dict(manifest.details)
     golden = {name: value for name, value in details.pop("golden", {}).items() if name != "structures"}
-    return {
+    found = {
         "type": "image",
         "path": str(image.path),
         "size": image.size,
@@ -94,5 +94,6 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
         "changed_at_deploy": [record.path for record in manifest.files if record.at_deploy],
         "added": [record.path for record in manifest.files if _OURS.match(record.path)],
         **({"golden": golden} if golden else {}),
-        **details,
     }
+    # What another version wrote besides is shown, and never takes the place of what was found out here.
+    return found | {name: value for name, value in details.items() if name not in found}

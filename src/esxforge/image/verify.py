@@ -7,7 +7,6 @@ the hook, and says what to hash.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,16 @@ from esxforge_target.formats.boot_code import named_partition
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, Table
 from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of
-from esxforge_target.formats.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_PATH, NO_HASH, FileRecord, Manifest
+from esxforge_target.formats.manifest import (
+    GOLDEN,
+    LARGEST_MANIFEST_BYTES,
+    MANIFEST_PATH,
+    NO_HASH,
+    FileRecord,
+    Manifest,
+)
 from esxforge_target.runtime.blocks import Blocks, DiskError, Window
+from esxforge_target.runtime.documents import ANYTHING, TEXT, Record, Shape, parse_document
 
 # GPT, FATs and directories of our own images stand within this; content follows.
 _HEAD_BYTES = 32 << 20
@@ -34,6 +41,7 @@ FARTHEST_HOOK_BYTES = 1 << 30
 _TAIL_BYTES = 1 << 20
 _STEP = "verifying the image"
 _AGAIN = "Build it again, or copy it again from where it is whole."
+_COMPANION = Shape(Record({"image": Shape(Record({"sha256": TEXT}, rest=ANYTHING))}, rest=ANYTHING))
 _NOT_OURS = "Only images made by “esxforge build” can be verified."
 
 
@@ -65,7 +73,8 @@ class VerifiedImage:
     @property
     def maas_name(self) -> str:
         """What the image is called in MAAS."""
-        return str(self.manifest.details["maas"]["name"])
+        name: str = self.manifest.details["maas"]["name"]
+        return name
 
     @property
     def maas_title(self) -> str:
@@ -83,11 +92,8 @@ def verify_image(path: Path, listener: Listener) -> VerifiedImage:
         seen.feed(chunk)
     try:
         manifest, table = seen.judge()
-        manifest.details["release"]["version"], manifest.details["maas"]["name"], manifest.details["maas"]["title"]
     except FormatError as error:
         raise ImageError(f"{path}: {error.message}", error.hint or _AGAIN) from error
-    except (KeyError, TypeError) as error:
-        raise ImageError(f"{path}: its manifest lacks {error}.", _NOT_OURS) from error
     listener(StepFinished(_STEP))
     verified = VerifiedImage(path, stream.size, stream.sha256, stream.compressed, manifest, table)
     _check_companion(verified, listener)
@@ -151,7 +157,7 @@ class _Seen:
         if self._size != manifest.raw_size:
             raise ImageError(f"{self._path}: {self._size} bytes of disk, {manifest.raw_size} were built.", _AGAIN)
         table = self._table(manifest)
-        problems = self._golden_problems(manifest) if manifest.kind == "golden" else self._file_problems(manifest)
+        problems = self._golden_problems(manifest) if manifest.kind == GOLDEN else self._file_problems(manifest)
         if problems:
             shown = "; ".join(problems[:20]) + (f"; and {len(problems) - 20} more" if len(problems) > 20 else "")
             raise ImageError(f"{self._path}: {shown}.", _AGAIN)
@@ -247,7 +253,7 @@ class _Seen:
         if disk.read_at(table.backup_offset, self._size - table.backup_offset) != table.backup_bytes():
             raise ImageError(f"{self._path}: the backup GPT at the disk's end is damaged.", _AGAIN)
         # An installed disk keeps its boot code; of an installer image that sector is known to the last byte.
-        primary = table.primary_bytes(disk.read_at(0, table.sector_size) if manifest.kind == "golden" else b"")
+        primary = table.primary_bytes(disk.read_at(0, table.sector_size) if manifest.kind == GOLDEN else b"")
         if disk.read_at(0, len(primary)) != primary:
             raise ImageError(f"{self._path}: the GPT at the disk's start is damaged.", _AGAIN)
         _check_boot_code(self._path, disk.read_at(0, table.sector_size), table, manifest)
@@ -282,11 +288,10 @@ class _Seen:
 
 def _check_boot_code(path: Path, sector: bytes, table: Table, manifest: Manifest) -> None:
     """Boot code that goes by a partition's GUID has to name the partition that it named on the captured disk."""
-    golden = manifest.details.get("golden")
-    bios = golden.get("bios") if isinstance(golden, dict) else None
-    if not isinstance(bios, dict) or bios.get("boot_code") != BY_GUID:
+    bios = manifest.details.get(GOLDEN, {}).get("bios")
+    if bios is None or bios["boot_code"] != BY_GUID:
         return
-    number = bios.get("partition")
+    number = bios["partition"]
     if named_partition(sector, table) != number:
         raise ImageError(f"{path}: its boot code for a legacy BIOS does not name partition {number} by GUID.", _AGAIN)
 
@@ -294,7 +299,7 @@ def _check_boot_code(path: Path, sector: bytes, table: Table, manifest: Manifest
 def _golden_records(manifest: Manifest) -> list[FileRecord]:
     """All that the manifest of a golden image says of the disk: what hosts check, and tables and directories of
     volumes."""
-    structures = manifest.details["golden"]["structures"]
+    structures = manifest.details.get(GOLDEN, {}).get("structures", [])
     return [*manifest.files, *(FileRecord(**one) for one in structures)]
 
 
@@ -304,8 +309,9 @@ def _check_companion(image: VerifiedImage, listener: Listener) -> None:
     try:
         if not os.path.lexists(companion):
             return
-        told = json.loads(read_file(companion, largest=LARGEST_MANIFEST_BYTES))["image"]["sha256"]
-    except (InputError, ValueError, KeyError, TypeError):
+        text = read_file(companion, largest=LARGEST_MANIFEST_BYTES)
+        told = parse_document(text, _COMPANION, companion.name, "manifest")["image"]["sha256"]
+    except (InputError, FormatError):
         listener(Notice(f"{companion} cannot be read as a manifest; the one inside the image was used.", warning=True))
         return
     if told != image.sha256:

@@ -7,6 +7,7 @@ Source: canonical/maas ``src/maasserver/api/boot_resources.py`` and ``src/maasse
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
@@ -14,9 +15,13 @@ from esxforge.errors import MaasError
 from esxforge.maas.checked import CheckedAnswer, checked
 from esxforge.maas.client import Client
 from esxforge.maas.failures import RefusedError, TransientError
+from esxforge_target.runtime.documents import LARGEST_SIZE
 
 FILETYPE = "ddgz"
 STORED_FILETYPE = "root-dd.gz"
+_Text = Annotated[str, Field(max_length=4096)]
+_Version = Annotated[str, Field(max_length=64)]
+_Size = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
 _UPLOAD_URI = re.compile(r"/api/2\.0/(boot-resources/\d+/upload/\d+/)$")
 
 
@@ -26,12 +31,12 @@ class ResourceFile(CheckedAnswer):
     Its ``progress`` is left out on purpose: up to MAAS 3.4 it is the reciprocal of what it should be.
     """
 
-    filename: str
-    filetype: str
-    sha256: str
-    size: int
+    filename: _Text
+    filetype: _Text
+    sha256: _Text
+    size: _Size
     complete: bool
-    upload_uri: str | None = None
+    upload_uri: _Text | None = None
 
     @property
     def upload_path(self) -> str:
@@ -45,23 +50,23 @@ class ResourceFile(CheckedAnswer):
 class ResourceSet(CheckedAnswer):
     """One version of an image. ``progress`` is in percent, over all regions; None once it is complete."""
 
-    version: str
-    size: int
+    version: _Version
+    size: _Size
     complete: bool
     progress: float | None = None
-    files: dict[str, ResourceFile]
+    files: dict[_Text, ResourceFile]
 
 
 class BootResource(CheckedAnswer):
     """An image. ``sets`` is empty in lists: MAAS leaves it out there."""
 
-    id: int
-    type: str
-    name: str
-    architecture: str
-    title: str | None = None
-    last_deployed: str | None = None
-    sets: dict[str, ResourceSet] = Field(default_factory=dict)
+    id: _Size
+    type: _Text
+    name: _Text
+    architecture: _Text
+    title: _Text | None = None
+    last_deployed: _Text | None = None
+    sets: dict[_Version, ResourceSet] = Field(default_factory=dict)
 
     @property
     def newest(self) -> ResourceSet | None:

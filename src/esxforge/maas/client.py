@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from esxforge import __version__, events
-from esxforge.errors import MaasError
+from esxforge.errors import FormatError, MaasError
 from esxforge.maas import failures
 from esxforge.maas.auth import OAuth1Plaintext
 from esxforge.maas.connection import Connection, tls_context
@@ -20,6 +19,7 @@ from esxforge.maas.deadline import Deadline
 from esxforge.maas.failures import TransientError
 from esxforge.maas.redact import Redactor
 from esxforge.maas.retry import Backoff, parse_retry_after
+from esxforge_target.runtime.strict_json import load_json
 
 _LONGEST_ANSWER = 32 << 20
 _Result = TypeVar("_Result")
@@ -137,10 +137,10 @@ class Client:
         """Send one request, once, and return the JSON of the answer. Raises as :meth:`request`."""
         answer = self.request(method, path, **arguments)
         try:
-            return json.loads(answer.text)
-        except (ValueError, RecursionError):
+            return load_json(answer.text, "The answer", most_bytes=_LONGEST_ANSWER)
+        except FormatError:
             raise TransientError(
-                f"MAAS at {self.connection.url} gave an answer that is cut short or is no JSON.",
+                f"MAAS at {self.connection.url} gave an answer that is cut short or is not JSON.",
                 "Check the network and the proxies between here and MAAS.",
                 answered=True,
             ) from None

@@ -12,6 +12,8 @@ import httpx2
 from esxforge.errors import InputError, MaasError
 from esxforge.local.reading import read_file
 from esxforge.maas.auth import ApiKey
+from esxforge_target.runtime.documents import shown
+from esxforge_target.runtime.hosts import is_host
 
 _LARGEST_CA_FILE = 4 << 20
 _API_TAIL = re.compile(r"/api/[0-9.]+$")
@@ -58,6 +60,8 @@ def base_url(text: str) -> str:
         )
     if url.scheme not in ("http", "https") or not url.host:
         raise MaasError(f"“{text.strip()}” is not the http or https address of a MAAS.", _URL_HINT)
+    if not is_host(url.host):
+        raise MaasError(f"{shown(url.host)} cannot be the name of a host: DNS has no such names.", _URL_HINT)
     if url.query or url.fragment:
         raise MaasError(f"“{text.strip()}” holds more than an address: leave out what follows “?” or “#”.", _URL_HINT)
     path = _API_TAIL.sub("", url.path.rstrip("/")).rstrip("/") or "/MAAS"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -10,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esxforge.errors import InputError, MaasError
+from esxforge.errors import FormatError, InputError, MaasError
 from esxforge.local.reading import read_file
 from esxforge.maas.auth import KEY_HINT, ApiKey
 from esxforge.maas.connection import Connection, base_url
+from esxforge_target.runtime.strict_json import load_json
 
 _WAYS = (
     "Give --maas-url and --api-key-file, set MAAS_URL and MAAS_API_KEY, or log in with the maas CLI "
@@ -133,9 +133,8 @@ def _read_profiles(path: Path) -> dict[str, Mapping[str, Any]]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
             rows = database.execute("SELECT name, data FROM profiles").fetchall()
-        profiles = {str(name): json.loads(data) for name, data in rows}
-    except (sqlite3.Error, ValueError, TypeError) as error:
-        # The error's text may quote what it could not parse, and that holds a key.
-        kind = str(error) if isinstance(error, sqlite3.Error) else "an entry is not JSON"
+        profiles = {str(name): load_json(str(data), "An entry") for name, data in rows}
+    except (sqlite3.Error, FormatError) as error:
+        kind = str(error).rstrip(".")
         raise MaasError(f"The profiles of the maas CLI in {path} cannot be read: {kind}.", _WAYS) from None
     return {name: profile for name, profile in profiles.items() if isinstance(profile, dict)}

@@ -6,6 +6,7 @@ import re
 from urllib.parse import quote
 
 from esxforge.maas.auth import ApiKey
+from esxforge_target.runtime.visible import one_line
 
 _CUT = "[secret]"
 _USER_INFORMATION = re.compile(r"(?<=://)[^/\s@]+@")
@@ -25,10 +26,10 @@ class Redactor:
         self._secrets = sorted(written, key=lambda text: (-len(text), text))
 
     def clean(self, text: str) -> str:
-        """The text without secrets, and without control characters that could rewrite a terminal; at most 400 long."""
+        """The text without secrets, on one line; at most 400 long."""
         for secret in self._secrets:
             text = re.sub(re.escape(secret), _CUT, text, flags=re.IGNORECASE)
         text = _OAUTH_FIELD.sub(rf"\1{_CUT}", text)
         text = _USER_INFORMATION.sub(f"{_CUT}@", text)
-        text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+        text = one_line(" ".join(text.split()))
         return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"

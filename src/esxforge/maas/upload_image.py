@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esxforge.errors import ImageError, MaasError
+from esxforge.formats.image_names import name_problem, title_problem
 from esxforge.maas.boot_resources import FILETYPE
+from esxforge_target.runtime.documents import shown
 
-# MAAS answers 500 for esxi/8/3 and takes “esxi/” and blanks, which break later; without esxi/ it is another system.
-_NAME = re.compile(r"esxi/[A-Za-z0-9][A-Za-z0-9._-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9]+/[a-z0-9._-]+")
 
 
@@ -28,13 +28,12 @@ class UploadImage:
 
 def check_image(image: UploadImage) -> None:
     """Refuse what MAAS would refuse, or take and break on later. Raises MaasError."""
-    if not _NAME.fullmatch(image.name):
+    if problem := name_problem(image.name):
         raise MaasError(
-            f"“{image.name}” is no name for an ESXi image in MAAS.",
-            "It is esxi/ and a release of letters, digits, dots, underscores and hyphens: esxi/8.0.3",
+            f"{shown(image.name)} cannot be the name of an ESXi image in MAAS: {problem}.", "Give another with --name."
         )
-    if not image.title.strip() or not image.title.isprintable():
-        raise MaasError("The title is empty, or holds characters that cannot be shown.", "Give another with --title.")
+    if problem := title_problem(image.title):
+        raise MaasError(f"{shown(image.title)} cannot be a title: {problem}.", "Give another with --title.")
     if not _ARCHITECTURE.fullmatch(image.architecture):
         raise MaasError(f"“{image.architecture}” is no architecture of MAAS.", "It looks like amd64/generic.")
     if image.size <= 0 or not re.fullmatch(r"[0-9a-f]{64}", image.sha256):

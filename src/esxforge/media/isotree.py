@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from esxforge.errors import MediaError
 from esxforge.formats.segments import FileRange, ImageFile
 from esxforge.media.volume import SECTOR, IsoVolume
+from esxforge_target.runtime.visible import one_line
 
 # An ESXi ISO has some 300 entries; their directories, in two trees, and its boot sectors stay far below these.
 _MAX_BYTES = 1 << 20
@@ -132,7 +133,7 @@ def read_tree(stream: BinaryIO, path: Path, volume: IsoVolume) -> IsoTree:
 
 
 def _sentence(error: Exception) -> str:
-    text = "".join(char if char.isprintable() else "?" for char in str(error))[:200]
+    text = one_line(str(error)[:200])
     return text if text.endswith(".") else text + "."
 
 

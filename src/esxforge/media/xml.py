@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, TreeBuilder  # data types only; the p
 from xml.parsers import expat
 
 from esxforge.errors import MediaError
+from esxforge_target.runtime.visible import one_line
 
 MAX_XML_BYTES = 8 << 20
 _MAX_DEPTH = 64
@@ -52,4 +53,4 @@ def parse_xml(data: bytes, where: str) -> Element:
 def text_of(element: Element | None) -> str:
     """The element's own text in one line, "" for no element, without what a terminal would act on."""
     text = " ".join((element.text or "").split()) if element is not None else ""
-    return "".join(char if char.isprintable() else "?" for char in text)[:1000]
+    return one_line(text)[:1000]

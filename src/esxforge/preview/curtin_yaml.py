@@ -10,7 +10,7 @@ import yaml
 
 from esxforge.errors import FormatError
 from esxforge.local.reading import read_file
-from esxforge_target.cloud_data.documents import check_growth
+from esxforge_target.cloud_data.documents import load_yaml
 from esxforge_target.cloud_data.errors import CloudDataError
 
 # Real ones have some kilobytes; PyYAML takes seconds for each megabyte.
@@ -30,43 +30,23 @@ _WHOLE_NUMBER = re.compile(r"\A[-+]?(0|[1-9][0-9]{0,18})\Z")
 _PlainLoader.add_implicit_resolver("tag:yaml.org,2002:int", _WHOLE_NUMBER, list("-+0123456789"))
 
 
-def _load(text: str, what: str) -> Any:
-    """The value of a document. Its nodes are counted before it is constructed: aliases and merges can be a bomb."""
-    loader = _PlainLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        check_growth(node, what)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
 def load_config(path: Path) -> Any:
-    """The configuration in ``path``. Raises InputError for a file that cannot be read, and FormatError, with the line,
+    """The configuration in ``path``. Raises InputError for a file that cannot be read, and FormatError, with the place,
     for one that is neither YAML nor JSON."""
-    try:
-        text = read_file(path, largest=_MOST_BYTES, pipes=True).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is no text: byte {error.start} is not UTF-8.", _HINT) from None
-    return parse_config(text, str(path))
+    return _parse(read_file(path, largest=_MOST_BYTES, pipes=True), str(path))
 
 
 def parse_config(text: str, name: str) -> Any:
     """The configuration in a text; ``name`` says in errors where it comes from. Raises FormatError."""
-    if len(text.encode()) > _MOST_BYTES:
+    data = text.encode()
+    if len(data) > _MOST_BYTES:
         raise FormatError(f"{name} has more than {_MOST_BYTES} bytes: it is no configuration of MAAS.", _HINT)
+    return _parse(data, name)
+
+
+def _parse(data: bytes, name: str) -> Any:
     try:
-        return _load(text, name)
+        # What stands at the place is not quoted: it may be the token.
+        return load_yaml(data, name, _PlainLoader)
     except CloudDataError as error:
         raise FormatError(error.message, _HINT) from None
-    except yaml.MarkedYAMLError as error:
-        # What stands on the line is not quoted: it may be the token.
-        mark = error.problem_mark or error.context_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-        raise FormatError(f"{name}{where}: this is no valid YAML: {error.problem or error.context}.", _HINT) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise FormatError(f"{name} is no valid YAML: {type(error).__name__}.", _HINT) from None
-    except RecursionError:
-        raise FormatError(f"{name} is nested too deeply to be a configuration of MAAS.", _HINT) from None

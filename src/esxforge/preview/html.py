@@ -12,6 +12,7 @@ from esxforge.local.output import output_file
 from esxforge.preview.drawing import disk_drawing, network_drawing
 from esxforge.preview.report import Preview
 from esxforge_target.plan.steps import Step
+from esxforge_target.runtime.visible import visible
 
 _PHASES = {
     "prepare": ("Prepare", "The way to MAAS is not touched."),
@@ -30,7 +31,7 @@ def write_html(report: Preview, path: Path, *, overwrite: bool = False) -> None:
 def page(report: Preview) -> str:
     """The page as text."""
     style = files("esxforge.preview").joinpath("page.css").read_text(encoding="utf-8")
-    return (
+    return visible(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'

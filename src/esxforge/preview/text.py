@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from esxforge.preview.report import DiskRow, Preview
+from esxforge_target.runtime.visible import visible
 
 _PHASES = {
     "prepare": "Prepare: the way to MAAS is not touched",
@@ -55,6 +56,11 @@ def size(count: int) -> str:
     return f"{number:.1f} TiB"
 
 
+def _text(text: str, style: str = "") -> Text:
+    """Filtered here already, as tables measure what they hold."""
+    return Text(visible(text), style)
+
+
 def _heading(report: Preview) -> str:
     host = "a fresh install of" if report.assumed else "the host of the inventory, with"
     count = len(report.plan.steps)
@@ -80,16 +86,16 @@ def _network(report: Preview) -> RenderableType | None:
         )
         team = f"\n{row.balancing}" if len(row.nics) > 1 else ""
         table.add_row(
-            Text(nics if first else ""),
-            Text(f"{row.vswitch}{team}" if first else ""),
-            Text(row.port_group),
-            Text(str(row.vlan_id or "")),
-            Text(row.vmk or "virtual machines"),
-            Text(str(row.mtu)),
-            Text("\n".join(row.addresses)),
+            _text(nics if first else ""),
+            _text(f"{row.vswitch}{team}" if first else ""),
+            _text(row.port_group),
+            _text(str(row.vlan_id or "")),
+            _text(row.vmk or "virtual machines"),
+            _text(str(row.mtu)),
+            _text("\n".join(row.addresses)),
         )
     for vmnic, name in report.free_nics:
-        table.add_row(Text(f"{name} = {vmnic}" if name else vmnic), Text("free"), "", "", "", "", "", style="dim")
+        table.add_row(_text(f"{name} = {vmnic}" if name else vmnic), _text("free"), "", "", "", "", "", style="dim")
     return table
 
 
@@ -99,7 +105,7 @@ def _names(report: Preview) -> Text | None:
         lines.append(f"DNS    {', '.join(report.name_servers)}")
     if report.search_domains:
         lines.append(f"search {', '.join(report.search_domains)}")
-    return Text("\n".join(lines)) if lines else None
+    return _text("\n".join(lines)) if lines else None
 
 
 def _storage(report: Preview) -> RenderableType | None:
@@ -112,15 +118,15 @@ def _storage(report: Preview) -> RenderableType | None:
         for index, part in enumerate(disk.parts):
             label = part.datastore + ("" if part.head or not part.datastore else " (extent)")
             table.add_row(
-                Text(_disk(disk) if index == 0 else ""),
-                Text(disk.device if index == 0 else ""),
-                Text(f"{part.number}: {part.kind}"),
-                Text(size(part.size)),
-                Text(label),
+                _text(_disk(disk) if index == 0 else ""),
+                _text(disk.device if index == 0 else ""),
+                _text(f"{part.number}: {part.kind}"),
+                _text(size(part.size)),
+                _text(label),
                 style=None if part.datastore else "dim",
             )
         if not disk.parts:
-            table.add_row(Text(_disk(disk)), Text(disk.device or "not found"), "", "", "")
+            table.add_row(_text(_disk(disk)), _text(disk.device or "not found"), "", "", "")
     return table
 
 
@@ -134,10 +140,10 @@ def _commands(report: Preview) -> RenderableType | None:
     for step in report.plan.steps:
         if step.phase != phase:
             phase = step.phase
-            parts.append(Text(f"# {_PHASES[phase]}", style="bold"))
-        parts.append(Text(shlex.join(step.command)))
+            parts.append(_text(f"# {_PHASES[phase]}", style="bold"))
+        parts.append(_text(shlex.join(step.command)))
     return Group(*parts) if parts else None
 
 
 def _notices(report: Preview) -> Text | None:
-    return Text("\n".join(f"note: {notice}" for notice in report.notices)) if report.notices else None
+    return _text("\n".join(f"note: {notice}" for notice in report.notices)) if report.notices else None

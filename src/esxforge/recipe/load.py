@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from esxforge.errors import InputError, RecipeError
 from esxforge.local.reading import check_readable, read_file
 from esxforge.recipe.model import Recipe
+from esxforge_target.runtime.documents import shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,9 +49,13 @@ def _read(path: Path) -> dict[str, Any]:
     except InputError as error:
         raise RecipeError([error.message], error.hint, error.place) from error
     except UnicodeDecodeError as error:
-        raise RecipeError([f"{path}: byte {error.start} is not UTF-8 text."], _HINT, str(path)) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RecipeError([f"{path}: not TOML: {error}."], _HINT, str(path)) from error
+        raise RecipeError([f"{path}: byte {error.start} is not UTF-8 text."], _HINT) from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError([f"{path}: not TOML: {error}."], _HINT) from error
+    except RecursionError as error:
+        raise RecipeError([f"{path}: nested too deeply."], _HINT) from error
+    except ValueError as error:  # Python's limit on the digits of a number
+        raise RecipeError([f"{path}: holds a number that is too long."], _HINT) from error
     return _relative_to(document, Recipe, path.absolute().parent)
 
 
@@ -66,8 +71,15 @@ def _relative_to(document: dict[str, Any], model: type[BaseModel], directory: Pa
         elif inner is not None and isinstance(value, list):
             changed[name] = [_relative_to(item, inner, directory) if isinstance(item, dict) else item for item in value]
         elif Path in kinds and isinstance(value, str):
-            changed[name] = str(directory / Path(value).expanduser())
+            changed[name] = str(directory / _expanded(value))
     return changed
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError):  # ~nobody, or a zero byte: the file is then missing, which is told later
+        return Path(text)
 
 
 def _lay_over(document: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,12 +100,17 @@ def _lay_over(document: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str
 def _sentence(detail: Mapping[str, Any]) -> str:
     """One of pydantic's errors as a sentence; a value is never shown, it may be a secret."""
     location = detail["loc"]
-    place = ".".join(str(part) for part in location) or "recipe"
+    place = ".".join(_part(part) for part in location) or "recipe"
     if detail["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(location[-1]), _known_keys(location[:-1]), n=1)
         return f"{place}: unknown key" + (f"; did you mean “{close[0]}”?" if close else ".")
     text = str(detail["msg"]).removeprefix("Value error, ")
     return f"{place}: {text}" + ("" if text.endswith((".", "?")) else ".")
+
+
+def _part(part: int | str) -> str:
+    text = str(part)
+    return text if isinstance(part, int) or text.replace("-", "_").isidentifier() else shown(text)
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

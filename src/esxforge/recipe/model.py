@@ -11,12 +11,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-_MAAS_NAME = re.compile(r"esxi/[A-Za-z0-9._-]+\Z")
-_CRYPT_HASH = re.compile(r"\$(1|6)\$[^\s:]+\Z")
-_SSH_KEY = re.compile(r"(ssh-(rsa|ed25519)|ecdsa-sha2-nistp\d+|sk-\S+) [A-Za-z0-9+/]+=*( .*)?\Z")
+from esxforge.formats.image_names import name_problem, title_problem
+from esxforge_target.runtime.documents import shown
+
+_CRYPT_HASH = re.compile(r"\$(1|6)\$[!-9;-~]{1,1000}\Z")
 _HOST_PATH = re.compile(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*\Z")
 # What the tool sets itself in kernelopt: a person's own would fight it.
 _OWN_KERNEL_OPTIONS = ("ks=", "ks", "runweasel", "cdromBoot", "systemMediaSize=", "autoPartitionOSDataSize=")
+
+
+_Word = Annotated[str, Field(max_length=255)]
+# A text or a number in their place is a mistake, above all where something is accepted.
+_Truth = Annotated[bool, Field(strict=True)]
+_Number = Annotated[int, Field(strict=True)]
 
 
 class _Model(BaseModel):
@@ -36,7 +43,7 @@ class RootPasswordRecipe(_Model):
 
     hash: str | None = Field(None, description="A crypt hash: $6$… (or $1$…).", repr=False)
     file: Path | None = Field(None, description="A file whose first line is the password in clear.")
-    random: bool = Field(False, description="Each host gets a random one; root is left to SSH keys and vCenter.")
+    random: _Truth = Field(False, description="Each host gets a random one; root is left to SSH keys and vCenter.")
     public_key: Path | None = Field(
         None, description="With random: an RSA public key (PEM); each host reports its password encrypted to it."
     )
@@ -66,17 +73,21 @@ class RootPasswordRecipe(_Model):
 class InstallRecipe(_Model):
     """How VMware's installer runs on each host."""
 
-    accept_eula: bool = Field(False, description="true: you have read VMware's EULA and accept it.")
+    accept_eula: _Truth = Field(False, description="true: you have read VMware's EULA and accept it.")
     kickstart: Path | None = Field(None, description="Your own KS.CFG; checked, kept and merged with what is added.")
-    kernel_options: tuple[str, ...] = Field((), description="Further kernel options, e.g. allowLegacyCPU=true.")
+    kernel_options: tuple[_Word, ...] = Field(
+        (), description="Further kernel options, e.g. allowLegacyCPU=true.", max_length=128
+    )
     system_media_size: Literal["auto", "min", "small", "default", "max"] = Field(
         "auto", description="Space ESXi keeps for itself (7.0U1c+); auto: the most that leaves the datastore asked for."
     )
-    allow_power_off: bool = Field(
+    allow_power_off: _Truth = Field(
         False, description="true: the kickstart's scripts may switch the machine off; somebody must switch it on."
     )
-    keep_boot_order: bool = Field(False, description="true: leave ESXi first in UEFI's boot order, not the network.")
-    ssh_keys: tuple[str, ...] = Field((), description="Public keys for root, beside those that MAAS gives.")
+    keep_boot_order: _Truth = Field(False, description="true: leave ESXi first in UEFI's boot order, not the network.")
+    ssh_keys: tuple[str, ...] = Field(
+        (), description="Public keys for root, beside those that MAAS gives.", max_length=256
+    )
 
     @field_validator("kernel_options")
     @classmethod
@@ -92,23 +103,30 @@ class InstallRecipe(_Model):
     @field_validator("ssh_keys")
     @classmethod
     def _keys_are_public_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from esxforge_target.metadata.public_keys import problem_of_key  # noqa: PLC0415 - slow to import
+
         for key in value:
             if "PRIVATE" in key:
                 raise ValueError("that is a private key; give the public one (the .pub file's line)")
-            if not _SSH_KEY.match(key):
-                raise ValueError(f"“{key[:30]}…” is not an SSH public key line")
+            if problem := problem_of_key(key):
+                raise ValueError(f"{shown(key[:30])} is not an SSH public key line: {problem}")
         return value
 
 
 class GoldenRecipe(_Model):
     """The virtual machine of a golden build."""
 
-    disk_size: int | None = Field(
+    disk_size: _Number | None = Field(
         None, ge=1, le=2048, description="Its disk in GiB, written to every host; left out: the least for the release."
     )
-    memory: int | None = Field(None, ge=64, description="Its memory in MiB; left out: what the release asks for.")
-    timeout: int | None = Field(
-        None, ge=1, description="Longest run of the installer in minutes; left out: 60, or 360 without KVM."
+    memory: _Number | None = Field(
+        None, ge=64, le=4 << 20, description="Its memory in MiB; left out: what the release asks for."
+    )
+    timeout: _Number | None = Field(
+        None,
+        ge=1,
+        le=7 * 24 * 60,
+        description="Longest run of the installer in minutes; left out: 60, or 360 without KVM.",
     )
 
 
@@ -116,7 +134,7 @@ class ExtraFile(_Model):
     """A file of yours that the installer and the new host find under /esxforge/files/."""
 
     source: Path = Field(description="The file here.")
-    path: str = Field(description="Its name below /esxforge/files/ on the host.")
+    path: str = Field(max_length=255, description="Its name below /esxforge/files/ on the host.")
 
     @field_validator("path")
     @classmethod
@@ -130,26 +148,51 @@ class MaasRecipe(_Model):
     """How the image is called in MAAS."""
 
     name: str | None = Field(None, description="esxi/<release>; left out: from the ISO, e.g. esxi/8.0.3.")
-    title: str | None = Field(None, description="What people see; left out: from the ISO.", max_length=255)
+    title: str | None = Field(None, description="What people see; left out: from the ISO.")
 
     @field_validator("name")
     @classmethod
     def _name_is_esxi(cls, value: str | None) -> str | None:
-        if value is not None and not _MAAS_NAME.match(value):
-            raise ValueError(
-                "must be esxi/ and letters, digits, dots, _ or -, like esxi/8.0.3: "
-                "MAAS takes any other name for another operating system, or fails on it"
-            )
+        if value is not None and (problem := name_problem(value)):
+            raise ValueError(f"{problem}: MAAS takes any other name for another operating system, or fails on it")
+        return value
+
+    @field_validator("title")
+    @classmethod
+    def _title_can_be_shown(cls, value: str | None) -> str | None:
+        if value is not None and (problem := title_problem(value)):
+            raise ValueError(problem)
         return value
 
 
 class VcenterRecipe(_Model):
     """A vCenter that each host joins; the user's password comes from MAAS's vendor-data, never from here."""
 
-    server: str = Field(description="Its host name, as its certificate has it.")
-    datacenter: str = Field(description="Datacenter, or the path of a directory in it.")
+    server: str = Field(min_length=1, max_length=260, description="Its host name, as its certificate has it.")
+    datacenter: str = Field(min_length=1, max_length=1024, description="Datacenter, or the path of a directory in it.")
     ca_file: Path | None = Field(None, description="PEM file of the CA that signed its certificate.")
-    thumbprint: str | None = Field(None, description="Or the SHA-256 (SHA-1) thumbprint of its certificate.")
+    thumbprint: str | None = Field(
+        None, max_length=100, description="Or the SHA-256 (SHA-1) thumbprint of its certificate."
+    )
+
+    @field_validator("server")
+    @classmethod
+    def _is_a_server(cls, value: str) -> str:
+        from esxforge_target.vcenter.desired import parse_server  # noqa: PLC0415
+        from esxforge_target.vcenter.errors import VcenterError  # noqa: PLC0415 - slow to import, and seldom needed
+
+        try:
+            parse_server(value)
+        except VcenterError as error:
+            raise ValueError(f"{error.message} {error.hint}") from None
+        return value
+
+    @field_validator("datacenter")
+    @classmethod
+    def _can_be_shown(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("it holds characters that cannot be shown")
+        return value
 
     @field_validator("thumbprint")
     @classmethod
@@ -172,7 +215,7 @@ class Recipe(_Model):
     install: InstallRecipe = Field(default_factory=InstallRecipe)
     root_password: RootPasswordRecipe = Field(default_factory=RootPasswordRecipe)
     golden: GoldenRecipe = Field(default_factory=GoldenRecipe)
-    files: tuple[ExtraFile, ...] = Field((), description="Files of yours.")
+    files: tuple[ExtraFile, ...] = Field((), description="Files of yours.", max_length=1000)
     maas: MaasRecipe = Field(default_factory=MaasRecipe)
     vcenter: Annotated[VcenterRecipe | None, Field(description="Only to join hosts to a vCenter.")] = None
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 from esxforge.selftest.evidence import OURS, Call, Evidence, Stage, Stop
 from esxforge.selftest.order import BOOT_DATASTORE, DATA_DATASTORE, HOST_NAME, SECOND
 from esxforge.selftest.verdicts import Verdict, contradicted, not_asked, not_reached, not_seen, seen
 from esxforge.vm.phases import Phase
 from esxforge_target.esxi.esxcli import Record
 from esxforge_target.metadata.client import TOP_LEVEL
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.strict_json import load_json
 
 _AGENT_STAGES = (Stage.FIRST_BOOT, Stage.SECOND_BOOT)
 _LONGEST_WAY, _LONGEST_AGENT = 55 * 60.0, 15 * 60.0
@@ -32,8 +32,8 @@ def records(evidence: Evidence, question: str) -> list[Record]:
     if answer.get("status") != 0:
         return []
     try:
-        document = json.loads(str(answer.get("output", "")))
-    except ValueError:
+        document = load_json(answer["output"], "The answer")
+    except FormatError:
         return []
     found = document if isinstance(document, list) else [document]
     return [Record(one) for one in found if isinstance(one, dict)]

@@ -11,7 +11,6 @@ switches it off as its user-data, with 200.
 from __future__ import annotations
 
 import enum
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -29,6 +28,8 @@ from esxforge.selftest.maas_events import (
     is_top_level,
     restarts_limit,
 )
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.strict_json import load_json
 
 TIMESTAMP_SLACK = 300
 PREFIX = "/MAAS/metadata/"
@@ -216,10 +217,12 @@ class MaasMachine:
         if key is None:
             return Reply(401), False, None
         try:
-            message = json.loads(body.decode("ascii"))
+            message = load_json(body.decode("ascii"), "The event")
         except UnicodeDecodeError:
             return Reply(400, b"VerdictStatus payload must be ASCII-only"), False, None
-        except ValueError:
+        except FormatError:
+            message = None
+        if not isinstance(message, dict):
             return Reply(400, b"VerdictStatus payload is not valid JSON"), False, None
         missing = [name for name in ("event_type", "origin", "name", "description") if name not in message]
         if missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
 import time
@@ -13,12 +12,29 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from esxforge.errors import FormatError
 from esxforge.selftest.evidence import Call, Stage
 from esxforge.selftest.maas_machine import PREFIX, Heard, MaasMachine, MachineStatus, Reply
 from esxforge.selftest.metadata_server import MetadataServer
 from esxforge.selftest.order import HOST_NAME, SECOND, GuestToken
+from esxforge_target.runtime.documents import MAYBE_NUMBER, NUMBER, TEXT, TRUTH, Record, Shape, parse_document
 
 MAAS_PORT = 5248
+_ANSWER = Record({"status": MAYBE_NUMBER, "output": TEXT}, rest=TEXT)
+# What the questionnaire sends.
+_TOLD = Shape(
+    Record(
+        {
+            "version": NUMBER,
+            "python": Shape(int, many=True, low=0, high=1 << 16, most=8),
+            "commands": Shape(Record({}, rest=Shape(_ANSWER))),
+            "texts": Shape(Record({}, rest=Shape(str, optional=True))),
+            "directories": Shape(Record({}, rest=Shape(str, many=True, optional=True))),
+            "boot_order_tool": TRUTH,
+            "has_our_key": TRUTH,
+        }
+    )
+)
 SYSTEM_ID = "selftest"
 _VENDOR_DATA = f'cloud-init: "#cloud-config\\nntp:\\n  servers:\\n  - {SECOND.gateway}\\n"\n'
 
@@ -89,13 +105,12 @@ class Service:
     def _intake(self, method: str, path: str, body: bytes) -> Reply | None:
         if path != self._path:
             return None
+        if method != "POST":
+            return Reply(400)
         try:
-            document = json.loads(body)
-        except ValueError:
+            self.told = parse_document(body, _TOLD, "What the host told", "told")
+        except FormatError:
             return Reply(400)
-        if method != "POST" or not isinstance(document, dict):
-            return Reply(400)
-        self.told = document
         return Reply(204)
 
 

@@ -5,7 +5,6 @@ Nothing is written, mounted or started: esxforge's own GPT and FAT code reads th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt_disk import read_table
 from esxforge_target.runtime.blocks import Blocks, FileBlocks, Window
+from esxforge_target.runtime.strict_json import load_json
 
 MODULE = "esxforge.tgz"
 IN_THE_MODULE = "in the host module"
@@ -141,9 +141,7 @@ def _module(data: bytes) -> tuple[Mapping[str, int], Mapping[str, Any] | None]:
     document = None
     if installed is not None:
         try:
-            document = json.loads(installed.data)
-        except ValueError as error:
-            raise FormatError(
-                "installed.json is no JSON.", "Report this as a defect of esxforge, with the report."
-            ) from error
+            document = load_json(installed.data, "installed.json")
+        except FormatError as error:
+            raise FormatError(error.message, "Report this as a defect of esxforge, with the report.") from error
     return {name: entry.mode for name, entry in entries.items()}, document

@@ -7,7 +7,6 @@ and how one file hides another); where there are none, the places that well-know
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -15,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from esxforge.errors import ProcessError
+from esxforge.errors import FormatError, ProcessError
 from esxforge.vm.hardware import Chipset, Ovmf
+from esxforge_target.runtime.strict_json import load_json
 
 # ESXi's extra modules are not signed, and a golden build uses one: firmware that enforces Secure Boot is of no use.
 _UNWANTED_FEATURES = {"secure-boot", "enrolled-keys", "requires-smm"}
@@ -86,8 +86,8 @@ def _descriptors(directories: Sequence[Path]) -> list[Any]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return load_json(path.read_bytes(), str(path))
+    except (OSError, FormatError):
         return None  # the distribution's matter; the next one may do
 
 

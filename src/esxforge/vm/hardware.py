@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from esxforge.errors import RecipeError
+from esxforge.errors import FormatError, RecipeError
+from esxforge.formats.release_name import version_of
+from esxforge_target.runtime.documents import shown
 
 LONGEST_VNC_PASSWORD = 8
 """Characters: what follows is ignored by the protocol (RFC 6143, 7.2.2)."""
@@ -223,13 +225,13 @@ _KNOWN_MAJOR_RELEASES = {6: _ESXI_6, 7: _ESXI_7, 8: _ESXI_7, 9: _ESXI_7}
 
 
 def hardware_for(release: str) -> ReleaseHardware:
-    """The hardware for an ESXi release such as ``8.0`` or ``6.7.0``. Raises :class:`RecipeError` otherwise."""
-    major = release.split(".", 1)[0]
-    if major.isascii() and major.isdigit() and int(major) in _KNOWN_MAJOR_RELEASES:
-        return _KNOWN_MAJOR_RELEASES[int(major)]
-    raise RecipeError(
-        [f"No virtual hardware is known for ESXi release “{release}”."], "Give 6.5, 6.7, 7.0, 8.0 or 9.0."
-    )
+    """The hardware for an ESXi release such as ``8.0`` or ``8.0U3e``. Raises :class:`RecipeError` otherwise."""
+    try:
+        return _KNOWN_MAJOR_RELEASES[int(version_of(release).split(".")[0])]
+    except (FormatError, KeyError):
+        raise RecipeError(
+            [f"No virtual hardware is known for ESXi release {shown(release)}."], "Give 6.5, 6.7, 7.0, 8.0 or 9.0."
+        ) from None
 
 
 def parse_vnc(text: str) -> Vnc:

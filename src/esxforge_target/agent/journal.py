@@ -6,15 +6,34 @@ disk before what it tells begins; a line that the power cut short is dropped. No
 
 import json
 import os
+import re
 import zlib
 from typing import Any, Dict, List, Optional
 
 from esxforge_target.agent.system import System
 from esxforge_target.runtime.blocks import DiskError
+from esxforge_target.runtime.documents import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, Builder, Shape
+from esxforge_target.runtime.documents import Record as Fields
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.strict_json import load_json
 
 NAME = "esxforge.jnl"  # 8.3, as all names in a bank
 
 Record = Dict[str, Any]
+
+_LARGEST = 1 << 24
+_BASE64 = re.compile(r"\A(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
+_FILE = Fields({"path": TEXT, "content": Shape(str, optional=True, high=_LARGEST, form=(_BASE64, "base64"))})
+# What is read back of a record; one of another kind says something by being there.
+_SHAPES = {
+    "boot": {"number": NUMBER},
+    "found": {"inventory": Shape(str, high=_LARGEST), "ssh": Shape(bool, optional=True)},
+    "failed": {"reason": Shape(str, high=_LARGEST)},
+    "outcome": {"save": TRUTH, "text": Shape(str, high=_LARGEST)},
+    "deployed": {"runs": Shape(bool, absent=True)},
+    "change": {"number": NUMBER, "about": TEXT, "commands": Shape(TEXTS, many=True), "files": Shape(_FILE, many=True)},
+    "committed": {"numbers": Shape(int, many=True)},
+}  # type: Dict[str, Dict[str, Shape]]
 
 
 class Journal:
@@ -109,10 +128,14 @@ def _parse(line: bytes) -> "Optional[Record]":
     if checksum != "{:08x}".format(zlib.crc32(text) & 0xFFFFFFFF).encode("ascii"):
         return None
     try:
-        record = json.loads(text.decode("ascii"))
-    except ValueError:
+        record = load_json(text, "The record")
+    except FormatError:
         return None
-    return record if isinstance(record, dict) and isinstance(record.get("kind"), str) else None
+    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+        return None
+    builder = Builder({}, secret=True)
+    builder.read(Shape(Fields(_SHAPES.get(record["kind"], {}), rest=ANYTHING)), record, "record")
+    return None if builder.problems else record
 
 
 def exists(system: System, bank: str) -> bool:

@@ -11,6 +11,7 @@ from esxforge_target.contract.names import AGENT_LOG
 from esxforge_target.runtime.ascii_text import ascii_text
 from esxforge_target.runtime.blocks import sync_path
 from esxforge_target.runtime.consoles import show
+from esxforge_target.runtime.visible import visible
 
 # A bank is small and a log is read by people: of an older one the end is kept, of one that grows now (user-data may say
 # much) the beginning, too.
@@ -51,7 +52,7 @@ class Log:
     def say(self, line: str) -> None:
         """What was found or done. Several lines become one each."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._system.clock.time()))
-        for part in self.redact(line).splitlines() or [""]:
+        for part in visible(self.redact(line)).rstrip("\n").split("\n"):
             clean = ascii_text(part)[:_LONGEST_LINE]
             text = "{} {}\n".format(now, clean)
             self._lines.append(text)

@@ -67,7 +67,10 @@ class Undo:
         """Note, before a change, how it is rolled back."""
         number = self._next
         self._next += 1
-        encoded = [[path, None if data is None else base64.b64encode(data).decode("ascii")] for path, data in files]
+        encoded = [
+            {"path": path, "content": None if data is None else base64.b64encode(data).decode("ascii")}
+            for path, data in files
+        ]
         self._journal.add("change", number=number, about=about, commands=[list(one) for one in commands], files=encoded)
         self._noted[number] = Change(number, about, tuple(commands), tuple(files))
         self.changes.append(self._noted[number])
@@ -163,7 +166,7 @@ class Undo:
         found = {}  # type: Dict[int, Change]
         for record in self._journal.records:
             if record["kind"] == "change":
-                files = [(path, None if text is None else base64.b64decode(text)) for path, text in record["files"]]
+                files = [(one["path"], _decoded(one["content"])) for one in record["files"]]
                 commands = tuple(tuple(command) for command in record["commands"])
                 found[record["number"]] = Change(record["number"], record["about"], commands, tuple(files))
                 self._next = max(self._next, record["number"] + 1)
@@ -172,3 +175,7 @@ class Undo:
                     found.pop(number, None)
         self.changes = [found[number] for number in sorted(found)]
         self._noted = {change.number: change for change in self.changes}
+
+
+def _decoded(content: "Optional[str]") -> "Optional[bytes]":
+    return None if content is None else base64.b64decode(content)

@@ -9,12 +9,18 @@ from typing import Any
 
 from esxforge_target.cloud_data.errors import CloudDataError
 from esxforge_target.cloud_data.limits import YAML_BYTES, YAML_DEPTH, YAML_NODES
+from esxforge_target.runtime.visible import one_line
 
 _LONGEST_NUMBER = 64
+# Scalars whose text must have a form; a tag may say of any text that it is one.
+_FORMED = ("bool", "float", "int", "null", "timestamp")
 
 
-def load_yaml(data: bytes, what: str) -> Any:
-    """The plain value in ``data``; ``what`` names it in errors. CloudDataError for everything that is not one."""
+def load_yaml(data: bytes, what: str, loader_class: Any = None) -> Any:
+    """The plain value in ``data``; ``what`` names it in errors. CloudDataError for everything that is not one.
+
+    ``loader_class``: another kind of PyYAML's ``SafeLoader``. An error names the place and repeats no scalar.
+    """
     if len(data) > YAML_BYTES:
         raise CloudDataError(
             "{} is {} bytes long; at most {} are read as YAML.".format(what, len(data), YAML_BYTES),
@@ -27,11 +33,11 @@ def load_yaml(data: bytes, what: str) -> Any:
     yaml = _parser()
     loader = None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = (loader_class or yaml.SafeLoader)(text)
         node = loader.get_single_node()
         if node is None:
             return None
-        check_growth(node, what)
+        _Budget(yaml, what).spend(node, 0)
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         raise CloudDataError("{} is not YAML that can be read: {}.".format(what, _place(error)))
@@ -42,11 +48,6 @@ def load_yaml(data: bytes, what: str) -> Any:
     finally:
         if loader is not None:
             loader.dispose()
-
-
-def check_growth(node: Any, what: str) -> None:
-    """Raise CloudDataError for a composed document that would grow beyond all measure when it is constructed."""
-    _Budget(_parser(), what).spend(node, 0)
 
 
 def _parser() -> Any:
@@ -61,10 +62,14 @@ def _parser() -> Any:
 
 
 def _place(error: Any) -> str:
-    """The parser's complaint and its line; without the text around it, which may hold a password."""
-    line = " (line {})".format(error.problem_mark.line + 1) if error.problem_mark is not None else ""
-    problem = str(error.problem or "something is out of place")
-    return "".join(char if char.isprintable() else "?" for char in problem)[:120] + line
+    """The parser's complaint and its place; without the text around it, which may hold a password."""
+    mark = error.problem_mark or error.context_mark
+    problem = str(error.problem or error.context or "something is out of place")
+    return one_line(problem[:120]) + (_where(mark) if mark else "")
+
+
+def _where(mark: Any) -> str:
+    return " (line {}, column {})".format(mark.line + 1, mark.column + 1)
 
 
 class _Budget:
@@ -81,6 +86,13 @@ class _Budget:
             raise CloudDataError("{} grows to more than {} values.".format(self._what, YAML_NODES))
         if depth > YAML_DEPTH:
             raise CloudDataError("{} is nested more than {} levels deep.".format(self._what, YAML_DEPTH))
+        kind = node.tag.rpartition(":")[2]
+        if kind in _FORMED and not self._has_form(node):
+            raise CloudDataError(
+                "{} is not YAML that can be read: what is tagged as {} is none{}.".format(
+                    self._what, kind, _where(node.start_mark)
+                )
+            )
         if isinstance(node, self._yaml.SequenceNode):
             for child in node.value:
                 self.spend(child, depth + 1)
@@ -96,3 +108,9 @@ class _Budget:
             raise CloudDataError("{} holds a number of {} digits.".format(self._what, len(node.value)))
         if any("\ud800" <= char <= "\udfff" for char in node.value):
             raise CloudDataError("{} holds half a character (a lone surrogate).".format(self._what))
+
+    def _has_form(self, node: Any) -> bool:
+        if not isinstance(node, self._yaml.ScalarNode):
+            return False
+        resolvers = self._yaml.SafeLoader.yaml_implicit_resolvers.get(node.value[:1], [])
+        return any(tag == node.tag and pattern.match(node.value) for tag, pattern in resolvers)

@@ -1,6 +1,13 @@
 """The desired host as a JSON document: the hook writes it, the agent reads it. No secret is in it."""
 
+from esxforge_target.contract.coherence import contradictions
 from esxforge_target.contract.desired_host import (
+    BOND,
+    DHCP4,
+    DHCP6,
+    NIC,
+    STATIC,
+    VLAN,
     Address,
     Datastore,
     DesiredHost,
@@ -9,12 +16,14 @@ from esxforge_target.contract.desired_host import (
     Partition,
     Route,
 )
-from esxforge_target.contract.document import read_document, write_document
+from esxforge_target.contract.document import HINT, read_document, write_document
 from esxforge_target.contract.endpoint import Endpoint
+from esxforge_target.contract.errors import ContractError
 from esxforge_target.runtime.documents import (
+    LARGEST_SIZE,
     MAYBE_NUMBER,
     MAYBE_TRUTH,
-    NUMBER,
+    MOST_ELEMENTS,
     TEXT,
     TEXTS,
     TRUTH,
@@ -22,18 +31,25 @@ from esxforge_target.runtime.documents import (
     Shape,
 )
 
+_MAYBE_SIZE = Shape(int, optional=True, low=0, high=LARGEST_SIZE)
 _SCHEMA = {
-    Address: {"kind": TEXT, "address": TEXT, "prefix_length": NUMBER, "gateway": TEXT, "alias": NUMBER},
+    Address: {
+        "kind": Shape(str, choices=(STATIC, DHCP4, DHCP6)),
+        "address": TEXT,
+        "prefix_length": Shape(int, low=0, high=128),
+        "gateway": TEXT,
+        "alias": Shape(int, low=0, high=MOST_ELEMENTS),
+    },
     Interface: {
         "name": TEXT,
-        "kind": TEXT,
+        "kind": Shape(str, choices=(NIC, BOND, VLAN)),
         "mac": TEXT,
         "mtu": MAYBE_NUMBER,
         "members": TEXTS,
         "bond_mode": TEXT,
         "primary": TEXT,
         "link": TEXT,
-        "vlan_id": NUMBER,
+        "vlan_id": Shape(int, low=0, high=4094),
         "addresses": Shape(Address, many=True),
         "router_advertisements": MAYBE_TRUTH,
     },
@@ -48,12 +64,18 @@ _SCHEMA = {
         "boot": TRUTH,
         "disk_guid": TEXT,
     },
-    Partition: {"id": TEXT, "disk": TEXT, "number": NUMBER, "size": MAYBE_NUMBER, "offset": MAYBE_NUMBER},
+    Partition: {
+        "id": TEXT,
+        "disk": TEXT,
+        "number": Shape(int, low=1, high=128),
+        "size": _MAYBE_SIZE,
+        "offset": _MAYBE_SIZE,
+    },
     Datastore: {"name": TEXT, "partitions": TEXTS},
     Endpoint: {
         "secure": TRUTH,
         "host": TEXT,
-        "port": NUMBER,
+        "port": Shape(int, low=1, high=65535),
         "base": TEXT,
         "system_id": TEXT,
         "addresses": TEXTS,
@@ -81,4 +103,8 @@ def desired_host_to_json(desired: DesiredHost) -> str:
 
 def desired_host_from_json(text: str) -> DesiredHost:
     """Raises ContractError."""
-    return read_document(text, DesiredHost, _SCHEMA, "desired.json")
+    desired = read_document(text, DesiredHost, _SCHEMA, "desired.json")
+    odd = contradictions(desired)
+    if odd:
+        raise ContractError("desired.json contradicts itself: {}".format(" ".join(odd)), HINT)
+    return desired

@@ -5,11 +5,13 @@ from typing import Any, Callable, TypeVar, cast
 
 from esxforge_target.contract.errors import ContractError
 from esxforge_target.runtime.documents import Builder, Schema, plain
+from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.runtime.values import Value
 
 # Raised whenever a field is added, dropped or means something else.
 VERSION = 2
-_HINT = "Another version of esxforge wrote it, or it is damaged: build the image again, and redeploy."
+HINT = "Another version of esxforge wrote it, or it is damaged: build the image again, and redeploy."
 
 V = TypeVar("V", bound=Value)
 
@@ -29,22 +31,19 @@ def read_document(text: str, kind: "Callable[..., V]", schema: Schema, name: str
     version = document.pop("version", None)
     if version != VERSION or isinstance(version, bool):
         found = "no version" if version is None else "version {!r}".format(version)[:40]
-        raise ContractError("{} has {}; this esxforge reads version {}.".format(name, found, VERSION), _HINT)
-    builder = Builder(schema)
-    value = builder.build(kind, document, name)
+        raise ContractError("{} has {}; this esxforge reads version {}.".format(name, found, VERSION), HINT)
+    builder = Builder(schema, secret)
+    value = builder.build(kind, document, name.partition(".")[0])
     if builder.problems:
-        problems = "" if secret else ": " + " ".join(builder.problems)
-        raise ContractError("{} is damaged{}".format(name, problems or "."), _HINT)
+        raise ContractError("{} is damaged: {}".format(name, " ".join(builder.problems)), HINT)
     return cast("V", value)
 
 
 def _parse(text: str, name: str) -> Any:
     try:
-        document = json.loads(text)
-    except ValueError:
-        raise ContractError("{} is not JSON.".format(name), _HINT) from None
-    except RecursionError:
-        raise ContractError("{} is nested too deeply.".format(name), _HINT) from None
+        document = load_json(text, name, HINT)
+    except FormatError as error:
+        raise ContractError(error.message, error.hint) from None
     if not isinstance(document, dict):
-        raise ContractError("{} is not a JSON object.".format(name), _HINT)
+        raise ContractError("{} is not a JSON object.".format(name), HINT)
     return document

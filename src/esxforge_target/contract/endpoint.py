@@ -4,6 +4,7 @@ from typing import Iterable, Tuple
 from urllib.parse import urlsplit
 
 from esxforge_target.contract.errors import ContractError
+from esxforge_target.runtime.hosts import is_host
 from esxforge_target.runtime.values import Value
 
 _HINT = "It looks like http://ADDRESS:5248/MAAS/metadata/status/SYSTEM-ID in what MAAS sends under reporting: maas:."
@@ -58,7 +59,8 @@ def parse_endpoint(url: str, addresses: "Iterable[str]" = ()) -> Endpoint:
         host, port = parts.hostname, parts.port
     except (ValueError, AttributeError):
         raise ContractError("MAAS's status endpoint is not a URL.", _HINT)
-    if parts.scheme not in ("http", "https") or not host or not all("!" <= char <= "~" for char in url.strip()):
+    printable = all("!" <= char <= "~" for char in url.strip())
+    if parts.scheme not in ("http", "https") or not host or not is_host(host) or not printable:
         raise ContractError("MAAS's status endpoint is not an http or https URL.", _HINT)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ContractError("MAAS's status endpoint carries more than an address and a path.", _HINT)

@@ -3,11 +3,12 @@
 from typing import Optional, Sequence, Tuple
 
 from esxforge_target.contract.document import read_document, write_document
-from esxforge_target.runtime.documents import NUMBER, TEXT, TEXTS, TRUTH, Schema, Shape
+from esxforge_target.formats import manifest
+from esxforge_target.runtime.documents import ONE_LINE, SIZE, TEXT, TEXTS, TRUTH, Schema, Shape
 from esxforge_target.runtime.values import Value
 
 INSTALLER = "installer"
-GOLDEN = "golden"
+GOLDEN = manifest.GOLDEN
 
 
 class SecretsExtent(Value):
@@ -80,14 +81,14 @@ class HostRecord(Value):
 
 
 _SCHEMA = {
-    SecretsExtent: {"offset": NUMBER, "length": NUMBER},
-    VcenterOptions: {"server": TEXT, "datacenter": TEXT, "ca": TEXT, "thumbprint": TEXT},
+    SecretsExtent: {"offset": SIZE, "length": SIZE},
+    VcenterOptions: {"server": TEXT, "datacenter": TEXT, "ca": Shape(str, high=1 << 20), "thumbprint": TEXT},
     HostRecord: {
-        "kind": TEXT,
+        "kind": Shape(str, choices=(INSTALLER, GOLDEN)),
         "boot_order": TEXTS,
         "keep_boot_order": TRUTH,
-        "install_options": TEXTS,
-        "ssh_keys": TEXTS,
+        "install_options": Shape(str, many=True, form=ONE_LINE, most=1024),
+        "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
         "vcenter": Shape(VcenterOptions, optional=True),
         "encrypted_password": TEXT,
         "secrets": Shape(SecretsExtent, optional=True),

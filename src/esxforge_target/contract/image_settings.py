@@ -1,15 +1,19 @@
 """What the recipe says about the host, carried in the image from build to deploy (``curtin/settings.json``)."""
 
 import json
+import re
 from typing import Any, Dict, List, Optional
 
+from esxforge_target.runtime.documents import ONE_LINE, TEXT, TRUTH, Builder, Record, Shape
 from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.runtime.values import Value
 
 SETTINGS_PATH = "curtin/settings.json"
 # Where root's password comes from: the user's kickstart, this hash, drawn for each host, or kept on a captured disk.
 IN_KICKSTART, HASH, RANDOM, KEPT = "kickstart", "hash", "random", "kept"
 _HINT = "Build the image again."
+_HEXADECIMAL = (re.compile(r"\A[0-9a-f]+\Z"), "hexadecimal digits")
 
 
 class ImageSettings(Value):
@@ -50,30 +54,69 @@ class ImageSettings(Value):
         self.root_password_mode = root_password_mode
         self.root_password_hash = root_password_hash
         self.password_key = password_key
-        self.kernel_options = kernel_options or []
+        self.kernel_options = list(kernel_options or [])
         self.system_media_size = system_media_size
         self.keep_boot_order = keep_boot_order
         self.allow_power_off = allow_power_off
-        self.ssh_keys = ssh_keys or []
+        self.ssh_keys = list(ssh_keys or [])
         self.vcenter = vcenter
 
     def __repr__(self) -> str:
         return "ImageSettings(kind={!r}, release={!r}, …)".format(self.kind, self.release)  # the rest may hold secrets
 
     def to_json(self) -> str:
-        """The settings as JSON text, the same for the same settings."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__}, sort_keys=True, indent=1) + "\n"
+        """The settings as JSON text, the same for the same settings. FormatError for what could not be read back."""
+        document = {name: getattr(self, name) for name in self.__slots__}
+        _built(document)
+        return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
     @staticmethod
     def from_json(text: str) -> "ImageSettings":
         """Read ``to_json``'s text. Raises FormatError naming what is missing or unknown."""
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise FormatError("{} is not JSON: {}".format(SETTINGS_PATH, error), _HINT) from error
+        # A kickstart's bytes may be no UTF-8.
+        document = load_json(text, SETTINGS_PATH, _HINT, raw_bytes=True)
         if not isinstance(document, dict):
             raise FormatError("{} is not a JSON object.".format(SETTINGS_PATH), _HINT)
         wrong = sorted(set(document) ^ set(ImageSettings.__slots__))
         if wrong:
-            raise FormatError("{} was made by another version: {}.".format(SETTINGS_PATH, ", ".join(wrong)), _HINT)
-        return ImageSettings(**document)
+            shown = ", ".join(repr(name) for name in wrong[:10])
+            raise FormatError("{} was made by another version: {}.".format(SETTINGS_PATH, shown), _HINT)
+        return _built(document)
+
+
+def _built(document: "Dict[str, Any]") -> ImageSettings:
+    builder = Builder({ImageSettings: _SHAPES}, secret=True)
+    settings = builder.build(ImageSettings, document, "settings")
+    if builder.problems:
+        raise FormatError("{} cannot be used: {}".format(SETTINGS_PATH, " ".join(builder.problems)), _HINT)
+    assert isinstance(settings, ImageSettings)  # noqa: S101  # for the type checker
+    return settings
+
+
+_SHAPES = {
+    "kind": Shape(str, high=64),
+    "release": Shape(str, high=64),
+    "accept_eula": TRUTH,
+    "kickstart": Shape(str, high=4 << 20),
+    "root_password_mode": Shape(str, choices=("kickstart", "hash", "random", "kept")),
+    "root_password_hash": Shape(str, high=1024, form=ONE_LINE),
+    "password_key": Shape(
+        Record({"n": Shape(str, low=1, high=4096, form=_HEXADECIMAL), "e": Shape(int, low=3, high=(1 << 63) - 1)}),
+        optional=True,
+    ),
+    "kernel_options": Shape(str, many=True, form=ONE_LINE, most=256),
+    "system_media_size": Shape(str, choices=("auto", "min", "small", "default", "max")),
+    "keep_boot_order": TRUTH,
+    "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
+    "vcenter": Shape(
+        Record(
+            {
+                "server": TEXT,
+                "datacenter": TEXT,
+                "ca": Shape(str, absent=True, high=1 << 20),
+                "thumbprint": Shape(str, absent=True),
+            }
+        ),
+        optional=True,
+    ),
+}

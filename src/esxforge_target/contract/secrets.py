@@ -8,7 +8,7 @@ from esxforge_target.contract.names import ROOT_PASSWORD_PREFIX
 from esxforge_target.contract.secret_sectors import is_overwritten
 from esxforge_target.contract.token import Token
 from esxforge_target.formats.stored_gzip import ALIGNMENT
-from esxforge_target.runtime.documents import TEXT, Schema, Shape
+from esxforge_target.runtime.documents import ONE_LINE, Schema, Shape
 from esxforge_target.runtime.values import Value
 
 
@@ -35,9 +35,10 @@ class _Document(Value):
         return "_Document(…)"
 
 
+_PART = Shape(str, low=1, high=4096)
 _SCHEMA = {
-    _TokenParts: {"consumer_key": TEXT, "token_key": TEXT, "token_secret": TEXT},
-    _Document: {"maas": Shape(_TokenParts), "rootpw": TEXT},
+    _TokenParts: {"consumer_key": _PART, "token_key": _PART, "token_secret": _PART},
+    _Document: {"maas": Shape(_TokenParts), "rootpw": Shape(str, form=ONE_LINE, high=4096)},
 }  # type: Schema
 
 

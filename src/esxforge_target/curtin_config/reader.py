@@ -1,11 +1,15 @@
 """Typed reading of a configuration's dictionaries: what has the wrong type is refused, with its place."""
 
+import re
 from typing import Any, Dict, Iterable, List, Optional, Set
 
 from esxforge_target.runtime.validation_errors import Problems, shown
 
 # Where a whole configuration stands.
 TOP = "configuration"
+# Names, models and URLs are far shorter; whatever is longer is refused before it is worked on.
+LONGEST_TEXT = 1024
+_WHOLE_NUMBER = re.compile(r"\A[-+]?[0-9]{1,18}\Z")
 
 
 class Item:
@@ -39,6 +43,9 @@ class Item:
             self.refuse("{} must be a text, not {}.".format(key, shown(value)))
             return ""
         text = (value or "").strip()  # type: str
+        if len(text) > LONGEST_TEXT:
+            self.refuse("{} has {} characters; at most {} are taken.".format(key, len(text), LONGEST_TEXT))
+            return ""
         if required and not text:
             self.refuse("{} is missing.".format(key))
         return text
@@ -50,12 +57,9 @@ class Item:
             if required:
                 self.refuse("{} is missing.".format(key))
             return None
-        if isinstance(value, str):
-            try:
-                value = int(value.strip(), 10)
-            except ValueError:
-                pass
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, str) and _WHOLE_NUMBER.match(value.strip()):
+            value = int(value.strip())
+        if isinstance(value, bool) or not isinstance(value, int) or not _WHOLE_NUMBER.match(str(value)):
             self.refuse("{} must be a whole number, not {}.".format(key, shown(value)))
             return None
         return value
@@ -86,7 +90,7 @@ class Item:
         if value is None:
             return []
         if isinstance(value, str):
-            return value.replace(",", " ").split()
+            value = value.replace(",", " ").split()
         if not isinstance(value, list):
             self.refuse("{} must be a list, not {}.".format(key, shown(value)))
             return []
@@ -94,6 +98,8 @@ class Item:
         for element in value:
             if isinstance(element, bool) or not isinstance(element, (str, int)):
                 self.refuse("{} must hold texts, not {}.".format(key, shown(element)))
+            elif len(str(element)) > LONGEST_TEXT:
+                self.refuse("{} holds a text of more than {} characters.".format(key, LONGEST_TEXT))
             elif str(element).strip():
                 texts.append(str(element).strip())
         return texts

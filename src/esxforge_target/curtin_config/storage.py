@@ -5,6 +5,7 @@ from typing import Dict, List, Optional, Set
 
 from esxforge_target.contract.desired_host import Datastore, Disk, Partition
 from esxforge_target.curtin_config.reader import Item
+from esxforge_target.runtime.documents import LARGEST_SIZE
 from esxforge_target.runtime.validation_errors import shown
 
 # curtin's other types. They belong to Linux layouts, which MAAS lets through for ESXi as well.
@@ -168,4 +169,8 @@ def _read_size(item: Item, key: str) -> Optional[int]:
     if match is None:
         item.refuse("{} {} is no size.".format(key, shown(value)))
         return None
-    return int(match.group(1)) * _UNITS[(match.group(2) or match.group(3) or "").upper()]
+    size = int(match.group(1)) * _UNITS[(match.group(2) or match.group(3) or "").upper()]
+    if size > LARGEST_SIZE:
+        item.refuse("{} {} is larger than any disk.".format(key, shown(value)))
+        return None
+    return size

@@ -3,12 +3,13 @@
 Facts: outputs of esxcli 6.7 to 9.0 in tests/data/esxi/esxcli-outputs.txt. Tables for people are never parsed.
 """
 
-import json
 import re
 from typing import Any, Dict, List
 
 from esxforge_target.runtime.commands import Runner
-from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.documents import LONGEST_TEXT
+from esxforge_target.runtime.errors import ForgeError, FormatError
+from esxforge_target.runtime.strict_json import load_json
 
 _TRUE = ("true", "1", "yes", "up", "on", "enabled")
 
@@ -29,12 +30,12 @@ class Record:
             if key in self.values and self.values[key] is not None:
                 value = self.values[key]
                 text = ", ".join(str(one) for one in value) if isinstance(value, list) else str(value).strip()
-                return "" if text == "N/A" else text
+                return "" if text == "N/A" else text[:LONGEST_TEXT]
         return ""
 
     def number(self, *keys: str) -> int:
-        """A whole number; 0 where there is none."""
-        found = re.match(r"\s*(-?[0-9]+)", self.text(*keys))
+        """A whole number; 0 where there is none, or one that does not fit into 64 bits."""
+        found = re.match(r"\s*(-?[0-9]{1,18})(?![0-9])", self.text(*keys))
         return int(found.group(1)) if found else 0
 
     def truth(self, *keys: str) -> bool:
@@ -73,8 +74,8 @@ class Esxcli:
         result = self._runner.run(line, self._timeout)
         if result.status == 0:
             try:
-                return _from_json(json.loads(result.stdout))
-            except ValueError:
+                return _from_json(load_json(result.stdout, "The answer"))
+            except FormatError:
                 line[1] = "--formatter=keyvalue"
                 result = self._runner.run(line, self._timeout)
                 if result.status == 0:
@@ -90,7 +91,7 @@ def _from_json(document: Any) -> List[Record]:
     if isinstance(document, dict):
         document = [document]
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
-        raise ValueError("no structures")
+        raise FormatError("The answer holds no structures.")
     return [Record(one) for one in document]
 
 

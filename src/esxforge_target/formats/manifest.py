@@ -10,6 +10,17 @@ import json
 import re
 from typing import Any, Dict, List, Optional
 
+from esxforge_target.runtime.documents import (
+    ANYTHING,
+    LARGEST_SIZE,
+    SIZE,
+    TEXT,
+    TEXTS,
+    TRUTH,
+    Record,
+    Shape,
+    parse_document,
+)
 from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.values import Value
 
@@ -20,6 +31,73 @@ _FIRST_LINE_PATTERN = re.compile(rb"ESXFORGE-MANIFEST (\d+) (\d{10}) ([0-9a-f]{6
 _FIRST_LINE_BYTES = len(_FIRST_LINE.format(0, NO_HASH))
 _GRAIN_BYTES = 4096
 LARGEST_MANIFEST_BYTES = 16 << 20
+GOLDEN = "golden"
+_SHA256 = Shape(str, form=(re.compile(r"\A[0-9a-f]{64}\Z"), "a SHA-256 in hexadecimal"))
+_WORD = Shape(str, high=64)
+_NAME = Shape(str, low=1, high=255)
+_PLACE = {"path": Shape(str, low=1, high=1024), "offset": SIZE, "length": SIZE, "sha256": _SHA256}
+_GOLDEN = {
+    "firmware": Shape(str, many=True, choices=("UEFI", "BIOS")),
+    "renewed_volumes": Shape(int, many=True, low=1, high=128),
+    "structures": Shape(Record(_PLACE), many=True),
+    "build": TEXT,
+    "life": _WORD,
+    "boot_bank": Shape(int, low=1, high=128),
+    "shared_by_all_hosts": TEXTS,
+    "bios": Shape(
+        Record(
+            {
+                "starts": TRUTH,
+                "reason": TEXT,
+                "boot_code": _WORD,
+                "partition": Shape(int, high=128),
+            },
+            rest=ANYTHING,
+        ),
+        absent=True,
+    ),
+}
+_DETAILS = {
+    "tool": Shape(Record({"name": _WORD, "version": _WORD}, rest=ANYTHING)),
+    "iso": Shape(Record({"name": TEXT, "size": SIZE, "sha256": _SHA256}, rest=ANYTHING), absent=True),
+    "release": Shape(
+        Record(
+            {
+                "version": Shape(str, low=1, high=64),
+                "build": _WORD,
+                "update": _WORD,
+                "profile": TEXT,
+                "vendor": TEXT,
+                "source": TEXT,
+            },
+            rest=ANYTHING,
+        )
+    ),
+    "vibs": Shape(Record({"name": TEXT, "version": TEXT, "vendor": TEXT}, rest=ANYTHING), many=True),
+    "recipe": ANYTHING,
+    "maas": Shape(Record({"name": _NAME, "title": _NAME}, rest=ANYTHING)),
+    GOLDEN: Shape(Record(_GOLDEN, rest=ANYTHING), absent=True),
+}
+_MANIFEST = Shape(
+    Record(
+        {
+            "kind": _WORD,
+            "esxi_version": _WORD,
+            "disk": Shape(
+                Record(
+                    {
+                        "guid": _WORD,
+                        "raw_size": Shape(int, low=1, high=LARGEST_SIZE),
+                        "sector_size": Shape(int, choices=(512, 4096)),
+                        "boot_volume": Shape(Record({"offset": SIZE, "length": SIZE})),
+                    }
+                )
+            ),
+            "files": Shape(Record(dict(_PLACE, at_deploy=Shape(bool, absent=True))), many=True),
+            "details": Shape(Record(_DETAILS, rest=ANYTHING)),
+        }
+    )
+)
 
 
 class FileRecord(Value):
@@ -118,10 +196,7 @@ class Manifest(Value):
         text = data[found.end() : found.end() + int(found.group(2))]
         if hashlib.sha256(text).hexdigest() != found.group(3).decode("ascii"):
             raise FormatError("The manifest is damaged: its own SHA-256 does not fit.")
-        try:
-            return _manifest(json.loads(text.decode("utf-8")))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FormatError("The manifest lacks a field, or has a wrong one: {!r}.".format(error)) from error
+        return _manifest(parse_document(text, _MANIFEST, "The manifest", "manifest"))
 
 
 def _record_document(record: FileRecord) -> "Dict[str, Any]":
@@ -138,30 +213,22 @@ def _record_document(record: FileRecord) -> "Dict[str, Any]":
 
 def _manifest(document: "Dict[str, Any]") -> Manifest:
     disk = document["disk"]
+    volume = disk["boot_volume"]
     manifest = Manifest(
-        kind=str(document["kind"]),
-        release=str(document["esxi_version"]),
-        sector_size=int(disk["sector_size"]),
-        raw_size=int(disk["raw_size"]),
-        disk_guid=str(disk["guid"]),
-        partition_offset=int(disk["boot_volume"]["offset"]),
-        partition_length=int(disk["boot_volume"]["length"]),
-        files=[_record(entry) for entry in document["files"]],
-        details=dict(document["details"]),
+        kind=document["kind"],
+        release=document["esxi_version"],
+        sector_size=disk["sector_size"],
+        raw_size=disk["raw_size"],
+        disk_guid=disk["guid"],
+        partition_offset=volume["offset"],
+        partition_length=volume["length"],
+        files=[FileRecord(**entry) for entry in document["files"]],
+        details=document["details"],
     )
-    if manifest.sector_size not in (512, 4096):
-        raise FormatError("The manifest names sectors of {} bytes.".format(manifest.sector_size))
-    for record in manifest.files:
-        if record.offset < 0 or record.length < 0 or record.offset + record.length > manifest.raw_size:
-            raise FormatError("The manifest places {} outside the disk.".format(record.path))
+    if manifest.kind == GOLDEN and GOLDEN not in manifest.details:
+        raise FormatError("The manifest says nothing of the captured disk.")
+    structures = manifest.details.get(GOLDEN, {}).get("structures", [])
+    for record in manifest.files + [FileRecord(**entry) for entry in structures]:
+        if record.offset + record.length > manifest.raw_size:
+            raise FormatError("The manifest places {!r} outside the disk.".format(record.path))
     return manifest
-
-
-def _record(entry: "Dict[str, Any]") -> FileRecord:
-    return FileRecord(
-        str(entry["path"]),
-        int(entry["offset"]),
-        int(entry["length"]),
-        str(entry["sha256"]),
-        bool(entry.get("at_deploy", False)),
-    )

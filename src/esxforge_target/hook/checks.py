@@ -1,6 +1,5 @@
 """Everything that can be found wrong before the first write, told at once."""
 
-import json
 import os
 from typing import Any, Dict, List, Mapping, Tuple
 
@@ -19,6 +18,7 @@ from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.hook.volume import HookVolume
 from esxforge_target.runtime.errors import ForgeError, FormatError
 from esxforge_target.runtime.report import Report
+from esxforge_target.runtime.strict_json import MOST_BYTES, load_json
 from esxforge_target.runtime.validation_errors import ValidationErrors
 from esxforge_target.runtime.values import Value
 
@@ -82,16 +82,15 @@ def read_environment(variables: "Mapping[str, str]") -> Environment:
             "CONFIG or TARGET_MOUNT_POINT is missing, or names nothing that is there.",
             "This script is started by curtin when MAAS deploys the image; it is of no use by hand.",
         )
+    what = "curtin's configuration {}".format(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except (OSError, ValueError) as error:
-        # The text of a JSON error quotes nothing of the document.
-        raise ForgeError("curtin's configuration {} cannot be read: {}.".format(path, error), "Deploy again.")
-    except RecursionError:
-        raise ForgeError("curtin's configuration {} is nested too deeply.".format(path), "Deploy again.")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ForgeError("{} cannot be read: {}.".format(what, error.strerror), "Deploy again.")
+    config = load_json(data, what, "Deploy again.")
     if not isinstance(config, dict):
-        raise ForgeError("curtin's configuration {} is no mapping.".format(path), "Deploy again.")
+        raise ForgeError("{} is not a mapping.".format(what), "Deploy again.")
     return Environment(config, target)
 
 

@@ -7,42 +7,33 @@ Shared by all hosts stays the UUID of the OSDATA volume: two such disks on one S
 import os
 import re
 import uuid
-from typing import Any, Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from esxforge_target.esxi import media_size
 from esxforge_target.esxi.banks import MODULE
 from esxforge_target.formats.gpt import Table
-from esxforge_target.formats.manifest import FileRecord, Manifest
+from esxforge_target.formats.manifest import GOLDEN, FileRecord, Manifest
 from esxforge_target.hook.disks import BlockDisk
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.blocks import Blocks
 from esxforge_target.runtime.errors import ForgeError, FormatError
 
-KIND = "golden"
 # Directories in the path of a SAN's disk in /sys: an iSCSI session, a Fibre Channel remote port.
 _SAN_DIRECTORIES = ("session", "rport-")
 _LOCAL_NVME = ("", "pcie")
 
 
-def facts_of(manifest: Manifest) -> "Dict[str, Any]":
-    """What the manifest says of the captured disk. Raises FormatError where it says nothing."""
-    facts = manifest.details.get(KIND)
-    if not isinstance(facts, dict):
-        raise FormatError("The manifest says nothing of the captured disk.", "Build the image again.")
-    return facts
-
-
 def bios_start(manifest: Manifest) -> "Tuple[bool, str]":
     """Does a legacy BIOS start the captured disk, and why or why not. An older image did not look, so it does not."""
-    facts = facts_of(manifest).get("bios")
-    if not isinstance(facts, dict):
+    facts = manifest.details[GOLDEN].get("bios")
+    if facts is None:
         return False, "the image was built by an esxforge that did not look"
-    return facts.get("starts") is True, str(facts.get("reason", ""))
+    return facts["starts"], facts["reason"]
 
 
 def starts_by_uefi(manifest: Manifest) -> bool:
     """Whether the captured disk holds a boot loader for UEFI."""
-    return "UEFI" in facts_of(manifest)["firmware"]
+    return "UEFI" in manifest.details[GOLDEN]["firmware"]
 
 
 def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: LinuxHost) -> "List[str]":
@@ -102,7 +93,7 @@ def check_datastore(boot: BlockDisk, manifest: Manifest, datastore: "Optional[in
 
 def renewed_volumes(table: Table, manifest: Manifest) -> "List[Tuple[int, int, int, bytes]]":
     """(partition, offset, length, new UUID) of each FAT volume that the manifest wants renewed; places in bytes."""
-    numbers = [int(number) for number in facts_of(manifest)["renewed_volumes"]]
+    numbers = manifest.details[GOLDEN]["renewed_volumes"]  # type: List[int]
     return [(number,) + table.byte_range(number) + (uuid.uuid4().bytes,) for number in numbers]
 
 

@@ -1,7 +1,6 @@
 """ESXi's installer as the step sees it: files of its RAM disk, disks, commands, consoles. Tests put a directory
 there."""
 
-import json
 import os
 import posixpath
 import sys
@@ -13,6 +12,7 @@ from esxforge_target.runtime.blocks import DiskError, FileBlocks, sync_if_possib
 from esxforge_target.runtime.clock import Clock
 from esxforge_target.runtime.commands import ProcessRunner, Runner
 from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.strict_json import load_json
 
 LOG = "/var/log/esxforge-installer.log"
 _FROM_MODULE = (
@@ -74,10 +74,7 @@ class Installer:
 
     def document(self, path: str, hint: str = _FROM_MODULE) -> "Dict[str, Any]":
         """A JSON object in the RAM disk. Raises ForgeError, which repeats nothing of it."""
-        try:
-            found = json.loads(self.read(path, hint).decode("ascii"))
-        except ValueError:
-            found = None
+        found = load_json(self.read(path, hint), path, hint)
         if not isinstance(found, dict) or not found:
             raise ForgeError("{} is damaged.".format(path), hint)
         return found

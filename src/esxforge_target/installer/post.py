@@ -14,6 +14,7 @@ from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import LOG, Installer
 from esxforge_target.installer.step import STATE, run_step
+from esxforge_target.runtime.documents import ONE_LINE, Record, Shape, check_document
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
@@ -22,6 +23,7 @@ _LONGEST_LOG = 65536
 # What is written beside the module: two logs (together at most 600 KiB), the inventory, the journal, boot.cfg, and
 # ESXi's own configuration, which is written beside its former one. FAT gives out clusters of up to 64 KiB.
 _SPARE_BYTES = 2 << 20
+_STATE = Shape(Record({"device": Shape(str, low=1, form=ONE_LINE)}))
 _TRIES = 4
 _PAUSE = 10.0
 _RESCAN_SECONDS = 120.0
@@ -34,7 +36,8 @@ def main(installer: "Optional[Installer]" = None) -> int:
 
 def finish(installer: Installer, report: Report) -> None:
     """Raises ForgeError where the agent would not start."""
-    state = installer.document(STATE, "esxforge's %pre section writes it; has it run?")
+    hint = "esxforge's %pre section writes it; has it run?"
+    state = check_document(installer.document(STATE, hint), _STATE, STATE, "state", hint)
     device = str(state["device"])
     bank, cfg = find_bank(installer, device, report)
     report.say("{}: ESXi {} boots from partition {} ({})".format(device, cfg.build, bank.partition, bank.path))

@@ -17,6 +17,7 @@ from esxforge_target.installer.step import AT_WORK
 from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.errors import MetadataError
 from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.visible import visible
 
 _REQUEST_SECONDS = 5.0
 _TOTAL_SECONDS = 8.0
@@ -44,7 +45,7 @@ def main() -> int:
         else:
             client.report_failed_deployment(sys.stdin.read())
     except ForgeError as error:
-        sys.stderr.write(error.message + "\n")
+        sys.stderr.write(visible(error.message) + "\n")
         return 1
     return 0
 

@@ -1,6 +1,7 @@
 """The inventory as one JSON document: /bootbank/esxforge.inv, which ``esxforge plan --inventory`` reads."""
 
 import json
+from typing import Union
 
 from esxforge_target.inventory.addresses import odd_addresses
 from esxforge_target.inventory.model import (
@@ -19,8 +20,9 @@ from esxforge_target.inventory.model import (
     Vmk,
     VSwitch,
 )
-from esxforge_target.runtime.documents import NUMBER, TEXT, TEXTS, TRUTH, Builder, Schema, Shape, plain
+from esxforge_target.runtime.documents import NUMBER, TEXT, TEXTS, TRUTH, Schema, Shape, check_document, plain, shown
 from esxforge_target.runtime.errors import FormatError
+from esxforge_target.runtime.strict_json import load_json
 
 VERSION = 1
 _HINT = "Take the whole file /bootbank/esxforge.inv of a host, one JSON object."
@@ -100,29 +102,25 @@ def inventory_to_json(inventory: Inventory) -> str:
     return json.dumps({"version": VERSION, "inventory": plain(inventory)}, indent=1, sort_keys=True) + "\n"
 
 
-def inventory_from_json(text: str) -> Inventory:
+def inventory_from_json(text: "Union[bytes, str]") -> Inventory:
     """Read a document back. Raises ``FormatError`` that names every field that is missing or wrong."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise FormatError("The inventory is no JSON: {}.".format(error), _HINT)
-    except RecursionError:
-        raise FormatError("The inventory is nested too deeply.", _HINT)
+    document = load_json(text, "The inventory", _HINT)
     if not isinstance(document, dict):
         raise FormatError("The inventory must be a JSON object.", _HINT)
     if document.get("version") != VERSION:
         raise FormatError(
-            "The inventory has the version {!r}; this esxforge reads version {}.".format(
-                document.get("version"), VERSION
+            "The inventory has the version {}; this esxforge reads version {}.".format(
+                shown(document.get("version")), VERSION
             ),
             "Use the esxforge that built the image of that host.",
         )
-    builder = Builder(_SCHEMA)
-    inventory = builder.build(Inventory, document.get("inventory"), "inventory")
-    problems = builder.problems or odd_addresses(inventory)
+    inventory = check_document(
+        document.get("inventory"), Shape(Inventory), "The inventory", "inventory", _HINT, _SCHEMA
+    )
+    assert isinstance(inventory, Inventory)  # noqa: S101  # for the type checker
+    problems = odd_addresses(inventory)
     if problems:
         raise FormatError("The inventory cannot be used:\n{}".format("\n".join(problems)), _HINT)
-    assert isinstance(inventory, Inventory)  # noqa: S101  # for the type checker
     if inventory.release.major < 6:
         raise FormatError(
             "The inventory is of release {!r}; ESXi 6.5 to 9 can be planned.".format(inventory.release.version), _HINT

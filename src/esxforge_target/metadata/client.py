@@ -29,6 +29,7 @@ from esxforge_target.metadata.exchange import MetadataResponse, Request, exchang
 from esxforge_target.metadata.public_keys import PublicKeys, parse_public_keys
 from esxforge_target.runtime.clock import Clock
 from esxforge_target.runtime.values import Value
+from esxforge_target.runtime.visible import visible
 
 ORIGIN = "esxforge"
 TOP_LEVEL = "esxforge"
@@ -211,7 +212,7 @@ class MetadataClient:
         result: Optional[str],
         total: Optional[float],
     ) -> None:
-        text = self._token.redact(description)
+        text = visible(self._token.redact(description))
         if len(text) > _LONGEST_DESCRIPTION:
             text = text[: _LONGEST_DESCRIPTION - 4] + " ..."
         message = {

@@ -8,6 +8,7 @@ from typing import TextIO, Union
 from esxforge_target.runtime.ascii_text import ascii_text
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.validation_errors import ValidationErrors
+from esxforge_target.runtime.visible import visible
 
 _PREFIX = "esxforge: "
 
@@ -20,8 +21,9 @@ class Report:
 
     def say(self, line: str) -> None:
         """What was found or done."""
-        # curtin's locale may be plain ASCII, and MAAS shows what it got.
-        print(_PREFIX + ascii_text(line), file=self._stream, flush=True)
+        for part in visible(line).split("\n"):
+            # curtin's locale may be plain ASCII, and MAAS shows what it got.
+            print(_PREFIX + ascii_text(part), file=self._stream, flush=True)
 
     def warn(self, line: str) -> None:
         """What a person should know, and what stops nothing."""

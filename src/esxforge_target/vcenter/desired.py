@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from esxforge_target.cloud_data.documents import load_yaml
 from esxforge_target.cloud_data.errors import CloudDataError
+from esxforge_target.runtime.hosts import is_host
 from esxforge_target.runtime.passwords import Password
 from esxforge_target.runtime.values import Value
 from esxforge_target.vcenter.errors import VcenterError
@@ -56,13 +57,13 @@ def parse_settings(document: Any) -> DesiredVcenter:
         if not isinstance(value, str) or not value or not value.isprintable():
             raise VcenterError("The vCenter document has no usable vcenter_{}.".format(name), _HINT)
         texts[name] = value
-    server, port = _address(texts["server"])
+    server, port = parse_server(texts["server"])
     location = _location(document.get("vcenter_datacenter"))
     return DesiredVcenter(server, port, texts["username"], Password(texts["password"]), location)
 
 
-def _address(text: str) -> "Tuple[str, int]":
-    """``vc``, ``vc:8443`` and ``https://vc/`` are all met."""
+def parse_server(text: str) -> "Tuple[str, int]":
+    """Host and port; ``vc``, ``vc:8443`` and ``https://vc/`` are all met. Raises VcenterError."""
     problem = VcenterError("vcenter_server is not a host name or an address.", "Write it as vcenter.example.com.")
     try:
         parts = urlsplit(text if "://" in text else "//" + text)
@@ -70,7 +71,7 @@ def _address(text: str) -> "Tuple[str, int]":
     except ValueError:
         raise problem
     extra = parts.path.strip("/") not in ("", "ui", "vsphere-client", "sdk") or parts.query or "@" in parts.netloc
-    if not host or extra or parts.scheme not in ("", "https") or any(char.isspace() for char in host):
+    if not host or extra or parts.scheme not in ("", "https") or not is_host(host):
         raise problem
     return host, port or 443
 

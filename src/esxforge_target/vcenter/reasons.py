@@ -7,6 +7,7 @@ the messages as names of SOAP faults (``vim.fault.…``), so those are looked at
 
 from typing import Any, List, Tuple
 
+from esxforge_target.runtime.visible import one_line
 from esxforge_target.vcenter.errors import VcenterError
 
 _LONGEST = 300
@@ -70,7 +71,7 @@ def _clean(text: str, secrets: "List[str]") -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return "".join(char for char in text if char.isprintable())[:_LONGEST]
+    return one_line(text)[:_LONGEST]
 
 
 def _parse(document: Any) -> "Tuple[str, List[str]]":

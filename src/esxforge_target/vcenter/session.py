@@ -15,7 +15,9 @@ from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import urlencode
 
 from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.http_limits import Alarm, AnswerTooLongError, read_body
+from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.vcenter.desired import DesiredVcenter
 from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.reasons import explain
@@ -152,8 +154,8 @@ class Session:
     def _result(self, answer: "Tuple[int, bytes]", doing: str) -> Any:
         status, body = answer
         try:
-            found = json.loads(body.decode("utf-8")) if body.strip() else None
-        except (ValueError, RecursionError):
+            found = load_json(body, "The answer") if body.strip() else None
+        except FormatError:
             found = None
         if status in (200, 201):
             return found.get("value") if self.dialect == "rest" and isinstance(found, dict) else found

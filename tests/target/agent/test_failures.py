@@ -445,12 +445,28 @@ def test_an_agent_that_never_comes_to_its_end_gives_up(site: MakeSite) -> None:
     assert_as_found(host, before)
 
 
-def test_a_damaged_host_module_changes_nothing_and_goes(site: MakeSite) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("desired.json", "{", "desired.json is not JSON"),
+        ("desired.json", "[" * 100_000, "desired.json is nested more than 32 levels deep"),
+        ("host.json", "[]", "host.json is not a JSON object."),
+        (
+            "secrets.json",
+            '{"version": 2, "maas": {"token_key": 4711}, "rootpw": ""}',
+            "secrets.maas.token_key must be a text.",
+        ),
+        ("installed.json", '{"version": NaN}', "installed.json holds NaN, which is not a number."),
+    ],
+)
+def test_a_damaged_host_module_changes_nothing_and_goes(site: MakeSite, name: str, text: str, reason: str) -> None:
     host = site("simple-static")
     before = settings(host)
-    Path(host.fake.path("/esxforge/desired.json")).write_text("{")
+    Path(host.fake.path("/esxforge/" + name)).write_text(text)
     assert host.start() == 0
-    assert "FAILED: desired.json is not JSON" in host.log
+    assert "FAILED: " in host.log
+    assert reason in host.log
+    assert "4711" not in host.log
     assert_as_found(host, before)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def reopened(system: System) -> Journal:
 def test_what_was_added_is_there_again(system: System) -> None:
     journal = reopened(system)
     journal.add("boot", number=1)
-    journal.add("change", text="two\nlines and \u00fc")
+    journal.add("failed", reason="two\nlines and \u00fc")
     assert reopened(system).records == journal.records
-    assert reopened(system).last("change") == {"kind": "change", "text": "two\nlines and \u00fc"}
+    assert reopened(system).last("failed") == {"kind": "failed", "reason": "two\nlines and \u00fc"}
     assert reopened(system).last("none") is None
 
 
@@ -57,6 +58,27 @@ def test_a_damaged_line_ends_what_is_believed(system: System) -> None:
     path = Path(system.locate("/bootbank/" + NAME))
     path.write_bytes(path.read_bytes().replace(b'"number": 2', b'"number": 7'))
     assert [record["number"] for record in reopened(system).records] == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"kind": "change", "number": 1, "about": "network", "commands": ["x"], "files": []}',
+        '{"kind": "change", "number": 1, "about": "network", "commands": [], "files": [{"path": "/x", "content": "A"}]}',  # noqa: E501
+        '{"kind": "committed", "numbers": 1}',
+        '{"kind": "boot", "number": 1e400}',
+        '{"kind": "boot", "number": 1, "kind": "boot"}',
+        '{"kind": ["boot"]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_record_that_is_none_of_ours_ends_what_is_believed(system: System, text: str) -> None:
+    reopened(system).add("boot", number=1)
+    path = Path(system.locate("/bootbank/" + NAME))
+    first = path.read_bytes()
+    path.write_bytes(first + f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
+    assert [record["number"] for record in reopened(system).records] == [1]
+    assert path.read_bytes() == first
 
 
 def test_a_full_bank_is_an_error_before_a_change_and_a_notice_after_the_last_one(system: System) -> None:

@@ -140,12 +140,20 @@ def test_no_changed_byte_of_a_gzip_goes_unnoticed_beside_its_manifest(
 
 _names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 _hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
+_DETAILS = {
+    "tool": {"name": "esxforge", "version": "0.1.0"},
+    "release": {"version": "8.0.3", "build": "", "update": "", "profile": "", "vendor": "", "source": "boot.cfg"},
+    "vibs": [{"name": "esx-base", "version": "8.0.3-0.35.24280767", "vendor": "VMware"}],
+    "recipe": None,
+    "maas": {"name": "esxi/8.0.3", "title": "VMware ESXi 8.0.3"},
+    "later": ["kept"],
+}
 _records = st.builds(FileRecord, _names, st.integers(0, 10**6), st.integers(0, 10**6), _hashes, st.booleans())
 
 
 @given(st.lists(_records, max_size=5))
 def test_manifests_survive_the_way_to_bytes_and_back(records: list[FileRecord]) -> None:
-    manifest = Manifest("installer", "8.0.3", 512, 10**7, "guid", _MIB, _MIB, records, {"a": ["b"]})
+    manifest = Manifest("installer", "8.0.3", 512, 10**7, "guid", _MIB, _MIB, records, _DETAILS)
     length = manifest.length_needed()
     data = manifest.to_bytes(length)
     assert len(data) == length

@@ -53,6 +53,8 @@ def test_addresses_as_people_write_them(written: str, meant: str) -> None:
         ("http://maas:port/", "not a URL"),
         ("http://me:topsecret1@maas/MAAS", "user name or password"),
         ("http://maas/MAAS?key=topsecret1", "more than an address"),
+        ("http://" + "a" * 300 + ".example.com/MAAS", "cannot be the name of a host"),
+        ("http://a..b/MAAS", "cannot be the name of a host"),
     ],
 )
 def test_what_is_no_address_is_refused(written: str, message: str) -> None:

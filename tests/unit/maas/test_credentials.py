@@ -94,7 +94,7 @@ def test_profiles_are_only_read(tmp_path: Path) -> None:
         (ConnectionOptions(profile="a"), {}, {"a": profile(credentials=None)}, "logged in without a key"),
         (ConnectionOptions(profile="a"), {}, {"a": profile(url=None)}, "holds no address"),
         (ConnectionOptions(profile="a"), {}, {"a": profile("x:y:z")}, "profile “a” holds is not a MAAS API key"),
-        (ConnectionOptions(profile="a"), {}, {"a": "{" + ADMIN_KEY}, "cannot be read: an entry is not JSON"),
+        (ConnectionOptions(profile="a"), {}, {"a": "{" + ADMIN_KEY}, "cannot be read: An entry is not JSON"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_odd_is_said(

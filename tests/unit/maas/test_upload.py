@@ -204,7 +204,7 @@ def test_the_title_that_maas_keeps_is_told(maas: Maas, image: UploadImage) -> No
     "name", ["esxi", "esxi/", "esxi/8/3", "esxi/8.0 U3", "foo/1", "noble", "ESXI/8", "esxi/8\n", ""]
 )
 def test_names_that_break_maas_are_refused_before_anything_is_sent(maas: Maas, image: UploadImage, name: str) -> None:
-    with pytest.raises(MaasError, match="no name for an ESXi image"):
+    with pytest.raises(MaasError, match="cannot be the name of an ESXi image"):
         maas.upload(dataclasses.replace(image, name=name))
     assert maas.region.requests == []
 
@@ -212,7 +212,7 @@ def test_names_that_break_maas_are_refused_before_anything_is_sent(maas: Maas, i
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"title": "  "}, "title is empty"),
+        ({"title": "  "}, "cannot be a title: it is empty"),
         ({"title": "a\x1b[2J"}, "cannot be shown"),
         ({"architecture": "amd64"}, "no architecture of MAAS"),
         ({"size": 0}, "no size"),

@@ -12,6 +12,8 @@ from esxforge.errors import RecipeError
 from esxforge.recipe.describe import example, schema
 from esxforge.recipe.load import load_recipe
 
+CASES = Path(__file__).parents[2] / "data" / "hostile" / "recipe"
+
 
 def _write(directory: Path, text: str) -> Path:
     path = directory / "esxforge.toml"
@@ -72,7 +74,7 @@ def test_every_error_is_reported_at_once_with_its_place(tmp_path: Path) -> None:
         "image.sector_sise: unknown key; did you mean “sector_size”?",
         "install.kernel_options: ks=http://x/ks.cfg is set by esxforge itself",
         "root_password.hash: not a crypt hash",
-        "maas.name: must be esxi/",
+        "maas.name: it must be esxi/",
         "files.0.path: not a relative path",
     ):
         assert piece in text
@@ -97,6 +99,21 @@ def test_every_error_is_reported_at_once_with_its_place(tmp_path: Path) -> None:
             "files: a is named twice",
         ),
         ("image = 3\n", "image: "),
+        ('[install]\naccept_eula = "yes"\n', "install.accept_eula: Input should be a valid boolean"),
+        ("[install]\naccept_eula = 1\n", "install.accept_eula: Input should be a valid boolean"),
+        ('[golden]\nmemory = "8192"\n', "golden.memory: Input should be a valid integer"),
+        ("[golden]\nmemory = 99999999999999999999\n", "golden.memory: Input should be less than"),
+        ("[golden]\ntimeout = inf\n", "golden.timeout: "),
+        ('[install]\nssh_keys = ["ssh-ed25519 AAAA"]\n', "is not an SSH public key line: "),
+        ('[maas]\ntitle = "a\\u001b[2J"\n', "maas.title: it holds characters that cannot be shown"),
+        ('[maas]\ntitle = "a\\u202eb"\n', "maas.title: it holds characters that cannot be shown"),
+        (f'[maas]\ntitle = "{"x" * 256}"\n', "maas.title: it has more than 255 characters"),
+        ('[maas]\nname = "esxi/-x"\n', "maas.name: it must be esxi/"),
+        (
+            '[vcenter]\nserver = "v\\u001b"\ndatacenter = "d"\nthumbprint = "00"\n',
+            "vcenter.server: vcenter_server is not a host name or an address.",
+        ),
+        ('"a\\nb" = 1\n', "'a\\nb': unknown key."),
     ],
 )
 def test_each_mistake_has_its_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -104,6 +121,23 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, text: str, sentence: str)
         load_recipe(_write(tmp_path, text))
     assert sentence in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("tilde", "install.kickstart: "),
+        ("nul", "install.kickstart: the path holds a zero byte."),
+        ("digits", "digits.toml: "),
+        ("ansi", "'a\\x1b[31mb': unknown key."),
+        ("ansi2", "'x\\x1b': unknown key."),
+    ],
+)
+def test_recipes_that_once_ended_in_a_traceback_have_a_sentence(name: str, sentence: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(CASES / f"{name}.toml")
+    assert sentence in caught.value.message
+    assert "\x1b" not in caught.value.message
 
 
 def test_unreadable_binary_and_huge_recipes_are_refused(tmp_path: Path) -> None:

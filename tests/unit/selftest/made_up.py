@@ -101,9 +101,11 @@ def told(**changes: Any) -> dict[str, Any]:
         "ntp": answer({"Enabled": True, "Servers": [SECOND.gateway]}),
     }
     return {
+        "version": 1,
         "python": [3, 8, 16],
         "commands": {**commands, **changes},
         "texts": {"/etc/ntp.conf": None},
+        "directories": {"/bootbank": ["boot.cfg"], "/store": None},
         "boot_order_tool": True,
         "has_our_key": True,
     }
