@@ -117,10 +117,10 @@ def test_a_post_of_the_owner_s_that_switches_off_ends_in_deployed_without_anybod
         told = [event["description"] for event in lab.maas.events() if event["name"] == "esxforge/kickstart"]
         assert told == [
             (
-                "Your %post (line 8 of your kickstart) called poweroff: it was not done, as MAAS does not switch the "
-                "machine on again."
+                "#1.01 kickstart: Your %post (line 8 of your kickstart) called poweroff: it was not done, as MAAS does "
+                "not switch the machine on again."
             ),
-            "Your %post (line 12 of your kickstart) ended with status 3.",
+            "#1.02 kickstart: Your %post (line 12 of your kickstart) ended with status 3.",
         ]
         log = host.bank["esxfinst.log"].decode()
         assert "/tmp/target line 1: install is replaced" in log
