@@ -111,19 +111,13 @@ def follow(
 
 def _user_data(path: Path | None) -> bytes | None:
     from esxforge.deployment.start import LARGEST_USER_DATA
+    from esxforge.local.reading import read_file
 
     if path is None:
         return None
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_USER_DATA + 1)
-    except OSError as error:
-        raise RecipeError([f"The user-data {path} cannot be read: {error.strerror}."], "Check its path.") from None
-    if not data or len(data) > LARGEST_USER_DATA:
-        raise RecipeError(
-            [f"The user-data {path} is empty or larger than {LARGEST_USER_DATA >> 20} MiB."],
-            "Give a script or a #cloud-config document.",
-        )
+    data = read_file(path, largest=LARGEST_USER_DATA, pipes=True)
+    if not data:
+        raise RecipeError([f"The user-data {path} is empty."], "Give a script or a #cloud-config document.", str(path))
     return data
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from esxforge.deployment.answers import CONFIG, TYPES, Documents
 from esxforge.errors import FormatError, OutputError
+from esxforge.local.reading import read_file
 from esxforge.local.workspace import work_directory
 
 _MOST_BYTES = 32 << 20
@@ -91,7 +92,7 @@ def save(documents: Documents, directory: Path) -> None:
 
 
 def load(directory: Path) -> dict[str, Any]:
-    """The answers in a directory, by name. Raises FormatError for what cannot be read or is not JSON."""
+    """The answers in a directory, by name. Raises InputError and FormatError for what cannot be read."""
     if not directory.is_dir():
         raise FormatError(f"{directory} is not a directory.", _HINT)
     found = {}
@@ -105,15 +106,7 @@ def load(directory: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise FormatError(f"{path} is not a regular file.", _HINT)
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}.", _HINT) from None
-    if len(data) > _MOST_BYTES:
-        raise FormatError(f"{path} has more than {_MOST_BYTES} bytes: it is not an answer of MAAS.", _HINT)
+    data = read_file(path, largest=_MOST_BYTES)
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -7,7 +7,6 @@ blocks in bytes 80 to 83 (little-endian) and the block size in bytes 128 and 129
 
 from __future__ import annotations
 
-import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,28 +41,6 @@ class IsoVolume:
     volume_id: str
     size: int
     file_size: int
-
-
-def open_regular_file(path: Path) -> BinaryIO:
-    """Open ``path`` for reading. Raises :class:`MediaError` when it is absent, unreadable, or no ordinary file."""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise MediaError(f"{path} is a directory, not an ISO.", "Name the ISO file itself.")
-        if not stat.S_ISREG(mode):
-            raise MediaError(
-                f"{path} is a device or a pipe, not a file.", "Copy the medium into a file first, for example with dd."
-            )
-        return path.open("rb")
-    except FileNotFoundError as error:
-        raise MediaError(f"There is no file {path}.", _NAME_AN_ISO) from error
-    except PermissionError as error:
-        raise MediaError(
-            f"Not allowed to read {path}.", f"Give your user read permission, for example: sudo chmod a+r {path}"
-        ) from error
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"Cannot open {path}: {reason}.", "Check the path, and the disk it is on.") from error
 
 
 def read_volume(stream: BinaryIO, path: Path) -> IsoVolume:

@@ -13,7 +13,7 @@ from esxforge.deployment.answers import answers_of
 from esxforge.deployment.ask import read_answers
 from esxforge.deployment.prediction import predict
 from esxforge.deployment.saved import load, reduced, save
-from esxforge.errors import FormatError, OutputError
+from esxforge.errors import FormatError, InputError, OutputError
 from standin.maas_region.machines import DEPLOYING
 
 from .pairs import PATHS, named, pair
@@ -93,12 +93,17 @@ def test_nothing_that_exists_is_written_over(there: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"{", "not JSON"), (b"\xff\xfe", "not JSON"), (b"[" * 100_000, "not JSON"), (b" " * (33 << 20), "more than")],
+    [
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b" " * (33 << 20), "larger than 32 MiB"),
+    ],
     ids=["cut", "bytes", "deep", "large"],
 )
 def test_files_that_are_no_answers_are_refused(content: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "machine.json").write_bytes(content)
-    with pytest.raises(FormatError, match=reason):
+    with pytest.raises((FormatError, InputError), match=reason):
         load(tmp_path)
 
 
@@ -108,7 +113,7 @@ def test_a_directory_without_answers_and_a_fifo_in_one_are_refused(tmp_path: Pat
     with pytest.raises(FormatError, match="none of MAAS's answers"):
         load(tmp_path)
     os.mkfifo(tmp_path / "machine.json")
-    with pytest.raises(FormatError, match="not a regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         load(tmp_path)
 
 
