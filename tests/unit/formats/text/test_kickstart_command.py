@@ -66,7 +66,7 @@ def test_json_is_one_document_on_stdout(kickstart: Path) -> None:
     ("arguments", "sentence"),
     [
         (["missing.cfg"], "esxforge: There is no file missing.cfg."),
-        (["ks.cfg", "--release", "5.5"], "esxforge: '5.5' is no ESXi release that kickstarts are known for."),
+        (["ks.cfg", "--release", "5.5"], "esxforge: '5.5' is not a release of ESXi from 6.5 on."),
         (["binary"], "binary: error: line 1: it has a byte that is no text, so this is no kickstart."),
         (["."], "esxforge: . is a directory, not a file."),
     ],
