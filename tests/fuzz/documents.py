@@ -13,9 +13,11 @@ from xml.etree import ElementTree
 import yaml
 from pydantic import TypeAdapter
 
-from esxforge.formats.kickstart_rules import Use, check_kickstart
+from esxforge.formats.kickstart_findings import Use
+from esxforge.formats.kickstart_rules import check_kickstart
 from esxforge.formats.release_name import version_of
-from esxforge.maas.boot_resources import BootResource, _checked
+from esxforge.maas.boot_resources import BootResource
+from esxforge.maas.checked import checked
 from esxforge.media.profile import parse_profile
 from esxforge.media.release import release_of
 from esxforge.preview.assumed import assumed_inventory, stamped
@@ -120,8 +122,8 @@ def _mutate_yaml(random: Random, data: bytes) -> bytes:
 def _maas(data: bytes) -> None:
     answer = load_json(data, "The answer")
     read_all(
-        lambda: _checked(TypeAdapter(BootResource), answer).newest,
-        lambda: [resource.newest for resource in _checked(TypeAdapter(list[BootResource]), answer)],
+        lambda: checked(TypeAdapter(BootResource), answer, "it").newest,
+        lambda: [resource.newest for resource in checked(TypeAdapter(list[BootResource]), answer, "it")],
     )
 
 

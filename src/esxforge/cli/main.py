@@ -29,6 +29,7 @@ from esxforge.cli.render import print_error
 from esxforge.cli.run import run
 from esxforge.cli.selftest import selftest
 from esxforge.cli.standin_iso import standin_iso
+from esxforge.cli.terminal import filtered_streams
 from esxforge.cli.upload import upload
 from esxforge.cli.verify import verify
 from esxforge.errors import ForgeError
@@ -80,9 +81,9 @@ def main() -> None:
     """Run the command line. Exit status 0, 1 (it failed, and said why and what to do), 2 (usage) or 130 (Ctrl-C)."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
-    if wants_json(sys.argv[1:]):
-        sys.exit(_with_json())
-    sys.exit(_status(app))
+    with filtered_streams():
+        status = _with_json() if wants_json(sys.argv[1:]) else _status(app)
+    sys.exit(status)
 
 
 def _with_json() -> int:
