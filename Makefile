@@ -5,6 +5,7 @@
 # make kills                        builds killed at every call that creates, links, renames, unlinks or syncs
 # make random-hosts COUNT=20000     random hosts under every setting of the fake ESXi's dials, judged independently
 # make mutants                      seeded defects of planner and undo: which of them the random hosts find
+# make fuzz SECONDS=60              hostile input for every reader; findings stay in build/fuzz
 # make benchmark                    speed and memory, as ratios against named peers
 # make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
 #                                   machine's screen in a browser
@@ -13,6 +14,7 @@ PYTHON ?= python3
 ISO ?=
 ARGUMENTS ?=
 COUNT ?= 20000
+SECONDS ?= 60
 VENV := .venv/bin
 DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go gzip \
 	kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils strace syslinux \
@@ -20,7 +22,7 @@ DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools gdisk golang-
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults kills random-hosts mutants clean
+.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -51,6 +53,9 @@ random-hosts: .stamps/dev
 
 mutants: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.judge.mutants $(ARGUMENTS)
+
+fuzz: .stamps/dev
+	PYTHONPATH=tests $(VENV)/python -m fuzz $(SECONDS) $(ARGUMENTS)
 
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)

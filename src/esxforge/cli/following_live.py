@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from esxforge.cli.console import FilteredConsole
 from esxforge.cli.following import Lines
 from esxforge.deployment.follow import Ended, Happened, Silent, Update
 from esxforge.deployment.phase_times import duration
@@ -47,7 +48,7 @@ class _Table:
 @contextmanager
 def live(machines: Sequence[str]) -> Iterator[Callable[[Update], None]]:
     """Yields the function to call with each update. rich honours ``NO_COLOR`` and dumb terminals."""
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = FilteredConsole(sys.stdout, soft_wrap=True)
     table = _Table({machine: _Row() for machine in machines}, time.monotonic())
     lines = Lines(machines, lambda line: console.print(Text(line)))
 
@@ -61,5 +62,8 @@ def live(machines: Sequence[str]) -> Iterator[Callable[[Update], None]]:
                 table.rows[update.machine].end = update.outcome.value
         lines.show(update)
 
-    with Live(table, console=console, refresh_per_second=2, transient=True):
+    # Redirected, rich would read escape sequences in what others write.
+    with Live(
+        table, console=console, refresh_per_second=2, transient=True, redirect_stdout=False, redirect_stderr=False
+    ):
         yield show

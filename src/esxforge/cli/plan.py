@@ -81,8 +81,7 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     page = None if html is None else _Page(html, force)
 
     _check_usage(machine, answers, curtin_config, save, as_json=as_json, short=short)
-    if release is not None:
-        _check_release(release)
+    release = None if release is None else _version(release)
     found = load_inventory(inventory) if inventory is not None else None
     if curtin_config is not None:
         from esxforge.preview.curtin_yaml import load_config
@@ -110,9 +109,14 @@ def _check_usage(
         raise typer.BadParameter("--save keeps what MAAS answers to --machine", param_hint="--save")
 
 
-def _check_release(release: str) -> None:
-    if not release[:1].isdigit() or not release.replace(".", "").isalnum() or int(release.partition(".")[0]) < 6:
-        raise typer.BadParameter("a release of ESXi from 6.5 on, such as 8.0", param_hint="--release")
+def _version(release: str) -> str:
+    from esxforge.errors import FormatError
+    from esxforge.formats.release_name import version_of
+
+    try:
+        return version_of(release)
+    except FormatError as error:
+        raise typer.BadParameter(f"{error.message} {error.hint}", param_hint="--release") from None
 
 
 def _ask(machine: str, where: options.MaasOptions, save: Path | None) -> dict[str, Any]:

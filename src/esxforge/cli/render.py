@@ -14,7 +14,7 @@ from typing import Any
 from esxforge import events
 from esxforge.cli.lines import LineDisplay
 from esxforge.errors import ForgeError
-from esxforge_target.runtime.visible import one_line, visible_json
+from esxforge_target.runtime.visible import visible_json
 
 
 def print_json(document: Any) -> None:
@@ -28,14 +28,10 @@ def print_json(document: Any) -> None:
 
 
 def print_error(error: ForgeError) -> None:
-    """Write an error and its hint to stderr; both may quote text from elsewhere."""
-    sys.stderr.write(f"esxforge: {_lines(error.message)}\n")
+    """Write an error and its hint to stderr."""
+    sys.stderr.write(f"esxforge: {error.message}\n")
     if error.hint:
-        sys.stderr.write(f"  {_lines(error.hint)}\n")
-
-
-def _lines(text: str) -> str:
-    return "\n".join(one_line(line) for line in text.split("\n"))
+        sys.stderr.write(f"  {error.hint}\n")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from esxforge.deployment.answers import CONFIG, TYPES, Documents
 from esxforge.errors import FormatError, OutputError
 from esxforge.local.reading import read_file
 from esxforge.local.workspace import work_directory
+from esxforge_target.runtime.strict_json import load_json
 
 _MOST_BYTES = 32 << 20
 _HINT = "Name a directory that “esxforge plan --machine NAME --save DIR” wrote."
@@ -106,8 +107,4 @@ def load(directory: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    data = read_file(path, largest=_MOST_BYTES)
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise FormatError(f"{path} is not JSON that can be read.", _HINT) from None
+    return load_json(read_file(path, largest=_MOST_BYTES), str(path), _HINT, most_bytes=_MOST_BYTES)

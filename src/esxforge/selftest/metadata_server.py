@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from esxforge.selftest.maas_machine import PREFIX, MaasMachine, Reply
+from esxforge_target.runtime.numbers import is_whole
 
 # (method, path, body) → an answer, or None for what is MAAS's own matter.
 Intake: TypeAlias = Callable[[str, str, bytes], Reply | None]
@@ -56,7 +57,7 @@ class MetadataHandler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = self.headers.get("Content-Length", "0")
         self.close_connection = True
-        if not length.isdigit() or int(length) > _LARGEST_BODY:
+        if not is_whole(length) or int(length) > _LARGEST_BODY:
             self.send(Reply(413))
             return
         self.respond(self.headers.get("Authorization"), self.rfile.read(int(length)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from esxforge.errors import FormatError, RecipeError
 from esxforge.formats.release_name import version_of
 from esxforge_target.runtime.documents import shown
+from esxforge_target.runtime.numbers import is_whole
 
 LONGEST_VNC_PASSWORD = 8
 """Characters: what follows is ignored by the protocol (RFC 6143, 7.2.2)."""
@@ -238,7 +239,7 @@ def parse_vnc(text: str) -> Vnc:
     """Read ``N``, ``:N`` or ``ADDRESS:N`` (IPv6 in brackets). Raises :class:`RecipeError`."""
     address, _, display = text.rpartition(":")
     address = address.removeprefix("[").removesuffix("]")
-    if not (display.isascii() and display.isdigit() and int(display) <= 65535 - 5900) or "," in address:
+    if not (is_whole(display) and int(display) <= 65535 - 5900) or "," in address:
         raise RecipeError([f"“{text}” is not a VNC display."], "Give a number N (TCP port 5900 + N), or ADDRESS:N.")
     return Vnc(int(display), address or "127.0.0.1")
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree as Xml
 
+from esxforge.errors import RecipeError
 from esxforge.vm.hardware import Accelerator, Chipset, Disk, Machine, Ovmf
+from esxforge_target.runtime.documents import shown
 
+# XML 1.0, 2.2: what a document can hold, not even as a reference.
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DISK_BUS = {Chipset.Q35: ("sata", "sd"), Chipset.PC: ("ide", "hd")}
 
 
 def domain_xml(machine: Machine) -> str:
-    """The domain, ready for ``virsh define``. Its firmware variables are a copy that libvirt makes of the template."""
+    """The domain, ready for ``virsh define``. Its firmware variables are a copy that libvirt makes of the template.
+
+    Raises :class:`RecipeError` for names that XML cannot hold.
+    """
     domain = Xml.Element("domain", type="kvm" if machine.accelerator is Accelerator.KVM else "qemu")
     _text(domain, "name", machine.name)
     _text(domain, "memory", str(machine.memory_mib), unit="MiB")
@@ -28,6 +36,12 @@ def domain_xml(machine: Machine) -> str:
     _text(domain, "on_reboot", "restart")
     _text(domain, "on_crash", "preserve")
     _devices(domain, machine)
+    for text in (machine.name, *(str(disk.path) for disk in machine.disks)):
+        if _NOT_IN_XML.search(text):
+            raise RecipeError(
+                [f"{shown(text)} cannot be written in XML: it has control characters, or is not UTF-8."],
+                "Give the image a plain name, or another one for the domain with --name.",
+            )
     Xml.indent(domain)
     return Xml.tostring(domain, encoding="unicode") + "\n"
 

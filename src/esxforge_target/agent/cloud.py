@@ -15,6 +15,7 @@ from esxforge_target.inventory.model import InstalledRelease
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.errors import MetadataError, RejectedError, TooLargeError
 from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.numbers import is_whole
 from esxforge_target.vcenter.desired import parse_document
 from esxforge_target.vcenter.errors import VcenterError
 from esxforge_target.vcenter.join import join
@@ -29,7 +30,7 @@ class NotDeployingError(ForgeError):
 
 def version(release: InstalledRelease) -> "Tuple[int, ...]":
     """(8, 0) of 8.0.3."""
-    return tuple(int(part) for part in release.version.split(".")[:2] if part.isdigit())
+    return tuple(int(part) for part in release.version.split(".")[:2] if is_whole(part))
 
 
 def vendor_data(

@@ -4,6 +4,7 @@ import errno
 import os
 
 from esxforge_target.agent.system import System
+from esxforge_target.runtime.numbers import is_whole
 
 # In memory: a boot starts without it.
 PATH = "/var/run/esxforge-agent.pid"
@@ -76,7 +77,7 @@ class Lock:
             # Made and not filled yet, where there are no links: its maker has a moment for that.
             self._system.clock.sleep(_FILLING)
             text = self._read()
-        if not text.isdigit():
+        if not is_whole(text):
             return False
         try:
             os.kill(int(text), 0)

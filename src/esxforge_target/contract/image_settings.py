@@ -97,6 +97,7 @@ _SHAPES = {
     "kind": Shape(str, high=64),
     "release": Shape(str, high=64),
     "accept_eula": TRUTH,
+    "allow_power_off": TRUTH,
     "kickstart": Shape(str, high=4 << 20),
     "root_password_mode": Shape(str, choices=("kickstart", "hash", "random", "kept")),
     "root_password_hash": Shape(str, high=1024, form=ONE_LINE),

@@ -9,6 +9,7 @@ applets never looks at PATH, and functions do not reach a shell's children.
 from typing import Optional
 
 from esxforge_target.formats.kickstart import Section
+from esxforge_target.runtime.numbers import is_whole
 
 POWER_COMMANDS = ("halt", "poweroff", "reboot")
 END_MARK = "%end"
@@ -28,7 +29,7 @@ def ignores_failure(section: Section) -> bool:
 def timeout_of(section: Section) -> int:
     """The seconds after which the installer ends the script; 0 for none."""
     text = dict(section.options).get("--timeout") or ""
-    return int(text) if text.isdigit() else 0
+    return int(text) if is_whole(text) else 0
 
 
 def end_mark(section: Section) -> "Optional[int]":

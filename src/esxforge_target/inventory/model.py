@@ -2,6 +2,7 @@
 
 from typing import Optional, Tuple, TypeVar
 
+from esxforge_target.runtime.numbers import is_whole
 from esxforge_target.runtime.values import Value
 
 N = TypeVar("N", bound=Value)
@@ -22,7 +23,7 @@ class InstalledRelease(Value):
     def major(self) -> int:
         """8 of ``8.0.3``; 0 where the version is no version."""
         head = self.version.split(".")[0]
-        return int(head) if head.isdigit() else 0
+        return int(head) if is_whole(head) else 0
 
 
 class PhysicalNic(Value):

@@ -15,6 +15,7 @@ from esxforge_target.inventory.model import (
     Vmk,
     VSwitch,
 )
+from esxforge_target.runtime.numbers import is_whole
 
 MANAGEMENT_PORT_GROUP = "Management Network"
 # What `policy failover get` calls what `policy failover set` calls otherwise.
@@ -135,7 +136,7 @@ def _ipv6_addresses(records: List[Record]) -> List[Ipv6Address]:
     for record in records:
         address, _, prefix = record.text("address", "ipv6address").partition("/")
         address = address.split("%")[0]
-        length = int(prefix) if prefix.isdigit() else record.number("netmask", "prefixlength", "prefix")
+        length = int(prefix) if is_whole(prefix) else record.number("netmask", "prefixlength", "prefix")
         if is_address(address, length):
             found.append(Ipv6Address(_canonical(address), length, record.text("type", "origin").lower()))
     return found

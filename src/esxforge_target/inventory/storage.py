@@ -7,6 +7,7 @@ from esxforge_target.esxi.esxcli import Esxcli
 from esxforge_target.inventory.disk_identities import DEVICES
 from esxforge_target.inventory.model import Device, Extent, FileSystem, PartitionEntry, PartitionTable
 from esxforge_target.runtime.commands import Runner
+from esxforge_target.runtime.numbers import is_whole
 
 MEBIBYTE = 1 << 20
 
@@ -57,19 +58,19 @@ def parse_table(listing: str, usable: str, size: int) -> Optional[PartitionTable
     then a line for each partition: number, first, last, type GUID, type name, attribute.
     """
     lines = [line.split() for line in listing.splitlines() if line.strip()]
-    lines = [line for line in lines if line[0].isdigit() or line[0] in ("gpt", "msdos", "unknown")]
-    if len(lines) < 2 or len(lines[0]) != 1 or len(lines[1]) != 4:
+    lines = [line for line in lines if is_whole(line[0]) or line[0] in ("gpt", "msdos", "unknown")]
+    if len(lines) < 2 or len(lines[0]) != 1 or len(lines[1]) != 4 or not is_whole(lines[1][3]):
         return None
     sectors = int(lines[1][3])
     partitions = [
         PartitionEntry(int(line[0]), int(line[1]), int(line[2]), line[3].upper())
         for line in lines[2:]
-        if len(line) >= 4 and all(word.isdigit() for word in line[:3])
+        if len(line) >= 4 and all(is_whole(word) for word in line[:3])
     ]
     sector_size = 4096 if sectors and size // sectors >= 2048 else 512
     words = usable.split()
     entries = -(-16384 // sector_size)
-    last = int(words[1]) if len(words) == 2 and words[1].isdigit() else sectors - 2 - entries
+    last = int(words[1]) if len(words) == 2 and is_whole(words[1]) else sectors - 2 - entries
     return PartitionTable(lines[0][0], sectors, sector_size, last, tuple(partitions))
 
 

@@ -28,6 +28,7 @@ from esxforge_target.metadata.errors import (
 from esxforge_target.metadata.exchange import MetadataResponse, Request, exchange
 from esxforge_target.metadata.public_keys import PublicKeys, parse_public_keys
 from esxforge_target.runtime.clock import Clock
+from esxforge_target.runtime.numbers import is_whole
 from esxforge_target.runtime.values import Value
 from esxforge_target.runtime.visible import visible
 
@@ -332,4 +333,4 @@ def _date(answer: MetadataResponse) -> Optional[float]:
 
 def _retry_after(answer: MetadataResponse) -> float:
     value = answer.headers.get("retry-after", "")
-    return float(value) if value.isdigit() and len(value) < 6 else 0.0
+    return float(value) if is_whole(value) and len(value) < 6 else 0.0

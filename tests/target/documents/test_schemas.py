@@ -8,6 +8,15 @@ from typing import Any
 
 import pytest
 
+from esxforge_target.contract import (
+    desired_document,
+    golden_record,
+    host_record,
+    image_settings,
+    install_record,
+    secrets,
+)
+from esxforge_target.inventory import document as inventory_document
 from esxforge_target.runtime.documents import (
     ANYTHING,
     NAMED_TEXTS,
@@ -158,3 +167,23 @@ def test_of_a_secret_document_no_value_is_repeated() -> None:
         "secrets.small must be between -18446744073709551616 and 3.",
         "secrets.token must be a whole number.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [
+        (kind, shapes)
+        for schema in (
+            desired_document._SCHEMA,
+            host_record._SCHEMA,
+            install_record._SCHEMA,
+            golden_record._SCHEMA,
+            secrets._SCHEMA,
+            inventory_document._SCHEMA,
+            {image_settings.ImageSettings: image_settings._SHAPES},
+        )
+        for kind, shapes in schema.items()
+    ],
+)
+def test_every_field_of_a_document_has_its_shape(kind: Any, shapes: dict[str, Shape]) -> None:
+    assert set(kind.__slots__) == set(shapes)

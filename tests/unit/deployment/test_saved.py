@@ -95,8 +95,8 @@ def test_nothing_that_exists_is_written_over(there: str, tmp_path: Path) -> None
     ("content", "reason"),
     [
         (b"{", "not JSON"),
-        (b"\xff\xfe", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
+        (b"\xff\xfe", "not text"),
+        (b"[" * 100_000, "nested more"),
         (b" " * (33 << 20), "larger than 32 MiB"),
     ],
     ids=["cut", "bytes", "deep", "large"],

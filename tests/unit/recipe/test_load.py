@@ -127,7 +127,7 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, text: str, sentence: str)
     ("name", "sentence"),
     [
         ("tilde", "install.kickstart: "),
-        ("nul", "install.kickstart: the path holds a zero byte."),
+        ("nul", "embedded null byte"),
         ("digits", "digits.toml: "),
         ("ansi", "'a\\x1b[31mb': unknown key."),
         ("ansi2", "'x\\x1b': unknown key."),

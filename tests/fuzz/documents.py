@@ -1,0 +1,419 @@
+"""Readers of documents and texts: what people, MAAS, vCenter and hosts send."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+from xml.etree import ElementTree
+
+import yaml
+from pydantic import TypeAdapter
+
+from esxforge.formats.kickstart_findings import Use
+from esxforge.formats.kickstart_rules import check_kickstart
+from esxforge.formats.release_name import version_of
+from esxforge.maas.boot_resources import BootResource
+from esxforge.maas.checked import checked
+from esxforge.media.profile import parse_profile
+from esxforge.media.release import release_of
+from esxforge.preview.assumed import assumed_inventory, stamped
+from esxforge.preview.curtin_yaml import load_config
+from esxforge.preview.html import page
+from esxforge.preview.report import document, make_report
+from esxforge.recipe.load import load_recipe
+from esxforge.recipe.public_key import read_public_key
+from esxforge.vm.deployed import deployed_host
+from esxforge.vm.hardware import Accelerator, Disk, SeaBios
+from esxforge.vm.libvirt import domain_xml
+from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
+from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.contract.endpoint import parse_endpoint
+from esxforge_target.contract.golden_record import GoldenRecord
+from esxforge_target.contract.host_record import HostRecord, SecretsExtent, VcenterOptions
+from esxforge_target.contract.image_settings import ImageSettings
+from esxforge_target.contract.install_record import InstallRecord
+from esxforge_target.contract.secrets import Secrets
+from esxforge_target.contract.token import Token
+from esxforge_target.curtin_config.parse import desired_host_from_config, token_from_config
+from esxforge_target.esxi.banks import parse_query
+from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.kickstart import Kickstart
+from esxforge_target.inventory.disk_identities import DeviceDirectory
+from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.inventory.read import read
+from esxforge_target.inventory.storage import parse_table
+from esxforge_target.metadata.client import MetadataClient, Patience
+from esxforge_target.metadata.exchange import MetadataResponse
+from esxforge_target.metadata.public_keys import parse_public_keys
+from esxforge_target.plan.planner import make_plan
+from esxforge_target.runtime.commands import Result, Runner
+from esxforge_target.runtime.errors import ForgeError
+from esxforge_target.runtime.strict_json import load_json
+from esxforge_target.vcenter.desired import parse_document
+from esxforge_target.vcenter.reasons import explain
+from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
+from fuzz.target import DATA, Target, read_all
+from standin.esxi import FakeEsxi
+from target.plan.configs import SAMPLES, sample
+
+KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqfF8yhWS7bkMmIsUxEcVTlDYTE3GfhtYC2tq8Jk3Vn me@example\n"
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+@cache
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(prefix="esxforge-fuzz-"))
+
+
+def _file(name: str, data: bytes) -> Path:
+    path = _scratch() / name
+    path.write_bytes(data)
+    return path
+
+
+def _boot_cfg(data: bytes) -> None:
+    cfg = BootCfg.parse(data)
+    cfg.files("/")
+    assert BootCfg.parse(cfg.to_bytes()).to_bytes() == cfg.to_bytes()
+
+
+def _kickstart(data: bytes) -> str:
+    Kickstart.parse(data)
+    check_kickstart(data, Use(release=(6, 5), standalone=True))
+    return " ".join(finding.message for finding in check_kickstart(data, Use()))
+
+
+def _inventory(data: bytes) -> None:
+    found = inventory_from_json(data)
+    assert inventory_from_json(inventory_to_json(found)) == found
+    desired = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    make_plan(desired, found)
+    report = make_report(desired, found, assumed=False)
+    json.dumps(document(report))
+    page(report)
+
+
+def _curtin(data: bytes) -> None:
+    config = load_config(_file("curtin.yaml", data))
+    token_from_config(config)
+    desired = desired_host_from_config(config)
+    assert desired_host_from_json(desired_host_to_json(desired)) == desired
+    desired = stamped(desired)
+    make_plan(desired, assumed_inventory(desired, "8.0"))
+
+
+def _mutate_yaml(random: Random, data: bytes) -> bytes:
+    if random.random() < 0.4:
+        return mutate_lines(random, data)
+    try:
+        document = mutate_value(random, yaml.safe_load(data))
+        return yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass")
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, AttributeError, IndexError):
+        return mutate_lines(random, data)
+
+
+def _maas(data: bytes) -> None:
+    answer = load_json(data, "The answer")
+    read_all(
+        lambda: checked(TypeAdapter(BootResource), answer, "it").newest,
+        lambda: [resource.newest for resource in checked(TypeAdapter(list[BootResource]), answer, "it")],
+    )
+
+
+class _Answering(MetadataClient):
+    """Every request gets the same answer."""
+
+    answer = b""
+
+    def _once(self, method: str, path: str, body: Any, limit: int, timeout: float) -> MetadataResponse:
+        if path.endswith("instance-id"):
+            return MetadataResponse(200, {}, b"abc123")
+        return MetadataResponse(200, {}, self.answer)
+
+
+def _metadata(data: bytes) -> None:
+    endpoint = parse_endpoint("http://10.0.0.2:5248/MAAS/metadata/status/abc123")
+    client = _Answering(endpoint, Token("a", "b", "c"), Patience(total=1.0))
+    client.answer = data
+    read_all(client.public_keys, client.hostname)
+
+
+def _endpoint(data: bytes) -> None:
+    endpoint = parse_endpoint(_text(data))
+    assert parse_endpoint(endpoint.url) == endpoint
+
+
+def _cloud(data: bytes) -> str:
+    plans = [plan(data, release) for plan in (plan_user_data, plan_vendor_data) for release in ((6, 7), (8, 0))]
+    return " ".join(text for plan in plans for text in plan.problems + plan.notices)
+
+
+def _vcenter(data: bytes) -> None:
+    try:
+        answer = load_json(data, "The answer")
+    except ForgeError:
+        answer = None
+    explain(500, answer, "adding", "vCenter", ["secret"])
+    parse_document(data)
+
+
+def _keys(data: bytes) -> None:
+    read_all(lambda: parse_public_keys(_text(data)), lambda: read_public_key(data, "the key"))
+
+
+def _profile(data: bytes) -> None:
+    read_all(
+        lambda: release_of(
+            metadata=None,
+            profile=parse_profile(data, "x"),
+            builds=[("BOOT.CFG", _text(data[:40]))],
+            title="",
+            names=(),
+            volume_id=_text(data[:30]),
+        ),
+        lambda: release_of(metadata=data, profile=None, builds=[], title="", names=(), volume_id=""),
+    )
+
+
+def _recipe(data: bytes) -> None:
+    load_recipe(_file("esxforge.toml", data))
+
+
+def _contract(data: bytes) -> None:
+    text = _text(data)
+    read_all(
+        lambda: repr(desired_host_from_json(text).boot_disk),
+        lambda: HostRecord.from_json(text),
+        lambda: InstallRecord.from_json(text),
+        lambda: GoldenRecord.from_json(text),
+        lambda: ImageSettings.from_json(text),
+        lambda: Secrets.from_bytes(text.encode("utf-8", "replace")),
+    )
+
+
+class _Replay(Runner):
+    """What a host answered, with some answers changed."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self._answers = answers
+
+    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        text = self._answers.get(" ".join(arguments))
+        return Result(1, "", "no answer") if text is None else Result(0, text)
+
+
+class _Recorder(Runner):
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.answers: dict[str, Any] = {}
+
+    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        result = self._runner.run(arguments, timeout, stdin)
+        if result.status == 0:
+            try:
+                self.answers[" ".join(arguments)] = json.loads(result.stdout)
+            except ValueError:
+                self.answers[" ".join(arguments)] = result.stdout
+        return result
+
+
+def _esxcli_seeds() -> list[bytes]:
+    seeds = []
+    for release in ("6.7.0", "8.0.3"):
+        fake = FakeEsxi.create(str(_scratch() / release), "sas-12-nics", release)
+        recorder = _Recorder(fake)
+        read(recorder, DeviceDirectory(fake.devices))
+        seeds.append(json.dumps(recorder.answers).encode())
+    return seeds
+
+
+def _esxcli(data: bytes) -> None:
+    answers = json.loads(_text(data))
+    if not isinstance(answers, dict):
+        return
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in answers.items()}
+    found = read(_Replay(texts), DeviceDirectory(str(_scratch() / "none")))
+    text = inventory_to_json(found)
+    if found.release.major >= 6:  # an agent that starts again must be able to read what it noted
+        assert inventory_from_json(text) == found
+
+
+def _mutate_esxcli(random: Random, data: bytes) -> bytes:
+    answers = json.loads(data)
+    if not isinstance(answers, dict):
+        return data
+    for key in random.sample(sorted(answers), min(len(answers), random.choice((1, 1, 2, 4)))):
+        value = answers[key]
+        if isinstance(value, str):
+            answers[key] = _text(mutate_lines(random, value.encode("utf-8", "replace")))
+        elif random.random() < 0.05:
+            answers[key] = _text(mutate_bytes(random, json.dumps(value).encode()))
+        else:
+            answers[key] = mutate_value(random, value)
+    try:
+        return json.dumps(answers).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):
+        return data
+
+
+def _partedutil(data: bytes) -> None:
+    text = _text(data)
+    parse_table(text, text[-40:], 1 << 40)
+    parse_query(text)
+
+
+def _release_name(data: bytes) -> None:
+    version_of(_text(data))
+
+
+def _libvirt(data: bytes) -> None:
+    name = _text(data).replace("\0", "")[:200]
+    path = Path("/" + name.replace("/", ""))
+    machine = deployed_host("8.0", Disk(path, boot_index=0), SeaBios(), Accelerator.TCG)
+    ElementTree.fromstring(domain_xml(machine))  # noqa: S314  our own
+
+
+def _contract_seeds() -> list[bytes]:
+    host = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    record = HostRecord(
+        "installer", ["0001"], False, ["--novmfsondisk"], [_text(KEY).strip()], VcenterOptions("vc", "DC"), "",
+        SecretsExtent(4096, 4096),
+    )  # fmt: skip
+    documents = [
+        desired_host_to_json(host),
+        record.to_json(),
+        InstallRecord("naa.1", "", "8.0.3").to_json(),
+        ImageSettings("installer", "8.0.3", True, "rootpw x\n", "hash", "$6$salt$hash").to_json(),
+        Secrets(Token("a", "b", "c"), "rootpw --iscrypted $6$a$b").to_bytes().decode("ascii"),
+    ]
+    return [text.encode() for text in documents]
+
+
+def _data(*patterns: str) -> list[bytes]:
+    return [path.read_bytes() for pattern in patterns for path in sorted(DATA.glob(pattern))]
+
+
+def _inventory_seeds() -> list[bytes]:
+    host = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    return [inventory_to_json(assumed_inventory(host, release)).encode() for release in ("6.7", "8.0")]
+
+
+def _profile_seeds() -> list[bytes]:
+    from esxforge.standin_iso.profiles import RELEASES
+    from esxforge.standin_iso.texts import metadata_xml, profile_xml
+
+    release = RELEASES["8.0"]
+    xml = profile_xml(release, name="ESXi-8.0U3e-24674464-standard", vendor="VMware", modules=("sb.v00", "tpm.v00"))
+    return [xml, metadata_xml(release)]
+
+
+_MAAS = {
+    "id": 46, "type": "Uploaded", "name": "esxi/8.0.3", "architecture": "amd64/generic", "title": "VMware ESXi 8.0U3e",
+    "sets": {"20261123": {"version": "20261123", "size": 5, "complete": False, "progress": 50.0, "files": {
+        "root-dd.gz": {"filename": "root-dd.gz", "filetype": "root-dd.gz", "sha256": "0" * 64, "size": 5,
+                       "complete": False, "upload_uri": "/MAAS/api/2.0/boot-resources/46/upload/7/"}}}},
+}  # fmt: skip
+_CLOUD = b"""#cloud-config
+hostname: esx01
+ntp: {servers: [10.0.0.1]}
+ssh_authorized_keys: [ssh-ed25519 AAAA]
+chpasswd: {users: [{name: root, password: $6$a$b}]}
+write_files:
+- {path: /etc/motd, content: aGVsbG8=, encoding: b64, permissions: '0644'}
+runcmd:
+- [echo, hello]
+- reboot
+"""
+_MIME = b"""Content-Type: multipart/mixed; boundary="x"
+MIME-Version: 1.0
+
+--x
+Content-Type: text/cloud-config
+
+#cloud-config
+hostname: a
+--x
+Content-Type: text/x-shellscript
+
+#!/bin/sh
+true
+--x--
+"""
+_VCENTER = b"vcenter_server: vc.example.com\nvcenter_username: u\nvcenter_password: p\nvcenter_datacenter: DC1/Racks\n"
+_RECIPE = b"""[image]
+kind = "golden"
+sector_size = 512
+[install]
+accept_eula = true
+kernel_options = ["allowLegacyCPU=true"]
+ssh_keys = ["ssh-ed25519 AAAA"]
+[root_password]
+random = true
+[golden]
+disk_size = 32
+memory = 8192
+[[files]]
+source = "/dev/null"
+path = "driver.vib"
+[maas]
+name = "esxi/8.0.3"
+title = "VMware ESXi 8.0U3e"
+[vcenter]
+server = "vc.example.com"
+datacenter = "DC1"
+thumbprint = "AB:CD"
+"""
+_KICKSTART = b"""vmaccepteula
+rootpw --iscrypted $6$abc$def
+install --firstdisk=local --overwritevmfs
+network --bootproto=static --ip=10.0.0.5 --netmask=255.255.255.0 --gateway=10.0.0.1 --hostname=a
+keyboard "US Default"
+%pre --interpreter=busybox
+echo hello
+%firstboot --interpreter=python
+print(1)
+"""
+_T, _E = "esxforge_target/", "esxforge/"
+TARGETS = (
+    Target("boot-cfg", _boot_cfg, lambda: _data("boot-cfg/*.cfg"), mutate_lines,
+           (_T + "formats/boot_cfg.py", _T + "formats/boot_cfg_grammar.py"), "cfg"),
+    Target("kickstart", _kickstart, lambda: [_KICKSTART], mutate_lines,
+           (_T + "formats/kickstart.py", _E + "formats/kickstart_rules.py", _E + "formats/password_rules.py"), "cfg"),
+    Target("inventory", _inventory, _inventory_seeds, mutate_json,
+           (_T + "inventory/document.py", _T + "inventory/addresses.py", _T + "runtime/documents.py"), "json"),
+    Target("curtin", _curtin, lambda: [path.read_bytes() for path in SAMPLES], _mutate_yaml,
+           (_T + "curtin_config/network.py", _T + "curtin_config/storage.py", _T + "curtin_config/reader.py",
+            _T + "curtin_config/network_checks.py", _T + "curtin_config/storage_checks.py"), "yaml"),
+    Target("recipe", _recipe, lambda: [_RECIPE], mutate_lines, (_E + "recipe/load.py", _E + "recipe/model.py"), "toml"),
+    Target("maas-answers", _maas, lambda: [json.dumps(one).encode() for one in (_MAAS, [_MAAS])], mutate_json,
+           (_T + "runtime/strict_json.py",), "json"),
+    Target("metadata-answers", _metadata, lambda: [KEY, b"esx01.maas\n"], mutate_lines,
+           (_T + "metadata/public_keys.py",), "txt"),
+    Target("endpoint", _endpoint, lambda: [b"http://10.0.0.2:5248/MAAS/metadata/status/abc",
+           b"https://[2001:db8::1]/MAAS/metadata/status/abc"], mutate_bytes,
+           (_T + "contract/endpoint.py", _T + "runtime/hosts.py"), "txt"),
+    Target("cloud-data", _cloud, lambda: [_CLOUD, _MIME, b"cloud-init: |\n  #cloud-config\n  ntp: {}\n"], _mutate_yaml,
+           (_T + "cloud_data/plans.py", _T + "cloud_data/cloud_config.py", _T + "cloud_data/write_files.py",
+            _T + "cloud_data/documents.py", _T + "cloud_data/scripts.py"), "yaml"),
+    Target("vcenter", _vcenter, lambda: [_VCENTER, b'{"error_type": "X", "messages": [{"default_message": "m"}]}'],
+           _mutate_yaml, (_T + "vcenter/desired.py", _T + "vcenter/reasons.py"), "yaml"),
+    Target("public-keys", _keys, lambda: [KEY], mutate_lines, (_T + "metadata/public_keys.py",), "pub"),
+    Target("profile-xml", _profile, _profile_seeds, mutate_bytes,
+           (_E + "media/profile.py", _E + "media/xml.py", _E + "media/release.py"), "xml"),
+    Target("contract", _contract, _contract_seeds, mutate_json,
+           (_T + "contract/document.py", _T + "contract/coherence.py", _T + "contract/image_settings.py"), "json"),
+    Target("esxcli", _esxcli, _esxcli_seeds, _mutate_esxcli,
+           (_T + "esxi/esxcli.py", _T + "inventory/network.py", _T + "inventory/storage.py"), "json"),
+    Target("partedutil", _partedutil, lambda: _data("esxi/partedUtil-getptbl.txt"), mutate_lines,
+           (_T + "inventory/storage.py",), "txt"),
+    Target("release-name", _release_name, lambda: [b"8.0U3e", b"ESXi 8.0 Update 3", b"8.0.3-0.35.24280767"],
+           mutate_bytes, (_E + "formats/release_name.py",), "txt"),
+    Target("libvirt", _libvirt, lambda: [b"esxi-8.0.raw"], mutate_bytes, (_E + "vm/libvirt.py",), "txt"),
+)  # fmt: skip

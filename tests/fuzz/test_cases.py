@@ -1,0 +1,61 @@
+"""Every input that went wrong once, and a short run of each target: the outcome is a value, or an error in words."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from esxforge_target.runtime.errors import ForgeError, FormatError
+from fuzz import __main__ as fuzzing
+from fuzz.target import CASES, Target
+
+CASE_FILES = [(target, path) for target in fuzzing.TARGETS for path in target.cases]
+
+
+@pytest.mark.parametrize(
+    ("target", "path"), CASE_FILES, ids=[f"{target.name}/{path.name}" for target, path in CASE_FILES]
+)
+def test_what_went_wrong_once_has_an_error_in_words(target: Target, path: Path) -> None:
+    with suppress(ForgeError):
+        target.run(path.read_bytes())
+
+
+def test_every_case_belongs_to_a_target() -> None:
+    assert {path.name for path in CASES.iterdir()} <= {target.name for target in fuzzing.TARGETS}
+
+
+@pytest.mark.parametrize("target", fuzzing.TARGETS, ids=lambda target: target.name)
+def test_good_inputs_are_read_and_a_few_changes_are_told(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = fuzzing.Run(target, Random(5))  # noqa: S311
+    run.go(cases=25)
+    assert run.findings == {}
+    assert run.outcomes
+
+
+def test_a_traceback_is_a_finding_whose_input_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(data: bytes) -> None:
+        if data != b"good":
+            raise KeyError("x")
+
+    monkeypatch.chdir(tmp_path)
+    run = fuzzing.Run(Target("broken", broken, lambda: [b"good"], lambda _, data: data + b"!", ()), Random(5))  # noqa: S311
+    run.go(cases=10)
+    (path,) = run.findings.values()
+    assert path.read_bytes().startswith(b"good!")
+
+
+def test_an_error_in_words_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def strict(data: bytes) -> None:
+        raise FormatError(f"no: {len(data)}")
+
+    monkeypatch.chdir(tmp_path)
+    run = fuzzing.Run(Target("strict", strict, lambda: [b"good"], lambda _, data: data + b"!", ()), Random(5))  # noqa: S311
+    run.go(cases=10)
+    assert run.findings == {}
+    assert run.outcomes == {"FormatError: no: …"}
