@@ -38,9 +38,12 @@ _STRUCTURES = (16 * 2048, 60 * 2048)
 _MANIFEST = "ESXFORGE-MANIFEST 1 {:010d} {}\n"
 
 
+_DIRECTORY = tempfile.TemporaryDirectory(prefix="esxforge-fuzz-")  # gone with the process
+
+
 @cache
 def _iso() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="esxforge-fuzz-"))
+    directory = Path(_DIRECTORY.name)
     make_standin_iso(directory / "esxi.iso", release="7.0", variant=Variant(joliet=True, rock_ridge=True))
     return Path(shutil.copy(directory / "esxi.iso", directory / "changed.iso"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -67,9 +66,11 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-@cache
+_DIRECTORY = tempfile.TemporaryDirectory(prefix="esxforge-fuzz-")  # gone with the process
+
+
 def _scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="esxforge-fuzz-"))
+    return Path(_DIRECTORY.name)
 
 
 def _file(name: str, data: bytes) -> Path:

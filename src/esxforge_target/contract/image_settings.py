@@ -108,7 +108,6 @@ _SHAPES = {
     "kernel_options": Shape(str, many=True, form=ONE_LINE, most=256),
     "system_media_size": Shape(str, choices=("auto", "min", "small", "default", "max")),
     "keep_boot_order": TRUTH,
-    "allow_power_off": TRUTH,
     "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
     "vcenter": Shape(
         Record(

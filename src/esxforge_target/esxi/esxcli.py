@@ -91,7 +91,7 @@ def _from_json(document: Any) -> List[Record]:
     if isinstance(document, dict):
         document = [document]
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
-        raise FormatError("The answer holds no structures.")
+        raise FormatError("The answer holds no structures.", "Is this the esxcli of an ESXi host?")
     return [Record(one) for one in document]
 
 
