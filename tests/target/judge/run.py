@@ -310,7 +310,7 @@ def _judge(
 def _reason(site: RandomSite) -> str:
     path = site.bank / "esxforge.log"
     lines = path.read_text().splitlines() if path.exists() else []
-    found = [line for line in lines if "FAILED" in line or "failed" in line]
+    found = [line for line in lines if "FAILED" in line]
     return found[0][:400] if found else "no reason in the log"
 
 
