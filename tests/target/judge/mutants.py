@@ -191,7 +191,7 @@ def apply(one: Mutant, package: Path) -> Place:
 def right_hosts(count: int, seed: int, processes: int) -> list[int]:
     """The numbers of the hosts that come out right without a mutant."""
     with multiprocessing.Pool(processes) as pool:
-        outcomes = pool.map(_outcome, [(count, seed, number) for number in range(count)], chunksize=8)
+        outcomes = list(pool.imap(_outcome, [(count, seed, number) for number in range(count)], chunksize=8))
     return [number for number, outcome in enumerate(outcomes) if outcome.is_right]
 
 

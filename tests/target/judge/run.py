@@ -228,7 +228,8 @@ def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) 
         finally:
             if keep_log is not None:
                 keep_log.append(site.log if (site.bank / "esxforge.log").exists() else "")
-        site.moment.fail_always.clear()
+        for armed in (site.moment.fail_always, site.moment.fail, site.moment.after):
+            armed.clear()
         outcome = _judge(case, site, before, reached, expected)
         if outcome.kind == "Deployed, right" and twice:
             outcome = _second_run(site, cfg) or outcome
