@@ -339,7 +339,15 @@ def _second_run(site: RandomSite, cfg: str) -> Outcome | None:
 
 def _one(task: tuple[dict[str, str], int, bool]) -> tuple[dict[str, str], int, Outcome]:
     chosen, seed, twice = task
-    return chosen, seed, run_case(make_case(chosen, seed), twice)
+    return chosen, seed, checked_case(chosen, seed, twice)
+
+
+def checked_case(chosen: dict[str, str], seed: int, twice: bool) -> Outcome:
+    """As ``run_case``. A StopIteration would end a pool's chunk without a word, and a PowerLost its process."""
+    try:
+        return run_case(make_case(chosen, seed), twice)
+    except (StopIteration, PowerLost) as error:
+        raise RuntimeError(f"host {seed} cannot be judged: {error!r}") from error
 
 
 def plan_tasks(count: int, seed: int) -> list[tuple[dict[str, str], int, bool]]:
@@ -373,6 +381,7 @@ def main(arguments: list[str] | None = None) -> int:
             counts[outcome.kind] += 1
             if not outcome.is_right:
                 examples.setdefault(outcome.kind, []).append((seed % 1_000_000, outcome, chosen))
+    assert sum(counts.values()) == given.count, "some hosts are missing"
     missing = every_pair() - set().union(*(pairs_of(chosen) for chosen, _, _ in tasks))
     for kind in [*RIGHT, *WRONG]:
         if counts[kind] or kind in WRONG[:3]:
