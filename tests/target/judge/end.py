@@ -193,6 +193,8 @@ def _routes(desired: Desired, machine: Machine, booted: bool) -> Iterator[str]:
     for route in desired.routes:
         if route.destination in EVERYTHING.values() or _is_own_network(route, desired):
             continue
+        if _is_leased_network(route, machine) and route.destination not in [one["network"] for one in machine.routes]:
+            continue
         same = [one for one in desired.routes if one.destination == route.destination]
         best = min(_metric(one) for one in same)
         allowed[route.destination] = {one.gateway for one in same if _metric(one) == best}
@@ -213,6 +215,14 @@ def _metric(route: Route) -> int:
 
 def _is_own_network(route: Route, desired: Desired) -> bool:
     return any(ip_network(route.destination) == one.network for face in desired.faces for one in face.static)
+
+
+def _is_leased_network(route: Route, machine: Machine) -> bool:
+    """Whether an interface got an address of this network by DHCP: only then it is known to be the host's own."""
+    leases = [vmk["ipv4"]["lease"] for vmk in machine.vmks if vmk["ipv4"]["type"] == "dhcp"]
+    return ip_network(route.destination) in [
+        ip_network(f"{one['address']}/{one['netmask']}", strict=False) for one in leases if one
+    ]
 
 
 def _default(desired: Desired, machine: Machine, version: int, booted: bool) -> Iterator[str]:
@@ -336,6 +346,8 @@ def not_as_found(desired: Desired, placed: dict[str, str], before: Machine, afte
     ]  # fmt: skip
     lost = {one.uuid for one in after.volumes} - set(volumes[1])
     one, other = without_leases(before.running), without_leases(after.running)
+    if not one["domain"] and before.dial("host-name", "both") == "host":
+        other["domain"] = ""  # no command takes an empty domain
     other["unmounted"] = [identity for identity in other["unmounted"] if identity not in lost]
     if one != other:
         found.append("the configuration is not as found: " + unlike(one, other))

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import esxforge_target
-from target.judge.run import Outcome, plan_tasks, run_case
-from target.judge.spoil import make_case
+from target.judge.run import Outcome, checked_case, plan_tasks
 
 PACKAGE = Path(esxforge_target.__file__).parent
 TESTS = Path(__file__).parents[2]
@@ -191,7 +190,7 @@ def apply(one: Mutant, package: Path) -> Place:
 def right_hosts(count: int, seed: int, processes: int) -> list[int]:
     """The numbers of the hosts that come out right without a mutant."""
     with multiprocessing.Pool(processes) as pool:
-        outcomes = pool.map(_outcome, [(count, seed, number) for number in range(count)], chunksize=8)
+        outcomes = list(pool.imap(_outcome, [(count, seed, number) for number in range(count)], chunksize=8))
     return [number for number, outcome in enumerate(outcomes) if outcome.is_right]
 
 
@@ -203,7 +202,7 @@ def _outcome(job: tuple[int, int, int]) -> Outcome:
     if (count, seed) not in _TASKS:
         _TASKS[count, seed] = plan_tasks(count, seed)
     chosen, host_seed, _ = _TASKS[count, seed][number]
-    return run_case(make_case(chosen, host_seed), twice=number % 2 == 0)
+    return checked_case(chosen, host_seed, number % 2 == 0)
 
 
 def first_wrong(count: int, seed: int, numbers: Iterable[int]) -> tuple[int, Outcome] | None:

@@ -115,8 +115,9 @@ def _sabotage_network(case: Case, kind: str, rng: random.Random) -> None:
             if "subnets" in one:
                 one["subnets"] = [{"type": "manual"}]
     elif kind == "no driver":
-        for nic in case.nics:
-            if nic["mac"] == _macs(case, first)[-1] and len(case.nics) > 1:
+        with_driver = [nic for nic in case.nics if nic["driver"]]
+        for nic in with_driver:
+            if nic["mac"] == _macs(case, first)[-1] and len(with_driver) > 1:
                 nic.update(driver="", name="")
     elif kind == "VLAN twice":
         for one in [one for one in entries if one["type"] == "vlan"][:1]:

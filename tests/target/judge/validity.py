@@ -69,6 +69,8 @@ def _excuses(desired: Desired, machine: Machine, management: list[Face]) -> list
     found = []
     if machine.dial("renamed-key", "none") != "none":
         found.append("a key of an answer has another name")
+    if (machine.dial("stale-lease-route", ""), machine.dial("remove-leased-route", "")) == ("stays", "refused"):
+        found.append("what a lease brought stays and cannot be taken away: nobody could set a gateway on such an ESXi")
     doubtful = {face.name for face in management} & set(broken(desired, machine))
     found += [f"{name} is for management, and something of it does not work" for name in sorted(doubtful)]
     foreign = [vmk["mtu"] for vmk in machine.running["interfaces"].values() if vmk not in machine.vmks]
