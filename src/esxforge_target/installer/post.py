@@ -23,7 +23,8 @@ _LONGEST_LOG = 65536
 # What is written beside the module: two logs (together at most 600 KiB), the inventory, the journal, boot.cfg, and
 # ESXi's own configuration, which is written beside its former one. FAT gives out clusters of up to 64 KiB.
 _SPARE_BYTES = 2 << 20
-_STATE = Shape(Record({"device": Shape(str, low=1, form=ONE_LINE)}))
+# The second is there where this section runs again.
+_STATE = Shape(Record({"device": Shape(str, low=1, form=ONE_LINE), "installed": Shape(str, absent=True)}))
 _TRIES = 4
 _PAUSE = 10.0
 _RESCAN_SECONDS = 120.0

@@ -34,7 +34,8 @@ DOCUMENTS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "desired.json": (desired_host_to_json(DESIRED), desired_host_from_json),
     "secrets.json": (SECRETS.to_bytes().decode(), lambda text: Secrets.from_bytes(text.encode())),
 }
-texts = st.text(st.characters(codec="utf-8"), max_size=20)
+# A document holds one line wherever something else is built from it.
+texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=20)
 lists = st.lists(texts, max_size=3)
 
 
@@ -60,7 +61,7 @@ def test_a_field_that_is_absent_unknown_or_of_another_type_is_refused(name: str)
         for wrong in ({key: value for key, value in document.items() if key != field}, {**document, field: [[]]}):
             with pytest.raises(ContractError, match=f"{name} is damaged") as caught:
                 read(json.dumps(wrong))
-            assert (field in caught.value.message) == (name != "secrets.json")
+            assert field in caught.value.message
             assert KEY not in caught.value.message + caught.value.hint
     with pytest.raises(ContractError, match="is damaged"):
         read(json.dumps({**document, "colour": "red"}))
