@@ -9,7 +9,7 @@ from esxforge_target.agent.ssh import is_running, starts_with_host
 from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import IDENTITY, Undo
 from esxforge_target.cloud_data.execution import AUTHORIZED_KEYS
-from esxforge_target.esxi.esxcli import Record
+from esxforge_target.esxi.esxcli import Record, single
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.public_keys import parse_public_keys
 from esxforge_target.runtime.errors import ForgeError
@@ -40,7 +40,7 @@ class Identity:
         """What of name and keys is not as desired."""
         found = []
         names = self._names()
-        now = self._full(names) if "." in desired else names.text("hostname")
+        now = self._full(names) if "." in desired else names.name("hostname")
         if now.lower() != desired.lower():
             found.append("The host's name is {}, not {}.".format(now, desired))
         lines = self._key_lines()
@@ -127,12 +127,11 @@ class Identity:
         return ""
 
     def _names(self) -> Record:
-        records = self._system.esxcli().records("system hostname get")
-        return records[0] if records else Record({})
+        return single(self._system.esxcli().records("system hostname get"), "esxcli system hostname get")
 
     @staticmethod
     def _full(names: Record) -> str:
-        return names.text("fullyqualifieddomainname", "hostname")
+        return names.name("fullyqualifieddomainname", "hostname")
 
     def _key_lines(self) -> "List[str]":
         data = self._system.files.read(AUTHORIZED_KEYS) or b""

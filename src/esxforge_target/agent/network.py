@@ -16,6 +16,7 @@ from esxforge_target.agent.steps import Steps
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
+from esxforge_target.esxi.esxcli import CommandError
 from esxforge_target.inventory.model import Inventory, Vmk
 from esxforge_target.inventory.read import read, reread_network, reread_storage
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
@@ -24,6 +25,9 @@ from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
 from esxforge_target.runtime.errors import ForgeError
 
+# How long an answer that cannot be read, or contradicts another one, is asked for again.
+_READ_SECONDS = 20.0
+_READ_PAUSE = 4.0
 _ASK_AGAIN = ("esxcli", "network", "ip", "interface", "ipv4", "set", "-i", MANAGEMENT_VMK, "-t", "dhcp", "-P", "true")
 
 
@@ -63,18 +67,37 @@ class NetworkSetup:
         heard()
         self._apply(plan, inventory, (COMPLETE,))
 
-    def inventory(self) -> Inventory:
-        """The host as it is now."""
+    def inventory(self, seconds: float = 0.0) -> Inventory:
+        """The host as it is now. What cannot be read is asked for again for so many seconds: lists may lag behind, and
+        ESXi's management service may still be starting. Raises CommandError.
+        """
         stamps = [disk.disk_guid for disk in self._desired.datastore_disks()]
-        return read(self._system.runner, self._system.devices, stamps, self._system.program)
+        return self._patiently(
+            lambda: read(self._system.runner, self._system.devices, stamps, self._system.program), seconds
+        )
+
+    def _patiently(self, question: "Callable[[], Inventory]", seconds: float) -> Inventory:
+        end = self._system.clock.monotonic() + seconds
+        while True:
+            try:
+                return question()
+            except CommandError as error:
+                if self._system.is_over() or self._system.clock.monotonic() + _READ_PAUSE >= end:
+                    raise
+                self._log.warn("{} Asked again.".format(error.message))
+            self._system.clock.sleep(_READ_PAUSE)
 
     def reread(self, before: Inventory, plan: Plan) -> Inventory:
         """``before`` with those parts read anew that the plan's steps may have changed: each command costs a second."""
         commands = [step.command for step in plan.steps]
-        after = reread_network(self._system.runner, before, commands, self._system.program)
-        if any(command[:2] != ("esxcli", "network") for command in commands):
-            after = reread_storage(self._system.runner, after, self._system.program)
-        return after
+
+        def ask() -> Inventory:
+            after = reread_network(self._system.runner, before, commands, self._system.program)
+            if any(command[:2] != ("esxcli", "network") for command in commands):
+                after = reread_storage(self._system.runner, after, self._system.program)
+            return after
+
+        return self._patiently(ask, _READ_SECONDS)
 
     def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> None:
         steps = [step for step in plan.steps if step.phase in phases]

@@ -136,7 +136,7 @@ class Work:
         for notice in parts.deployment.notices:
             parts.reporter.start("kickstart", notice)
         parts.reporter.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
-        inventory = parts.network.inventory()
+        inventory = parts.network.inventory(parts.ends.left(deadlines.INVENTORY))
         text = inventory_to_json(inventory)
         if parts.journal.last("found") is None:
             parts.journal.add("found", inventory=text, ssh=starts_with_host(parts.system))
@@ -226,7 +226,7 @@ class Work:
         parts = self._parts
         parts.until(deadlines.VERIFY)
         parts.reporter.start("verify", "Reading everything back")
-        inventory = parts.network.inventory()
+        inventory = parts.network.inventory(parts.ends.left(deadlines.VERIFY))
         found = differences(parts.desired, inventory) + self._identity.differences(self._name, self._keys)
         if found:
             raise StepError(

@@ -1,6 +1,6 @@
 """What a host's storage is: disks with their stamps, partitions of those that matter, datastores, file systems."""
 
-from typing import Dict, Iterable, Optional, Tuple
+from typing import Dict, Iterable, Optional, Set, Tuple
 
 from esxforge_target.esxi.banks import query
 from esxforge_target.esxi.esxcli import Esxcli
@@ -10,6 +10,7 @@ from esxforge_target.runtime.commands import Runner
 from esxforge_target.runtime.numbers import is_whole
 
 MEBIBYTE = 1 << 20
+_LABELS = ("gpt", "msdos", "unknown")
 
 
 def read_devices(
@@ -18,19 +19,23 @@ def read_devices(
     """The disks. Partition tables are read of the boot disk and of disks that carry one of ``desired_stamps``."""
     sought = {stamp.lower() for stamp in desired_stamps}
     devices = []
+    names = set()  # type: Set[str]
     for record in esxcli.records("storage core device list"):
-        name = record.text("device", "name") or record.text("devfspath").rpartition("/")[2]
-        if record.text("devicetype") not in ("", "Direct-Access"):
+        if record.optional("devicetype") not in ("", "Direct-Access"):
             continue
+        name = record.optional("device", "name") or record.name("devfspath").rpartition("/")[2]
+        if name in names:
+            raise record.unreadable("devfspath", "names {} twice".format(name))
+        names.add(name)
         device = Device(
             name,
-            record.text("devfspath") or "{}/{}".format(DEVICES, name),
+            record.optional("devfspath") or "{}/{}".format(DEVICES, name),
             record.number("size") * MEBIBYTE,
-            record.text("vendor"),
-            record.text("model"),
+            record.optional("vendor"),
+            record.optional("model"),
             record.truth("isbootdevice"),
-            record.truth("islocal"),
-            record.truth("isssd"),
+            record.optional("islocal").lower() == "true",
+            record.optional("isssd").lower() == "true",
             stamps.get(name, ()),
         )
         if device.boot or sought.intersection(device.disk_guids):
@@ -55,18 +60,17 @@ def parse_table(listing: str, usable: str, size: int) -> Optional[PartitionTable
     """The output of ``partedUtil getptbl`` and ``getUsableSectors``; ``size`` of the disk in bytes.
 
     Shape (tests/data/esxi/partedUtil-getptbl.txt): the label, then cylinders, heads, sectors a track and all sectors,
-    then a line for each partition: number, first, last, type GUID, type name, attribute.
+    then a line for each partition: number, first, last, type GUID, type name, attribute. None where a line of numbers
+    is none of these: a partition that is overlooked would count as free room.
     """
     lines = [line.split() for line in listing.splitlines() if line.strip()]
-    lines = [line for line in lines if is_whole(line[0]) or line[0] in ("gpt", "msdos", "unknown")]
+    lines = [line for line in lines if is_whole(line[0]) or line[0] in _LABELS]
     if len(lines) < 2 or len(lines[0]) != 1 or len(lines[1]) != 4 or not is_whole(lines[1][3]):
         return None
     sectors = int(lines[1][3])
-    partitions = [
-        PartitionEntry(int(line[0]), int(line[1]), int(line[2]), line[3].upper())
-        for line in lines[2:]
-        if len(line) >= 4 and all(is_whole(word) for word in line[:3])
-    ]
+    if not all(len(line) >= 4 and all(is_whole(word) for word in line[:3]) for line in lines[2:]):
+        return None
+    partitions = [PartitionEntry(int(line[0]), int(line[1]), int(line[2]), line[3].upper()) for line in lines[2:]]
     sector_size = 4096 if sectors and size // sectors >= 2048 else 512
     words = usable.split()
     entries = -(-16384 // sector_size)
@@ -79,9 +83,9 @@ def read_extents(esxcli: Esxcli) -> Tuple[Extent, ...]:
     return tuple(
         Extent(
             record.text("volumename"),
-            record.text("vmfsuuid"),
+            record.name("vmfsuuid"),
             record.number("extentnumber"),
-            record.text("devicename"),
+            record.name("devicename"),
             record.number("partition"),
         )
         for record in esxcli.records("storage vmfs extent list")
@@ -94,11 +98,11 @@ def read_file_systems(esxcli: Esxcli) -> Tuple[FileSystem, ...]:
         FileSystem(
             record.text("volumename"),
             record.text("uuid"),
-            record.text("mountpoint"),
-            record.text("type"),
-            record.truth("mounted"),
+            record.optional("mountpoint"),
+            record.optional("type"),
+            record.optional("mounted").lower() == "true",
             record.number("size"),
-            record.number("free"),
+            record.number("free") if record.has("free") else 0,
         )
         for record in esxcli.records("storage filesystem list")
     )

@@ -2,7 +2,7 @@
 
 from typing import Any, List, Optional, Tuple
 
-from esxforge_target.inventory.model import Inventory, Vmk
+from esxforge_target.inventory.model import Inventory, PortGroup, Vmk
 from esxforge_target.runtime.values import Value
 
 Command = Tuple[str, ...]
@@ -70,6 +70,8 @@ def _find(kind: str, name: str, inventory: Inventory) -> Any:
     if found is None:
         return None
     fields = _fields(found)
+    if isinstance(found, PortGroup):
+        fields["overrides_team"] = found.overrides_team
     if isinstance(found, Vmk):
         fields["ipv6"] = ["{}/{}".format(one.address, one.prefix_length) for one in found.ipv6_addresses]
     return fields

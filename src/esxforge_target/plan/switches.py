@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Set, Tuple
 
-from esxforge_target.inventory.model import Inventory, PortGroup, Team, VSwitch
+from esxforge_target.inventory.model import FAILOVER, Inventory, PortGroup, Team, VSwitch
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
 from esxforge_target.plan.draft import Draft, esxcli
 from esxforge_target.plan.layout import (
@@ -54,7 +54,7 @@ class VSwitchPlanner:
         for desired_vswitch in self._layout.vswitches:
             self._add_uplinks(desired_vswitch)
             self._set_team(desired_vswitch)
-        self._reset_override()
+        self._reset_overrides()
         self._release_protected()
         for desired_vswitch in self._layout.vswitches:
             self._raise_mtu(desired_vswitch)
@@ -203,17 +203,24 @@ class VSwitchPlanner:
             ),
         )
 
-    def _reset_override(self) -> None:
-        port_group = self._inventory.port_group(MANAGEMENT_PORT_GROUP)
-        if port_group is None or not port_group.overrides_team or port_group.vswitch != MANAGEMENT_SWITCH:
-            return
-        self._draft.add(
-            MANAGEMENT,
-            esxcli(*STANDARD + ("portgroup", "policy", "failover", "set", "-p", port_group.name, "-u")),
-            "{} follows the team of its vSwitch".format(port_group.name),
-            (),
-            (Expectation("port_group", port_group.name, (("overrides_team", "is", False),)),),
-        )
+    def _reset_overrides(self) -> None:
+        """Port port_groups that stay follow the team of their vSwitch; before the uplinks of their own team go."""
+        for desired_vswitch in self._layout.vswitches:
+            for port_group in self._layout.port_groups:
+                found = self._inventory.port_group(port_group.name)
+                if (
+                    found is None
+                    or not found.overrides_team
+                    or not found.vswitch == port_group.vswitch == desired_vswitch.name
+                ):
+                    continue
+                self._draft.add(
+                    self.phase_of(desired_vswitch),
+                    esxcli(*STANDARD + ("portgroup", "policy", FAILOVER, "set", "-p", found.name, "-u")),
+                    "{} follows the team of its vSwitch".format(found.name),
+                    _policy_commands(found, FAILOVER),
+                    (Expectation("port_group", found.name, (("overrides_team", "is", False),)),),
+                )
 
     # -- port groups --------------------------------------------------------------------------------------------
 
@@ -291,6 +298,15 @@ def _team_command(vswitch: str, team: Team) -> Command:
     if team.standby:
         words += ["-s", ",".join(team.standby)]
     return esxcli(*STANDARD + tuple(words + ["-l", team.load_balancing]))
+
+
+def _policy_commands(port_group: PortGroup, *kinds: str) -> Tuple[Command, ...]:
+    """The commands that give a port group the policies that it has instead of its vSwitch's."""
+    return tuple(
+        esxcli(*STANDARD + ("portgroup", "policy", policy.kind, "set", "-p", port_group.name) + policy.options)
+        for policy in port_group.policies
+        if policy.kind in kinds and policy.options
+    )
 
 
 def _order(team: Team) -> str:

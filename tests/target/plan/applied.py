@@ -12,11 +12,14 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from esxforge_target.inventory.model import (
+    FAILOVER,
+    SECURITY,
     Extent,
     FileSystem,
     Inventory,
     Ipv6Address,
     PartitionEntry,
+    Policy,
     PortGroup,
     RouteEntry,
     Team,
@@ -117,7 +120,24 @@ def _uplink_remove(inventory: Inventory, options: dict[str, str]) -> Inventory:
         standby=tuple(one for one in vswitch.team.standby if one != uplink),
     )
     changed = vswitch.replace(uplinks=tuple(one for one in vswitch.uplinks if one != uplink), team=team)
-    return inventory.replace(vswitches=_put(inventory.vswitches, changed))
+    groups = tuple(
+        one.replace(policies=tuple(_without_uplink(policy, uplink) for policy in one.policies))
+        if one.vswitch == vswitch.name
+        else one
+        for one in inventory.port_groups
+    )
+    return inventory.replace(vswitches=_put(inventory.vswitches, changed), port_groups=groups)
+
+
+def _without_uplink(policy: Policy, uplink: str) -> Policy:
+    """A port group's own team loses an uplink that leaves its vSwitch."""
+    options = []
+    for option in policy.options:
+        name, _, value = option.partition("=")
+        if name.endswith("-uplinks"):
+            value = ",".join(one for one in value.split(",") if one != uplink)
+        options.append(f"{name}={value}")
+    return policy.replace(options=tuple(options))
 
 
 def _failover(inventory: Inventory, options: dict[str, str]) -> Inventory:
@@ -160,10 +180,17 @@ def _group_set(inventory: Inventory, options: dict[str, str]) -> Inventory:
     return inventory.replace(port_groups=_put(inventory.port_groups, group.replace(vlan_id=int(options["--vlan-id"]))))
 
 
-def _group_failover(inventory: Inventory, options: dict[str, str]) -> Inventory:
-    _need("-u" in options, "only -u is known here")
-    group = _group(inventory, options["-p"]).replace(overrides_team=False)
-    return inventory.replace(port_groups=_put(inventory.port_groups, group))
+def _group_policy(inventory: Inventory, options: dict[str, str], kind: str) -> Inventory:
+    group = _group(inventory, options["-p"])
+    others = tuple(one for one in group.policies if one.kind != kind)
+    given = tuple(f"{key}={value}" if value else key for key, value in options.items() if key.startswith("--"))
+    _need(("-u" in options) != bool(given), "either -u or a policy")
+    on_it = _vswitch(inventory, group.vswitch).uplinks
+    for option in given:
+        if "-uplinks=" in option:
+            _need(set(option.partition("=")[2].split(",")) <= set(on_it), "an uplink is not on the vSwitch")
+    changed = group.replace(policies=(*others, Policy(kind, given)) if given else others)
+    return inventory.replace(port_groups=_put(inventory.port_groups, changed))
 
 
 # -- VMkernel interfaces --------------------------------------------------------------------------------------------
@@ -324,7 +351,8 @@ _COMMANDS: dict[str, Callable[[Inventory, dict[str, str]], Inventory]] = {
     "network vswitch standard portgroup add": _group_add,
     "network vswitch standard portgroup remove": _group_remove,
     "network vswitch standard portgroup set": _group_set,
-    "network vswitch standard portgroup policy failover set": _group_failover,
+    "network vswitch standard portgroup policy failover set": lambda one, two: _group_policy(one, two, FAILOVER),
+    "network vswitch standard portgroup policy security set": lambda one, two: _group_policy(one, two, SECURITY),
     "network ip interface add": _vmk_add,
     "network ip interface remove": _vmk_remove,
     "network ip interface set": _vmk_set,

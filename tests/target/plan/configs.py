@@ -10,9 +10,11 @@ import yaml
 from hypothesis import strategies as st
 
 from esxforge_target.inventory.model import (
+    FAILOVER,
     InstalledRelease,
     Inventory,
     PhysicalNic,
+    Policy,
     PortGroup,
     RouteEntry,
     Team,
@@ -196,9 +198,9 @@ def found_hosts(draw: st.DrawFn) -> Inventory:
     )
     route = RouteEntry("0.0.0.0/0", "10.1.0.1" if by_hand else "100.64.0.1", "vmk0", "MANUAL" if by_hand else "DHCP")
     mtu = draw(st.sampled_from([1500, 9000]))
-    groups = [
-        PortGroup(on, "vSwitch0", draw(st.sampled_from([0, 100])), on == "Management Network" and draw(st.booleans()))
-    ]
+    overrides: bool = draw(st.booleans())
+    own = Policy(FAILOVER, ("--load-balancing=explicit", f"--active-uplinks={first}")) if overrides else None
+    groups = [PortGroup(on, "vSwitch0", draw(st.sampled_from([0, 100])), (own,) if own is not None else ())]
     if draw(st.booleans()):
         groups.append(PortGroup("VM Network", "vSwitch0", 0))
     return Inventory(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from esxforge.preview.assumed import assumed_inventory, stamped
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.curtin_config.parse import desired_host_from_config
-from esxforge_target.inventory.model import Inventory, PortGroup, Team, VSwitch
+from esxforge_target.inventory.model import Inventory, Team, VSwitch
 from esxforge_target.plan.differences import differences, network_differences
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Step
@@ -96,13 +96,11 @@ def test_any_cut_can_be_taken_back(config: object, host: Inventory, data: st.Dat
 
 
 def _told(values: tuple[Value, ...]) -> list[str]:
-    """What undoing promises: all but a team override, which only an installer sets, and the order of uplinks."""
+    """What undoing promises: all but the order of uplinks, which means nothing."""
     return sorted(repr(_comparable(value)) for value in values)
 
 
 def _comparable(value: Value) -> Value:
-    if isinstance(value, PortGroup):
-        return value.replace(overrides_team=False)
     if isinstance(value, VSwitch):
         # Without an uplink a team's policy says nothing.
         team = value.team if value.uplinks else Team("portid", (), ())

@@ -10,7 +10,16 @@ from esxforge.preview.assumed import assumed_inventory
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.management import management_of
 from esxforge_target.curtin_config.parse import desired_host_from_config
-from esxforge_target.inventory.model import InstalledRelease, Inventory, PhysicalNic, PortGroup, Team, Vmk, VSwitch
+from esxforge_target.inventory.model import (
+    InstalledRelease,
+    Inventory,
+    PhysicalNic,
+    Policy,
+    PortGroup,
+    Team,
+    Vmk,
+    VSwitch,
+)
 from esxforge_target.plan.differences import network_differences
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Plan
@@ -18,6 +27,7 @@ from target.plan.configs import bond, mac, network, nic, static, vlan
 from target.plan.test_convergence import run, undo
 
 DHCP: dict[str, Any] = {"type": "dhcp4"}
+OWN_TEAM = Policy("failover", ("--load-balancing=explicit", "--active-uplinks=vmnic0"))
 
 
 def fresh(count: int, first: str = "vmnic0", macs: dict[str, str] | None = None) -> Inventory:
@@ -227,7 +237,7 @@ def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
 
 def test_the_installers_override_does_not_leave_management_on_a_nic_that_is_gone() -> None:
     host = fresh(2)
-    host = host.replace(port_groups=(PortGroup("Management Network", "vSwitch0", 0, True),))
+    host = host.replace(port_groups=(PortGroup("Management Network", "vSwitch0", 0, (OWN_TEAM,)),))
     _, plan, _ = planned(nic(2, static("10.0.0.5/24")), host=host)
     lines = commands(plan)
     follows = lines.index("esxcli network vswitch standard portgroup policy failover set -p Management Network -u")
