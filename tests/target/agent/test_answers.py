@@ -64,3 +64,40 @@ def test_an_answer_that_cannot_be_read_at_first_is_asked_for_again(site: MakeSit
     assert run(host.system(runner=bent)) == 0
     assert host.status is MachineStatus.DEPLOYED
     assert host.differences() == []
+
+
+@pytest.mark.parametrize("part", ["both", "host", "domain"])
+@pytest.mark.parametrize("full_name_shown", [True, False])
+def test_a_release_that_keeps_host_and_domain_apart_gets_both(site: MakeSite, part: str, full_name_shown: bool) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.hardware["dials"]["host-name"] = part
+    bent = BentForAWhile(
+        host, "system hostname get", (lambda rows: None) if full_name_shown else without("fullyqualifieddomainname")
+    )
+    assert run(host.system(runner=bent)) == 0
+    assert host.status is MachineStatus.DEPLOYED
+    assert (host.fake.running["hostname"], host.fake.running["domain"]) == ("esx01", "maas")
+
+
+@pytest.mark.parametrize(
+    ("part", "before"),
+    [
+        ("both", ("localhost", "")),
+        ("domain", ("localhost", "")),
+        ("both", ("old", "old.example")),
+        ("host", ("old", "old.example")),
+        ("domain", ("old", "old.example")),
+    ],
+)
+def test_both_parts_of_the_name_are_put_back(site: MakeSite, part: str, before: tuple[str, str]) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.hardware["dials"]["host-name"] = part
+        esxi.running["hostname"], esxi.running["domain"] = before
+        esxi.store.save_configuration()
+    found = settings(host)
+    host.moment.fail_always["vim-cmd hostsvc/start_ssh"] = "fail"
+    host.live()
+    assert host.status is FAILED
+    assert_as_found(host, found)
