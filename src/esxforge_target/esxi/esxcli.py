@@ -36,8 +36,10 @@ class Record:
         self.command = command
 
     def text(self, *keys: str) -> str:
-        """The field as text, maybe empty. ``N/A`` counts as empty."""
+        """The field as text, maybe empty. ``N/A`` and JSON's null count as empty."""
         value = self._value(keys)
+        if value is None:
+            return ""
         text = ", ".join(str(one) for one in value) if isinstance(value, list) else str(value).strip()
         return "" if text == "N/A" else text[:LONGEST_TEXT]
 
@@ -74,7 +76,7 @@ class Record:
 
     def has(self, key: str) -> bool:
         """Whether the answer has this field."""
-        return self.values.get(key) is not None
+        return key in self.values
 
     def unreadable(self, key: str, problem: str) -> CommandError:
         """The error that names the command and the field (as it is called in ``values``)."""

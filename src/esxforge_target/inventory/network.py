@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from typing import Dict, List, Optional, Tuple
 
 from esxforge_target.esxi.esxcli import CommandError, Esxcli, Record, by_name, single
-from esxforge_target.inventory.addresses import is_address, is_network
+from esxforge_target.inventory.addresses import is_address
 from esxforge_target.inventory.model import (
     DEFAULT_NETSTACK,
     FAILOVER,
@@ -56,14 +56,14 @@ def read_nics(esxcli: Esxcli) -> Tuple[PhysicalNic, ...]:
             records[name].name("macaddress").lower(),
             records[name].optional("driver"),
             _link(records[name]),
-            records[name].number("mtu") if records[name].has("mtu") else 0,
+            records[name].number("mtu") if records[name].optional("mtu") else 0,
         )
         for name in records
     )
 
 
 def _link(record: Record) -> Optional[bool]:
-    keys = [key for key in ("linkstatus", "link") if record.has(key)]
+    keys = [key for key in ("linkstatus", "link") if record.optional(key)]
     return record.truth(*keys) if keys else None
 
 
@@ -257,7 +257,7 @@ def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
     for version, everything in (("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")):
         for record in esxcli.records("network ip route {} list".format(version)):
             gateway = record.text("gateway").split("%")[0]
-            is_default = record.name("network").lower() in ("default", everything)
+            is_default = record.name("network").lower() == "default" or _network(record) == everything
             if not gateway or (is_default and (gateway == _NOWHERE[0] or not is_address(gateway))):
                 raise record.unreadable("gateway", "is no address: {!r}".format(gateway[:60]))
             if gateway in _NOWHERE or not is_address(gateway):
@@ -270,16 +270,13 @@ def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
 
 
 def _network(record: Record) -> str:
-    network = record.name("network")
-    if "/" not in network:
-        network = "{}/{}".format(network, record.name("netmask", "prefixlength", "prefix"))
+    """The network with its prefix length; of a network of one interface (``fe80::%vmk0``) without that interface."""
+    network, _, prefix = record.name("network").partition("/")
+    prefix = prefix or record.name("netmask", "prefixlength", "prefix")
     try:
-        network = str(ip_network(network, strict=False))
+        return str(ip_network("{}/{}".format(network.split("%")[0], prefix), strict=False))
     except ValueError:
-        network = ""
-    if not is_network(network):
-        raise record.unreadable("network", "is no network: {!r}".format(record.text("network")[:60]))
-    return network
+        raise record.unreadable("network", "is no network: {}/{}".format(network[:60], prefix[:60])) from None
 
 
 def read_dns(esxcli: Esxcli) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:

@@ -39,6 +39,7 @@ def read(
     esxcli = Esxcli(runner, program)
     name_servers, search_domains = read_dns(esxcli)
     stamps = (devices or DeviceDirectory()).stamps()
+    boot_bank_device = read_boot_bank_device(runner)
     inventory = Inventory(
         read_release(esxcli),
         read_nics(esxcli),
@@ -48,10 +49,10 @@ def read(
         read_routes(esxcli),
         name_servers,
         search_domains,
-        read_devices(runner, esxcli, stamps, desired_stamps),
+        read_devices(runner, esxcli, stamps, desired_stamps, boot_bank_device),
         read_extents(esxcli),
         read_file_systems(esxcli),
-        read_boot_bank_device(runner),
+        boot_bank_device,
     )
     check_network(inventory)
     return inventory
@@ -85,7 +86,9 @@ def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -
     """``before`` with datastores, file systems and the known partition tables read anew; disks stay as they are."""
     esxcli = Esxcli(runner, program)
     devices = [
-        device.replace(table=read_table(runner, device)) if device.table is not None else device
+        device.replace(table=read_table(runner, device, device.boot or device.name == before.boot_bank_device))
+        if device.table is not None
+        else device
         for device in before.devices
     ]
     return before.replace(devices=tuple(devices), extents=read_extents(esxcli), file_systems=read_file_systems(esxcli))

@@ -14,9 +14,15 @@ _LABELS = ("gpt", "msdos", "unknown")
 
 
 def read_devices(
-    runner: Runner, esxcli: Esxcli, stamps: Dict[str, Tuple[str, ...]], desired_stamps: Iterable[str]
+    runner: Runner,
+    esxcli: Esxcli,
+    stamps: Dict[str, Tuple[str, ...]],
+    desired_stamps: Iterable[str],
+    boot_bank_device: str = "",
 ) -> Tuple[Device, ...]:
-    """The disks. Partition tables are read of the boot disk and of disks that carry one of ``desired_stamps``."""
+    """The disks. Partition tables are read of the boot disk (that of the running bank, where ESXi names none) and of
+    disks that carry one of ``desired_stamps``.
+    """
     sought = {stamp.lower() for stamp in desired_stamps}
     devices = []
     names = set()  # type: Set[str]
@@ -38,21 +44,21 @@ def read_devices(
             record.optional("isssd").lower() == "true",
             stamps.get(name, ()),
         )
-        if device.boot or sought.intersection(device.disk_guids):
-            device = device.replace(table=read_table(runner, device))
+        if device.boot or name == boot_bank_device or sought.intersection(device.disk_guids):
+            device = device.replace(table=read_table(runner, device, device.boot or name == boot_bank_device))
         devices.append(device)
     return tuple(devices)
 
 
-def read_table(runner: Runner, device: Device) -> Optional[PartitionTable]:
+def read_table(runner: Runner, device: Device, boot: bool) -> Optional[PartitionTable]:
     """The partition table of a disk, None where partedUtil reads none.
 
-    Where it ends is asked for the boot disk alone: partitions of other disks are never made or grown on ESXi.
+    Where it ends is asked for the ``boot`` disk alone: partitions of other disks are never made or grown on ESXi.
     """
     listing = runner.run(["partedUtil", "getptbl", device.path])
     if listing.status != 0:
         return None
-    usable = runner.run(["partedUtil", "getUsableSectors", device.path]) if device.boot else None
+    usable = runner.run(["partedUtil", "getUsableSectors", device.path]) if boot else None
     return parse_table(listing.stdout, usable.stdout if usable and usable.status == 0 else "", device.size)
 
 
@@ -102,7 +108,7 @@ def read_file_systems(esxcli: Esxcli) -> Tuple[FileSystem, ...]:
             record.optional("type"),
             record.optional("mounted").lower() == "true",
             record.number("size"),
-            record.number("free") if record.has("free") else 0,
+            record.number("free") if record.optional("free") else 0,
         )
         for record in esxcli.records("storage filesystem list")
     )

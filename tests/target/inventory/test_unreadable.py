@@ -12,7 +12,7 @@ import pytest
 from esxforge_target.esxi.esxcli import CommandError, Esxcli, Record, normal
 from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.model import Inventory, Policy, PortGroup
-from esxforge_target.inventory.network import read_routes, read_vmks
+from esxforge_target.inventory.network import check_network, read_routes, read_vmks
 from esxforge_target.inventory.read import read, reread_network
 from esxforge_target.runtime.commands import Result, Runner
 from standin.esxi import FakeEsxi
@@ -207,11 +207,10 @@ def test_reading_again_after_a_change_is_as_strict(fake: FakeEsxi) -> None:
 
 def test_a_nic_that_this_machine_lacks_may_stay_in_a_team(fake: FakeEsxi) -> None:
     """A captured vSwitch keeps the NIC of the machine that it was captured from."""
-    with fake.edit() as host:
-        host.running["vswitches"]["vSwitch0"]["uplinks"] = []
-        host.running["vswitches"]["vSwitch0"]["failover"]["active"] = ["vmnic9"]
-    (vswitch,) = inventory_of(fake, fake).vswitches
-    assert (vswitch.uplinks, vswitch.team.active) == ((), ("vmnic9",))
+    found = inventory_of(fake, fake)
+    (vswitch,) = found.vswitches
+    captured = vswitch.replace(uplinks=(), team=vswitch.team.replace(active=("vmnic9",)))
+    check_network(found.replace(vswitches=(captured,)))
 
 
 def test_two_keys_that_mean_the_same_must_agree() -> None:
@@ -254,5 +253,6 @@ def test_na_is_empty_and_a_missing_field_is_not() -> None:
     assert Record({"VDS Name": "N/A"}).text("vdsname") == ""
     with pytest.raises(CommandError, match="the field name is empty"):
         Record({"Name": "N/A"}).name("name")
+    assert Record({"Uplinks": None}).names("uplinks") == []
     with pytest.raises(CommandError, match="an answer cannot be read: the field uplinks is missing"):
-        Record({"Uplinks": None}).names("uplinks")
+        Record({"Portgroups": "a"}).names("uplinks")
