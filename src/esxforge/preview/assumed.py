@@ -27,7 +27,7 @@ from esxforge_target.inventory.model import (
     VSwitch,
 )
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
-from esxforge_target.plan.layout import EVERYTHING
+from esxforge_target.plan.commands import EVERYTHING
 from esxforge_target.plan.storage import VMFS_TYPE
 
 SECTOR = 512

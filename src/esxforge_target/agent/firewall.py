@@ -51,8 +51,9 @@ class Firewall:
         self._last = ""
 
     def open(self, port: int, addresses: "Iterable[str]") -> None:
-        """Let TCP out to ``port`` of ``addresses``. A failure is shown on the console and stops nothing: ESXi's
-        firewall may be off.
+        """Let TCP out to ``port`` of ``addresses``.
+
+        A failure is shown on the console and stops nothing: the firewall may be off.
         """
         self._ways.setdefault(port, [])
         self._ways[port] += [one for one in addresses if one not in self._ways[port]]

@@ -6,7 +6,7 @@ tried on until the deadline. Where MAAS answers under a fall-back, the desired o
 have been away just then; if it stays silent, the host stays on the fall-back and MAAS is told why.
 """
 
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.connectivity import Connectivity
@@ -17,9 +17,10 @@ from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
 from esxforge_target.esxi.esxcli import CommandError
-from esxforge_target.inventory.model import Inventory, Vmk
+from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import read, reread_network, reread_storage
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
+from esxforge_target.plan.commands import renew_commands
 from esxforge_target.plan.layout import MANAGEMENT_VMK
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
@@ -28,7 +29,6 @@ from esxforge_target.runtime.errors import ForgeError
 # How long an answer that cannot be read, or contradicts another one, is asked for again.
 _READ_SECONDS = 20.0
 _READ_PAUSE = 4.0
-_ASK_AGAIN = ("esxcli", "network", "ip", "interface", "ipv4", "set", "-i", MANAGEMENT_VMK, "-t", "dhcp", "-P", "true")
 
 
 class NetworkError(ForgeError):
@@ -183,7 +183,8 @@ class NetworkSetup:
                 self._log.warn(refusal)
             self._steps.run(plan.steps, FALLBACK, now)
             # It may have used DHCP before, and be waiting for an answer from another VLAN: let it ask again.
-            self._system.run(_ASK_AGAIN)
+            for command in renew_commands(MANAGEMENT_VMK, True):
+                self._system.run(command)
         except ForgeError as error:
             self._log.warn(error.message)
             return False
@@ -196,30 +197,3 @@ class NetworkSetup:
         return self._desired.replace(
             interfaces=(nic,), routes=(), name_servers=(), search_domains=(), datastores=(), notices=()
         )
-
-
-# What of an inventory the network's steps change.
-_PARTS = ("vswitches", "port_groups", "vmks", "routes", "name_servers", "search_domains")
-
-
-def changed_parts(before: Inventory, after: Inventory) -> "List[str]":
-    """What of the network is not as before; leases may differ."""
-    return [part for part in _PARTS if _settled(before, part) != _settled(after, part)]
-
-
-def _settled(inventory: Inventory, part: str) -> object:
-    if part in ("name_servers", "search_domains"):
-        leased = any(vmk.dhcp_dns for vmk in inventory.vmks)
-        return () if leased else getattr(inventory, part)
-    if part == "routes":
-        return sorted((one.network, one.gateway) for one in inventory.routes if one.source in ("MANUAL", "STATIC"))
-    if part == "vmks":
-        return sorted(repr(_without_leases(vmk)) for vmk in inventory.vmks)
-    return sorted(repr(one) for one in getattr(inventory, part))
-
-
-def _without_leases(vmk: Vmk) -> Vmk:
-    static = tuple(one for one in vmk.ipv6_addresses if one.is_static)
-    if vmk.ipv4 == "dhcp":
-        return vmk.replace(address="", prefix_length=0, ipv6_addresses=static)
-    return vmk.replace(ipv6_addresses=static)

@@ -28,9 +28,11 @@ class Steps:
     def run(self, steps: "Sequence[Step]", about: str, before: Inventory) -> None:
         """Run ``steps`` in order; ``before`` is an inventory from before them. Raises StepError."""
         for step in steps:
+            if step.may_fail and self._shows(step, before):
+                continue
             self._log.say("{}: {}".format(step.phase, step.changes))
             if step.phase != STORAGE:
-                self._undo.before(about, step.undo)
+                self._undo.open(about)
             self._try(step, before)
             if step.phase == STORAGE:
                 # Noted after it only: rolling back a partition that was never made could take another one.

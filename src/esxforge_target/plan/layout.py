@@ -20,12 +20,11 @@ from esxforge_target.contract.desired_host import (
 from esxforge_target.contract.management import Management, base_of, management_of, nics_of
 from esxforge_target.inventory.model import Inventory, Team
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
+from esxforge_target.plan.commands import DEFAULT_MTU, EVERYTHING
 from esxforge_target.runtime.values import Value
 
 MANAGEMENT_SWITCH = "vSwitch0"
 MANAGEMENT_VMK = "vmk0"
-DEFAULT_MTU = 1500
-EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class DesiredVSwitch(Value):

@@ -7,7 +7,8 @@ from typing import Dict, List, Optional, Tuple
 
 from esxforge_target.contract.desired_host import Datastore, DesiredHost, Disk
 from esxforge_target.inventory.model import Device, Extent, Inventory, PartitionEntry, PartitionTable
-from esxforge_target.plan.draft import Draft, esxcli
+from esxforge_target.plan.commands import esxcli
+from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.steps import STORAGE, Expectation
 
 VMFS_TYPE = "AA31E02A400F11DB9590000C2911D1B8"
@@ -168,8 +169,8 @@ class _Storage:
             STORAGE,
             ("vim-cmd", "hostsvc/datastore/rename", before, after),
             "rename the datastore {} to {}".format(before, after),
-            (("vim-cmd", "hostsvc/datastore/rename", after, before),),
             (Expectation("datastore", after, ()),),
+            (("vim-cmd", "hostsvc/datastore/rename", after, before),),
         )
 
     def _create(self, datastore: Datastore, place: Place) -> None:
@@ -177,8 +178,8 @@ class _Storage:
             STORAGE,
             ("vmkfstools", "-C", "vmfs6", "-S", datastore.name, place.path),
             "create the datastore {} on {}".format(datastore.name, place.name),
-            (esxcli("storage", "filesystem", "unmount", "-l", datastore.name),),
             (Expectation("datastore", datastore.name, (("extents", "has", place.name),)),),
+            (esxcli("storage", "filesystem", "unmount", "-l", datastore.name),),
         )
 
     def _plan_extents(self, datastore: Datastore, head: Place) -> None:
@@ -199,7 +200,6 @@ class _Storage:
                     STORAGE,
                     ("vmkfstools", "-Z", place.path, head.path),
                     "extend the datastore {} by {}".format(datastore.name, place.name),
-                    (),
                     (Expectation("datastore", datastore.name, (("extents", "has", place.name),)),),
                     stdin="0\n",  # it asks; 0 is yes
                 )
@@ -256,8 +256,8 @@ class _Storage:
                 "{} {} {} {} 0".format(number, first, last, VMFS_TYPE),
             ),
             "partition {} of {} takes what remains: {} bytes".format(number, device.name, room),
-            (("partedUtil", "delete", device.path, str(number)),),
             (Expectation("partition", "{}:{}".format(device.name, number), (("type_guid", "is", VMFS_TYPE),)),),
+            (("partedUtil", "delete", device.path, str(number)),),
         )
         return True
 
@@ -271,7 +271,6 @@ class _Storage:
                 STORAGE,
                 ("partedUtil", "resize", place.device.path, str(entry.number), str(entry.first), str(last)),
                 "partition {} of {} takes what remains: {} bytes more".format(entry.number, place.device.name, missing),
-                (),
                 (Expectation("partition", place.name, (("last", "is", last),)),),
             )
         extent = self._extent_at(place)
@@ -283,7 +282,6 @@ class _Storage:
                 STORAGE,
                 ("vmkfstools", "--growfs", place.path, place.path),
                 "the datastore {} grows into its partition".format(extent.volume),
-                (),
             )
 
 

@@ -142,8 +142,11 @@ def _without_uplink(policy: Policy, uplink: str) -> Policy:
 
 def _failover(inventory: Inventory, options: dict[str, str]) -> Inventory:
     vswitch = _vswitch(inventory, options["-v"])
-    active = tuple(options["-a"].split(","))
-    standby = tuple(options["-s"].split(",")) if "-s" in options else ()
+    active = tuple(options["-a"].split(",")) if "-a" in options else vswitch.team.active
+    standby = tuple(options["-s"].split(",")) if "-s" in options else vswitch.team.standby
+    # Naming an uplink in one role takes it out of the other.
+    standby = standby if "-s" in options else tuple(one for one in standby if one not in active)
+    active = active if "-a" in options else tuple(one for one in active if one not in standby)
     _need(set(active + standby) <= set(vswitch.uplinks), "an uplink of the policy is not on the vSwitch")
     _need(len(set(active + standby)) == len(active + standby), "an uplink is named twice")
     _need(options["-l"] in ("portid", "iphash", "mac", "explicit"), "unknown policy")
@@ -189,7 +192,8 @@ def _group_policy(inventory: Inventory, options: dict[str, str], kind: str) -> I
     for option in given:
         if "-uplinks=" in option:
             _need(set(option.partition("=")[2].split(",")) <= set(on_it), "an uplink is not on the vSwitch")
-    changed = group.replace(policies=(*others, Policy(kind, given)) if given else others)
+    policies = sorted([*others, *([Policy(kind, given)] if given else [])], key=lambda one: one.kind)
+    changed = group.replace(policies=tuple(policies))
     return inventory.replace(port_groups=_put(inventory.port_groups, changed))
 
 
@@ -235,14 +239,19 @@ def _ipv4_set(inventory: Inventory, options: dict[str, str]) -> Inventory:
             address=address,
             prefix_length=ip_interface(f"{address}/{options['-N']}").network.prefixlen,
             dhcp_dns=False,
+            gateway=options.get("-g", ""),
         )
     elif kind == "dhcp":
         number = int(vmk.name[3:])
         changed = vmk.replace(
-            ipv4="dhcp", address=f"100.64.{number}.7", prefix_length=24, dhcp_dns=options["-P"] == "true"
+            ipv4="dhcp",
+            address=f"100.64.{number}.7",
+            prefix_length=24,
+            dhcp_dns=options["-P"] == "true",
+            gateway=f"100.64.{number}.1",
         )
     else:
-        changed = vmk.replace(ipv4="none", address="", prefix_length=0, dhcp_dns=False)
+        changed = vmk.replace(ipv4="none", address="", prefix_length=0, dhcp_dns=False, gateway="")
     after = _without_dead_routes(inventory.replace(vmks=_put(inventory.vmks, changed)), vmk.name)
     if vmk.dhcp_dns and not changed.dhcp_dns:
         after = after.replace(name_servers=(), search_domains=())
@@ -286,6 +295,13 @@ def _tag_add(inventory: Inventory, options: dict[str, str]) -> Inventory:
     vmk = _vmk(inventory, options["-i"])
     _need(options["-t"] not in vmk.tags, "it has the tag")
     return inventory.replace(vmks=_put(inventory.vmks, vmk.replace(tags=(*vmk.tags, options["-t"]))))
+
+
+def _tag_remove(inventory: Inventory, options: dict[str, str]) -> Inventory:
+    vmk = _vmk(inventory, options["-i"])
+    _need(options["-t"] in vmk.tags, "it does not have the tag")
+    tags = tuple(one for one in vmk.tags if one != options["-t"])
+    return inventory.replace(vmks=_put(inventory.vmks, vmk.replace(tags=tags)))
 
 
 # -- routes and DNS -------------------------------------------------------------------------------------------------
@@ -361,6 +377,7 @@ _COMMANDS: dict[str, Callable[[Inventory, dict[str, str]], Inventory]] = {
     "network ip interface ipv6 address add": lambda one, two: _ipv6_address(one, two, True),
     "network ip interface ipv6 address remove": lambda one, two: _ipv6_address(one, two, False),
     "network ip interface tag add": _tag_add,
+    "network ip interface tag remove": _tag_remove,
     "network ip route ipv4 add": lambda one, two: _route(one, two, 4, True),
     "network ip route ipv4 remove": lambda one, two: _route(one, two, 4, False),
     "network ip route ipv6 add": lambda one, two: _route(one, two, 6, True),

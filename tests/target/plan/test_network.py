@@ -24,7 +24,7 @@ from esxforge_target.plan.differences import network_differences
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import Plan
 from target.plan.configs import bond, mac, network, nic, static, vlan
-from target.plan.test_convergence import run, undo
+from target.plan.test_convergence import restored, run
 
 DHCP: dict[str, Any] = {"type": "dhcp4"}
 OWN_TEAM = Policy("failover", ("--load-balancing=explicit", "--active-uplinks=vmnic0"))
@@ -370,9 +370,9 @@ def test_addresses_are_swapped_between_interfaces_and_back() -> None:
         port_groups=(*host.port_groups, PortGroup("eno1.5", "vSwitch0", 5)),
         vmks=(host.vmks[0].replace(ipv4="static", address="10.1.0.5", prefix_length=24, dhcp_dns=False), kept),
     )
-    _, plan, done = planned(nic(1, static("10.0.0.5/24")), vlan("eno1", 5, static("10.1.0.5/24")), host=host)
+    _, _, done = planned(nic(1, static("10.0.0.5/24")), vlan("eno1", 5, static("10.1.0.5/24")), host=host)
     assert [(vmk.name, vmk.address) for vmk in done.vmks] == [("vmk0", "10.0.0.5"), ("vmk1", "10.1.0.5")]
-    assert undo(done, plan.steps).vmks == host.vmks
+    assert restored(done, host).vmks == host.vmks
 
 
 def test_ipv4_goes_only_when_ipv6_stands() -> None:
