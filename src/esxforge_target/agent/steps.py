@@ -1,4 +1,4 @@
-"""Running the steps of a plan: each noted in the journal before, tried twice, and judged by what ESXi then shows."""
+"""Running the steps of a plan: the first is noted in the journal before, each is judged by what ESXi then shows."""
 
 from typing import Sequence
 
@@ -11,10 +11,11 @@ from esxforge_target.plan.steps import STORAGE, Step
 from esxforge_target.runtime.errors import ForgeError
 
 _PAUSE = 3.0
+_ATTEMPTS = 3
 
 
 class StepError(ForgeError):
-    """A step of the plan failed twice."""
+    """A step of the plan failed each time."""
 
 
 class Steps:
@@ -39,7 +40,7 @@ class Steps:
                 self._undo.before(about, step.undo)
 
     def _try(self, step: Step, before: Inventory) -> None:
-        for attempt in (1, 2):
+        for attempt in range(1, _ATTEMPTS + 1):
             result = self._system.run(step.command, COMMAND_SECONDS, step.stdin)
             if result.status == 0:
                 return
@@ -50,7 +51,7 @@ class Steps:
             if self._shows(step, before):
                 self._log.say("ESXi shows it as desired all the same")
                 return
-            if attempt == 1:
+            if attempt < _ATTEMPTS:
                 self._system.clock.sleep(_PAUSE)
         raise StepError(
             "ESXi refused to {}: {}.".format(step.changes, reason),

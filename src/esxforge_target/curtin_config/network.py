@@ -35,6 +35,7 @@ class NetworkSection:
         self.places = {}  # type: Dict[str, str]
         self.ids = {}  # type: Dict[str, str]
         self.routes = []  # type: List[Route]
+        self.metrics = []  # type: List[int]
         self.name_servers = []  # type: List[str]
         self.search_domains = []  # type: List[str]
 
@@ -302,7 +303,8 @@ def _read_route(route: Item, network: NetworkSection) -> None:
     if net.version != via.version:
         route.refuse("destination {} and gateway {} differ in IP version.".format(net, via))
         return
+    metric = route.number("metric") or 0  # Linux' own where none is named
     found = Route(str(net), str(via))
-    if found not in network.routes:
-        network.routes.append(found)
-    route.name_unknown(("metric", "id", "type"))
+    network.metrics.append(metric)
+    network.routes.append(found)
+    route.name_unknown(("id", "type"))

@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import Dict, List, Set
 
-from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface
+from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route
 from esxforge_target.curtin_config.network import NetworkSection
 from esxforge_target.runtime.validation_errors import Problems, shown
 
@@ -196,6 +196,7 @@ def _check_gateways(network: NetworkSection, reasons: Problems) -> None:
     for interface in network.interfaces:
         for address in interface.addresses:
             _check_gateway(network.places[interface.name], address, own, reasons)
+    _choose_by_metric(network, reasons)
     vias = {}  # type: Dict[str, str]
     for route in network.routes:
         where = "network route to {}".format(route.destination)
@@ -208,6 +209,25 @@ def _check_gateways(network: NetworkSection, reasons: Problems) -> None:
                 where,
                 "there are two gateways, {} and {}; ESXi takes one.".format(vias[route.destination], route.gateway),
             )
+
+
+def _choose_by_metric(network: NetworkSection, reasons: Problems) -> None:
+    """ESXi has one route to a destination and no metrics: the one with the lowest stays, as Linux would use it."""
+    best = {}  # type: Dict[str, int]
+    for route, metric in zip(network.routes, network.metrics):
+        best[route.destination] = min(metric, best.get(route.destination, metric))
+    kept = []  # type: List[Route]
+    for route, metric in zip(network.routes, network.metrics):
+        if metric > best[route.destination]:
+            reasons.notice(
+                "network route to {}".format(route.destination),
+                "ESXi has no metrics; the gateway {} with the metric {} is not used, as one with {} is there.".format(
+                    route.gateway, metric, best[route.destination]
+                ),
+            )
+        elif route not in kept:
+            kept.append(route)
+    network.routes = kept
 
 
 def _check_gateway(where: str, address: Address, own: Set[str], reasons: Problems) -> None:
