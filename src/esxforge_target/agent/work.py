@@ -19,6 +19,7 @@ from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
+from esxforge_target.contract.host_record import REQUIRE_ALL, REQUIRE_NONE
 from esxforge_target.contract.names import AGENT_INVENTORY
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.inventory.model import InstalledRelease, Inventory
@@ -28,6 +29,7 @@ from esxforge_target.plan.differences import differences
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import STORAGE as STORAGE_PHASE
 from esxforge_target.plan.steps import Plan
+from esxforge_target.plan.working import not_working
 from esxforge_target.runtime.errors import ForgeError
 
 # DHCP may answer otherwise than the plan expected: then what remains is planned again.
@@ -36,6 +38,8 @@ _ROUND_PAUSE = 5.0
 # Disks may come some time after the start, and a list may lag behind another: what is missing is looked for this long.
 _LATE_SECONDS = 90.0
 _LAG_SECONDS = 75.0
+# A DHCP server, a link or the check of an IPv6 address may take this long.
+_WORKING_SECONDS = 40.0
 _RESCAN = ("esxcli", "storage", "core", "adapter", "rescan", "--all")
 # The whole inventory at the start, for people and for `esxforge plan --inventory`; it stays with the log.
 _LEFT_DEPLOYED = "user-data: the machine stays Deployed. {}"
@@ -108,6 +112,7 @@ class Work:
         self._set_up(plan, inventory)
         self._make_identity()
         now = self._verify()
+        self._check_working(now)
         self._save(now)
         problems = self._vendor_data(now)
         return problems + self._user_data(now.release)
@@ -166,7 +171,7 @@ class Work:
         """The plan, and the inventory that it is for. Raises RefusedPlanError before anything is touched."""
         parts = self._parts
         clock = parts.system.clock
-        end = min(clock.monotonic() + _LATE_SECONDS, max(parts.ends.end(deadlines.INVENTORY), clock.monotonic() + 30.0))
+        end = min(clock.monotonic() + _LATE_SECONDS, parts.ends.end(deadlines.INVENTORY))
         first = inventory
         while True:
             plan = make_plan(parts.desired, inventory)
@@ -219,7 +224,7 @@ class Work:
         parts = self._parts
         parts.until(deadlines.VERIFY)
         clock = parts.system.clock
-        end = min(clock.monotonic() + _LAG_SECONDS, max(parts.ends.end(deadlines.VERIFY), clock.monotonic() + 30.0))
+        end = min(clock.monotonic() + _LAG_SECONDS, parts.ends.end(deadlines.VERIFY))
         settled = clock.monotonic() + 2 * _ROUND_PAUSE
         while True:
             inventory = parts.network.reread(before, done)
@@ -269,7 +274,7 @@ class Work:
         parts.until(deadlines.VERIFY)
         parts.reporter.start("verify", "Reading everything back")
         clock = parts.system.clock
-        end = min(clock.monotonic() + _LAG_SECONDS, max(parts.ends.end(deadlines.VERIFY), clock.monotonic() + 30.0))
+        end = min(clock.monotonic() + _LAG_SECONDS, parts.ends.end(deadlines.VERIFY))
         while True:
             inventory = parts.network.inventory(end - clock.monotonic())
             found = differences(parts.desired, inventory) + self._identity.differences(self._name, self._keys)
@@ -290,6 +295,28 @@ class Work:
         parts.reporter.heard()
         parts.reporter.done("verify", "The host is as MAAS asked.")
         return inventory
+
+    def _check_working(self, inventory: Inventory) -> None:
+        """Name each interface that is set and does not work. Raises StepError where the recipe wants it to work."""
+        parts = self._parts
+        clock = parts.system.clock
+        end = min(clock.monotonic() + _WORKING_SECONDS, parts.ends.end(deadlines.VERIFY))
+        troubles = not_working(parts.desired, inventory)
+        while troubles and clock.monotonic() + _ROUND_PAUSE < end:
+            clock.sleep(_ROUND_PAUSE)
+            troubles = not_working(parts.desired, parts.network.inventory(end - clock.monotonic()))
+        if not troubles:
+            return
+        text = " ".join(str(trouble) for trouble in troubles)
+        parts.reporter.finish("interfaces", "set, but not working: {}".format(text), False)
+        required = parts.deployment.record.require_working
+        fatal = [one for one in troubles if required == REQUIRE_ALL or (one.management and required != REQUIRE_NONE)]
+        if fatal:
+            raise StepError(
+                "The network does not work: {}".format(" ".join(str(trouble) for trouble in fatal)),
+                "Look at cables, switch ports, VLANs, DHCP servers and who else has the address; or let the recipe's "
+                "install.require_working say that this is no reason to fail.",
+            )
 
     def _save(self, inventory: Inventory) -> None:
         parts = self._parts

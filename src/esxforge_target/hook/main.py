@@ -177,6 +177,7 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
         settings.ssh_keys,
         VcenterOptions(**settings.vcenter) if settings.vcenter else None,
         password.encrypted,
+        require_working=settings.require_working,
     )
     files = {DESIRED_HOST: desired_host_to_json(desired).encode("ascii")}
     if kickstart:

@@ -55,7 +55,8 @@ def restore_network(found: Inventory, now: Inventory) -> Tuple[Restoring, ...]:
 
 def changed_parts(found: Inventory, now: Inventory) -> List[str]:
     """The parts of the network that are not as ``found``; leases may differ."""
-    parts = [part for part, _ in restore_network(found, now)]
+    leased = any(vmk.dhcp_dns for vmk in found.vmks)
+    parts = [part for part, _ in restore_network(found, now) if not (leased and part == NAMES)]
     return [part for part in (VSWITCHES, PORT_GROUPS, VMKS, ROUTES, NAMES) if part in parts]
 
 
@@ -264,19 +265,18 @@ class _Restoration:
     def _names(self) -> bool:
         """Whether a lease must bring the name servers and search domains again."""
         leased = any(vmk.dhcp_dns for vmk in self._before.values())
-        part = LEASES if leased else NAMES
         servers, domains = self._found.name_servers, self._found.search_domains
         if servers != self._now.name_servers:
             if set(self._now.name_servers) - set(servers) or not leased:
-                self._do(part, esxcli("network", "ip", "dns", "server", "remove", "--all"))
+                self._do(NAMES, esxcli("network", "ip", "dns", "server", "remove", "--all"))
             for server in () if leased else servers:
-                self._do(part, esxcli("network", "ip", "dns", "server", "add", "-s", server))
+                self._do(NAMES, esxcli("network", "ip", "dns", "server", "add", "-s", server))
         if domains != self._now.search_domains:
             for domain in self._now.search_domains:
                 if not leased or domain not in domains:
-                    self._do(part, esxcli("network", "ip", "dns", "search", "remove", "-d", domain))
+                    self._do(NAMES, esxcli("network", "ip", "dns", "search", "remove", "-d", domain))
             for domain in () if leased else domains:
-                self._do(part, esxcli("network", "ip", "dns", "search", "add", "-d", domain))
+                self._do(NAMES, esxcli("network", "ip", "dns", "search", "add", "-d", domain))
         return leased and (servers, domains) != (self._now.name_servers, self._now.search_domains)
 
     def _renew_leases(self, names: bool) -> None:
