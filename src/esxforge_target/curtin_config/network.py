@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from esxforge_target.contract.bond_modes import DEFAULT, ON_ESXI, bond_mode
 from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route
@@ -38,6 +38,8 @@ class NetworkSection:
         self.metrics = []  # type: List[int]
         self.name_servers = []  # type: List[str]
         self.search_domains = []  # type: List[str]
+        # Names of interfaces that ask for an address, malformed ones too.
+        self.asking = set()  # type: Set[str]
 
 
 def read_network(section: Item) -> NetworkSection:
@@ -76,11 +78,11 @@ def _read_other(item: Item, kind: str, network: NetworkSection) -> None:
     elif kind == "route":
         _read_route(item, network)
     elif kind == "bridge":
-        item.refuse(
-            "ESXi has no bridges; remove the bridge in MAAS and give its addresses to {}.".format(
-                ", ".join(item.texts("bridge_interfaces")) or "its interface"
-            )
-        )
+        carriers = ", ".join(item.texts("bridge_interfaces")) or "its interface"
+        if any(subnet.text("type").lower() != "manual" for subnet in item.items("subnets")):
+            item.refuse("ESXi has no bridges; remove the bridge in MAAS and give its addresses to {}.".format(carriers))
+        else:
+            item.notice("ESXi has no bridges; this one has no address and is left out.")
     elif kind == "loopback":
         item.notice("the loopback interface is not configured on ESXi.")
     elif not kind:
@@ -177,6 +179,8 @@ def _finish(  # noqa: PLR0917  # one for each field of an interface
     for subnet in item.items("subnets"):
         alias = len(addresses)
         subnet.where = "{} subnet {}".format(item.where, alias + 1)
+        if subnet.text("type").lower() != "manual":
+            network.asking.add(name)
         address = _read_subnet(subnet, alias, network)
         if address is not None:
             addresses.append(address)

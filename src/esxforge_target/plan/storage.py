@@ -6,6 +6,7 @@ No disk is touched but the boot disk and those that carry a stamp of ours; no ot
 from typing import Dict, List, Optional, Tuple
 
 from esxforge_target.contract.desired_host import Datastore, DesiredHost, Disk
+from esxforge_target.esxi import limits
 from esxforge_target.inventory.model import Device, Extent, Inventory, PartitionEntry, PartitionTable
 from esxforge_target.plan.commands import esxcli
 from esxforge_target.plan.draft import Draft
@@ -74,6 +75,7 @@ class _Storage:
         if boot is not None:
             self._plan_on_boot_disk(boot)
         for datastore in self._desired.datastores:
+            self._check_formats(datastore)
             if datastore is not boot:
                 head = self._stamped_place(datastore.partitions[0])
                 if head is not None:
@@ -114,6 +116,35 @@ class _Storage:
             )
             return None
         return Place(device, partition.number)
+
+    def _check_formats(self, datastore: Datastore) -> None:
+        """What no datastore can be made of (``esxi.limits``): disks of several sector formats, an SSD of 4Kn."""
+        sectors = {}  # type: Dict[int, str]
+        for partition_id in datastore.partitions:
+            disk = self._desired.disk(self._desired.partition(partition_id).disk)
+            device = boot_device(self._inventory)[0] if disk.boot else self._stamped(disk)
+            if device is None or device.table is None:
+                continue
+            size = device.table.sector_size
+            sectors[size] = device.name
+            problem = limits.format_problem(self._inventory.release.numbers, size, device.ssd)
+            if problem and not disk.boot:
+                self._draft.errors.append("storage {}: {} {}".format(datastore.name, device.name, problem))
+        if len(sectors) > 1:
+            self._draft.errors.append(
+                "storage {}: {}; {}".format(
+                    datastore.name,
+                    ", ".join(
+                        "{} has sectors of {} bytes".format(name, size) for size, name in sorted(sectors.items())
+                    ),
+                    limits.ONE_FORMAT,
+                )
+            )
+
+    def _stamped(self, disk: Disk) -> Optional[Device]:
+        stamp = disk.disk_guid.lower()
+        found = [device for device in self._inventory.devices if stamp and stamp in device.disk_guids]
+        return found[0] if len(found) == 1 else None
 
     # -- datastores ---------------------------------------------------------------------------------------------
 
