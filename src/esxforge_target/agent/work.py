@@ -308,7 +308,7 @@ class Work:
         if not troubles:
             return
         text = " ".join(str(trouble) for trouble in troubles)
-        parts.reporter.finish("interfaces", "set, but not working: {}".format(text), False)
+        parts.reporter.failed_phase("interfaces", "set, but not working: {}".format(text))
         required = parts.deployment.record.require_working
         fatal = [one for one in troubles if required == REQUIRE_ALL or (one.management and required != REQUIRE_NONE)]
         if fatal:

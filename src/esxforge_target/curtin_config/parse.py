@@ -3,7 +3,7 @@
 from typing import Any, Optional
 
 from esxforge_target.contract.desired_host import DesiredHost
-from esxforge_target.contract.management import management_of
+from esxforge_target.contract.management import management_of, no_way_to_maas
 from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.network import NetworkSection, read_network
 from esxforge_target.curtin_config.network_checks import check_network, leave_unneeded, resolve_references
@@ -51,6 +51,8 @@ def desired_host_from_config(config: Any, boot_mac: str = "") -> DesiredHost:
         reasons.refuse(
             "network", "no interface has an address or DHCP, so the host could not be reached; give it one in MAAS."
         )
+    elif no_way_to_maas(desired):
+        reasons.refuse("network", no_way_to_maas(desired))
     reasons.raise_if_any()
     return desired.replace(notices=tuple(reasons.notices))
 

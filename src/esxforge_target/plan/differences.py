@@ -130,7 +130,7 @@ def _vmk(desired_vmk: DesiredVmk, vmk: Vmk) -> List[str]:
     if vmk.dhcp6 != desired_vmk.dhcp6:
         found.append("{} asks DHCPv6: {}.".format(vmk.name, vmk.dhcp6))
     if desired_vmk.router_advertisements is not None and vmk.router_advertisements != desired_vmk.router_advertisements:
-        found.append("{} heeds router router_advertisements: {}.".format(vmk.name, vmk.router_advertisements))
+        found.append("{} heeds router advertisements: {}.".format(vmk.name, vmk.router_advertisements))
     return found
 
 

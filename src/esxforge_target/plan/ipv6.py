@@ -12,7 +12,7 @@ from esxforge_target.plan.steps import PREPARE, Expectation, Step
 def plan_ipv6(draft: Draft, phase: str, desired_vmk: DesiredVmk, name: str, vmk: Optional[Vmk]) -> List[Step]:
     """Append the steps for one interface (``vmk`` None: it is made anew); give back those that belong last.
 
-    Those let the interface ask DHCPv6 or heed router router_advertisements: a router's default route must not come
+    Those let the interface ask DHCPv6 or heed router advertisements: a router's default route must not come
     before a static one.
     """
     now = vmk if vmk is not None else Vmk(name, "", desired_vmk.port_group)

@@ -11,7 +11,6 @@ from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Expectation, Step
 from esxforge_target.plan.switches import VSwitchPlanner
 
-
 # What ESXi gives an interface that is made without a MAC.
 _OWN_MACS = "00:50:56:"
 

@@ -42,9 +42,11 @@ def simple() -> dict[str, Any]:
     return copy.deepcopy(sample("simple-static"))
 
 
-def network(*entries: dict[str, Any]) -> dict[str, Any]:
-    """The simple config with another network."""
+def network(*entries: dict[str, Any], maas: str = "") -> dict[str, Any]:
+    """The simple config with another network, and another MAAS (as it stands in a URL)."""
     config = simple()
+    if maas:
+        config["reporting"]["maas"]["endpoint"] = f"http://{maas}:5248/MAAS/metadata/status/a"
     config["network"]["config"] = list(entries)
     return config
 

@@ -43,8 +43,10 @@ def fresh(count: int, first: str = "vmnic0", macs: dict[str, str] | None = None)
     )
 
 
-def planned(*entries: dict[str, Any], host: Inventory | None = None) -> tuple[DesiredHost, Plan, Inventory]:
-    config = network(*entries)
+def planned(
+    *entries: dict[str, Any], host: Inventory | None = None, maas: str = ""
+) -> tuple[DesiredHost, Plan, Inventory]:
+    config = network(*entries, maas=maas)
     config["storage"]["config"] = [one for one in config["storage"]["config"] if one["type"] == "disk"]
     desired = desired_host_from_config(config)
     found = host or fresh(12)
@@ -220,7 +222,7 @@ def test_vmk0_that_has_another_machine_s_mac_gets_its_own_nic_s_or_one_of_esxi_s
     (made,) = [line for line in commands(plan) if "interface add" in line]
     assert ("-M " + expected in made) if expected else ("-M" not in made)
     assert make_plan(desired, done).steps == ()
-    assert undo(done, plan.steps).vmks[0].mac == "52:54:00:12:34:56"
+    assert restored(done, cloned).vmks[0].mac == "52:54:00:12:34:56"
 
 
 def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
@@ -377,7 +379,7 @@ def test_addresses_are_swapped_between_interfaces_and_back() -> None:
 
 def test_ipv4_goes_only_when_ipv6_stands() -> None:
     """The installer's DHCP may be the way to MAAS until then."""
-    _, plan, _ = planned(nic(1, static("2001:db8::5/64")))
+    _, plan, _ = planned(nic(1, static("2001:db8::5/64")), maas="[2001:db8::2]")
     told = commands(plan)
     gone = told.index("esxcli network ip interface ipv4 set -i vmk0 -t none")
     assert told.index("esxcli network ip interface ipv6 address add -i vmk0 -I 2001:db8::5/64") < gone
