@@ -157,7 +157,7 @@ def _structure(found: "Dict[str, Any]") -> "Dict[str, Any]":
     reduced = {}  # type: Dict[str, Any]
     for key, value in found.items():
         if reduced.setdefault(normal(key), value) != value:
-            raise FormatError("{} is given twice.".format(key))
+            raise FormatError("{} is given twice.".format(key), _UNREADABLE)
     return reduced
 
 
@@ -165,7 +165,7 @@ def _from_json(document: Any, command: str) -> List[Record]:
     if isinstance(document, dict):
         document = [document]
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
-        raise FormatError("The answer holds no structures.")
+        raise FormatError("The answer holds no structures.", _UNREADABLE)
     return [Record(_structure(one), command) for one in document]
 
 

@@ -32,7 +32,7 @@ def format_problem(release: "Tuple[int, ...]", sector_size: int, solid_state: bo
     vSphere 6.5 and older know no 4Kn at all; 6.7 to 8.0 local hard disks only ("ESXi does not support 4Kn SSD and NVMe
     devices", vSphere Storage, Device Sector Formats); 9.0 SSDs too (VMware Cloud Foundation blog, 19 June 2025).
     """
-    if sector_size != _FORMAT_4KN or release >= (9,):
+    if sector_size != _FORMAT_4KN or not release or release >= (9,):
         return ""
     if release < (6, 7):
         return "has sectors of 4096 bytes (4Kn), which ESXi knows from 6.7 on; use another disk."
