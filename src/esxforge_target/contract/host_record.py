@@ -96,6 +96,6 @@ _SCHEMA = {
         "vcenter": Shape(VcenterOptions, optional=True),
         "encrypted_password": TEXT,
         "secrets": Shape(SecretsExtent, optional=True),
-        "require_working": TEXT,
+        "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
     },
 }  # type: Schema

@@ -100,7 +100,6 @@ _SHAPES = {
     "kind": Shape(str, high=64),
     "release": Shape(str, high=64),
     "accept_eula": TRUTH,
-    "allow_power_off": TRUTH,
     "kickstart": Shape(str, high=4 << 20),
     "root_password_mode": Shape(str, choices=("kickstart", "hash", "random", "kept")),
     "root_password_hash": Shape(str, high=1024, form=ONE_LINE),
@@ -112,6 +111,7 @@ _SHAPES = {
     "system_media_size": Shape(str, choices=("auto", "min", "small", "default", "max")),
     "keep_boot_order": TRUTH,
     "allow_power_off": TRUTH,
+    "require_working": Shape(str, choices=("none", "management", "all")),
     "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
     "vcenter": Shape(
         Record(

@@ -26,7 +26,7 @@ class InstalledRelease(Value):
     def numbers(self) -> Tuple[int, ...]:
         """(8, 0, 3) of ``8.0.3``; empty where the version is no version."""
         head = self.version.split("-")[0].split(".")
-        return tuple(int(part) for part in head) if all(part.isdigit() for part in head) else ()
+        return tuple(int(part) for part in head) if all(is_whole(part) for part in head) else ()
 
     @property
     def major(self) -> int:

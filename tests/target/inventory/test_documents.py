@@ -148,8 +148,8 @@ def test_a_document_of_version_1_is_read_too() -> None:
 def test_the_stamps_of_maass_disks_stand_beside_the_inventory() -> None:
     _, found = samples()
     assert read_document(inventory_to_json(found, {"sdb": "1234"})) == (found, {"sdb": "1234"})
-    with pytest.raises(FormatError, match=r"stamps must be an object of texts\."):
-        read_document(damaged(lambda document: document.update(stamps={"sdb": 3})))
+    with pytest.raises(FormatError, match=r"disk_guids must be an object of texts\."):
+        read_document(damaged(lambda document: document.update(disk_guids={"sdb": 3})))
 
 
 def test_another_version_and_another_release_are_refused() -> None:

@@ -150,6 +150,9 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     if networks and on_a_network:
         host = draw(st.sampled_from(networks)) + ".250"
         config["reporting"]["maas"]["endpoint"] = f"http://{host}:5248/MAAS/metadata/status/abc"
+    else:
+        # A name: of an address elsewhere some of these hosts would have no way to it, and be refused.
+        config["reporting"]["maas"]["endpoint"] = "http://maas.example:5248/MAAS/metadata/status/abc"
     config["storage"]["config"] = [one for one in config["storage"]["config"] if one["type"] == "disk"]
     return {key: config[key] for key in ("network", "storage", "reporting")}
 
