@@ -537,7 +537,7 @@ def test_the_event_log_reads_as_a_story(site: MakeSite) -> None:
     asked = "datastore datastore1: MAAS asked for 68.0 GiB (73010249728 bytes)"
     assert [line.partition(", it has ")[0] for line in host.maas.machine.event_log] == [
         "#1.01 inventory: ESXi runs; reading its NICs, disks and present settings",
-        "#1.02 network: ESXi 8.0.3 build 24674464: 4 NICs, 3 disks. Setting up the network: 34 steps in all",
+        "#1.02 network: ESXi 8.0.3 build 24674464: 4 NICs, 3 disks. Setting up the network: 36 steps in all",
         "#1.03 storage: MAAS answers over the desired network. Setting up the datastores datastore1, datastore2",
         f"#1.04 identity: {asked}",
         "#1.05 password: Root's password, encrypted to the key of the recipe: QUJD",
