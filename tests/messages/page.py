@@ -84,6 +84,7 @@ AREAS = (
         "behind its place, such as `network bond0:`. The hook refuses before any disk but the image's own is touched.",
         (
             "esxforge_target/curtin_config/",
+            "esxforge_target/esxi/limits",
             "esxforge_target/plan/layout",
             "esxforge_target/plan/storage",
             "esxforge/preview/",

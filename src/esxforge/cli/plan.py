@@ -82,12 +82,13 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
 
     _check_usage(machine, answers, curtin_config, save, as_json=as_json, short=short)
     release = None if release is None else _version(release)
-    found = load_inventory(inventory) if inventory is not None else None
+    found, guids = load_inventory(inventory) if inventory is not None else (None, {})
     if curtin_config is not None:
         from esxforge.preview.curtin_yaml import load_config
         from esxforge.preview.report import document, report_of_config
 
-        report = report_of_config(load_config(curtin_config), found, release or _ASSUMED, golden=kind == "golden")
+        config = load_config(curtin_config)
+        report = report_of_config(config, found, release or _ASSUMED, golden=kind == "golden", guids=guids)
         _show(report, document(report), page, as_json=as_json, short=short)
         return
     from esxforge.deployment.assessment import Wishes
@@ -95,7 +96,7 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     wishes = Wishes(image, release, None if kind is None else kind == "golden", boot_nic)
     where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
     documents = _ask(machine, where, save) if machine is not None else _load(answers)
-    _plan_machine(documents, wishes, found, page, as_json=as_json, short=short)
+    _plan_machine(documents, wishes, found, guids, page, as_json=as_json, short=short)
 
 
 def _check_usage(
@@ -145,6 +146,7 @@ def _plan_machine(
     documents: dict[str, Any],
     wishes: Wishes,
     inventory: Inventory | None,
+    guids: dict[str, str],
     page: _Page | None,
     *,
     as_json: bool,
@@ -156,7 +158,7 @@ def _plan_machine(
     from esxforge.deployment.text import heading, marked, remarks
     from esxforge_target.runtime.visible import one_line
 
-    found = assess(answers_of(documents), wishes, inventory)
+    found = assess(answers_of(documents), wishes, inventory, guids)
     if as_json:
         if page is not None and found.report is not None:
             _write_html(found.report, page)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -60,8 +60,13 @@ class Assessment:
         return not self.findings.reasons and not self.refused
 
 
-def assess(answers: Answers, wishes: Wishes | None = None, inventory: Inventory | None = None) -> Assessment:
-    """Plan and judge. Raises RecipeError for a NIC that the machine has not."""
+def assess(
+    answers: Answers,
+    wishes: Wishes | None = None,
+    inventory: Inventory | None = None,
+    guids: Mapping[str, str] | None = None,
+) -> Assessment:
+    """Plan and judge. ``guids`` came with the inventory. Raises RecipeError for a NIC that the machine has not."""
     wishes = wishes or Wishes()
     final = answers.machine.status in HAS_CONFIGURATION and answers.config is not None
     findings = Findings()
@@ -80,7 +85,7 @@ def assess(answers: Answers, wishes: Wishes | None = None, inventory: Inventory 
         return Assessment(answers.machine, image, None, (), findings, final)
     if final:
         _judge_system(answers, findings)
-    report = report_of_config(prediction.config, inventory, release, golden=golden, boot_mac=boot_mac)
+    report = report_of_config(prediction.config, inventory, release, golden=golden, boot_mac=boot_mac, guids=guids)
     if not final:
         with suppress(ValidationErrors):  # its reasons are in the report
             check_connectivity(answers, desired_host_from_config(prediction.config, boot_mac), findings)

@@ -51,6 +51,7 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
         allow_power_off=recipe.install.allow_power_off,
         ssh_keys=list(recipe.install.ssh_keys),
         vcenter=_vcenter(recipe),
+        require_working=recipe.install.require_working,
     )
 
 
@@ -140,6 +141,7 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
         keep_boot_order=recipe.install.keep_boot_order,
         ssh_keys=list(recipe.install.ssh_keys),
         vcenter=_vcenter(recipe),
+        require_working=recipe.install.require_working,
     )
 
 

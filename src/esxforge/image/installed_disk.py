@@ -12,7 +12,7 @@ from uuid import UUID
 
 from esxforge.errors import FormatError, ImageError
 from esxforge.image.bios_start import BiosStart, bios_start
-from esxforge_target.esxi.banks import BOOT_CFG, Bank, bank_to_boot, judged
+from esxforge_target.esxi.banks import BOOT_CFG, Bank, bank_to_boot, judged, why_none
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
@@ -112,7 +112,8 @@ def examine(disk: Blocks, name: str) -> InstalledDisk:
         banks = tuple(filter(None, (_bank(disk, volume) for volume in volumes)))
         chosen = bank_to_boot(banks)
         if chosen is None or chosen.cfg is None:
-            raise ImageError(f"{name}: no boot bank that ESXi's boot loader would take: {_why(banks)}.", _INSTALL_HINT)
+            why = "; ".join(why_none(banks)) or "there is none"
+            raise ImageError(f"{name}: no boot bank that ESXi's boot loader would take: {why}.", _INSTALL_HINT)
         found = InstalledDisk(
             table,
             mbr,
@@ -172,10 +173,6 @@ def _bank(disk: Blocks, volume: InstalledVolume) -> Bank | None:
     if fat.find(BOOT_CFG) is None:
         return None
     return judged(Bank("", volume.number, "", fat.free_bytes(), None), fat.read_file(BOOT_CFG))
-
-
-def _why(banks: tuple[Bank, ...]) -> str:
-    return "; ".join(f"partition {bank.partition}: {bank.problem}" for bank in banks) or "there is none"
 
 
 def _check_layout(found: InstalledDisk, name: str) -> None:

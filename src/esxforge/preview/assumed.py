@@ -27,7 +27,7 @@ from esxforge_target.inventory.model import (
     VSwitch,
 )
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
-from esxforge_target.plan.layout import EVERYTHING
+from esxforge_target.plan.commands import EVERYTHING
 from esxforge_target.plan.storage import VMFS_TYPE
 
 SECTOR = 512
@@ -102,12 +102,15 @@ def assumed_inventory(desired: DesiredHost, version: str = "8.0.3") -> Inventory
 def assumptions(desired: DesiredHost) -> tuple[str, ...]:
     """What is assumed, in sentences."""
     disks = ", ".join(f"<{disk.name}>" for disk in (desired.boot_disk, *desired.datastore_disks()))
+    sizes = "Sizes on the boot disk are estimates."
+    if not any(one.disk == desired.boot_disk.id for one in desired.partitions):
+        sizes = "MAAS's layout does not say how large the boot disk is, so what ESXi makes on it is not shown."
     return (
         (
             "No inventory is given: a fresh install is assumed, with the NICs in MAAS's order as vmnic0, vmnic1 and so "
             "on, and with vmk0 as the kickstart sets it up."
         ),
-        f"ESXi's names of disks are not known yet: {disks} stand for them. Sizes on the boot disk are estimates.",
+        f"ESXi's names of disks are not known yet: {disks} stand for them. {sizes}",
     )
 
 
@@ -147,6 +150,10 @@ def _data_device(desired: DesiredHost, disk: Disk) -> Device:
 
 def _boot_device(desired: DesiredHost, version: str) -> tuple[Device, tuple[Extent, ...], tuple[FileSystem, ...]]:
     disk = desired.boot_disk
+    name = f"<{disk.name}>"
+    if not any(one.disk == disk.id for one in desired.partitions):
+        # MAAS's blank layout says nothing of the disk's size, so nothing can be said of what ESXi makes on it.
+        return Device(name, f"/vmfs/devices/disks/{name}", 0, model=disk.model, boot=True), (), ()
     size = max(_size(desired, disk), 8 << 30)
     sectors = size // SECTOR
     last = sectors - LAST_SECTORS
@@ -158,9 +165,9 @@ def _boot_device(desired: DesiredHost, version: str) -> tuple[Device, tuple[Exte
         end = OSDATA_END_DEFAULT if size >= ROOM_FOR_DEFAULT else OSDATA_END_MIN
         wants_room = desired.boot_datastore() is not None
         end = end if size >= ROOM_FOR_DEFAULT or (wants_room and end + (4 << 30) // SECTOR < last) else last
-        entries.append(PartitionEntry(7, OSDATA_START, min(end, last), VMFS_L))
+        if last > OSDATA_START:
+            entries.append(PartitionEntry(7, OSDATA_START, min(end, last), VMFS_L))
         number, first = 8, -(-(min(end, last) + 1) // 2048) * 2048
-    name = f"<{disk.name}>"
     extents: tuple[Extent, ...] = ()
     file_systems: tuple[FileSystem, ...] = ()
     if last - first > (4 << 30) // SECTOR:

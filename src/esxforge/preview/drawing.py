@@ -7,7 +7,7 @@ from html import escape
 from itertools import groupby
 
 from esxforge.preview.report import DiskRow, NetworkRow, PartRow, Preview
-from esxforge.preview.text import size
+from esxforge.preview.text import SIZE_UNKNOWN, size
 
 WIDTH = 1120
 ROW = 64
@@ -46,7 +46,8 @@ def disk_drawing(report: Preview) -> str:
     top = 6
     for disk in report.disks:
         parts.append(_text(10, top + 14, disk.name + ("  boot disk" if disk.boot else ""), "label"))
-        details = " · ".join(text for text in (disk.model, disk.device, size(disk.size) if disk.size else "") if text)
+        known = size(disk.size) if disk.size else SIZE_UNKNOWN * bool(disk.device)
+        details = " · ".join(text for text in (disk.model, disk.device, known) if text)
         parts.append(_text(190, top + 14, details or "not found on the host", "small"))
         parts += _disk(disk, top + 24, (WIDTH - 20) * disk.size / largest)
         top += 24 + DISK_BAR + 24

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from esxforge.errors import FormatError
 from esxforge.local.reading import read_file
 from esxforge.preview.assumed import assumed_inventory, assumptions, stamped
 from esxforge.preview.curtin_yaml import load_config
-from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.contract.desired_host import DesiredHost, Disk
 from esxforge_target.curtin_config.parse import desired_host_from_config
-from esxforge_target.inventory.document import inventory_from_json
-from esxforge_target.inventory.model import Inventory
+from esxforge_target.inventory.document import read_document
+from esxforge_target.inventory.model import Device, Inventory
 from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import Layout, layout_of
 from esxforge_target.plan.planner import make_plan
@@ -26,6 +27,8 @@ from esxforge_target.runtime.validation_errors import ValidationErrors
 DOCUMENT_VERSION = 1
 # A host with 100 disks and 1,000 port groups has less than 1 MiB.
 _LARGEST_INVENTORY = 16 << 20
+# What a partition of the hook may differ from MAAS's size: it begins and ends at whole MiB, clear of the tables.
+_ROUNDED = 8 << 20
 _SHARED_BY_CLONES = (
     "golden image: the UUID of the OSDATA volume (of 6.x: of what its installer formats besides FAT) is the same on "
     "every host of one image; VMware does not support cloned boot disks (KB 84280), so no host may see another one's."
@@ -97,12 +100,15 @@ def report_for(config: Path, inventory: Path | None, release: str, *, golden: bo
     ``golden`` adds what hosts of one golden image share. Raises InputError and FormatError for files that cannot be
     read. What ESXi cannot do is in the report's errors.
     """
-    found = load_inventory(inventory) if inventory is not None else None
-    return report_of_config(load_config(config), found, release, golden=golden)
+    found, guids = load_inventory(inventory) if inventory is not None else (None, {})
+    return report_of_config(load_config(config), found, release, golden=golden, guids=guids)
 
 
-def load_inventory(path: Path) -> Inventory:
-    """A host's inventory. Raises InputError for a file that cannot be read, FormatError for one that is none."""
+def load_inventory(path: Path) -> tuple[Inventory, dict[str, str]]:
+    """A host's inventory, and the GPT disk GUIDs by MAAS's disk ids that stand beside it.
+
+    Raises InputError for a file that cannot be read, FormatError for one that is none.
+    """
     try:
         text = read_file(path, largest=_LARGEST_INVENTORY, pipes=True).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -111,19 +117,35 @@ def load_inventory(path: Path) -> Inventory:
             "Name an inventory: a host's /bootbank/esxforge.inv.",
             str(path),
         ) from None
-    return inventory_from_json(text)
+    return read_document(text)
 
 
 def report_of_config(
-    config: Any, found: Inventory | None, release: str, *, golden: bool = False, boot_mac: str = ""
+    config: Any,
+    found: Inventory | None,
+    release: str,
+    *,
+    golden: bool = False,
+    boot_mac: str = "",
+    guids: Mapping[str, str] | None = None,
 ) -> Preview:
-    """The same for a configuration that was read already. ``boot_mac`` is the NIC that boots from MAAS, if known."""
+    """The same for a configuration that was read already. ``boot_mac`` is the NIC that boots from MAAS, if known.
+
+    ``guids`` are the GPT disk GUIDs by MAAS's disk ids, where the inventory came with them.
+    """
     try:
         desired = desired_host_from_config(config, boot_mac)
     except ValidationErrors as errors:
         return _refused(tuple(errors.reasons), found.release.version if found else release, found is None)
-    desired = stamped(desired) if found is None else _stamps_from(desired, found)
+    guessed: tuple[str, ...] = ()
+    if found is None:
+        desired = stamped(desired)
+    elif guids and any(guids.get(disk.id) for disk in desired.datastore_disks()):
+        desired = desired.with_disk_guids(sorted(guids.items()))
+    else:
+        desired, guessed = _guessed_disks(desired, found)
     report = make_report(desired, found or assumed_inventory(desired, release), assumed=found is None)
+    report = replace(report, notices=(*guessed, *report.notices))
     return replace(report, notices=(*report.notices, _SHARED_BY_CLONES)) if golden else report
 
 
@@ -160,7 +182,9 @@ def document(report: Preview) -> dict[str, Any]:
         "routes": [{"destination": to, "gateway": gateway} for to, gateway in report.routes],
         "name_servers": list(report.name_servers),
         "search_domains": list(report.search_domains),
-        "disks": [vars(row) | {"parts": [vars(part) for part in row.parts]} for row in report.disks],
+        "disks": [
+            vars(row) | {"size": row.size or None, "parts": [vars(part) for part in row.parts]} for row in report.disks
+        ],
         "steps": [
             {
                 "phase": step.phase,
@@ -180,25 +204,60 @@ def _refused(reasons: tuple[str, ...], release: str, assumed: bool) -> Preview:
     return Preview(release, assumed, reasons, (), Plan((), (), reasons), (), (), (), (), (), ())
 
 
-def _stamps_from(desired: DesiredHost, inventory: Inventory) -> DesiredHost:
-    """At a desk the stamps that the hook gave are not known: they are those in the inventory, disk by disk."""
-    stamps = []
+def _guessed_disks(desired: DesiredHost, inventory: Inventory) -> tuple[DesiredHost, tuple[str, ...]]:
+    """The desired host with disk GUIDs for an inventory that does not say which of MAAS's disks is which.
+
+    Sizes of partitions decide, as the hook made them, then models. Where that leaves a choice, it is told.
+    """
+    guids = []
+    guesses = []
     taken: set[str] = set()
     for disk in desired.datastore_disks():
-        numbers = {partition.number for partition in desired.vmfs_partitions(disk.id)}
-        for device in inventory.devices:
-            table = device.table
-            if device.boot or table is None or not device.disk_guids or device.name in taken:
-                continue
-            if numbers <= {entry.number for entry in table.partitions} and _same_model(disk.model, device.model):
-                stamps.append((disk.id, device.disk_guids[0]))
-                taken.add(device.name)
-                break
-    return desired.with_disk_guids(stamps)
+        others = [one for one in inventory.devices if one.name not in taken and _has_partitions(desired, disk, one)]
+        sized = [one for one in others if _has_partitions(desired, disk, one, sizes=True)] or others
+        found = [one for one in sized if _same_model(disk.model, one)] or sized
+        if not found:
+            continue
+        if len(found) > 1:
+            guesses.append(f"{disk.name} is taken for {found[0].name}, and could be any of {_listed(found[1:])}")
+        guids.append((disk.id, found[0].disk_guids[0]))
+        taken.add(found[0].name)
+    notices = tuple(
+        f"The inventory does not say which disk is which: {guess}. The host itself knows." for guess in guesses
+    )
+    return desired.with_disk_guids(guids), notices
 
 
-def _same_model(linux: str, esxi: str) -> bool:
-    return not linux or not esxi or linux.strip()[:16] == esxi.strip()[:16]
+def _listed(devices: list[Device]) -> str:
+    return ", ".join(device.name for device in devices)
+
+
+def _has_partitions(desired: DesiredHost, disk: Disk, device: Device, *, sizes: bool = False) -> bool:
+    """Whether a device has the VMFS partitions of MAAS's disk, with ``sizes`` as large as MAAS says."""
+    table = device.table
+    if device.boot or table is None or not device.disk_guids:
+        return False
+    for partition in desired.vmfs_partitions(disk.id):
+        entry = table.partition(partition.number)
+        if entry is None:
+            return False
+        size = (entry.last - entry.first + 1) * table.sector_size
+        if sizes and partition.size is not None and abs(size - partition.size) > _ROUNDED:
+            return False
+    return True
+
+
+def _same_model(model: str, device: Device) -> bool:
+    """Whether Linux' name of a model is ESXi's: SCSI cuts it to 16 characters, and may set the vendor before it."""
+    linux = _letters(model)
+    if not linux:
+        return True
+    names = [_letters(device.model), _letters(device.vendor + device.model)]
+    return any(name and (name.startswith(linux) or linux.startswith(name)) for name in names)
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
 
 
 def _network_rows(desired: DesiredHost, layout: Layout, inventory: Inventory) -> tuple[NetworkRow, ...]:

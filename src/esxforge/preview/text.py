@@ -11,6 +11,7 @@ from rich.text import Text
 from esxforge.preview.report import DiskRow, Preview
 from esxforge_target.runtime.visible import visible
 
+SIZE_UNKNOWN = "size unknown"
 _PHASES = {
     "prepare": "Prepare: the way to MAAS is not touched",
     "management": "Management: the way to MAAS may be cut for a moment",
@@ -126,7 +127,8 @@ def _storage(report: Preview) -> RenderableType | None:
                 style=None if part.datastore else "dim",
             )
         if not disk.parts:
-            table.add_row(_text(_disk(disk)), _text(disk.device or "not found"), "", "", "")
+            known = SIZE_UNKNOWN if disk.device and not disk.size else ""
+            table.add_row(_text(_disk(disk)), _text(disk.device or "not found"), "", known, "")
     return table
 
 

@@ -85,6 +85,10 @@ class InstallRecipe(_Model):
         False, description="true: the kickstart's scripts may switch the machine off; somebody must switch it on."
     )
     keep_boot_order: _Truth = Field(False, description="true: leave ESXi first in UEFI's boot order, not the network.")
+    require_working: Literal["none", "management", "all"] = Field(
+        "management",
+        description="Whose interfaces must work, or the deployment fails: link, lease, no duplicate.",
+    )
     ssh_keys: tuple[str, ...] = Field(
         (), description="Public keys for root, beside those that MAAS gives.", max_length=256
     )

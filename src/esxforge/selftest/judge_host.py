@@ -69,17 +69,20 @@ def esxcli(evidence: Evidence) -> Verdict:
 def network(evidence: Evidence) -> Verdict:
     if evidence.told is None:
         return _untold(evidence)
-    nics = {one.text("macaddress").lower(): one.text("name") for one in records(evidence, "nics")}
+    nics = {one.optional("macaddress").lower(): one.optional("name") for one in records(evidence, "nics")}
     nic = nics.get(SECOND.mac)
-    ours = [one for one in records(evidence, "ipv4") if one.text("ipv4address") == SECOND.address]
+    ours = [one for one in records(evidence, "ipv4") if one.optional("ipv4address") == SECOND.address]
     if nic is None or not ours:
         return contradicted(f"NICs: {nics}; nobody has {SECOND.address}." if not ours else f"NICs: {nics}.")
     vmk = ours[0].text("name")
-    group = next((one.text("portgroup") for one in records(evidence, "interfaces") if one.text("name") == vmk), "")
-    switch = next(
-        (one.text("virtualswitch") for one in records(evidence, "portgroups") if one.text("name") == group), ""
+    group = next(
+        (one.optional("portgroup") for one in records(evidence, "interfaces") if one.optional("name") == vmk), ""
     )
-    uplinks = next((one.names("uplinks") for one in records(evidence, "vswitches") if one.text("name") == switch), [])
+    switch = next(
+        (one.optional("virtualswitch") for one in records(evidence, "portgroups") if one.optional("name") == group), ""
+    )
+    listed = [one for one in records(evidence, "vswitches") if one.optional("name") == switch and one.has("uplinks")]
+    uplinks = listed[0].names("uplinks") if listed else []
     text = f"{vmk} has {SECOND.address} on {switch} with {', '.join(uplinks)}; {nic} is {SECOND.mac}."
     return seen(text) if nic in uplinks else contradicted(text)
 
@@ -97,30 +100,34 @@ def datastore_boot(evidence: Evidence) -> Verdict:
 def _datastore(evidence: Evidence, name: str) -> Verdict:
     if evidence.told is None:
         return _untold(evidence)
-    there = [one for one in records(evidence, "filesystems") if one.text("volumename") == name]
-    extents = [one for one in records(evidence, "extents") if one.text("volumename") == name]
+    there = [one for one in records(evidence, "filesystems") if one.optional("volumename") == name]
+    extents = [one for one in records(evidence, "extents") if one.optional("volumename") == name]
     if not there:
-        known = ", ".join(one.text("volumename") for one in records(evidence, "filesystems"))
+        known = ", ".join(one.optional("volumename") for one in records(evidence, "filesystems"))
         return contradicted(f"There is no {name}; the host has: {known or 'none'}.")
-    where = ", ".join(f"{one.text('devicename')}:{one.text('partition')}" for one in extents) or "unknown extents"
+    where = (
+        ", ".join(f"{one.optional('devicename')}:{one.optional('partition')}" for one in extents) or "unknown extents"
+    )
     on_boot = _boot_device(evidence)
-    wrong = [one for one in extents if (one.text("devicename") == on_boot) is (name == DATA_DATASTORE)]
+    wrong = [one for one in extents if (one.optional("devicename") == on_boot) is (name == DATA_DATASTORE)]
     if on_boot and wrong:
         return contradicted(f"{name} is on {where}; the boot disk is {on_boot}.")
-    return seen(f"{name}: {there[0].text('type')}, {there[0].number('size')} bytes, on {where}.")
+    return seen(f"{name}: {there[0].optional('type')}, {there[0].optional('size')} bytes, on {where}.")
 
 
 def _boot_device(evidence: Evidence) -> str:
-    flagged = [one for one in records(evidence, "devices") if one.truth("isbootdevice")]
+    flagged = [one for one in records(evidence, "devices") if one.optional("isbootdevice").lower() == "true"]
     if len(flagged) != 1:
         return ""
-    return flagged[0].text("device", "name") or flagged[0].text("devfspath").rpartition("/")[2]
+    return flagged[0].optional("device", "name") or flagged[0].optional("devfspath").rpartition("/")[2]
 
 
 def identity(evidence: Evidence) -> Verdict:
     if evidence.told is None:
         return _untold(evidence)
-    names = [one.text("fullyqualifieddomainname") or one.text("hostname") for one in records(evidence, "hostname")]
+    names = [
+        one.optional("fullyqualifieddomainname") or one.optional("hostname") for one in records(evidence, "hostname")
+    ]
     key = bool(evidence.told.get("has_our_key"))
     text = f"The host calls itself {names[0] if names else 'nothing'}; the key is {'there' if key else 'missing'}."
     return seen(text) if HOST_NAME in names and key else contradicted(text)
@@ -129,7 +136,7 @@ def identity(evidence: Evidence) -> Verdict:
 def time(evidence: Evidence) -> Verdict:
     if evidence.told is None:
         return _untold(evidence)
-    told = [one.text("server", "servers") for one in records(evidence, "ntp")]
+    told = [one.optional("server", "servers") for one in records(evidence, "ntp")]
     text = str((evidence.told.get("texts") or {}).get("/etc/ntp.conf") or "")
     if any(SECOND.gateway in one for one in told) or f"server {SECOND.gateway}" in text:
         return seen(f"{SECOND.gateway} is a time server of the host.")

@@ -4,20 +4,15 @@ from typing import List
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.journal import Journal
-from esxforge_target.agent.network import changed_parts
 from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.system import System
-from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE
+from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
 from esxforge_target.agent.work import Parts, Work
-from esxforge_target.inventory.document import inventory_from_json
-from esxforge_target.inventory.read import reread_network
 from esxforge_target.runtime.errors import ForgeError
 
 _FIRST_TRY = 15.0
 # What could not be rolled back is tried again after so many seconds: ESXi's management service may be away just now.
 _PAUSES = (5.0, 15.0, 30.0)
-# All of an inventory that the network's steps change.
-_NETWORK = (("esxcli", "network", "vswitch", "standard"), ("esxcli", "network", "ip", "interface"))
 
 
 def settle_failure(parts: Parts, work: Work, reason: str) -> bool:
@@ -50,13 +45,13 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
         return True
     if parts.network.fallback:
         parts.log.announce("the host stays on DHCP on the NIC that booted, where it can be reached")
-        parts.undo.commit(FALLBACK)
+        parts.undo.commit(NETWORK, FALLBACK)
         return True
     if parts.journal.last("found") is None:
         return parts.deployment.record.is_golden  # root's password and the UUID are to stay
     _for(parts, deadlines.CLOSING)
     try:
-        unlike = unlike_found(parts.system, parts.journal)
+        unlike = unlike_found(parts.system, parts.journal, parts.undo)
     except ForgeError as error:
         parts.log.warn("what was put back cannot be read, so it is not saved: {}".format(error.message))
         return False
@@ -68,13 +63,12 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
     return not unlike
 
 
-def unlike_found(system: System, journal: Journal) -> "List[str]":
+def unlike_found(system: System, journal: Journal, undo: Undo) -> "List[str]":
     """What is not as the agent found it at its first start. Raises ForgeError where that cannot be read."""
     found = journal.last("found")
     if found is None:
         return []
-    before = inventory_from_json(found["inventory"])
-    unlike = changed_parts(before, reread_network(system.runner, before, _NETWORK, system.program))
+    unlike = undo.network_unlike()
     ssh, now = found.get("ssh"), starts_with_host(system)
     if None not in (ssh, now) and ssh != now:
         unlike.append("whether SSH starts with the host")
@@ -110,6 +104,6 @@ def _unlike(parts: Parts, problems: "List[str]") -> "List[str]":
     if parts.network.fallback:
         return unlike + (["identity"] if problems else [])
     try:
-        return unlike + unlike_found(parts.system, parts.journal)
+        return unlike + unlike_found(parts.system, parts.journal, parts.undo)
     except ForgeError as error:
         return unlike + [error.message]

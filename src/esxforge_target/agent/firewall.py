@@ -1,8 +1,8 @@
 """ESXi lets nothing out to MAAS's port by itself: it is opened to MAAS's addresses only, while the agent runs.
 
 Facts: ``httpClient`` opens ports 80 and 443 only. A rule file in /etc/vmware/firewall makes a rule set of one's own
-(Broadcom KB 2008226); files there do not outlive a boot, so a power cut closes it, too. Where ESXi does not take the
-file, the rule set ``remoteSerialPort`` (or ``vSPC``), which lets all TCP out, is limited to the addresses and opened.
+(Broadcom KB 2008226); files there do not outlive a boot, so a power cut closes it, too. ESXi's own rule sets are left
+alone: to put one back, its state before would have to be known for sure.
 """
 
 from ipaddress import ip_address
@@ -18,7 +18,6 @@ from esxforge_target.runtime.errors import ForgeError
 RULE_FILE = "/etc/vmware/firewall/esxforge.xml"
 RULESET = "esxforge"
 _LOOK_UP_SECONDS = 15.0
-_STAND_INS = ("remoteSerialPort", "vSPC")
 _HINT = "Run the command in the host's shell to see why; ESXi's firewall must let TCP out to MAAS's port."
 _COMMAND = ("esxcli", "network", "firewall")
 _RULES = """\
@@ -48,11 +47,14 @@ class Firewall:
         self._undo = undo
         self._log = log
         self._ways = {}  # type: Dict[int, List[str]]
-        self._ruleset = ""
+        self._noted = False
         self._last = ""
 
     def open(self, port: int, addresses: "Iterable[str]") -> None:
-        """Let TCP out to ``port`` of ``addresses``. Failures are noted only: the way may be open all the same."""
+        """Let TCP out to ``port`` of ``addresses``.
+
+        A failure is shown on the console and stops nothing: the firewall may be off.
+        """
         self._ways.setdefault(port, [])
         self._ways[port] += [one for one in addresses if one not in self._ways[port]]
         self.mend()
@@ -60,120 +62,84 @@ class Firewall:
     def mend(self) -> None:
         """Open the same ways again: where MAAS is silent, the firewall may be why."""
         try:
-            if self._closed():
-                self._open()
+            self._open()
         except ForgeError as error:
-            self._log.warn("the firewall was not opened: {}".format(error.message))
+            self._announce(
+                "the firewall was not opened, and MAAS cannot be reached unless it is off: {} {}".format(
+                    error.message, error.hint
+                )
+            )
+        else:
+            told = ", ".join(self._addresses()) or "any address"
+            ports = ", ".join(str(port) for port in sorted(self._ways))
+            self._say("the firewall lets TCP out to port {} of {}".format(ports, told))
 
     def close(self) -> "List[str]":
         """As it was. A sentence for each command that failed."""
         problems = self._undo.roll_back(FIREWALL)
-        if self._ruleset == RULESET and self._is_there(RULESET):
-            self._system.run(_COMMAND + ("refresh",))
-        self._ruleset = ""
+        self._noted = False
         self._ways = {}
         return problems
 
-    def _is_there(self, name: str) -> bool:
-        try:
-            return name in [record.text("name") for record in self._records("ruleset", "list")]
-        except CommandError:
-            return False
-
-    def _closed(self) -> bool:
-        try:
-            record = self._records("get")[0]
-        except CommandError as error:
-            self._log.warn(error.message)
-            return True
-        action = record.text("defaultaction").upper()
-        if record.truth("enabled") and action != "PASS":
-            return True
-        self._log.say("the firewall lets everything out by itself")
-        return False
-
     def _open(self) -> None:
-        if self._ruleset == RULESET:
-            self._fill_own()
-            return
-        if not self._ruleset:
-            self._undo.before(
-                FIREWALL,
-                (_COMMAND + ("refresh",),),
-                ((RULE_FILE, None),),
-            )
-            try:
-                self._fill_own()
-            except ForgeError as error:
-                self._log.warn("ESXi does not take a rule file: {}".format(error.message))
-                self._undo.roll_back(FIREWALL, quiet=True)
-            else:
-                self._ruleset = RULESET
-                return
-        self._borrow()
-
-    def _fill_own(self) -> None:
+        if not self._noted:
+            self._undo.before(FIREWALL, (_COMMAND + ("refresh",),), ((RULE_FILE, None),))
+            self._noted = True
         rules = "".join(_RULE.format(number=number, port=port) for number, port in enumerate(sorted(self._ways)))
         try:
             self._system.files.write(RULE_FILE, _RULES.format(name=RULESET, rules=rules).encode("ascii"), 0o644)
         except OSError as error:
             raise ForgeError("{} cannot be written: {}.".format(RULE_FILE, error.strerror), _HINT)
         self._do("refresh")
-        self._limit(RULESET)
+        self._limit()
         self._do("ruleset", "set", "-r", RULESET, "-e", "true")
-        self._check_own()
-        self._tell("the firewall lets TCP out to {}".format(self._told()))
+        self._check()
 
-    def _check_own(self) -> None:
-        """Raises CommandError where ESXi shows another thing than it took: nothing would get out."""
-        try:
-            enabled = [record.truth("enabled") for record in self._records("ruleset", "list")
-                       if record.text("name") == RULESET]  # fmt: skip
-            allowed = self._allowed(RULESET)
-        except CommandError as error:
-            self._log.warn("what the firewall lets out cannot be read back: {}".format(error.message))
-            return
-        if enabled != [True] or (allowed is not None and len(allowed) < len(self._addresses())):
-            raise CommandError("{} was set, but ESXi shows it closed.".format(RULESET), _HINT)
-
-    def _borrow(self) -> None:
-        there = {record.text("name"): record for record in self._records("ruleset", "list")}
-        name = next((one for one in _STAND_INS if one in there), "")
-        if not name:
-            raise CommandError("ESXi has none of the rule sets {}.".format(", ".join(_STAND_INS)), _HINT)
-        if not self._addresses():
-            raise CommandError("{} would let everything out, as no address is known.".format(name), _HINT)
-        if not self._ruleset:
-            base = _COMMAND + ("ruleset", "set", "-r", name)
-            back = [base + ("-e", "true" if there[name].truth("enabled") else "false")]
-            if self._allowed(name) is None:
-                back.append(base + ("-a", "true"))
-            self._undo.before(FIREWALL, back)
-            self._ruleset = name
-        self._limit(name)
-        self._do("ruleset", "set", "-r", name, "-e", "true")
-        self._tell("the firewall's rule set {} lets TCP out to {}".format(name, self._told()))
-
-    def _tell(self, line: str) -> None:
-        if line != self._last:
-            self._log.say(line)
-        self._last = line
-
-    def _limit(self, name: str) -> None:
+    def _limit(self) -> None:
         """Only our addresses; where none is known, the ports must do."""
         addresses = self._addresses()
         if not addresses:
             return
-        allowed = self._allowed(name)
-        if allowed is None:
-            self._do("ruleset", "set", "-r", name, "-a", "false")
-            allowed = []
+        self._do("ruleset", "set", "-r", RULESET, "-a", "false")
+        there = self._allowed()
         for address in addresses:
-            if address not in allowed:
-                if name != RULESET:
-                    back = _COMMAND + ("ruleset", "allowedip", "remove", "-r", name, "-i", address)
-                    self._undo.before(FIREWALL, (back,))
-                self._do("ruleset", "allowedip", "add", "-r", name, "-i", address)
+            if there is None:
+                self._system.run(_COMMAND + ("ruleset", "allowedip", "add", "-r", RULESET, "-i", address))
+            elif address not in there:
+                self._do("ruleset", "allowedip", "add", "-r", RULESET, "-i", address)
+
+    def _check(self) -> None:
+        """Raises CommandError where ESXi shows another thing than it took: nothing would get out."""
+        try:
+            enabled = [record.truth("enabled") for record in self._records("list") if record.name("name") == RULESET]
+        except CommandError as error:
+            self._say("what the firewall lets out cannot be read back: {}".format(error.message))
+            return
+        allowed = self._allowed()
+        closed = allowed is not None and allowed != ["all"] and not set(self._addresses()) <= set(allowed)
+        if enabled != [True] or closed:
+            raise CommandError("The rule set {} was set, but ESXi shows it closed.".format(RULESET), _HINT)
+
+    def _allowed(self) -> "Optional[List[str]]":
+        """The addresses that our rule set is limited to; None where that cannot be read."""
+        try:
+            records = self._records("allowedip list", "-r", RULESET)
+            return [one.lower() for record in records for one in record.names("allowedipaddresses")]
+        except CommandError:
+            return None
+
+    def _records(self, command: str, *arguments: str) -> "List[Record]":
+        return self._system.esxcli().records("network firewall ruleset " + command, *arguments)
+
+    def _say(self, line: str) -> None:
+        if line != self._last:
+            self._log.say(line)
+        self._last = line
+
+    def _announce(self, line: str) -> None:
+        if line != self._last:
+            self._log.announce(line)
+        self._last = line
 
     def _addresses(self) -> "List[str]":
         if any(not addresses for addresses in self._ways.values()):
@@ -182,24 +148,6 @@ class Firewall:
         for port in sorted(self._ways):
             found += [one for one in self._ways[port] if one not in found]
         return found
-
-    def _allowed(self, name: str) -> "Optional[List[str]]":
-        """The addresses that a rule set is limited to; None: it is not."""
-        names = [one for record in self._records("ruleset", "allowedip", "list", "-r", name)
-                 for one in record.names("allowedipaddresses")]  # fmt: skip
-        return None if [one.lower() for one in names] == ["all"] else names
-
-    def _told(self) -> str:
-        return "port {} of {}".format(
-            ", ".join(str(port) for port in sorted(self._ways)), ", ".join(self._addresses()) or "any address"
-        )
-
-    def _records(self, *words: str) -> "List[Record]":
-        count = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
-        records = self._system.esxcli().records("network firewall " + " ".join(words[:count]), *words[count:])
-        if not records:
-            raise CommandError("esxcli network firewall {} says nothing.".format(" ".join(words)), _HINT)
-        return records
 
     def _do(self, *words: str) -> None:
         result = self._system.run(_COMMAND + words)

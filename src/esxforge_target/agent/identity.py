@@ -9,7 +9,7 @@ from esxforge_target.agent.ssh import is_running, starts_with_host
 from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import IDENTITY, Undo
 from esxforge_target.cloud_data.execution import AUTHORIZED_KEYS
-from esxforge_target.esxi.esxcli import Record
+from esxforge_target.esxi.esxcli import single
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.public_keys import parse_public_keys
 from esxforge_target.runtime.errors import ForgeError
@@ -30,19 +30,26 @@ class Identity:
         """The host's full name, as MAAS says it; what it is now."""
         desired = client.hostname()
         before = self._names()
-        if desired.lower() != self._full(before).lower():
-            self._undo.before(IDENTITY, (_SET_NAME + ("--fqdn=" + self._full(before),),))
-            self._do(*(_SET_NAME + ("--fqdn=" + desired,)))
-            self._log.say("the host's name is {}".format(desired))
+        if _is_called(desired, before):
+            return desired
+        self._undo.before(IDENTITY, (_SET_NAME + ("--fqdn=" + _full(before),),))
+        self._do(*(_SET_NAME + ("--fqdn=" + desired,)))
+        if not _is_called(desired, self._names()):
+            # Of one release it is told that this leaves a part of the name alone.
+            self._undo.before(IDENTITY, [_SET_NAME + ("--host=" + before[0],), _SET_NAME + ("--domain=" + before[1],)])
+            host, _, domain = desired.partition(".")
+            self._do(*(_SET_NAME + ("--host=" + host,)))
+            if domain:
+                self._do(*(_SET_NAME + ("--domain=" + domain,)))
+        self._log.say("the host's name is {}".format(desired))
         return desired
 
     def differences(self, desired: str, keys: "Sequence[str]") -> "List[str]":
         """What of name and keys is not as desired."""
         found = []
-        names = self._names()
-        now = self._full(names) if "." in desired else names.text("hostname")
-        if now.lower() != desired.lower():
-            found.append("The host's name is {}, not {}.".format(now, desired))
+        now = self._names()
+        if not _is_called(desired, now):
+            found.append("The host's name is {}, not {}.".format(_full(now), desired))
         lines = self._key_lines()
         missing = [key for key in keys if key not in lines]
         if missing:
@@ -126,13 +133,10 @@ class Identity:
             )
         return ""
 
-    def _names(self) -> Record:
-        records = self._system.esxcli().records("system hostname get")
-        return records[0] if records else Record({})
-
-    @staticmethod
-    def _full(names: Record) -> str:
-        return names.text("fullyqualifieddomainname", "hostname")
+    def _names(self) -> "Tuple[str, str]":
+        """Host part and domain, which ESXi keeps apart."""
+        record = single(self._system.esxcli().records("system hostname get"), "esxcli system hostname get")
+        return record.name("hostname"), record.text("domainname")
 
     def _key_lines(self) -> "List[str]":
         data = self._system.files.read(AUTHORIZED_KEYS) or b""
@@ -149,3 +153,13 @@ class Identity:
             "{} ended with {}: {}.".format(" ".join(command), result.status, said(result)),
             "Run the command in the host's shell to see why.",
         )
+
+
+def _full(names: "Tuple[str, str]") -> str:
+    return ".".join(part for part in names if part)
+
+
+def _is_called(desired: str, names: "Tuple[str, str]") -> bool:
+    """Whether host part and domain are those of ``desired``; a name without a domain leaves the domain open."""
+    host, _, domain = desired.lower().partition(".")
+    return names[0].lower() == host and domain in ("", names[1].lower())

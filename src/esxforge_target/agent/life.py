@@ -215,7 +215,7 @@ class _Life:
         if not self._is_astray(outcome):
             return outcome
         try:
-            unlike = unlike_found(self._system, self._journal)
+            unlike = unlike_found(self._system, self._journal, self._undo)
         except ForgeError as error:
             unlike = [error.message]
         if unlike:

@@ -6,7 +6,7 @@ tried on until the deadline. Where MAAS answers under a fall-back, the desired o
 have been away just then; if it stays silent, the host stays on the fall-back and MAAS is told why.
 """
 
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.connectivity import Connectivity
@@ -16,15 +16,19 @@ from esxforge_target.agent.steps import Steps
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
-from esxforge_target.inventory.model import Inventory, Vmk
+from esxforge_target.esxi.esxcli import CommandError
+from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import read, reread_network, reread_storage
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
+from esxforge_target.plan.commands import renew_commands
 from esxforge_target.plan.layout import MANAGEMENT_VMK
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
 from esxforge_target.runtime.errors import ForgeError
 
-_ASK_AGAIN = ("esxcli", "network", "ip", "interface", "ipv4", "set", "-i", MANAGEMENT_VMK, "-t", "dhcp", "-P", "true")
+# How long an answer that cannot be read, or contradicts another one, is asked for again.
+_READ_SECONDS = 20.0
+_READ_PAUSE = 4.0
 
 
 class NetworkError(ForgeError):
@@ -63,18 +67,37 @@ class NetworkSetup:
         heard()
         self._apply(plan, inventory, (COMPLETE,))
 
-    def inventory(self) -> Inventory:
-        """The host as it is now."""
+    def inventory(self, seconds: float = 0.0) -> Inventory:
+        """The host as it is now. What cannot be read is asked for again for so many seconds: lists may lag behind, and
+        ESXi's management service may still be starting. Raises CommandError.
+        """
         stamps = [disk.disk_guid for disk in self._desired.datastore_disks()]
-        return read(self._system.runner, self._system.devices, stamps, self._system.program)
+        return self._patiently(
+            lambda: read(self._system.runner, self._system.devices, stamps, self._system.program), seconds
+        )
+
+    def _patiently(self, question: "Callable[[], Inventory]", seconds: float) -> Inventory:
+        end = self._system.clock.monotonic() + seconds
+        while True:
+            try:
+                return question()
+            except CommandError as error:
+                if self._system.is_over() or self._system.clock.monotonic() + _READ_PAUSE >= end:
+                    raise
+                self._log.warn("{} Asked again.".format(error.message))
+            self._system.clock.sleep(_READ_PAUSE)
 
     def reread(self, before: Inventory, plan: Plan) -> Inventory:
         """``before`` with those parts read anew that the plan's steps may have changed: each command costs a second."""
         commands = [step.command for step in plan.steps]
-        after = reread_network(self._system.runner, before, commands, self._system.program)
-        if any(command[:2] != ("esxcli", "network") for command in commands):
-            after = reread_storage(self._system.runner, after, self._system.program)
-        return after
+
+        def ask() -> Inventory:
+            after = reread_network(self._system.runner, before, commands, self._system.program)
+            if any(command[:2] != ("esxcli", "network") for command in commands):
+                after = reread_storage(self._system.runner, after, self._system.program)
+            return after
+
+        return self._patiently(ask, _READ_SECONDS)
 
     def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> None:
         steps = [step for step in plan.steps if step.phase in phases]
@@ -160,7 +183,8 @@ class NetworkSetup:
                 self._log.warn(refusal)
             self._steps.run(plan.steps, FALLBACK, now)
             # It may have used DHCP before, and be waiting for an answer from another VLAN: let it ask again.
-            self._system.run(_ASK_AGAIN)
+            for command in renew_commands(MANAGEMENT_VMK, True):
+                self._system.run(command)
         except ForgeError as error:
             self._log.warn(error.message)
             return False
@@ -173,30 +197,3 @@ class NetworkSetup:
         return self._desired.replace(
             interfaces=(nic,), routes=(), name_servers=(), search_domains=(), datastores=(), notices=()
         )
-
-
-# What of an inventory the network's steps change.
-_PARTS = ("vswitches", "port_groups", "vmks", "routes", "name_servers", "search_domains")
-
-
-def changed_parts(before: Inventory, after: Inventory) -> "List[str]":
-    """What of the network is not as before; leases may differ."""
-    return [part for part in _PARTS if _settled(before, part) != _settled(after, part)]
-
-
-def _settled(inventory: Inventory, part: str) -> object:
-    if part in ("name_servers", "search_domains"):
-        leased = any(vmk.dhcp_dns for vmk in inventory.vmks)
-        return () if leased else getattr(inventory, part)
-    if part == "routes":
-        return sorted((one.network, one.gateway) for one in inventory.routes if one.source in ("MANUAL", "STATIC"))
-    if part == "vmks":
-        return sorted(repr(_without_leases(vmk)) for vmk in inventory.vmks)
-    return sorted(repr(one) for one in getattr(inventory, part))
-
-
-def _without_leases(vmk: Vmk) -> Vmk:
-    static = tuple(one for one in vmk.ipv6_addresses if one.is_static)
-    if vmk.ipv4 == "dhcp":
-        return vmk.replace(address="", prefix_length=0, ipv6_addresses=static)
-    return vmk.replace(ipv6_addresses=static)

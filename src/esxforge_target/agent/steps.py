@@ -1,4 +1,4 @@
-"""Running the steps of a plan: each noted in the journal before, tried twice, and judged by what ESXi then shows."""
+"""Running the steps of a plan: the first is noted in the journal before, each is judged by what ESXi then shows."""
 
 from typing import Sequence
 
@@ -11,10 +11,11 @@ from esxforge_target.plan.steps import STORAGE, Step
 from esxforge_target.runtime.errors import ForgeError
 
 _PAUSE = 3.0
+_ATTEMPTS = 3
 
 
 class StepError(ForgeError):
-    """A step of the plan failed twice."""
+    """A step of the plan failed each time."""
 
 
 class Steps:
@@ -28,17 +29,22 @@ class Steps:
     def run(self, steps: "Sequence[Step]", about: str, before: Inventory) -> None:
         """Run ``steps`` in order; ``before`` is an inventory from before them. Raises StepError."""
         for step in steps:
+            if step.may_fail and self._shows(step, before):
+                continue
             self._log.say("{}: {}".format(step.phase, step.changes))
             if step.phase != STORAGE:
-                self._undo.before(about, step.undo)
+                self._undo.open(about)
             self._try(step, before)
             if step.phase == STORAGE:
                 # Noted after it only: rolling back a partition that was never made could take another one.
                 self._undo.before(about, step.undo)
 
     def _try(self, step: Step, before: Inventory) -> None:
-        for attempt in (1, 2):
-            result = self._system.run(step.command, COMMAND_SECONDS, step.stdin)
+        for attempt in range(1, _ATTEMPTS + 1):
+            command = step.command
+            if attempt == _ATTEMPTS and command[0] == "esxcli":
+                command = ("localcli",) + command[1:]  # past ESXi's management service, which may be why
+            result = self._system.run(command, COMMAND_SECONDS, step.stdin)
             if result.status == 0:
                 return
             reason = "{} ended with {}: {}".format(" ".join(step.command), result.status, said(result))
@@ -48,7 +54,7 @@ class Steps:
             if self._shows(step, before):
                 self._log.say("ESXi shows it as desired all the same")
                 return
-            if attempt == 1:
+            if attempt < _ATTEMPTS:
                 self._system.clock.sleep(_PAUSE)
         raise StepError(
             "ESXi refused to {}: {}.".format(step.changes, reason),

@@ -6,6 +6,9 @@ reason the journal forgets a change only once the configuration was saved, not w
 
 What could not be rolled back stays in the list, and all that is older with it: it may be about the same thing, and the
 oldest must have the last word when it is tried again.
+
+The network is not rolled back step by step: what stands now is read, and turned into what the agent found at its first
+start (plan.restore). So it does not matter how far a step came, what ESXi did besides, or in which boot that was.
 """
 
 import base64
@@ -14,7 +17,12 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
+from esxforge_target.inventory.document import inventory_from_json
+from esxforge_target.inventory.model import Inventory
+from esxforge_target.inventory.read import reread_network
+from esxforge_target.plan.restore import LEASES, changed_parts, restore_network
 from esxforge_target.runtime.commands import Result
+from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.values import Value
 
 # What a change is about: the network, and so on. Storage lies on disks, so a boot does not bring it back.
@@ -23,7 +31,13 @@ FALLBACK = "fallback"
 STORAGE = "storage"
 IDENTITY = "identity"
 FIREWALL = "firewall"
+_BY_READING = (NETWORK, FALLBACK)
 _PAUSE = 2.0
+# Each time what is left is read again: lists may lag behind what was done.
+_MOST_READINGS = 4
+_READING_PAUSE = 5.0
+# All of an inventory that the network's steps change.
+_NETWORK_COMMANDS = (("esxcli", "network", "vswitch", "standard"), ("esxcli", "network", "ip", "interface"))
 # Rolling back gets this much, whatever is left of the phase in which it became necessary.
 _LEAST = 60.0
 
@@ -75,6 +89,11 @@ class Undo:
         self._noted[number] = Change(number, about, tuple(commands), tuple(files))
         self.changes.append(self._noted[number])
 
+    def open(self, about: str) -> None:
+        """Note, before its first change, that the network is not as found any more."""
+        if not any(change.about == about for change in self.changes):
+            self.before(about)
+
     def commit(self, *about: str) -> None:
         """The configuration was saved: these stay as they are now, rolled back or not."""
         self.changes = [change for change in self.changes if change.about not in about]
@@ -106,7 +125,12 @@ class Undo:
     def _take_back(self, about: "Tuple[str, ...]", quiet: bool) -> "List[str]":
         problems = []  # type: List[str]
         stuck = set()  # type: Set[str]
-        for change in [one for one in reversed(self.changes) if one.about in about]:
+        network = [change for change in self.changes if change.about in about and change.about in _BY_READING]
+        if network:
+            problems += self._restore_network(quiet)
+            if not problems or quiet:
+                self.changes = [change for change in self.changes if change not in network]
+        for change in [one for one in reversed(self.changes) if one.about in about and one.about not in _BY_READING]:
             failed = []  # type: List[str]
             for path, data in change.files:
                 failed += self._put_back(path, data)
@@ -125,12 +149,54 @@ class Undo:
                     self._note([change.number])
                     self.changes.remove(change)
                 continue
-            thing = NETWORK if change.about == FALLBACK else change.about
             if failed and not quiet:
-                stuck.add(thing)
-            if thing not in stuck:
+                stuck.add(change.about)
+            if change.about not in stuck:
                 self.changes.remove(change)
         return problems
+
+    def network_unlike(self) -> "List[str]":
+        """Which parts of the network are not as the agent found them. Raises ForgeError where that cannot be read."""
+        found = self._found()
+        return [] if found is None else changed_parts(found, self._read(found))
+
+    def _found(self) -> "Optional[Inventory]":
+        record = self._journal.last("found")
+        return None if record is None else inventory_from_json(record["inventory"])
+
+    def _read(self, found: Inventory) -> Inventory:
+        """The network as it is now; by localcli where ESXi's management service does not answer."""
+        try:
+            return reread_network(self._system.runner, found, _NETWORK_COMMANDS, self._system.program)
+        except ForgeError:
+            return reread_network(self._system.runner, found, _NETWORK_COMMANDS, "localcli")
+
+    def _restore_network(self, quiet: bool) -> "List[str]":
+        """Turn the network into the one that was found; a sentence for what is left."""
+        found = self._found()
+        if found is None:
+            return []  # nothing is touched before it is noted
+        todo = ()  # type: Sequence[Tuple[str, Tuple[str, ...]]]
+        for number in range(_MOST_READINGS):
+            if number:
+                self._system.clock.sleep(_READING_PAUSE)
+            try:
+                todo = restore_network(found, self._read(found))
+            except ForgeError as error:
+                if self._system.is_over() or number == _MOST_READINGS - 1:
+                    return [error.message]
+                continue
+            if number:
+                todo = [one for one in todo if one[0] != LEASES]  # they were asked for
+            if not todo:
+                return []
+            for _, command in todo:
+                self._log.say("rolling back: {}".format(" ".join(command)))
+                result = self._system.run(command) if number == 0 or quiet else self._patiently(command)
+                if result.status != 0 and not quiet:
+                    self._log.say("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
+        parts = sorted({part for part, _ in todo})
+        return ["the network is not as found: {}".format(", ".join(parts))]
 
     def _patiently(self, command: "Tuple[str, ...]") -> Result:
         """Twice, and once more past ESXi's management service, which may be why."""

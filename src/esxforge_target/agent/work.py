@@ -19,6 +19,7 @@ from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
+from esxforge_target.contract.host_record import REQUIRE_ALL, REQUIRE_NONE
 from esxforge_target.contract.names import AGENT_INVENTORY
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.inventory.model import InstalledRelease, Inventory
@@ -28,11 +29,18 @@ from esxforge_target.plan.differences import differences
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import STORAGE as STORAGE_PHASE
 from esxforge_target.plan.steps import Plan
+from esxforge_target.plan.working import not_working
 from esxforge_target.runtime.errors import ForgeError
 
 # DHCP may answer otherwise than the plan expected: then what remains is planned again.
 _ROUNDS = 3
 _ROUND_PAUSE = 5.0
+# Disks may come some time after the start, and a list may lag behind another: what is missing is looked for this long.
+_LATE_SECONDS = 90.0
+_LAG_SECONDS = 75.0
+# A DHCP server, a link or the check of an IPv6 address may take this long.
+_WORKING_SECONDS = 40.0
+_RESCAN = ("esxcli", "storage", "core", "adapter", "rescan", "--all")
 # The whole inventory at the start, for people and for `esxforge plan --inventory`; it stays with the log.
 _LEFT_DEPLOYED = "user-data: the machine stays Deployed. {}"
 
@@ -100,11 +108,11 @@ class Work:
 
         Raises ForgeError where the deployment failed.
         """
-        inventory = self._take_inventory()
-        plan = self._plan(inventory)
+        inventory, plan = self._plan(self._take_inventory())
         self._set_up(plan, inventory)
         self._make_identity()
         now = self._verify()
+        self._check_working(now)
         self._save(now)
         problems = self._vendor_data(now)
         return problems + self._user_data(now.release)
@@ -136,14 +144,11 @@ class Work:
         for notice in parts.deployment.notices:
             parts.reporter.start("kickstart", notice)
         parts.reporter.start("inventory", "ESXi runs; reading its NICs, disks and present settings")
-        inventory = parts.network.inventory()
-        text = inventory_to_json(inventory)
+        inventory = parts.network.inventory(parts.ends.left(deadlines.INVENTORY))
         if parts.journal.last("found") is None:
+            text = inventory_to_json(inventory)
             parts.journal.add("found", inventory=text, ssh=starts_with_host(parts.system))
-            try:
-                parts.system.bank_files.write("{}/{}".format(parts.bank, AGENT_INVENTORY), text.encode("ascii"))
-            except ForgeError as error:
-                parts.log.warn("the inventory is not kept: {}".format(error.message))
+            self._keep(inventory)
         parts.reporter.done(
             "inventory",
             "ESXi {} build {}: {} NICs, {} disks.".format(
@@ -152,24 +157,46 @@ class Work:
         )
         return inventory
 
-    def _plan(self, inventory: Inventory) -> Plan:
-        """The plan. Raises RefusedPlanError before anything is touched."""
+    def _keep(self, inventory: Inventory) -> None:
+        """For people, and for the desk, which cannot know otherwise which disk of MAAS's is which."""
         parts = self._parts
-        plan = make_plan(parts.desired, inventory)
+        guids = {disk.id: disk.disk_guid for disk in parts.desired.disks if disk.disk_guid}
+        text = inventory_to_json(inventory, guids)
+        try:
+            parts.system.bank_files.write("{}/{}".format(parts.bank, AGENT_INVENTORY), text.encode("ascii"))
+        except ForgeError as error:
+            parts.log.warn("the inventory is not kept: {}".format(error.message))
+
+    def _plan(self, inventory: Inventory) -> "Tuple[Inventory, Plan]":
+        """The plan, and the inventory that it is for. Raises RefusedPlanError before anything is touched."""
+        parts = self._parts
+        clock = parts.system.clock
+        end = min(clock.monotonic() + _LATE_SECONDS, parts.ends.end(deadlines.INVENTORY))
+        first = inventory
+        while True:
+            plan = make_plan(parts.desired, inventory)
+            errors = list(plan.errors)
+            doubts = boot_disk_doubts(parts.deployment, inventory)
+            if parts.desired.datastores:
+                errors += [doubt for doubt in doubts if doubt not in errors]
+            if not errors or clock.monotonic() + _ROUND_PAUSE >= end:
+                break
+            parts.log.warn("{} Looked for again.".format(" ".join(errors)))
+            clock.sleep(_ROUND_PAUSE)
+            parts.system.run(_RESCAN)
+            inventory = parts.network.inventory(end - clock.monotonic())
         for notice in plan.notices:
             parts.log.say("notice: " + notice)
-        errors = list(plan.errors)
-        doubts = boot_disk_doubts(parts.deployment, inventory)
-        if parts.desired.datastores:
-            errors += [doubt for doubt in doubts if doubt not in errors]
-        elif doubts:
-            parts.log.warn(doubts[0])
         if errors:
             raise RefusedPlanError(
                 "This host cannot be what MAAS asks for, and nothing was changed: {}".format(" ".join(errors)),
                 "Correct the machine in MAAS, or the hardware, and deploy it again.",
             )
-        return plan
+        for doubt in doubts:
+            parts.log.warn(doubt)
+        if inventory is not first:
+            self._keep(inventory)
+        return inventory, plan
 
     def _set_up(self, plan: Plan, inventory: Inventory) -> None:
         """Network and storage, in some rounds where DHCP needs them. Raises ForgeError."""
@@ -185,14 +212,34 @@ class Work:
                 parts.reporter.start("storage", "Setting up {}".format(self._datastores()))
             parts.until(deadlines.STORAGE)
             parts.steps.run(storage, STORAGE, inventory)
-            inventory = parts.network.reread(inventory, plan)
-            plan = make_plan(parts.desired, inventory)
+            inventory, plan = self._plan_again(inventory, plan)
             if not plan.steps:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
-            parts.system.clock.sleep(_ROUND_PAUSE)
         figures = "; ".join(datastore_figures(parts.desired, inventory))
         parts.reporter.done("storage", figures + "." if figures else "")
+
+    def _plan_again(self, before: Inventory, done: Plan) -> "Tuple[Inventory, Plan]":
+        """What remains, from an inventory that may lag behind at first. Raises StepError where it cannot be planned."""
+        parts = self._parts
+        parts.until(deadlines.VERIFY)
+        clock = parts.system.clock
+        end = min(clock.monotonic() + _LAG_SECONDS, parts.ends.end(deadlines.VERIFY))
+        settled = clock.monotonic() + 2 * _ROUND_PAUSE
+        while True:
+            inventory = parts.network.reread(before, done)
+            plan = make_plan(parts.desired, inventory)
+            now = clock.monotonic()
+            # What is left to do may be a list that lags; what cannot be planned may be one that lags for longer.
+            if not plan.errors and (not plan.steps or now >= settled):
+                return inventory, plan
+            if now + _ROUND_PAUSE >= end:
+                break
+            clock.sleep(_ROUND_PAUSE)
+        raise StepError(
+            "After the steps of the plan ESXi shows what cannot be planned: {}".format(" ".join(plan.errors)),
+            "The log in the boot bank has each command and ESXi's answer.",
+        )
 
     def _heard(self) -> None:
         self.proved = True
@@ -226,8 +273,15 @@ class Work:
         parts = self._parts
         parts.until(deadlines.VERIFY)
         parts.reporter.start("verify", "Reading everything back")
-        inventory = parts.network.inventory()
-        found = differences(parts.desired, inventory) + self._identity.differences(self._name, self._keys)
+        clock = parts.system.clock
+        end = min(clock.monotonic() + _LAG_SECONDS, parts.ends.end(deadlines.VERIFY))
+        while True:
+            inventory = parts.network.inventory(end - clock.monotonic())
+            found = differences(parts.desired, inventory) + self._identity.differences(self._name, self._keys)
+            if not found or clock.monotonic() + _ROUND_PAUSE >= end:
+                break
+            parts.log.warn("{} Looked at again.".format(" ".join(found)))
+            clock.sleep(_ROUND_PAUSE)
         if found:
             raise StepError(
                 "The host is not as MAAS asked: {}".format(" ".join(found)),
@@ -241,6 +295,28 @@ class Work:
         parts.reporter.heard()
         parts.reporter.done("verify", "The host is as MAAS asked.")
         return inventory
+
+    def _check_working(self, inventory: Inventory) -> None:
+        """Name each interface that is set and does not work. Raises StepError where the recipe wants it to work."""
+        parts = self._parts
+        clock = parts.system.clock
+        end = min(clock.monotonic() + _WORKING_SECONDS, parts.ends.end(deadlines.VERIFY))
+        troubles = not_working(parts.desired, inventory)
+        while troubles and clock.monotonic() + _ROUND_PAUSE < end:
+            clock.sleep(_ROUND_PAUSE)
+            troubles = not_working(parts.desired, parts.network.inventory(end - clock.monotonic()))
+        if not troubles:
+            return
+        text = " ".join(str(trouble) for trouble in troubles)
+        parts.reporter.failed_phase("interfaces", "set, but not working: {}".format(text))
+        required = parts.deployment.record.require_working
+        fatal = [one for one in troubles if required == REQUIRE_ALL or (one.management and required != REQUIRE_NONE)]
+        if fatal:
+            raise StepError(
+                "The network does not work: {}".format(" ".join(str(trouble) for trouble in fatal)),
+                "Look at cables, switch ports, VLANs, DHCP servers and who else has the address; or let the recipe's "
+                "install.require_working say that this is no reason to fail.",
+            )
 
     def _save(self, inventory: Inventory) -> None:
         parts = self._parts

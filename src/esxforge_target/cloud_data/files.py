@@ -17,8 +17,8 @@ class HostFiles:
         self._root = root
 
     def locate(self, path: str) -> str:
-        """Where the host's ``path`` is for us."""
-        return posixpath.join(self._root, path.lstrip("/"))
+        """Where the host's ``path`` is for us, by its bytes in UTF-8 whatever the locale says."""
+        return posixpath.join(self._root, os.fsdecode(path.lstrip("/").encode("utf-8", "surrogateescape")))
 
     def read(self, path: str) -> Optional[bytes]:
         """The content, or None when there is no such file."""

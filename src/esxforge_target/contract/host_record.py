@@ -9,6 +9,7 @@ from esxforge_target.runtime.values import Value
 
 INSTALLER = "installer"
 GOLDEN = manifest.GOLDEN
+REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL = "none", "management", "all"
 
 
 class SecretsExtent(Value):
@@ -37,12 +38,13 @@ class HostRecord(Value):
     """``kind`` of the image: INSTALLER or GOLDEN. ``boot_order`` is the firmware's BootOrder before the installation,
     as four hexadecimal digits each. ``install_options`` are those of the user's ``install`` line, for the one that
     %pre writes. ``encrypted_password`` is root's, drawn by the hook and encrypted to the recipe's public key, or "".
-    ``secrets`` is None once no boot medium holds them.
+    ``secrets`` is None once no boot medium holds them. ``require_working``: whose network must work for the deployment
+    to succeed, REQUIRE_NONE, REQUIRE_MANAGEMENT or REQUIRE_ALL.
     """
 
     __slots__ = (
         "kind", "boot_order", "keep_boot_order", "install_options", "ssh_keys", "vcenter", "encrypted_password",
-        "secrets",
+        "secrets", "require_working",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -55,6 +57,7 @@ class HostRecord(Value):
         vcenter: "Optional[VcenterOptions]" = None,
         encrypted_password: str = "",
         secrets: "Optional[SecretsExtent]" = None,
+        require_working: str = REQUIRE_MANAGEMENT,
     ) -> None:
         self.kind = kind
         self.boot_order = tuple(boot_order)  # type: Tuple[str, ...]
@@ -64,6 +67,7 @@ class HostRecord(Value):
         self.vcenter = vcenter
         self.encrypted_password = encrypted_password
         self.secrets = secrets
+        self.require_working = require_working
 
     @property
     def is_golden(self) -> bool:
@@ -92,5 +96,6 @@ _SCHEMA = {
         "vcenter": Shape(VcenterOptions, optional=True),
         "encrypted_password": TEXT,
         "secrets": Shape(SecretsExtent, optional=True),
+        "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
     },
 }  # type: Schema

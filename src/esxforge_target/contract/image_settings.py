@@ -23,12 +23,13 @@ class ImageSettings(Value):
     ``kickstart`` is the user's own text, or "". ``password_key`` is the public key to which a random password is
     encrypted: {"n": hexadecimal, "e": number, …}. ``system_media_size``: "auto", "min", "small", "default" or "max".
     ``allow_power_off``: the kickstart's scripts may switch the machine off. ``vcenter``: {"server", "datacenter", "ca"
-    (PEM text) or "thumbprint"}.
+    (PEM text) or "thumbprint"}. ``require_working``: whose network must work: "none", "management" or "all".
     """
 
     __slots__ = (
         "kind", "release", "accept_eula", "kickstart", "root_password_mode", "root_password_hash", "password_key",
         "kernel_options", "system_media_size", "keep_boot_order", "allow_power_off", "ssh_keys", "vcenter",
+        "require_working",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -46,6 +47,7 @@ class ImageSettings(Value):
         allow_power_off: bool = False,
         ssh_keys: "Optional[List[str]]" = None,
         vcenter: "Optional[Dict[str, str]]" = None,
+        require_working: str = "management",
     ) -> None:
         self.kind = kind
         self.release = release
@@ -60,6 +62,7 @@ class ImageSettings(Value):
         self.allow_power_off = allow_power_off
         self.ssh_keys = list(ssh_keys or [])
         self.vcenter = vcenter
+        self.require_working = require_working
 
     def __repr__(self) -> str:
         return "ImageSettings(kind={!r}, release={!r}, …)".format(self.kind, self.release)  # the rest may hold secrets
@@ -97,7 +100,6 @@ _SHAPES = {
     "kind": Shape(str, high=64),
     "release": Shape(str, high=64),
     "accept_eula": TRUTH,
-    "allow_power_off": TRUTH,
     "kickstart": Shape(str, high=4 << 20),
     "root_password_mode": Shape(str, choices=("kickstart", "hash", "random", "kept")),
     "root_password_hash": Shape(str, high=1024, form=ONE_LINE),
@@ -108,6 +110,8 @@ _SHAPES = {
     "kernel_options": Shape(str, many=True, form=ONE_LINE, most=256),
     "system_media_size": Shape(str, choices=("auto", "min", "small", "default", "max")),
     "keep_boot_order": TRUTH,
+    "allow_power_off": TRUTH,
+    "require_working": Shape(str, choices=("none", "management", "all")),
     "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
     "vcenter": Shape(
         Record(

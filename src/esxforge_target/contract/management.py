@@ -46,6 +46,29 @@ def management_of(desired: DesiredHost) -> Optional[Management]:
     return None
 
 
+def no_way_to_maas(desired: DesiredHost) -> str:
+    """Why this host can reach none of MAAS's known addresses: a sentence; empty where a way is there or may be."""
+    if not desired.maas.addresses or any(_may_lead_to(desired, one) for one in desired.maas.addresses):
+        return ""
+    return (
+        "no interface leads to MAAS ({}): none has an address on its network, and there is no gateway, route or DHCP "
+        "of its IP version; give the machine one in MAAS.".format(", ".join(desired.maas.addresses))
+    )
+
+
+def _may_lead_to(desired: DesiredHost, target: str) -> bool:
+    version = ip_address(target).version
+    for _, address in _all(desired):
+        if address.version == version and (address.kind != STATIC or address.gateway or address.reaches(target)):
+            return True
+    # A router may say the way for IPv6, to an interface without any address of MAAS's too.
+    if version == 6 and any(one.addresses and one.router_advertisements is not False for one in desired.interfaces):
+        return True
+    return any(
+        route.version == version and ip_address(target) in ip_network(route.destination) for route in desired.routes
+    )
+
+
 def _without_network(every: "List[_Way]", versions: Sequence[int]) -> "List[Tuple[List[_Way], str]]":
     speaking = [way for way in every if way[1].version in versions]
     return [

@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from esxforge_target.contract.bond_modes import DEFAULT, ON_ESXI, bond_mode
 from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route
@@ -35,8 +35,11 @@ class NetworkSection:
         self.places = {}  # type: Dict[str, str]
         self.ids = {}  # type: Dict[str, str]
         self.routes = []  # type: List[Route]
+        self.metrics = []  # type: List[int]
         self.name_servers = []  # type: List[str]
         self.search_domains = []  # type: List[str]
+        # Names of interfaces that ask for an address, malformed ones too.
+        self.asking = set()  # type: Set[str]
 
 
 def read_network(section: Item) -> NetworkSection:
@@ -75,11 +78,11 @@ def _read_other(item: Item, kind: str, network: NetworkSection) -> None:
     elif kind == "route":
         _read_route(item, network)
     elif kind == "bridge":
-        item.refuse(
-            "ESXi has no bridges; remove the bridge in MAAS and give its addresses to {}.".format(
-                ", ".join(item.texts("bridge_interfaces")) or "its interface"
-            )
-        )
+        carriers = ", ".join(item.texts("bridge_interfaces")) or "its interface"
+        if any(subnet.text("type").lower() != "manual" for subnet in item.items("subnets")):
+            item.refuse("ESXi has no bridges; remove the bridge in MAAS and give its addresses to {}.".format(carriers))
+        else:
+            item.notice("ESXi has no bridges; this one has no address and is left out.")
     elif kind == "loopback":
         item.notice("the loopback interface is not configured on ESXi.")
     elif not kind:
@@ -176,6 +179,8 @@ def _finish(  # noqa: PLR0917  # one for each field of an interface
     for subnet in item.items("subnets"):
         alias = len(addresses)
         subnet.where = "{} subnet {}".format(item.where, alias + 1)
+        if subnet.text("type").lower() != "manual":
+            network.asking.add(name)
         address = _read_subnet(subnet, alias, network)
         if address is not None:
             addresses.append(address)
@@ -302,7 +307,8 @@ def _read_route(route: Item, network: NetworkSection) -> None:
     if net.version != via.version:
         route.refuse("destination {} and gateway {} differ in IP version.".format(net, via))
         return
+    metric = route.number("metric") or 0  # Linux' own where none is named
     found = Route(str(net), str(via))
-    if found not in network.routes:
-        network.routes.append(found)
-    route.name_unknown(("metric", "id", "type"))
+    network.metrics.append(metric)
+    network.routes.append(found)
+    route.name_unknown(("id", "type"))

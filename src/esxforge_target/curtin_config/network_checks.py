@@ -3,13 +3,11 @@
 from ipaddress import ip_address, ip_network
 from typing import Dict, List, Set
 
-from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface
+from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route
 from esxforge_target.curtin_config.network import NetworkSection
+from esxforge_target.esxi.limits import LARGEST_MTU, MOST_UPLINKS, MOST_VMKS, SMALLEST_MTU
 from esxforge_target.runtime.validation_errors import Problems, shown
 
-# vSwitches and VMkernel interfaces take 1280 to 9000 bytes.
-SMALLEST_MTU = 1280
-LARGEST_MTU = 9000
 LONGEST_PORT_GROUP_NAME = 79
 # vSphere writes these escaped (%2f, %5c, %25) in names of port groups and datastores, so no one finds them again.
 FORBIDDEN_IN_NAMES = "/\\%"
@@ -68,6 +66,55 @@ def check_network(network: NetworkSection, reasons: Problems) -> None:
     _check_mtus(network, reasons)
     _check_addresses(network, reasons)
     _check_gateways(network, reasons)
+    _check_numbers(network, reasons)
+
+
+def _check_numbers(network: NetworkSection, reasons: Problems) -> None:
+    for bond in network.interfaces:
+        if len(bond.members) > MOST_UPLINKS:
+            reasons.refuse(
+                network.places[bond.name],
+                "it has {} NICs; a team of ESXi takes {}.".format(len(bond.members), MOST_UPLINKS),
+            )
+    count = sum(_vmks(one) for one in network.interfaces)
+    if count > MOST_VMKS:
+        reasons.refuse("network", "its addresses need {} VMkernel interfaces; ESXi has {}.".format(count, MOST_VMKS))
+
+
+def _vmks(interface: Interface) -> int:
+    """One for each IPv4 address; those of IPv6 share the first."""
+    return max(len([one for one in interface.addresses if one.version == 4]), 1 if interface.addresses else 0)
+
+
+def leave_unneeded(network: NetworkSection, reasons: Problems) -> None:
+    """Leave out what ESXi cannot make where no address needs it, with what lies on it: that is told, not refused."""
+    needed = _needed(network)
+    left = set()  # type: Set[str]
+    for interface in network.interfaces:
+        prefix = network.places[interface.name] + ": "
+        odd = [one for one in reasons.reasons if one.startswith(prefix)]
+        # Two NICs with one MAC address cannot be told apart, whichever of them is needed.
+        if interface.name in needed or not odd or any("MAC address" in one for one in odd):
+            continue
+        left.add(interface.name)
+        reasons.reasons = [one for one in reasons.reasons if one not in odd]
+        for one in odd:
+            reasons.notice(prefix[:-2], one[len(prefix) :] + " No address needs it, so it is left out.")
+    left.update(one.name for one in network.interfaces if one.link in left or left & set(one.members))
+    left.update(one.name for one in network.interfaces if one.link in left)
+    network.interfaces = [one for one in network.interfaces if one.name not in left]
+
+
+def _needed(network: NetworkSection) -> Set[str]:
+    by_name = {one.name: one for one in network.interfaces}
+    needed = set()  # type: Set[str]
+    waiting = [one.name for one in network.interfaces if one.name in network.asking]
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in needed:
+            needed.add(name)
+            waiting += list(by_name[name].members) + [by_name[name].link]
+    return needed
 
 
 def _check_members(network: NetworkSection, reasons: Problems) -> None:
@@ -196,6 +243,7 @@ def _check_gateways(network: NetworkSection, reasons: Problems) -> None:
     for interface in network.interfaces:
         for address in interface.addresses:
             _check_gateway(network.places[interface.name], address, own, reasons)
+    _choose_by_metric(network, reasons)
     vias = {}  # type: Dict[str, str]
     for route in network.routes:
         where = "network route to {}".format(route.destination)
@@ -208,6 +256,25 @@ def _check_gateways(network: NetworkSection, reasons: Problems) -> None:
                 where,
                 "there are two gateways, {} and {}; ESXi takes one.".format(vias[route.destination], route.gateway),
             )
+
+
+def _choose_by_metric(network: NetworkSection, reasons: Problems) -> None:
+    """ESXi has one route to a destination and no metrics: the one with the lowest stays, as Linux would use it."""
+    best = {}  # type: Dict[str, int]
+    for route, metric in zip(network.routes, network.metrics):
+        best[route.destination] = min(metric, best.get(route.destination, metric))
+    kept = []  # type: List[Route]
+    for route, metric in zip(network.routes, network.metrics):
+        if metric > best[route.destination]:
+            reasons.notice(
+                "network route to {}".format(route.destination),
+                "ESXi has no metrics; the gateway {} with the metric {} is not used, as one with {} is there.".format(
+                    route.gateway, metric, best[route.destination]
+                ),
+            )
+        elif route not in kept:
+            kept.append(route)
+    network.routes = kept
 
 
 def _check_gateway(where: str, address: Address, own: Set[str], reasons: Problems) -> None:

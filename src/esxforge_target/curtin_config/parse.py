@@ -3,10 +3,10 @@
 from typing import Any, Optional
 
 from esxforge_target.contract.desired_host import DesiredHost
-from esxforge_target.contract.management import management_of
+from esxforge_target.contract.management import management_of, no_way_to_maas
 from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.network import NetworkSection, read_network
-from esxforge_target.curtin_config.network_checks import check_network, resolve_references
+from esxforge_target.curtin_config.network_checks import check_network, leave_unneeded, resolve_references
 from esxforge_target.curtin_config.reader import TOP, Item
 from esxforge_target.curtin_config.reporting import read_endpoint, read_token
 from esxforge_target.curtin_config.storage import StorageSection, read_storage
@@ -30,6 +30,7 @@ def desired_host_from_config(config: Any, boot_mac: str = "") -> DesiredHost:
     storage = read_storage(storage_item) if storage_item is not None else StorageSection()
     resolve_references(network, reasons)
     check_network(network, reasons)
+    leave_unneeded(network, reasons)
     if storage_item is not None:
         check_storage(storage, reasons)
     reasons.raise_if_any()
@@ -50,6 +51,8 @@ def desired_host_from_config(config: Any, boot_mac: str = "") -> DesiredHost:
         reasons.refuse(
             "network", "no interface has an address or DHCP, so the host could not be reached; give it one in MAAS."
         )
+    elif no_way_to_maas(desired):
+        reasons.refuse("network", no_way_to_maas(desired))
     reasons.raise_if_any()
     return desired.replace(notices=tuple(reasons.notices))
 

@@ -60,6 +60,7 @@ class StorageSection:
         self.linux_volumes = []  # type: List[str]
         self.preserved = set()  # type: Set[str]
         self.ids = {}  # type: Dict[str, str]
+        self.twice = set()  # type: Set[str]
 
 
 def read_storage(section: Item) -> StorageSection:
@@ -81,6 +82,7 @@ def read_storage(section: Item) -> StorageSection:
             item.refuse("id is missing.")
         if key in seen:
             item.refuse("this id is given twice.")
+            storage.twice.add(key)
         seen.add(key)
         storage.places.setdefault(key, item.where)
         _read_entry(item, key, storage, volumes)

@@ -5,12 +5,12 @@ from typing import Dict, List, Optional
 from esxforge_target.contract.desired_host import Datastore, Disk, Partition
 from esxforge_target.curtin_config.network_checks import FORBIDDEN_IN_NAMES
 from esxforge_target.curtin_config.storage import StorageSection
+from esxforge_target.esxi.limits import LARGEST_DATASTORE, MOST_DATASTORES, MOST_EXTENTS
 from esxforge_target.runtime.validation_errors import Problems, shown
 
-# vSphere enforces this length for names of VMFS datastores, and VMFS 6 needs this room and takes so many extents.
+# vSphere enforces this length for names of VMFS datastores, and VMFS 6 needs this room.
 LONGEST_DATASTORE_NAME = 42
 SMALLEST_DATASTORE = 1395864371  # 1.3 GiB
-MOST_EXTENTS = 32
 RESERVED_NAMES = ("BOOTBANK1", "BOOTBANK2", "OSDATA", "LOCKER")
 
 
@@ -22,9 +22,15 @@ def check_storage(storage: StorageSection, reasons: Problems) -> None:
     owner = {}  # type: Dict[str, str]
     for datastore in storage.datastores:
         _check_extents(datastore, storage, owner, reasons)
+    if len(storage.datastores) > MOST_DATASTORES:
+        reasons.refuse(
+            "storage",
+            "it asks for {} datastores; a host has at most {}.".format(len(storage.datastores), MOST_DATASTORES),
+        )
     _check_boot_disk(storage, reasons)
     _tell_unused_partitions(storage, reasons)
     _check_linux(storage, reasons)
+    _leave_unneeded(storage, reasons)
 
 
 def _settle_boot_disk(storage: StorageSection, reasons: Problems) -> None:
@@ -91,11 +97,13 @@ def _check_extents(datastore: Datastore, storage: StorageSection, owner: Dict[st
         reasons.refuse(where, "the datastore has no partition.")
     if len(datastore.partitions) > MOST_EXTENTS:
         reasons.refuse(where, "a datastore has at most {} extents.".format(MOST_EXTENTS))
+    total = 0
     for index, key in enumerate(datastore.partitions):
         partition = _find(storage.partitions, key)
         if partition is None:
             reasons.refuse(where, "it uses {}, which is no partition of this machine.".format(shown(key)))
             continue
+        total += partition.size or 0
         if key in owner:
             reasons.refuse(where, "{} belongs to the datastore {} already.".format(shown(key), shown(owner[key])))
         owner.setdefault(key, datastore.name)
@@ -118,6 +126,8 @@ def _check_extents(datastore: Datastore, storage: StorageSection, owner: Dict[st
             reasons.refuse(
                 where, "{} has {} bytes; VMFS needs at least {}.".format(shown(key), partition.size, SMALLEST_DATASTORE)
             )
+    if total > LARGEST_DATASTORE:
+        reasons.refuse(where, "it has {} bytes; VMFS takes at most {}.".format(total, LARGEST_DATASTORE))
 
 
 def _check_boot_disk(storage: StorageSection, reasons: Problems) -> None:
@@ -160,7 +170,22 @@ def _check_linux(storage: StorageSection, reasons: Problems) -> None:
         )
         return
     for text in storage.linux + storage.linux_volumes:
-        reasons.refuse("storage", "ESXi cannot make {}; remove it in MAAS, or use the VMFS layout.".format(text))
+        reasons.notice("storage", "ESXi cannot make {}; no datastore needs it, and it is left out.".format(text))
+
+
+def _leave_unneeded(storage: StorageSection, reasons: Problems) -> None:
+    """A partition that no datastore uses is not made, whatever is odd about it: that is told, not refused."""
+    used = {key for datastore in storage.datastores for key in datastore.partitions}
+    for partition in storage.partitions:
+        prefix = storage.places.get(partition.id, "storage") + ": "
+        if partition.id in used or partition.id in storage.twice:
+            continue
+        odd = [one for one in reasons.reasons if one.startswith(prefix)]
+        reasons.reasons = [one for one in reasons.reasons if one not in odd]
+        for one in odd:
+            reasons.notice(prefix[:-2], one[len(prefix) :] + " No datastore uses it, so it is not made.")
+        if odd:
+            storage.partitions = [one for one in storage.partitions if one is not partition]
 
 
 def _find(partitions: List[Partition], key: str) -> Optional[Partition]:

@@ -1,9 +1,12 @@
 """The boot banks of a disk that ESXi is installed on: found by device, chosen as the boot loader does, written safely.
 
 Labels do not serve: they exist from 7.0 on only, and a second disk with ESXi has the same. ``vmkfstools -P`` tells the
-device of a volume. Facts on the choice: vmware/esx-boot, safeboot: a bank whose boot.cfg says bootstate 0 (valid) or
-1 (upgraded, not yet booted), a build and a counter ``updated`` above 0; of several the highest counter. A fresh
-installation leaves the other bank with the higher counter, but with bootstate 3.
+device of a volume. Facts on the choice: vmware/esx-boot, safeboot/bootbank.c: of the first three banks that can be
+read those whose boot.cfg says bootstate 0 (valid; also where it says none) or 1 (upgraded, not yet booted; the line
+has to be in the file's first sector, where the loader rewrites it), a build, no quickboot, and a counter ``updated``
+other than 0, which has 32 bits and no sign. Of several the highest counter, of equal ones the lower partition. Only of
+the one taken it looks at the build: where that begins with no digit it stops, and takes no other. A fresh installation
+leaves the other bank with the higher counter, but with bootstate 3.
 """
 
 import os
@@ -11,7 +14,7 @@ import posixpath
 import re
 from typing import Dict, List, Optional, Tuple
 
-from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.boot_cfg import SECTOR_SIZE, BootCfg
 from esxforge_target.runtime.blocks import DiskError, sync_if_possible, sync_path, write_whole
 from esxforge_target.runtime.commands import Runner
 from esxforge_target.runtime.errors import FormatError
@@ -24,7 +27,8 @@ BANK_FAILS = "The disk is failing, or its file system is damaged: deploy again; 
 MODULE = "esxforge.tgz"
 # What is written stands under this name until it is whole; 8.3, as all names in a bank.
 UNFINISHED = "esxforge.new"
-_BOOTABLE_STATES = (0, 1)
+_VALID, _UPGRADING = 0, 1
+_BANKS_READ = 3
 _QUERY_SECONDS = 30.0
 
 
@@ -198,9 +202,31 @@ def banks_on(device: str, runner: Runner, files: BankFiles) -> "Tuple[Bank, ...]
 
 
 def bank_to_boot(banks: "Tuple[Bank, ...]") -> "Optional[Bank]":
-    """The bank that the boot loader takes; None if it would take none."""
-    bootable = [bank for bank in banks if not bank.problem]
+    """The bank that the boot loader takes; None if it would take none, or stops at the one it takes."""
+    taken = _taken(banks)
+    return None if taken is None or _stops_at(taken) else taken
+
+
+def why_none(banks: "Tuple[Bank, ...]") -> "List[str]":
+    """Why ``bank_to_boot`` names none: a sentence's part for each bank."""
+    taken = _taken(banks)
+    problems = [(bank.partition, bank.problem) for bank in banks if bank.problem]
+    if taken is not None and _stops_at(taken):
+        problems.append((taken.partition, _stops_at(taken)))
+    return ["partition {}: {}".format(partition, problem) for partition, problem in sorted(problems)]
+
+
+def _taken(banks: "Tuple[Bank, ...]") -> "Optional[Bank]":
+    readable = sorted((bank for bank in banks if bank.cfg is not None), key=lambda bank: bank.partition)
+    bootable = [bank for bank in readable[:_BANKS_READ] if not bank.problem]
     return max(bootable, key=lambda bank: bank.updated) if bootable else None
+
+
+def _stops_at(bank: Bank) -> str:
+    build = "" if bank.cfg is None else bank.cfg.build
+    if build[:1].isdigit():
+        return ""
+    return "its boot.cfg says build={}, of which the boot loader can tell no release, so that it stops".format(build)
 
 
 def judged(bank: Bank, data: bytes) -> Bank:
@@ -210,9 +236,13 @@ def judged(bank: Bank, data: bytes) -> Bank:
     except FormatError as error:
         return bank.replace(problem=error.message)
     problem = ""
-    if cfg.bootstate not in _BOOTABLE_STATES:
+    if cfg.bootstate not in (_VALID, _UPGRADING):
         problem = "its boot.cfg says bootstate={}".format(cfg.bootstate)
-    elif cfg.updated <= 0:
+    elif cfg.bootstate == _UPGRADING and cfg.end_of("bootstate") > SECTOR_SIZE:
+        problem = "its boot.cfg says bootstate=1 behind its first {} bytes".format(SECTOR_SIZE)
+    elif cfg.quickboot:
+        problem = "its boot.cfg says quickboot={}".format(cfg.quickboot)
+    elif not cfg.updated:
         problem = "its boot.cfg says updated={}".format(cfg.updated)
     elif not cfg.build:
         problem = "its boot.cfg names no build"

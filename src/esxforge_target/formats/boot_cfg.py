@@ -136,8 +136,18 @@ class BootCfg(Value):
 
     @property
     def updated(self) -> int:
-        """The boot bank's counter; safeboot takes the valid bank with the highest one."""
-        return integer(self.get("updated"))
+        """The boot bank's counter, of 32 bits without a sign; safeboot takes the valid bank with the highest one."""
+        return integer(self.get("updated")) & 0xFFFFFFFF
+
+    @property
+    def quickboot(self) -> int:
+        """Other than 0 while a host restarts without its firmware: safeboot passes over such a bank (7.0 and later)."""
+        return integer(self.get("quickboot"))
+
+    def end_of(self, key: str) -> int:
+        """The offset behind the line of ``key`` that wins; 0 where there is none."""
+        index = self._winning(key)
+        return 0 if index is None else sum(len(line) for line in self.lines[: index + 1])
 
     def resolve(self, name: str, directory: str) -> str:
         """The absolute path on the boot volume that mboot makes of ``name`` in a boot.cfg that lies in

@@ -8,7 +8,7 @@ from esxforge_target.contract.host_record import GOLDEN, INSTALLER
 from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
 from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.parse import desired_host_from_config, token_from_config
-from esxforge_target.esxi import media_size
+from esxforge_target.esxi import limits, media_size
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
 from esxforge_target.hook import golden
@@ -131,7 +131,7 @@ def check_machine(
     if desired is not None:
         boot, reason = boot_disk(disks, desired.boot_disk, environment.target)
         reasons += [reason] if reason else _boot_disk_reasons(boot, image, machine, report)
-        data = _data_disks(disks, desired, boot, reasons)
+        data = _data_disks(disks, desired, boot, Release.parse(image.manifest.release), reasons)
     if reasons or desired is None or token is None or boot is None:
         raise ValidationErrors(reasons, "Correct what is named, then deploy again.")
     for notice in desired.notices + only_by_vcenter(image.settings):
@@ -204,7 +204,7 @@ def _size_reasons(boot: BlockDisk, release: Release, report: Report) -> "List[st
 
 
 def _data_disks(
-    disks: Disks, desired: DesiredHost, boot: "Any", reasons: "List[str]"
+    disks: Disks, desired: DesiredHost, boot: "Any", release: Release, reasons: "List[str]"
 ) -> "List[Tuple[Disk, BlockDisk]]":
     found = []  # type: List[Tuple[Disk, BlockDisk]]
     taken = {boot.name: "the boot disk"} if boot is not None else {}
@@ -217,6 +217,16 @@ def _data_disks(
         if match.name in taken:
             reasons.append("storage {}: {} is {} already.".format(disk.id, match.label, taken[match.name]))
             continue
+        problem = limits.format_problem(release.numbers, match.sector_size, not match.rotational)
+        if problem:
+            reasons.append("storage {}: {} {}".format(disk.id, match.label, problem))
         taken[match.name] = "storage {}".format(disk.id)
         found.append((disk, match))
+    sectors = {disk.id: match.sector_size for disk, match in found}
+    if boot is not None:
+        sectors[desired.boot_disk.id] = boot.sector_size
+    for datastore in desired.datastores:
+        sizes = {sectors.get(desired.partition(one).disk) for one in datastore.partitions} - {None}
+        if len(sizes) > 1:
+            reasons.append("storage {}: {}".format(datastore.name, limits.ONE_FORMAT))
     return found

@@ -39,7 +39,7 @@ _BY_NAME = (
 class BlockDisk(Value):
     """A whole disk: its ``name`` in /sys, ``size`` in bytes, and all that it calls itself, normalised."""
 
-    __slots__ = ("name", "size", "sector_size", "serials", "wwns", "multipath")
+    __slots__ = ("name", "size", "sector_size", "serials", "wwns", "multipath", "rotational")
 
     def __init__(  # noqa: PLR0917  # one for each field
         self,
@@ -49,6 +49,7 @@ class BlockDisk(Value):
         serials: "Tuple[str, ...]" = (),
         wwns: "Tuple[str, ...]" = (),
         multipath: bool = False,
+        rotational: bool = True,
     ) -> None:
         self.name = name
         self.size = size
@@ -56,6 +57,7 @@ class BlockDisk(Value):
         self.serials = tuple(serials)
         self.wwns = tuple(wwns)
         self.multipath = multipath
+        self.rotational = rotational
 
     @property
     def label(self) -> str:
@@ -184,7 +186,8 @@ class Disks:
         for path in self._linked(node, "slaves") if multipath else []:
             more = self._names(path)
             serials, wwns = serials + more[0], wwns + more[1]
-        return BlockDisk(name, size, sector, _once(serials), _once(wwns), multipath)
+        rotational = _read(os.path.join(node, "queue", "rotational")) != "0"
+        return BlockDisk(name, size, sector, _once(serials), _once(wwns), multipath, rotational)
 
     def _names(self, node: str) -> "Tuple[List[str], List[str]]":
         udev = self._udev(_read(os.path.join(node, "dev")))

@@ -11,6 +11,7 @@ from esxforge_target.contract.desired_document import desired_host_to_json
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.host_record import HostRecord, VcenterOptions
 from esxforge_target.contract.library import library
+from esxforge_target.contract.management import no_way_to_maas
 from esxforge_target.contract.names import (
     BOOT_CFG,
     DESIRED_HOST,
@@ -45,6 +46,7 @@ from esxforge_target.hook.personalise import (
 from esxforge_target.runtime.blocks import Blocks
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
+from esxforge_target.runtime.validation_errors import ValidationErrors
 
 
 class Prepared:
@@ -177,6 +179,7 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
         settings.ssh_keys,
         VcenterOptions(**settings.vcenter) if settings.vcenter else None,
         password.encrypted,
+        require_working=settings.require_working,
     )
     files = {DESIRED_HOST: desired_host_to_json(desired).encode("ascii")}
     if kickstart:
@@ -197,7 +200,10 @@ def _with_addresses(desired: DesiredHost, machine: LinuxHost, report: Report) ->
     addresses = machine.resolve(desired.maas.host)
     if not addresses:
         report.warn("{} cannot be resolved here; the host will have to".format(desired.maas.host))
-    return desired.replace(maas=desired.maas.replace(addresses=tuple(addresses)))
+    desired = desired.replace(maas=desired.maas.replace(addresses=tuple(addresses)))
+    if no_way_to_maas(desired):
+        raise ValidationErrors(["network: " + no_way_to_maas(desired)])
+    return desired
 
 
 def apply(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma

@@ -9,7 +9,7 @@ from typing import Optional, Tuple
 
 from esxforge_target.contract.install_record import InstallRecord
 from esxforge_target.contract.names import INSTALL_INCLUDE, INSTALLER_LOG, ROOT_PASSWORD_INCLUDE
-from esxforge_target.esxi.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name
+from esxforge_target.esxi.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name, why_none
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import LOG, Installer
@@ -86,9 +86,10 @@ def find_bank(installer: Installer, device: str, report: Report) -> "Tuple[Bank,
             report.say("no boot bank of {} is mounted yet; ESXi is asked to look again".format(device))
             installer.runner.run(["localcli", "storage", "filesystem", "rescan"], _RESCAN_SECONDS)
             installer.clock.sleep(_PAUSE)
-    found = ["partition {}: {}".format(bank.partition, bank.problem) for bank in banks]
     raise ForgeError(
-        "{} has no boot bank that ESXi's boot loader would take ({}).".format(device, "; ".join(found) or "none found"),
+        "{} has no boot bank that ESXi's boot loader would take ({}).".format(
+            device, "; ".join(why_none(banks)) or "none found"
+        ),
         "See the installer's own log (/var/log/esxi_install.log) for why it did not finish; then deploy the machine "
         "again.",
     )

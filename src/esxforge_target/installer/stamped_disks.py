@@ -102,9 +102,9 @@ def seen_disks(installer: Installer, stamps: "Dict[str, Tuple[DiskIdentity, ...]
     told = {}  # type: Dict[str, str]
     try:
         for record in Esxcli(installer.runner, "localcli").records("storage core device list"):
-            name = record.text("device", "name") or record.text("devfspath").rpartition("/")[2]
-            words = [record.text("vendor"), record.text("model")]
-            told[name] = " ".join(["{} MiB".format(record.number("size"))] + [word for word in words if word])
+            name = record.optional("device", "name") or record.optional("devfspath").rpartition("/")[2]
+            words = [record.optional(key) for key in ("vendor", "model")]
+            told[name] = " ".join(["{} MiB".format(record.optional("size"))] + [word for word in words if word])
     except CommandError:
         told = {}  # the names alone must do
     return [_line(name, told.get(name, ""), name in stamps) for name in installer.devices.names()]

@@ -35,6 +35,8 @@ def odd_addresses(inventory: Inventory) -> "List[str]":
             odd.append("{}.address: {}/{} is no IPv4 address.".format(place, vmk.address, vmk.prefix_length))
         elif vmk.ipv4 == "static" and not vmk.address:
             odd.append("{}.address is missing for a static one.".format(place))
+        if vmk.gateway and not is_address(vmk.gateway):
+            odd.append("{}.gateway: {!r} is no address.".format(place, vmk.gateway))
         for number, one in enumerate(vmk.ipv6_addresses):
             if ":" not in one.address or not is_address(one.address, one.prefix_length):
                 odd.append(

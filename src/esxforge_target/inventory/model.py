@@ -8,6 +8,9 @@ from esxforge_target.runtime.values import Value
 N = TypeVar("N", bound=Value)
 
 DEFAULT_NETSTACK = "defaultTcpipStack"
+# Kinds of a port group's policies, as esxcli names them.
+FAILOVER = "failover"
+SECURITY = "security"
 
 
 class InstalledRelease(Value):
@@ -20,6 +23,12 @@ class InstalledRelease(Value):
         self.build = build
 
     @property
+    def numbers(self) -> Tuple[int, ...]:
+        """(8, 0, 3) of ``8.0.3``; empty where the version is no version."""
+        head = self.version.split("-")[0].split(".")
+        return tuple(int(part) for part in head) if all(is_whole(part) for part in head) else ()
+
+    @property
     def major(self) -> int:
         """8 of ``8.0.3``; 0 where the version is no version."""
         head = self.version.split(".")[0]
@@ -27,11 +36,11 @@ class InstalledRelease(Value):
 
 
 class PhysicalNic(Value):
-    """A vmnic; ``mac`` in lower case with colons."""
+    """A vmnic; ``mac`` in lower case with colons; ``link_up`` None and ``mtu`` 0 where ESXi does not say."""
 
     __slots__ = ("name", "mac", "driver", "link_up", "mtu")
 
-    def __init__(self, name: str, mac: str, driver: str, link_up: bool, mtu: int) -> None:
+    def __init__(self, name: str, mac: str, driver: str, link_up: Optional[bool], mtu: int) -> None:
         self.name = name
         self.mac = mac
         self.driver = driver
@@ -62,27 +71,49 @@ class VSwitch(Value):
         self.team = team
 
 
+class Policy(Value):
+    """A policy that a port group has instead of its vSwitch's.
+
+    ``kind`` is failover or security; ``options`` (``--failback=true``) are those of esxcli's ``portgroup policy KIND
+    set`` that make it; none where ESXi does not say what it is.
+    """
+
+    __slots__ = ("kind", "options")
+
+    def __init__(self, kind: str, options: Tuple[str, ...]) -> None:
+        self.kind = kind
+        self.options = tuple(options)
+
+
 class PortGroup(Value):
-    """A port group; ``overrides_team`` says that it does not follow its vSwitch's team."""
+    """A port group; ``policies`` are those that are not its vSwitch's."""
 
-    __slots__ = ("name", "vswitch", "vlan_id", "overrides_team")
+    __slots__ = ("name", "vswitch", "vlan_id", "policies")
 
-    def __init__(self, name: str, vswitch: str, vlan_id: int, overrides_team: bool = False) -> None:
+    def __init__(self, name: str, vswitch: str, vlan_id: int, policies: Tuple[Policy, ...] = ()) -> None:
         self.name = name
         self.vswitch = vswitch
         self.vlan_id = vlan_id
-        self.overrides_team = overrides_team
+        self.policies = tuple(policies)
+
+    @property
+    def overrides_team(self) -> bool:
+        """Whether it does not follow its vSwitch's team."""
+        return any(policy.kind == FAILOVER for policy in self.policies)
 
 
 class Ipv6Address(Value):
-    """An IPv6 address of a VMkernel interface; ``origin`` in lower case: static, dhcpv6, ra or the like."""
+    """An IPv6 address of a VMkernel interface, its ``origin`` (static, dhcpv6, ra or the like) and ``status``
+    (preferred, tentative, duplicate; empty: not said) in lower case.
+    """
 
-    __slots__ = ("address", "prefix_length", "origin")
+    __slots__ = ("address", "prefix_length", "origin", "status")
 
-    def __init__(self, address: str, prefix_length: int, origin: str) -> None:
+    def __init__(self, address: str, prefix_length: int, origin: str, status: str = "") -> None:
         self.address = address
         self.prefix_length = prefix_length
         self.origin = origin
+        self.status = status
 
     @property
     def is_static(self) -> bool:
@@ -91,7 +122,9 @@ class Ipv6Address(Value):
 
 
 class Vmk(Value):
-    """A VMkernel interface. ``ipv4`` is static, dhcp or none; ``tags`` are read of vmk0 alone."""
+    """A VMkernel interface. ``ipv4`` is static, dhcp or none; ``gateway`` the IPv4 one that ESXi shows for it: its own,
+    its lease's or its stack's (empty: none, or not said). Of other stacks than the default one ``tags`` are not read.
+    """
 
     __slots__ = (
         "name",
@@ -108,6 +141,7 @@ class Vmk(Value):
         "router_advertisements",
         "ipv6_addresses",
         "tags",
+        "gateway",
     )
 
     def __init__(  # noqa: PLR0917  # one for each field
@@ -126,6 +160,7 @@ class Vmk(Value):
         router_advertisements: bool = False,
         ipv6_addresses: Tuple[Ipv6Address, ...] = (),
         tags: Tuple[str, ...] = (),
+        gateway: str = "",
     ) -> None:
         self.name = name
         self.mac = mac
@@ -141,6 +176,7 @@ class Vmk(Value):
         self.router_advertisements = router_advertisements
         self.ipv6_addresses = tuple(ipv6_addresses)
         self.tags = tuple(tags)
+        self.gateway = gateway
 
 
 class RouteEntry(Value):
@@ -321,6 +357,11 @@ class Inventory(Value):
         """The vSwitch that a VMkernel interface is on (empty: none that is known)."""
         group = self.port_group(vmk.port_group)
         return group.vswitch if group is not None else ""
+
+    def own_gateway(self, vmk: Vmk) -> str:
+        """The gateway that somebody gave a static interface beside its stack's default route (empty: none)."""
+        defaults = [route.gateway for route in self.routes if route.network == "0.0.0.0/0"]
+        return vmk.gateway if vmk.ipv4 == "static" and vmk.gateway not in defaults else ""
 
 
 def _named(values: "Tuple[N, ...]", name: str) -> "Optional[N]":

@@ -2,10 +2,11 @@
 
 from typing import Iterable, Optional, Tuple
 
-from esxforge_target.esxi.esxcli import CommandError, Esxcli
+from esxforge_target.esxi.esxcli import Esxcli, single
 from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.model import InstalledRelease, Inventory
 from esxforge_target.inventory.network import (
+    check_network,
     read_dns,
     read_nics,
     read_port_groups,
@@ -33,12 +34,13 @@ def read(
 
     ``devices`` is the directory of disks (None: ESXi's own); partition tables are read of the boot disk and of disks
     that carry one of ``desired_stamps``; ``program`` is ``localcli`` where hostd is not up. Raises ``CommandError``
-    when the host does not answer.
+    where the host does not answer, or not all that a plan and its undo need.
     """
     esxcli = Esxcli(runner, program)
     name_servers, search_domains = read_dns(esxcli)
     stamps = (devices or DeviceDirectory()).stamps()
-    return Inventory(
+    boot_bank_device = read_boot_bank_device(runner)
+    inventory = Inventory(
         read_release(esxcli),
         read_nics(esxcli),
         read_vswitches(esxcli),
@@ -47,11 +49,13 @@ def read(
         read_routes(esxcli),
         name_servers,
         search_domains,
-        read_devices(runner, esxcli, stamps, desired_stamps),
+        read_devices(runner, esxcli, stamps, desired_stamps, boot_bank_device),
         read_extents(esxcli),
         read_file_systems(esxcli),
-        read_boot_bank_device(runner),
+        boot_bank_device,
     )
+    check_network(inventory)
+    return inventory
 
 
 def reread_network(
@@ -59,7 +63,7 @@ def reread_network(
 ) -> Inventory:
     """``before`` with those parts of its network read anew that ``commands`` may have changed, for verifying them.
 
-    An interface's change may change routes and DNS too (leases); NICs stay as they are.
+    An interface's change may change routes and DNS too (leases); NICs stay as they are. Raises as ``read``.
     """
     esxcli = Esxcli(runner, program)
     namespaces = {command[1:4] for command in commands if command[:2] == ("esxcli", "network")}
@@ -74,6 +78,7 @@ def reread_network(
     if interfaces or ("network", "ip", "dns") in namespaces:
         name_servers, search_domains = read_dns(esxcli)
         after = after.replace(name_servers=name_servers, search_domains=search_domains)
+    check_network(after)
     return after
 
 
@@ -81,7 +86,9 @@ def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -
     """``before`` with datastores, file systems and the known partition tables read anew; disks stay as they are."""
     esxcli = Esxcli(runner, program)
     devices = [
-        device.replace(table=read_table(runner, device)) if device.table is not None else device
+        device.replace(table=read_table(runner, device, device.boot or device.name == before.boot_bank_device))
+        if device.table is not None
+        else device
         for device in before.devices
     ]
     return before.replace(devices=tuple(devices), extents=read_extents(esxcli), file_systems=read_file_systems(esxcli))
@@ -89,8 +96,8 @@ def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -
 
 def read_release(esxcli: Esxcli) -> InstalledRelease:
     """The release. Raises ``CommandError`` where the answer names none."""
-    records = esxcli.records("system version get")
-    version = records[0].text("version") if records else ""
+    record = single(esxcli.records("system version get"), "esxcli system version get")
+    version = record.name("version")
     if not version[:1].isdigit():
-        raise CommandError("esxcli system version get names no version.", "Is this an ESXi host?")
-    return InstalledRelease(version, records[0].text("build").rpartition("-")[2])
+        raise record.unreadable("version", "is no version: {!r}".format(version[:60]))
+    return InstalledRelease(version, record.optional("build").rpartition("-")[2])

@@ -1,6 +1,6 @@
 """What a host's storage is: disks with their stamps, partitions of those that matter, datastores, file systems."""
 
-from typing import Dict, Iterable, Optional, Tuple
+from typing import Dict, Iterable, Optional, Set, Tuple
 
 from esxforge_target.esxi.banks import query
 from esxforge_target.esxi.esxcli import Esxcli
@@ -10,44 +10,55 @@ from esxforge_target.runtime.commands import Runner
 from esxforge_target.runtime.numbers import is_whole
 
 MEBIBYTE = 1 << 20
+_LABELS = ("gpt", "msdos", "unknown")
 
 
 def read_devices(
-    runner: Runner, esxcli: Esxcli, stamps: Dict[str, Tuple[str, ...]], desired_stamps: Iterable[str]
+    runner: Runner,
+    esxcli: Esxcli,
+    stamps: Dict[str, Tuple[str, ...]],
+    desired_stamps: Iterable[str],
+    boot_bank_device: str = "",
 ) -> Tuple[Device, ...]:
-    """The disks. Partition tables are read of the boot disk and of disks that carry one of ``desired_stamps``."""
+    """The disks. Partition tables are read of the boot disk (that of the running bank, where ESXi names none) and of
+    disks that carry one of ``desired_stamps``.
+    """
     sought = {stamp.lower() for stamp in desired_stamps}
     devices = []
+    names = set()  # type: Set[str]
     for record in esxcli.records("storage core device list"):
-        name = record.text("device", "name") or record.text("devfspath").rpartition("/")[2]
-        if record.text("devicetype") not in ("", "Direct-Access"):
+        if record.optional("devicetype") not in ("", "Direct-Access"):
             continue
+        name = record.optional("device", "name") or record.name("devfspath").rpartition("/")[2]
+        if name in names:
+            raise record.unreadable("devfspath", "names {} twice".format(name))
+        names.add(name)
         device = Device(
             name,
-            record.text("devfspath") or "{}/{}".format(DEVICES, name),
+            record.optional("devfspath") or "{}/{}".format(DEVICES, name),
             record.number("size") * MEBIBYTE,
-            record.text("vendor"),
-            record.text("model"),
+            record.optional("vendor"),
+            record.optional("model"),
             record.truth("isbootdevice"),
-            record.truth("islocal"),
-            record.truth("isssd"),
+            record.optional("islocal").lower() == "true",
+            record.optional("isssd").lower() == "true",
             stamps.get(name, ()),
         )
-        if device.boot or sought.intersection(device.disk_guids):
-            device = device.replace(table=read_table(runner, device))
+        if device.boot or name == boot_bank_device or sought.intersection(device.disk_guids):
+            device = device.replace(table=read_table(runner, device, device.boot or name == boot_bank_device))
         devices.append(device)
     return tuple(devices)
 
 
-def read_table(runner: Runner, device: Device) -> Optional[PartitionTable]:
+def read_table(runner: Runner, device: Device, boot: bool) -> Optional[PartitionTable]:
     """The partition table of a disk, None where partedUtil reads none.
 
-    Where it ends is asked for the boot disk alone: partitions of other disks are never made or grown on ESXi.
+    Where it ends is asked for the ``boot`` disk alone: partitions of other disks are never made or grown on ESXi.
     """
     listing = runner.run(["partedUtil", "getptbl", device.path])
     if listing.status != 0:
         return None
-    usable = runner.run(["partedUtil", "getUsableSectors", device.path]) if device.boot else None
+    usable = runner.run(["partedUtil", "getUsableSectors", device.path]) if boot else None
     return parse_table(listing.stdout, usable.stdout if usable and usable.status == 0 else "", device.size)
 
 
@@ -55,18 +66,17 @@ def parse_table(listing: str, usable: str, size: int) -> Optional[PartitionTable
     """The output of ``partedUtil getptbl`` and ``getUsableSectors``; ``size`` of the disk in bytes.
 
     Shape (tests/data/esxi/partedUtil-getptbl.txt): the label, then cylinders, heads, sectors a track and all sectors,
-    then a line for each partition: number, first, last, type GUID, type name, attribute.
+    then a line for each partition: number, first, last, type GUID, type name, attribute. None where a line of numbers
+    is none of these: a partition that is overlooked would count as free room.
     """
     lines = [line.split() for line in listing.splitlines() if line.strip()]
-    lines = [line for line in lines if is_whole(line[0]) or line[0] in ("gpt", "msdos", "unknown")]
+    lines = [line for line in lines if is_whole(line[0]) or line[0] in _LABELS]
     if len(lines) < 2 or len(lines[0]) != 1 or len(lines[1]) != 4 or not is_whole(lines[1][3]):
         return None
     sectors = int(lines[1][3])
-    partitions = [
-        PartitionEntry(int(line[0]), int(line[1]), int(line[2]), line[3].upper())
-        for line in lines[2:]
-        if len(line) >= 4 and all(is_whole(word) for word in line[:3])
-    ]
+    if not all(len(line) >= 4 and all(is_whole(word) for word in line[:3]) for line in lines[2:]):
+        return None
+    partitions = [PartitionEntry(int(line[0]), int(line[1]), int(line[2]), line[3].upper()) for line in lines[2:]]
     sector_size = 4096 if sectors and size // sectors >= 2048 else 512
     words = usable.split()
     entries = -(-16384 // sector_size)
@@ -79,9 +89,9 @@ def read_extents(esxcli: Esxcli) -> Tuple[Extent, ...]:
     return tuple(
         Extent(
             record.text("volumename"),
-            record.text("vmfsuuid"),
+            record.name("vmfsuuid"),
             record.number("extentnumber"),
-            record.text("devicename"),
+            record.name("devicename"),
             record.number("partition"),
         )
         for record in esxcli.records("storage vmfs extent list")
@@ -94,11 +104,11 @@ def read_file_systems(esxcli: Esxcli) -> Tuple[FileSystem, ...]:
         FileSystem(
             record.text("volumename"),
             record.text("uuid"),
-            record.text("mountpoint"),
-            record.text("type"),
-            record.truth("mounted"),
+            record.optional("mountpoint"),
+            record.optional("type"),
+            record.optional("mounted").lower() == "true",
             record.number("size"),
-            record.number("free"),
+            record.number("free") if record.optional("free") else 0,
         )
         for record in esxcli.records("storage filesystem list")
     )

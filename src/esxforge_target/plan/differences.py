@@ -4,7 +4,9 @@ from typing import Dict, List, Tuple
 
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.inventory.model import DEFAULT_NETSTACK, Inventory, Vmk
-from esxforge_target.plan.layout import EVERYTHING, MANAGEMENT_VMK, DesiredVmk, Layout, layout_of
+from esxforge_target.plan.commands import BY_HAND, EVERYTHING
+from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout, layout_of
+from esxforge_target.plan.routes import has_anothers_default
 from esxforge_target.plan.storage import boot_device
 from esxforge_target.plan.vmks import has_foreign_mac
 
@@ -128,7 +130,7 @@ def _vmk(desired_vmk: DesiredVmk, vmk: Vmk) -> List[str]:
     if vmk.dhcp6 != desired_vmk.dhcp6:
         found.append("{} asks DHCPv6: {}.".format(vmk.name, vmk.dhcp6))
     if desired_vmk.router_advertisements is not None and vmk.router_advertisements != desired_vmk.router_advertisements:
-        found.append("{} heeds router router_advertisements: {}.".format(vmk.name, vmk.router_advertisements))
+        found.append("{} heeds router advertisements: {}.".format(vmk.name, vmk.router_advertisements))
     return found
 
 
@@ -143,11 +145,12 @@ def _routes(layout: Layout, inventory: Inventory) -> List[str]:
     found += [
         "The route to {} by {} is not desired.".format(entry.network, entry.gateway)
         for entry in inventory.routes
-        if entry.source in ("MANUAL", "STATIC", "") and entry.network not in desired
+        if entry.source in BY_HAND and entry.network not in desired
     ]
     by_management = any(desired_vmk.management and desired_vmk.ipv4 == "dhcp" for desired_vmk in layout.vmks)
-    owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
-    if layout.default_by_dhcp and by_management and owners and owners != [MANAGEMENT_VMK]:
+    vmk = inventory.vmk(MANAGEMENT_VMK)
+    if layout.default_by_dhcp and by_management and vmk is not None and has_anothers_default(inventory, vmk):
+        owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
         found.append("The default route leads through {}, not {}.".format(", ".join(owners), MANAGEMENT_VMK))
     return found
 

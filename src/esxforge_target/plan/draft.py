@@ -2,12 +2,8 @@
 
 from typing import Dict, List, Tuple
 
-from esxforge_target.plan.steps import PHASES, Command, Expectation, Step
-
-
-def esxcli(*words: object) -> Command:
-    """The command of these words."""
-    return ("esxcli",) + tuple(str(word) for word in words)
+from esxforge_target.plan.commands import Command, renew_commands
+from esxforge_target.plan.steps import PHASES, Expectation, Step
 
 
 class Draft:
@@ -23,13 +19,20 @@ class Draft:
         phase: str,
         command: Command,
         changes: str,
-        undo: "Tuple[Command, ...]" = (),
         expects: "Tuple[Expectation, ...]" = (),
+        undo: "Tuple[Command, ...]" = (),
         stdin: str = "",
         may_fail: bool = False,
     ) -> None:
-        """Append a step to its phase."""
+        """Append a step to its phase. ``undo`` is for storage: the network's way back is plan.restore."""
         self.append(Step(phase, command, changes, undo, expects, stdin, may_fail))
+
+    def renew(self, phase: str, name: str, dns: bool, reason: str, expects: "Tuple[Expectation, ...]" = ()) -> None:
+        """Let an interface that uses DHCP ask again."""
+        gives_up, asks = renew_commands(name, dns)
+        self.add(phase, gives_up, "{} gives up its lease".format(name))
+        own = Expectation("vmk", name, (("ipv4", "is", "dhcp"), ("dhcp_dns", "is", dns)))
+        self.add(phase, asks, "{} asks DHCP again, {}".format(name, reason), (own,) + expects)
 
     def append(self, step: Step) -> None:
         """Append a whole step."""

@@ -3,20 +3,23 @@
 from typing import List, Optional, Tuple
 
 from esxforge_target.inventory.model import Vmk
-from esxforge_target.plan.draft import Draft, esxcli
+from esxforge_target.plan.commands import IPV6, esxcli, static_ipv6, word
+from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import DesiredVmk
 from esxforge_target.plan.steps import PREPARE, Expectation, Step
-
-IPV6 = ("network", "ip", "interface", "ipv6")
 
 
 def plan_ipv6(draft: Draft, phase: str, desired_vmk: DesiredVmk, name: str, vmk: Optional[Vmk]) -> List[Step]:
     """Append the steps for one interface (``vmk`` None: it is made anew); give back those that belong last.
 
-    Those let the interface ask DHCPv6 or heed router router_advertisements: a router's default route must not come
+    Those let the interface ask DHCPv6 or heed router advertisements: a router's default route must not come
     before a static one.
     """
     now = vmk if vmk is not None else Vmk(name, "", desired_vmk.port_group)
+    if vmk is None and desired_vmk.router_advertisements is not None:
+        now = now.replace(
+            router_advertisements=not desired_vmk.router_advertisements
+        )  # not known: it is set in any case
     if desired_vmk.needs_ipv6 and not now.ipv6_enabled:
         draft.append(_settings(phase, name, [("-e", "ipv6_enabled", True)]))
     changes = [("-d", "dhcp6", desired_vmk.dhcp6)] if desired_vmk.dhcp6 != now.dhcp6 else []
@@ -25,14 +28,13 @@ def plan_ipv6(draft: Draft, phase: str, desired_vmk: DesiredVmk, name: str, vmk:
     off = [change for change in changes if not change[2]]
     if off:
         # What a router gave must be gone before a static default route comes, whichever interface has it.
-        draft.append(_settings(phase if desired_vmk.management else PREPARE, name, off))
+        draft.append(_settings(phase if desired_vmk.management or vmk is None else PREPARE, name, off))
     _addresses(draft, phase, desired_vmk, name, now)
     return [_settings(phase, name, [change for change in changes if change[2]])] if len(off) < len(changes) else []
 
 
 def _settings(phase: str, name: str, changes: "List[Tuple[str, str, bool]]") -> Step:
     words = [text for option, _, value in changes for text in (option, word(value))]
-    back = [text for option, _, value in changes for text in (option, word(not value))]
     said = {"-e": "IPv6", "-d": "DHCPv6", "-r": "router advertisements"}
     return Step(
         phase,
@@ -40,8 +42,7 @@ def _settings(phase: str, name: str, changes: "List[Tuple[str, str, bool]]") -> 
         "{}: {}".format(
             name, ", ".join("{} {}".format(said[option], "on" if value else "off") for option, _, value in changes)
         ),
-        (esxcli(*IPV6 + ("set", "-i", name) + tuple(back)),),
-        (Expectation("vmk", name, tuple((field, "is", value) for _, field, value in changes)),),
+        expects=(Expectation("vmk", name, tuple((field, "is", value) for _, field, value in changes)),),
     )
 
 
@@ -58,21 +59,9 @@ def _addresses(draft: Draft, phase: str, desired_vmk: DesiredVmk, name: str, now
 
 
 def _address(draft: Draft, phase: str, name: str, verb: str, cidr: str) -> None:
-    back = "remove" if verb == "add" else "add"
     draft.add(
         phase,
         esxcli(*IPV6 + ("address", verb, "-i", name, "-I", cidr)),
         "{} {} {}".format(name, "gets" if verb == "add" else "loses", cidr),
-        (esxcli(*IPV6 + ("address", back, "-i", name, "-I", cidr)),),
         (Expectation("vmk", name, (("ipv6", "has" if verb == "add" else "lacks", cidr),)),),
     )
-
-
-def static_ipv6(vmk: Vmk) -> List[str]:
-    """The addresses that someone configured, with prefix length."""
-    return ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses if one.is_static]
-
-
-def word(value: bool) -> str:
-    """As esxcli takes it."""
-    return "true" if value else "false"

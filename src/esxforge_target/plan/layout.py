@@ -2,6 +2,7 @@
 and of which MAC address is which vmnic.
 """
 
+from ipaddress import ip_network
 from typing import Dict, List, Optional, Tuple
 
 from esxforge_target.contract.bond_modes import DEFAULT, bond_mode
@@ -20,12 +21,11 @@ from esxforge_target.contract.desired_host import (
 from esxforge_target.contract.management import Management, base_of, management_of, nics_of
 from esxforge_target.inventory.model import Inventory, Team
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
+from esxforge_target.plan.commands import DEFAULT_MTU, EVERYTHING
 from esxforge_target.runtime.values import Value
 
 MANAGEMENT_SWITCH = "vSwitch0"
 MANAGEMENT_VMK = "vmk0"
-DEFAULT_MTU = 1500
-EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class DesiredVSwitch(Value):
@@ -145,7 +145,7 @@ def layout_of(desired: DesiredHost, inventory: Inventory) -> Layout:
     work.add_switches()
     for interface in work.in_order:
         work.add_interface(interface)
-    routes, notices = _routes(desired, management)
+    routes, notices = _routes(desired, management, inventory)
     return Layout(
         tuple(work.vswitches),
         tuple(work.port_groups),
@@ -174,7 +174,9 @@ class _Work:
         self.notices = []  # type: List[str]
         self.errors = []  # type: List[str]
         self._switch_of = {}  # type: Dict[str, str]
-        self._static_ipv6_default = any(route.destination == EVERYTHING[6] for route in _routes(desired, management)[0])
+        self._static_ipv6_default = any(
+            route.destination == EVERYTHING[6] for route in _routes(desired, management, inventory)[0]
+        )
 
     def add_switches(self) -> None:
         members = {name for one in self.desired.interfaces for name in one.members}
@@ -264,7 +266,7 @@ class _Work:
                     False,
                     ipv6 if index == 0 else (),
                     dhcp6 and index == 0,
-                    router_advertisements if index == 0 else None,
+                    router_advertisements if index == 0 or router_advertisements is False else None,
                 )
             )
         return self._with_dns(sorted(vmks, key=lambda one: not one.management))
@@ -311,10 +313,23 @@ def _team(base: Interface, uplinks: Tuple[str, ...]) -> Team:
     return Team(mode.load_balancing, uplinks, ())
 
 
-def _routes(desired: DesiredHost, management: Management) -> Tuple[Tuple[Route, ...], List[str]]:
-    """All routes; of several default gateways that of management stays, else the first."""
+def _routes(desired: DesiredHost, management: Management, inventory: Inventory) -> Tuple[Tuple[Route, ...], List[str]]:
+    """All routes; of several default gateways that of management stays, else the first.
+
+    A gateway that MAAS names wins over any lease: MAAS names one only for the interface that it takes for the default.
+    """
     notices = []
-    others = [route for route in desired.routes if route.destination not in EVERYTHING.values()]
+    own = _own_networks(desired, inventory)
+    others = []
+    for route in desired.routes:
+        if route.destination in own:
+            notices.append(
+                "network route to {}: the host is on that network itself, so the gateway {} is not used.".format(
+                    route.destination, route.gateway
+                )
+            )
+        elif route.destination not in EVERYTHING.values():
+            others.append(route)
     defaults = []
     for version in (4, 6):
         candidates = [
@@ -324,17 +339,29 @@ def _routes(desired: DesiredHost, management: Management) -> Tuple[Tuple[Route, 
             if address.gateway and address.version == version
         ]
         candidates += [("routes", one.gateway) for one in desired.routes if one.destination == EVERYTHING[version]]
-        by_dhcp = management.address.kind == DHCP4 and version == 4
-        chosen = "" if by_dhcp or not candidates else candidates[0][1]
-        if chosen:
-            defaults.append(Route(EVERYTHING[version], chosen))
+        if candidates:
+            defaults.append(Route(EVERYTHING[version], candidates[0][1]))
         for name, gateway in candidates:
-            if gateway != chosen:
+            if gateway != candidates[0][1]:
                 notices.append(
-                    "network {}: ESXi has one default route, and it stays with the way to MAAS ({}); the gateway {} "
-                    "is not used.".format(name, chosen or "by DHCP", gateway)
+                    "network {}: ESXi has one default route, and it is by {}; the gateway {} is not used.".format(
+                        name, candidates[0][1], gateway
+                    )
                 )
     return tuple(defaults + others), notices
+
+
+def _own_networks(desired: DesiredHost, inventory: Inventory) -> List[str]:
+    """The networks that the host is on: of static addresses, and of leases as far as they are known."""
+    addresses = [one for interface in desired.interfaces for one in interface.addresses]
+    networks = [str(ip_network(one.cidr, strict=False)) for one in addresses if one.kind == STATIC]
+    if any(one.kind == DHCP4 for one in addresses):
+        networks += [
+            str(ip_network("{}/{}".format(vmk.address, vmk.prefix_length), strict=False))
+            for vmk in inventory.vmks
+            if vmk.ipv4 == "dhcp" and vmk.address
+        ]
+    return networks
 
 
 def _is_dhcp_default(vmks: List[DesiredVmk], routes: Tuple[Route, ...]) -> bool:

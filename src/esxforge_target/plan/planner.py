@@ -7,6 +7,7 @@ from esxforge_target.plan.differences import differences, network_differences, s
 from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import layout_of
 from esxforge_target.plan.network import plan_network
+from esxforge_target.plan.restore import LEASES, changed_parts, restore_network
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, STORAGE, Expectation, Plan, Step
 from esxforge_target.plan.storage import plan_storage
 

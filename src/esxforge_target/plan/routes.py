@@ -1,21 +1,21 @@
 """Steps for routes and DNS."""
 
 from ipaddress import ip_address, ip_network
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 from esxforge_target.contract.desired_host import DesiredHost, Route
-from esxforge_target.inventory.model import Inventory, RouteEntry
-from esxforge_target.plan.draft import Draft, esxcli
-from esxforge_target.plan.layout import EVERYTHING, MANAGEMENT_VMK, Layout
-from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation
-from esxforge_target.plan.vmks import VmkPlanner, ipv4_command_of, renew_command
-
-# Sources of routes that someone configured; others are DHCP's or a router's.
-BY_HAND = ("MANUAL", "STATIC", "")
+from esxforge_target.inventory.model import Inventory, RouteEntry, Vmk
+from esxforge_target.plan.commands import BY_HAND, EVERYTHING, Command, esxcli, route_command
+from esxforge_target.plan.draft import Draft
+from esxforge_target.plan.layout import MANAGEMENT_VMK, Layout
+from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, Expectation
+from esxforge_target.plan.vmks import VmkPlanner
 
 
 class RoutePlanner:
-    """Plans routes. Those that lead through an interface whose address changes are taken away before and put back."""
+    """Plans routes. Those that somebody set through an interface whose address changes are taken away before and put
+    back; what a lease brought goes with it, and is only taken away where it would be in the way of a desired one.
+    """
 
     def __init__(
         self, desired: DesiredHost, layout: Layout, inventory: Inventory, draft: Draft, vmks: VmkPlanner
@@ -27,11 +27,11 @@ class RoutePlanner:
         self._kernels = vmks
 
     def plan_before(self) -> None:
-        """Take away what an interface that changes would leave behind; called before the interfaces are planned."""
+        """Take away what an interface that changes could leave behind; called before the interfaces are planned."""
         for route in self._inventory.routes:
             key = (route.interface, ip_address(route.gateway).version)
-            if key in self._kernels.disturbed and not _is_advertised(route):
-                self._remove(self._kernels.disturbed[key], route)
+            if key in self._kernels.disturbed and route.source in BY_HAND:
+                self._remove(self._kernels.disturbed[key], route, False)
 
     def _stays(self, route: RouteEntry) -> bool:
         if _is_advertised(route):
@@ -40,26 +40,33 @@ class RoutePlanner:
 
     def plan_after(self) -> None:
         """Remove what is not desired, and add what static addresses reach."""
-        staying = [route for route in self._inventory.routes if self._stays(route)]
         for route in self._inventory.routes:
-            if route in staying and self._is_unwanted(route):
-                self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route)
-            elif route not in staying and _is_advertised(route):
-                self._remove(MANAGEMENT, route)
-        have = [(route.network, route.gateway) for route in staying]
+            replaced = [one for one in self._layout.routes if one.destination == route.network]
+            same = [one for one in replaced if one.gateway == route.gateway]
+            if route.source in BY_HAND:
+                if self._stays(route) and not same:
+                    self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
+            elif (replaced and not same) or (_is_advertised(route) and not self._stays(route)):
+                # It may have gone with its lease, or with the listening, and need not be there any more.
+                self._remove(self._phase(replaced[0]) if replaced else MANAGEMENT, route, True)
         for desired in self._layout.routes:
-            if (desired.destination, desired.gateway) not in have and self._is_reached(desired):
+            if self._is_missing(desired) and self._is_reached(desired):
                 self._add(desired, False)
 
     def plan_last(self, asked: bool) -> None:
         """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
         way to MAAS where another interface ``asked``.
         """
-        have = [(route.network, route.gateway) for route in self._inventory.routes if self._stays(route)]
         for desired in self._layout.routes:
-            if (desired.destination, desired.gateway) not in have and not self._is_reached(desired):
+            if self._is_missing(desired) and not self._is_reached(desired):
                 self._add(desired, True)
         self._renew_default(asked)
+
+    def _is_missing(self, desired: Route) -> bool:
+        return not any(
+            (route.network, route.gateway) == (desired.destination, desired.gateway) and self._stays(route)
+            for route in self._inventory.routes
+        )
 
     def _is_reached(self, route: Route) -> bool:
         return any(
@@ -68,39 +75,23 @@ class RoutePlanner:
             for address in desired_vmk.static_addresses()
         )
 
-    def _is_unwanted(self, route: RouteEntry) -> bool:
-        desired = [one.gateway for one in self._layout.routes if one.destination == route.network]
-        if route.gateway in desired:
-            return False
-        if desired:
-            return True
-        # Where nothing is desired, what DHCP or a router gave is theirs; what someone configured goes.
-        return route.source in BY_HAND
-
-    def _remove(self, phase: str, route: RouteEntry) -> None:
+    def _remove(self, phase: str, route: RouteEntry, may_fail: bool) -> None:
         replaced = [self._phase(one) for one in self._layout.routes if one.destination == route.network]
         if phase == COMPLETE and MANAGEMENT in replaced:
             phase = MANAGEMENT  # there is one route to a network: this one goes before the desired one comes
-        owner = self._inventory.vmk(route.interface)
-        undo = ()  # type: Tuple[Command, ...]
-        if route.source in BY_HAND:
-            undo = (_command("add", route.network, route.gateway),)
-        elif owner is not None and owner.ipv4 == "dhcp":
-            undo = (ipv4_command_of(owner),)  # asking again brings the lease's route back
         self._draft.add(
             phase,
-            _command("remove", route.network, route.gateway),
+            route_command("remove", route.network, route.gateway),
             "remove the route to {} by {}".format(route.network, route.gateway),
-            undo,
-            may_fail=_is_advertised(route),  # it may have gone with the listening
+            (Expectation("route", route.network, (("gateways", "lacks", route.gateway),)),),
+            may_fail=may_fail,
         )
 
     def _add(self, route: Route, may_fail: bool) -> None:
         self._draft.add(
             self._phase(route),
-            _command("add", route.destination, route.gateway),
+            route_command("add", route.destination, route.gateway),
             "route to {} by {}".format(route.destination, route.gateway),
-            (_command("remove", route.destination, route.gateway),),
             (Expectation("route", route.destination, (("gateways", "is", [route.gateway]),)),),
             may_fail=may_fail,  # the lease may come later; planning again adds it then
         )
@@ -121,7 +112,9 @@ class RoutePlanner:
         return MANAGEMENT if by_management and (to_maas or route.destination in EVERYTHING.values()) else COMPLETE
 
     def _renew_default(self, asked: bool) -> None:
-        """The last DHCP answer gives the default route: where several interfaces ask, vmk0 asks last."""
+        """The last DHCP answer gives the default route: where several interfaces ask, vmk0 asks last. Where its lease
+        brings no router, the default route is another one's.
+        """
         management = [desired_vmk for desired_vmk in self._layout.vmks if desired_vmk.management]
         others = [
             desired_vmk
@@ -130,26 +123,33 @@ class RoutePlanner:
         ]
         if not self._layout.default_by_dhcp or not management or management[0].ipv4 != "dhcp" or not others:
             return
-        owners = [one.interface for one in self._inventory.routes if one.network == EVERYTHING[4]]
-        if asked or (owners and owners != [MANAGEMENT_VMK]):
-            self._draft.add(
-                COMPLETE,
-                renew_command(MANAGEMENT_VMK, management[0]),
-                "{} asks DHCP again, so that the default route is the way to MAAS".format(MANAGEMENT_VMK),
-                (),
-                (Expectation("route", EVERYTHING[4], (("interfaces", "is", [MANAGEMENT_VMK]),)),),
+        vmk = self._inventory.vmk(MANAGEMENT_VMK)
+        if asked or (vmk is not None and has_anothers_default(self._inventory, vmk)):
+            self._draft.renew(
+                COMPLETE, MANAGEMENT_VMK, management[0].dhcp_dns, "so that the default route is the way to MAAS"
             )
+
+
+def lease_router(vmk: Vmk) -> str:
+    """The router that an interface's lease brings; empty where it brings none, or ESXi does not say."""
+    on_its_network = (
+        vmk.ipv4 == "dhcp"
+        and vmk.address
+        and vmk.gateway
+        and ip_address(vmk.gateway) in ip_network("{}/{}".format(vmk.address, vmk.prefix_length), strict=False)
+    )
+    return vmk.gateway if on_its_network else ""
+
+
+def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:
+    """Whether the default route is by another lease than that of ``vmk``, though that one brings a router, too."""
+    owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
+    return bool(owners) and owners != [vmk.name] and bool(lease_router(vmk))
 
 
 def _is_advertised(route: RouteEntry) -> bool:
     """Whether a router gave the route; those come and go with the listening, not with an address."""
     return ip_address(route.gateway).version == 6 and route.source not in BY_HAND
-
-
-def _command(verb: str, network: str, gateway: str) -> Command:
-    version = "ipv{}".format(ip_address(gateway).version)
-    name = "default" if network in EVERYTHING.values() else network
-    return esxcli("network", "ip", "route", version, verb, "-n", name, "-g", gateway)
 
 
 def plan_dns(desired: DesiredHost, inventory: Inventory, draft: Draft, vmks: VmkPlanner) -> None:
@@ -171,18 +171,18 @@ def _plan_servers(
     if found is not None and desired[: len(found)] == found:
         keep = found
     elif found is None or found:
+        others = [server for server in inventory.name_servers if server not in desired]
         draft.add(
             COMPLETE,
             esxcli("network", "ip", "dns", "server", "remove", "--all"),
             "remove the name servers {}".format(", ".join(inventory.name_servers) or "of DHCP"),
-            tuple(_server("add", server) for server in inventory.name_servers),
+            (Expectation("host", "", tuple(("name_servers", "lacks", server) for server in others)),),
         )
     for server in desired[len(keep) :]:
         draft.add(
             COMPLETE,
-            _server("add", server),
+            esxcli("network", "ip", "dns", "server", "add", "-s", server),
             "name server {}".format(server),
-            (_server("remove", server),),
             (Expectation("host", "", (("name_servers", "has", server),)),),
         )
 
@@ -194,7 +194,7 @@ def _plan_domains(desired: Tuple[str, ...], found: Tuple[str, ...], uncertain: b
             COMPLETE,
             _domain("remove", domain),
             "remove the search domain {}".format(domain),
-            (_domain("add", domain),),
+            (Expectation("host", "", (("search_domains", "lacks", domain),)),),
             may_fail=True,  # DHCP's may be gone by then
         )
     for domain in desired[len(keep) :]:
@@ -202,13 +202,8 @@ def _plan_domains(desired: Tuple[str, ...], found: Tuple[str, ...], uncertain: b
             COMPLETE,
             _domain("add", domain),
             "search domain {}".format(domain),
-            (_domain("remove", domain),),
             (Expectation("host", "", (("search_domains", "has", domain),)),),
         )
-
-
-def _server(verb: str, server: str) -> Command:
-    return esxcli("network", "ip", "dns", "server", verb, "-s", server)
 
 
 def _domain(verb: str, domain: str) -> Command:

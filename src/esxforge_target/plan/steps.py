@@ -1,11 +1,10 @@
-"""What a plan is made of: steps, each with its command, its undoing, and what a later inventory must show."""
+"""What a plan is made of: steps, each with its command, and with what a later inventory must show."""
 
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Tuple
 
-from esxforge_target.inventory.model import Inventory, Vmk
+from esxforge_target.inventory.model import Inventory, PortGroup, Vmk, VSwitch
+from esxforge_target.plan.commands import Command
 from esxforge_target.runtime.values import Value
-
-Command = Tuple[str, ...]
 
 # The phases, in their order. During MANAGEMENT the way to MAAS may be cut.
 PREPARE = "prepare"
@@ -70,6 +69,10 @@ def _find(kind: str, name: str, inventory: Inventory) -> Any:
     if found is None:
         return None
     fields = _fields(found)
+    if isinstance(found, VSwitch):
+        fields.update(_fields(found.team))
+    if isinstance(found, PortGroup):
+        fields["overrides_team"] = found.overrides_team
     if isinstance(found, Vmk):
         fields["ipv6"] = ["{}/{}".format(one.address, one.prefix_length) for one in found.ipv6_addresses]
     return fields
@@ -80,9 +83,11 @@ def _fields(value: Value) -> Any:
 
 
 class Step(Value):
-    """One command. ``undo`` puts back what was before, ``expects`` is how to verify it, ``changes`` is for people.
+    """One command. ``expects`` is how to verify it, ``changes`` is for people.
 
-    ``may_fail`` marks what depends on a DHCP server's answer: its failure is noted, and verification decides.
+    ``undo`` puts back what was before, for storage; the way back of the network is plan.restore. ``may_fail`` marks
+    what depends on a DHCP server's answer: it is not done where what it expects is there already, its failure is noted,
+    and verification decides.
     """
 
     __slots__ = ("phase", "command", "changes", "undo", "expects", "stdin", "may_fail")
@@ -115,8 +120,3 @@ class Plan(Value):
         self.steps = tuple(steps)
         self.notices = tuple(notices)
         self.errors = tuple(errors)
-
-    def unmet(self, inventory: Inventory) -> List[str]:
-        """What the steps promise and a later inventory does not show."""
-        found = [expectation.unmet(inventory) for step in self.steps for expectation in step.expects]
-        return [sentence for sentence in found if sentence is not None]

@@ -6,8 +6,10 @@ No disk is touched but the boot disk and those that carry a stamp of ours; no ot
 from typing import Dict, List, Optional, Tuple
 
 from esxforge_target.contract.desired_host import Datastore, DesiredHost, Disk
+from esxforge_target.esxi import limits
 from esxforge_target.inventory.model import Device, Extent, Inventory, PartitionEntry, PartitionTable
-from esxforge_target.plan.draft import Draft, esxcli
+from esxforge_target.plan.commands import esxcli
+from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.steps import STORAGE, Expectation
 
 VMFS_TYPE = "AA31E02A400F11DB9590000C2911D1B8"
@@ -73,6 +75,7 @@ class _Storage:
         if boot is not None:
             self._plan_on_boot_disk(boot)
         for datastore in self._desired.datastores:
+            self._check_formats(datastore)
             if datastore is not boot:
                 head = self._stamped_place(datastore.partitions[0])
                 if head is not None:
@@ -113,6 +116,35 @@ class _Storage:
             )
             return None
         return Place(device, partition.number)
+
+    def _check_formats(self, datastore: Datastore) -> None:
+        """What no datastore can be made of (``esxi.limits``): disks of several sector formats, an SSD of 4Kn."""
+        sectors = {}  # type: Dict[int, str]
+        for partition_id in datastore.partitions:
+            disk = self._desired.disk(self._desired.partition(partition_id).disk)
+            device = boot_device(self._inventory)[0] if disk.boot else self._stamped(disk)
+            if device is None or device.table is None:
+                continue
+            size = device.table.sector_size
+            sectors[size] = device.name
+            problem = limits.format_problem(self._inventory.release.numbers, size, device.ssd)
+            if problem and not disk.boot:
+                self._draft.errors.append("storage {}: {} {}".format(datastore.name, device.name, problem))
+        if len(sectors) > 1:
+            self._draft.errors.append(
+                "storage {}: {}; {}".format(
+                    datastore.name,
+                    ", ".join(
+                        "{} has sectors of {} bytes".format(name, size) for size, name in sorted(sectors.items())
+                    ),
+                    limits.ONE_FORMAT,
+                )
+            )
+
+    def _stamped(self, disk: Disk) -> Optional[Device]:
+        stamp = disk.disk_guid.lower()
+        found = [device for device in self._inventory.devices if stamp and stamp in device.disk_guids]
+        return found[0] if len(found) == 1 else None
 
     # -- datastores ---------------------------------------------------------------------------------------------
 
@@ -168,8 +200,8 @@ class _Storage:
             STORAGE,
             ("vim-cmd", "hostsvc/datastore/rename", before, after),
             "rename the datastore {} to {}".format(before, after),
-            (("vim-cmd", "hostsvc/datastore/rename", after, before),),
             (Expectation("datastore", after, ()),),
+            (("vim-cmd", "hostsvc/datastore/rename", after, before),),
         )
 
     def _create(self, datastore: Datastore, place: Place) -> None:
@@ -177,8 +209,8 @@ class _Storage:
             STORAGE,
             ("vmkfstools", "-C", "vmfs6", "-S", datastore.name, place.path),
             "create the datastore {} on {}".format(datastore.name, place.name),
-            (esxcli("storage", "filesystem", "unmount", "-l", datastore.name),),
             (Expectation("datastore", datastore.name, (("extents", "has", place.name),)),),
+            (esxcli("storage", "filesystem", "unmount", "-l", datastore.name),),
         )
 
     def _plan_extents(self, datastore: Datastore, head: Place) -> None:
@@ -199,7 +231,6 @@ class _Storage:
                     STORAGE,
                     ("vmkfstools", "-Z", place.path, head.path),
                     "extend the datastore {} by {}".format(datastore.name, place.name),
-                    (),
                     (Expectation("datastore", datastore.name, (("extents", "has", place.name),)),),
                     stdin="0\n",  # it asks; 0 is yes
                 )
@@ -256,8 +287,8 @@ class _Storage:
                 "{} {} {} {} 0".format(number, first, last, VMFS_TYPE),
             ),
             "partition {} of {} takes what remains: {} bytes".format(number, device.name, room),
-            (("partedUtil", "delete", device.path, str(number)),),
             (Expectation("partition", "{}:{}".format(device.name, number), (("type_guid", "is", VMFS_TYPE),)),),
+            (("partedUtil", "delete", device.path, str(number)),),
         )
         return True
 
@@ -271,7 +302,6 @@ class _Storage:
                 STORAGE,
                 ("partedUtil", "resize", place.device.path, str(entry.number), str(entry.first), str(last)),
                 "partition {} of {} takes what remains: {} bytes more".format(entry.number, place.device.name, missing),
-                (),
                 (Expectation("partition", place.name, (("last", "is", last),)),),
             )
         extent = self._extent_at(place)
@@ -283,7 +313,6 @@ class _Storage:
                 STORAGE,
                 ("vmkfstools", "--growfs", place.path, place.path),
                 "the datastore {} grows into its partition".format(extent.volume),
-                (),
             )
 
 

@@ -2,20 +2,12 @@
 
 from typing import Dict, List, Set, Tuple
 
-from esxforge_target.inventory.model import Inventory, PortGroup, Team, VSwitch
+from esxforge_target.inventory.model import FAILOVER, Inventory, PortGroup, Team, VSwitch
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
-from esxforge_target.plan.draft import Draft, esxcli
-from esxforge_target.plan.layout import (
-    DEFAULT_MTU,
-    MANAGEMENT_SWITCH,
-    MANAGEMENT_VMK,
-    DesiredPortGroup,
-    DesiredVSwitch,
-    Layout,
-)
-from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation
-
-STANDARD = ("network", "vswitch", "standard")
+from esxforge_target.plan.commands import DEFAULT_MTU, STANDARD, esxcli, policy_command, team_command
+from esxforge_target.plan.draft import Draft
+from esxforge_target.plan.layout import MANAGEMENT_SWITCH, MANAGEMENT_VMK, DesiredPortGroup, DesiredVSwitch, Layout
+from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Expectation
 
 
 class VSwitchPlanner:
@@ -31,7 +23,6 @@ class VSwitchPlanner:
         current = inventory.vswitch_of(vmk) if vmk is not None else ""
         self.protected = {MANAGEMENT_SWITCH, current}  # type: Set[str]
         self._owner = {}  # type: Dict[str, str]
-        self._taken_off = {}  # type: Dict[str, Set[str]]
         for vswitch in inventory.vswitches:
             for uplink in vswitch.uplinks:
                 self._owner[uplink] = vswitch.name
@@ -54,7 +45,7 @@ class VSwitchPlanner:
         for desired_vswitch in self._layout.vswitches:
             self._add_uplinks(desired_vswitch)
             self._set_team(desired_vswitch)
-        self._reset_override()
+        self._reset_overrides()
         self._release_protected()
         for desired_vswitch in self._layout.vswitches:
             self._raise_mtu(desired_vswitch)
@@ -72,7 +63,6 @@ class VSwitchPlanner:
                 PREPARE,
                 esxcli(*STANDARD + ("add", "-v", desired_vswitch.name)),
                 "create {} for {}".format(desired_vswitch.name, desired_vswitch.base),
-                (esxcli(*STANDARD + ("remove", "-v", desired_vswitch.name)),),
                 (Expectation("vswitch", desired_vswitch.name),),
             )
 
@@ -89,7 +79,6 @@ class VSwitchPlanner:
             phase,
             esxcli(*STANDARD + ("set", "-v", desired_vswitch.name, "-m", desired_vswitch.mtu)),
             "MTU of {} from {} to {}".format(desired_vswitch.name, before, desired_vswitch.mtu),
-            (esxcli(*STANDARD + ("set", "-v", desired_vswitch.name, "-m", before)),),
             (Expectation("vswitch", desired_vswitch.name, (("mtu", "is", desired_vswitch.mtu),)),),
         )
 
@@ -125,24 +114,11 @@ class VSwitchPlanner:
                     self._remove_uplink(MANAGEMENT, vswitch, uplink)
 
     def _remove_uplink(self, phase: str, vswitch: VSwitch, uplink: str) -> None:
-        team = self._still(vswitch)
-        gone = self._taken_off.setdefault(vswitch.name, set())
-        gone.add(uplink)
         self._draft.add(
             phase,
             esxcli(*STANDARD + ("uplink", "remove", "-u", uplink, "-v", vswitch.name)),
             "take {} off {}".format(uplink, vswitch.name),
-            (esxcli(*STANDARD + ("uplink", "add", "-u", uplink, "-v", vswitch.name)),)
-            + ((_team_command(vswitch.name, team),) if team.active else ()),
             (Expectation("vswitch", vswitch.name, (("uplinks", "lacks", uplink),)),),
-        )
-
-    def _still(self, vswitch: VSwitch) -> Team:
-        """The team without uplinks that were taken off before: when this step is undone they are not back yet."""
-        gone = self._taken_off.get(vswitch.name, set())
-        return vswitch.team.replace(
-            active=tuple(one for one in vswitch.team.active if one not in gone),
-            standby=tuple(one for one in vswitch.team.standby if one not in gone),
         )
 
     def _add_uplinks(self, desired_vswitch: DesiredVSwitch) -> None:
@@ -163,7 +139,6 @@ class VSwitchPlanner:
                 phase,
                 esxcli(*STANDARD + ("uplink", "add", "-u", uplink, "-v", desired_vswitch.name)),
                 "put {} on {}".format(uplink, desired_vswitch.name),
-                (esxcli(*STANDARD + ("uplink", "remove", "-u", uplink, "-v", desired_vswitch.name)),),
                 (Expectation("vswitch", desired_vswitch.name, (("uplinks", "has", uplink),)),),
             )
 
@@ -179,7 +154,6 @@ class VSwitchPlanner:
             and same_team(found.team, desired_vswitch.team)
         ):
             return
-        before = self._still(found) if found is not None else None
         phase = self.phase_of(desired_vswitch)
         if phase == MANAGEMENT and found is None:
             phase = (
@@ -187,33 +161,43 @@ class VSwitchPlanner:
             )
         self._draft.add(
             phase,
-            _team_command(desired_vswitch.name, desired_vswitch.team),
+            team_command(desired_vswitch.name, desired_vswitch.team),
             "{} shares the load by {}: {}".format(
                 desired_vswitch.name, desired_vswitch.team.load_balancing, _order(desired_vswitch.team)
             ),
-            (_team_command(desired_vswitch.name, before),) if before is not None and before.active else (),
-            (
-                Expectation(
-                    "vswitch",
-                    desired_vswitch.name,
-                    (("team", "is", desired_vswitch.team),)
-                    if desired_vswitch.team.load_balancing == "explicit"
-                    else (),
-                ),
-            ),
+            (Expectation("vswitch", desired_vswitch.name, _team_facts(desired_vswitch.team)),),
         )
 
-    def _reset_override(self) -> None:
-        port_group = self._inventory.port_group(MANAGEMENT_PORT_GROUP)
-        if port_group is None or not port_group.overrides_team or port_group.vswitch != MANAGEMENT_SWITCH:
-            return
-        self._draft.add(
-            MANAGEMENT,
-            esxcli(*STANDARD + ("portgroup", "policy", "failover", "set", "-p", port_group.name, "-u")),
-            "{} follows the team of its vSwitch".format(port_group.name),
-            (),
-            (Expectation("port_group", port_group.name, (("overrides_team", "is", False),)),),
-        )
+    def _reset_overrides(self) -> None:
+        """Port port_groups that stay follow the team of their vSwitch; before the uplinks of their own team go."""
+        for desired_vswitch in self._layout.vswitches:
+            for port_group in self._layout.port_groups:
+                found = self._inventory.port_group(port_group.name)
+                if (
+                    found is None
+                    or not found.overrides_team
+                    or not found.vswitch == port_group.vswitch == desired_vswitch.name
+                ):
+                    continue
+                self._draft.add(
+                    self.phase_of(desired_vswitch),
+                    policy_command(found.name, FAILOVER, ("-u",)),
+                    "{} follows the team of its vSwitch".format(found.name),
+                    (Expectation("port_group", found.name, (("overrides_team", "is", False),)),),
+                )
+
+    def is_rewired(self, name: str) -> bool:
+        """Whether a desired port group will lead to other NICs or another VLAN than now: its lease may be of no use."""
+        port_group = next(one for one in self._layout.port_groups if one.name == name)
+        desired_vswitch = next(one for one in self._layout.vswitches if one.name == port_group.vswitch)
+        found, vswitch = self._inventory.port_group(name), self._inventory.vswitch(desired_vswitch.name)
+        if (
+            found is None
+            or vswitch is None
+            or (found.vswitch, found.vlan_id) != (port_group.vswitch, port_group.vlan_id)
+        ):
+            return True
+        return found.overrides_team or set(vswitch.uplinks) != set(desired_vswitch.uplinks)
 
     # -- port groups --------------------------------------------------------------------------------------------
 
@@ -250,21 +234,23 @@ class VSwitchPlanner:
             "create the port group {} on {}{}".format(
                 port_group.name, port_group.vswitch, " for virtual machines" if port_group.for_vms else ""
             ),
-            (esxcli(*STANDARD + ("portgroup", "remove", "-p", port_group.name, "-v", port_group.vswitch)),),
             (Expectation("port_group", port_group.name, (("vswitch", "is", port_group.vswitch),)),),
         )
 
     def _remove_group(self, phase: str, port_group: PortGroup) -> None:
-        undo = [esxcli(*STANDARD + ("portgroup", "add", "-p", port_group.name, "-v", port_group.vswitch))]  # type: List[Command]
-        if port_group.vlan_id:
-            undo.append(
-                esxcli(*STANDARD + ("portgroup", "set", "-p", port_group.name, "--vlan-id", port_group.vlan_id))
+        if any(not policy.options for policy in port_group.policies):
+            self._draft.errors.append(
+                "network: the port group {} is on {}, and ESXi does not say which policies it has of its own, so it "
+                "could not be put back; rename or remove it before the disk is captured.".format(
+                    port_group.name, port_group.vswitch
+                )
             )
+            return
         self._draft.add(
             phase,
             esxcli(*STANDARD + ("portgroup", "remove", "-p", port_group.name, "-v", port_group.vswitch)),
             "take the port group {} off {}".format(port_group.name, port_group.vswitch),
-            tuple(undo),
+            (Expectation("port_group", port_group.name, gone=True),),
         )
 
     def _set_vlan(self, phase: str, port_group: DesiredPortGroup, before: int) -> None:
@@ -272,7 +258,6 @@ class VSwitchPlanner:
             phase,
             esxcli(*STANDARD + ("portgroup", "set", "-p", port_group.name, "--vlan-id", port_group.vlan_id)),
             "VLAN of {} from {} to {}".format(port_group.name, before, port_group.vlan_id),
-            (esxcli(*STANDARD + ("portgroup", "set", "-p", port_group.name, "--vlan-id", before)),),
             (Expectation("port_group", port_group.name, (("vlan_id", "is", port_group.vlan_id),)),),
         )
 
@@ -286,11 +271,12 @@ def same_team(found: Team, desired: Team) -> bool:
     return set(found.active) == set(desired.active)
 
 
-def _team_command(vswitch: str, team: Team) -> Command:
-    words = ["policy", "failover", "set", "-v", vswitch, "-a", ",".join(team.active)]  # type: List[str]
-    if team.standby:
-        words += ["-s", ",".join(team.standby)]
-    return esxcli(*STANDARD + tuple(words + ["-l", team.load_balancing]))
+def _team_facts(team: Team) -> "Tuple[Tuple[str, str, object], ...]":
+    facts = [("load_balancing", "is", team.load_balancing)]  # type: List[Tuple[str, str, object]]
+    if team.load_balancing == "explicit":
+        facts.append(("active", "is", team.active))
+    facts += [("active", "has", uplink) for uplink in team.active]
+    return tuple(facts + [("standby", "has", uplink) for uplink in team.standby])
 
 
 def _order(team: Team) -> str:

@@ -1,17 +1,15 @@
 """Steps for VMkernel interfaces: which are kept, removed, made, and what addresses they get."""
 
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_interface
 from typing import Dict, List, Optional, Set, Tuple
 
 from esxforge_target.inventory.model import DEFAULT_NETSTACK, Inventory, Vmk
-from esxforge_target.plan.draft import Draft, esxcli
-from esxforge_target.plan.ipv6 import plan_ipv6, static_ipv6, word
+from esxforge_target.plan.commands import INTERFACE, dhcp_command, esxcli, none_command, static_command, static_ipv6
+from esxforge_target.plan.draft import Draft
+from esxforge_target.plan.ipv6 import plan_ipv6
 from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout
-from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Command, Expectation, Step
+from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Expectation, Step
 from esxforge_target.plan.switches import VSwitchPlanner
-
-INTERFACE = ("network", "ip", "interface")
-
 
 # What ESXi gives an interface that is made without a MAC.
 _OWN_MACS = "00:50:56:"
@@ -40,6 +38,7 @@ class VmkPlanner:
         self.deaf = set()  # type: Set[str]
         self._asking = []  # type: List[Step]
         self._listening = []  # type: List[Step]
+        self._without_ipv4 = []  # type: List[Step]
         self._phase_of_switch = {one.name: vswitches.phase_of(one) for one in layout.vswitches}
         self._switch_of = {port_group.name: port_group.vswitch for port_group in layout.port_groups}
         self._find_disturbed()
@@ -143,17 +142,16 @@ class VmkPlanner:
                 self._phase_of_stale(vmk),
                 esxcli(*INTERFACE + ("remove", "-i", vmk.name)),
                 "remove {} from {}".format(vmk.name, vmk.port_group),
-                _restore(vmk),
-                (),
+                (Expectation("vmk", vmk.name, gone=True),),
             )
         for desired_vmk in self._layout.vmks:
             vmk_kept = self.kept.get(desired_vmk.port_group)
             if vmk_kept is not None and not desired_vmk.management and self._holds_anothers(vmk_kept, desired_vmk):
                 self._draft.add(
                     PREPARE,
-                    esxcli(*INTERFACE + ("ipv4", "set", "-i", vmk_kept.name, "-t", "none")),
+                    none_command(vmk_kept.name),
                     "{} gives up {}".format(vmk_kept.name, vmk_kept.address),
-                    (ipv4_command_of(vmk_kept),),
+                    (Expectation("vmk", vmk_kept.name, (("ipv4", "is", "none"),)),),
                 )
 
     def _holds_anothers(self, vmk: Vmk, desired_vmk: DesiredVmk) -> bool:
@@ -179,21 +177,15 @@ class VmkPlanner:
                     phase,
                     esxcli(*INTERFACE + ("set", "-i", name, "-m", desired_vmk.mtu)),
                     "MTU of {} from {} to {}".format(name, vmk.mtu, desired_vmk.mtu),
-                    (esxcli(*INTERFACE + ("set", "-i", name, "-m", vmk.mtu)),),
                     (Expectation("vmk", name, (("mtu", "is", desired_vmk.mtu),)),),
                 )
-            if desired_vmk.ipv4 != "none":
-                self._ipv4(phase, desired_vmk, name, vmk)
+            self._ipv4(phase, desired_vmk, name, vmk)
             self._listening.extend(plan_ipv6(self._draft, phase, desired_vmk, name, vmk))
-            if desired_vmk.ipv4 == "none":
-                # IPv4 goes when IPv6 stands: until then it may be the way to MAAS.
-                self._ipv4(phase, desired_vmk, name, vmk)
             if desired_vmk.management and (vmk is None or "Management" not in vmk.tags):
                 self._draft.add(
                     phase,
                     esxcli(*INTERFACE + ("tag", "add", "-i", name, "-t", "Management")),
                     "{} carries management traffic".format(name),
-                    (),
                     (Expectation("vmk", name, (("tags", "has", "Management"),)),),
                 )
 
@@ -203,55 +195,45 @@ class VmkPlanner:
             phase,
             esxcli(*INTERFACE + words + (("-M", mac) if mac else ())),
             "create {} on {}".format(name, desired_vmk.port_group),
-            (esxcli(*INTERFACE + ("remove", "-i", name)),),
             (Expectation("vmk", name, (("port_group", "is", desired_vmk.port_group), ("mtu", "is", desired_vmk.mtu))),),
         )
 
     def _ipv4(self, phase: str, desired_vmk: DesiredVmk, name: str, vmk: Optional[Vmk]) -> None:
         released = vmk is not None and not desired_vmk.management and self._holds_anothers(vmk, desired_vmk)
-        if vmk is None and desired_vmk.ipv4 == "none":
-            return
         if vmk is not None and not ipv4_differs(vmk, desired_vmk) and not released:
+            if vmk.ipv4 == "dhcp" and self._switches.is_rewired(desired_vmk.port_group):
+                self._draft.renew(phase, name, desired_vmk.dhcp_dns, "as it is on another network now")
             return
         if desired_vmk.ipv4 == "dhcp":
-            command = _dhcp_command(name, desired_vmk.dhcp_dns)
+            command = dhcp_command(name, desired_vmk.dhcp_dns)
             facts = (("ipv4", "is", "dhcp"), ("dhcp_dns", "is", desired_vmk.dhcp_dns))  # type: Tuple[Tuple[str, str, object], ...]
             changes = "{} asks DHCP for its address".format(name)
         elif desired_vmk.address is None:
-            command = esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "none"))
+            command = none_command(name)
             facts = (("ipv4", "is", "none"),)
             changes = "{} has no IPv4".format(name)
         else:
-            command = _static_command(name, desired_vmk.address.address, desired_vmk.address.prefix_length)
+            command = static_command(name, desired_vmk.address.address, desired_vmk.address.prefix_length)
             facts = (
                 ("ipv4", "is", "static"),
                 ("address", "is", desired_vmk.address.address),
                 ("prefix_length", "is", desired_vmk.address.prefix_length),
             )
             changes = "{} gets {}".format(name, desired_vmk.address.cidr)
-        undo = ()  # type: Tuple[Command, ...]
-        if vmk is not None:
-            # What it gave up before is given back there; until then another interface may need the address of now.
-            undo = (ipv4_command_of(vmk.replace(ipv4="none") if released else vmk),)
-        step = Step(phase, command, changes, undo, (Expectation("vmk", name, facts),))
+        step = Step(phase, command, changes, expects=(Expectation("vmk", name, facts),))
         if desired_vmk.ipv4 == "dhcp" and not desired_vmk.management:
-            # A lease takes the default route along, and taking the lease back does not return it.
-            renewed = tuple(
-                ipv4_command_of(self.kept[one.port_group])
-                for one in self._layout.vmks
-                if one.management
-                and one.port_group in self.kept
-                and one.ipv4 == self.kept[one.port_group].ipv4 == "dhcp"
-            )
-            self._asking.append(step.replace(undo=step.undo + renewed))
+            self._asking.append(step)
+        elif desired_vmk.ipv4 == "none" and vmk is not None:
+            self._without_ipv4.append(step)
         else:
             self._draft.append(step)
 
     def ask_dhcp(self) -> bool:
         """Let interfaces ask DHCP and heed routers, once the static routes stand, so that no answer's default route
-        comes before them. Whether one besides management asks for IPv4.
+        comes before them; IPv4 goes when IPv6 stands, as until then it may be the way to MAAS. Whether an interface
+        besides management asks for IPv4.
         """
-        for step in self._listening + self._asking:
+        for step in self._listening + self._without_ipv4 + self._asking:
             self._draft.append(step)
         return bool(self._asking)
 
@@ -268,11 +250,6 @@ def ipv4_differs(vmk: Vmk, desired_vmk: DesiredVmk) -> bool:
     )
 
 
-def renew_command(name: str, desired_vmk: DesiredVmk) -> Command:
-    """The command that asks DHCP anew."""
-    return _dhcp_command(name, desired_vmk.dhcp_dns)
-
-
 def _cidrs(vmk: Vmk) -> List[str]:
     return static_ipv6(vmk) + (["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else [])
 
@@ -280,35 +257,3 @@ def _cidrs(vmk: Vmk) -> List[str]:
 def _overlap(one: str, other: str) -> bool:
     a, b = ip_interface(one), ip_interface(other)
     return a.version == b.version and (a.ip in b.network or b.ip in a.network)
-
-
-def _static_command(name: str, address: str, prefix_length: int) -> Command:
-    netmask = ip_network("0.0.0.0/{}".format(prefix_length)).netmask
-    return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "static", "-I", address, "-N", netmask))
-
-
-def _dhcp_command(name: str, dns: bool) -> Command:
-    return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "dhcp", "-P", word(dns)))
-
-
-def ipv4_command_of(vmk: Vmk) -> Command:
-    """The command that gives an interface the IPv4 that it has."""
-    if vmk.ipv4 == "static":
-        return _static_command(vmk.name, vmk.address, vmk.prefix_length)
-    if vmk.ipv4 == "dhcp":
-        return _dhcp_command(vmk.name, vmk.dhcp_dns)
-    return esxcli(*INTERFACE + ("ipv4", "set", "-i", vmk.name, "-t", "none"))
-
-
-def _restore(vmk: Vmk) -> Tuple[Command, ...]:
-    words = ("add", "-i", vmk.name, "-p", vmk.port_group, "-m", vmk.mtu) + (("-M", vmk.mac) if vmk.mac else ())
-    commands = [esxcli(*INTERFACE + words)]
-    if vmk.ipv4 != "none":
-        commands.append(ipv4_command_of(vmk))
-    if vmk.dhcp6 or vmk.router_advertisements:
-        words = ("-d", word(vmk.dhcp6), "-r", word(vmk.router_advertisements))
-        commands.append(esxcli(*INTERFACE + ("ipv6", "set", "-i", vmk.name) + words))
-    ipv6 = INTERFACE + ("ipv6", "address", "add", "-i", vmk.name)
-    commands.extend(esxcli(*ipv6 + ("-I", cidr)) for cidr in static_ipv6(vmk))
-    commands.extend(esxcli(*INTERFACE + ("tag", "add", "-i", vmk.name, "-t", tag)) for tag in vmk.tags)
-    return tuple(commands)

@@ -39,7 +39,8 @@ class ProcessRunner(Runner):
         environment["LC_ALL"] = "C"
         try:
             process = subprocess.Popen(
-                arguments,
+                # As bytes: old Pythons encode arguments by the locale, which has no é where it is C.
+                [one.encode("utf-8", "surrogateescape") for one in arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

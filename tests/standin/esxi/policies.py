@@ -29,6 +29,7 @@ OVERRIDES = fields(
     "Override Vswitch Notify Switches:boolean", "Override Vswitch Failback:boolean", "Override Vswitch Uplinks:boolean",
 )  # fmt: skip
 SECURITY_FIELDS = [Field(label, "boolean") for _, _, label in SECURITY_KEYS]
+SECURITY_OVERRIDES = [Field("Override Vswitch " + label, "boolean") for _, _, label in SECURITY_KEYS]
 
 
 def effective_failover(host: Host, portgroup: str) -> Dict[str, Any]:
@@ -117,8 +118,10 @@ def _get_security(host: Host, options: Options) -> Output:
         group = host.portgroup(options["portgroup-name"])
         policy = dict(host.switch(group["vswitch"])["security"])
         policy.update(group["security"])
-    else:
-        policy = host.switch(options["vswitch-name"])["security"]
+        row = {label: policy[key] for _, key, label in SECURITY_KEYS}
+        row.update({"Override Vswitch " + label: key in group["security"] for _, key, label in SECURITY_KEYS})
+        return record("PortGroupSecurityPolicy", SECURITY_FIELDS + SECURITY_OVERRIDES, row)
+    policy = host.switch(options["vswitch-name"])["security"]
     return record("SecurityPolicy", SECURITY_FIELDS, {label: policy[key] for _, key, label in SECURITY_KEYS})
 
 

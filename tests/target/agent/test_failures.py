@@ -537,7 +537,7 @@ def test_the_event_log_reads_as_a_story(site: MakeSite) -> None:
     asked = "datastore datastore1: MAAS asked for 68.0 GiB (73010249728 bytes)"
     assert [line.partition(", it has ")[0] for line in host.maas.machine.event_log] == [
         "#1.01 inventory: ESXi runs; reading its NICs, disks and present settings",
-        "#1.02 network: ESXi 8.0.3 build 24674464: 4 NICs, 3 disks. Setting up the network: 34 steps in all",
+        "#1.02 network: ESXi 8.0.3 build 24674464: 4 NICs, 3 disks. Setting up the network: 36 steps in all",
         "#1.03 storage: MAAS answers over the desired network. Setting up the datastores datastore1, datastore2",
         f"#1.04 identity: {asked}",
         "#1.05 password: Root's password, encrypted to the key of the recipe: QUJD",
@@ -590,39 +590,44 @@ def test_the_bank_that_does_not_boot_is_cleaned_too(site: MakeSite) -> None:
     assert host.leaks() == []
 
 
-def test_where_esxi_takes_no_rule_file_another_rule_set_is_borrowed_and_given_back(site: MakeSite) -> None:
+def test_where_esxi_takes_no_rule_file_the_console_says_so_at_once_and_no_other_rule_set_is_touched(
+    site: MakeSite,
+) -> None:
     host = site("simple-static")
-    before = host.fake.running["firewall"]
+    before = settings(host)
+    host.moment.fail_always["esxcli network firewall refresh"] = "fail"
+    shown = []
+    host.moment.at["GET /MAAS/metadata/latest/meta-data/instance-id"] = lambda: shown.append(
+        Path(host.fake.path("/dev/console")).read_text()
+    )
+    assert host.live() == 1
+    assert "the firewall was not opened, and MAAS cannot be reached unless it is off" in shown[0]
+    assert "esxcli network firewall refresh ended with 1" in shown[0]
+    assert not [one for one in host.fake.commands if "remoteSerialPort" in one or "vSPC" in one]
+    host.moment.fail_always.clear()
+    assert settings(host) == before
+    assert host.leaks() == []
+
+
+def test_a_firewall_that_is_off_needs_no_rule_file(site: MakeSite) -> None:
+    host = site("simple-static")
+    with host.fake.edit() as esxi:
+        esxi.running["firewall"]["enabled"] = False
+        esxi.store.save_configuration()
     host.moment.fail_always["esxcli network firewall refresh"] = "fail"
     assert host.start() == 0
     assert host.status is MachineStatus.DEPLOYED
-    assert "rule set remoteSerialPort lets TCP out to port 5248 of 10.0.0.2" in host.log
-    assert host.fake.running["firewall"] == before
-    assert host.fake.saved["firewall"] == before
 
 
-def test_a_firewall_that_cannot_be_read_back_is_no_reason_to_doubt_it(site: MakeSite) -> None:
+@pytest.mark.parametrize(
+    "question", ["network firewall get", "network firewall ruleset list", "network firewall ruleset allowedip list"]
+)
+def test_the_firewall_is_opened_without_knowing_how_it_stands(site: MakeSite, question: str) -> None:
     host = site("simple-static")
-    host.moment.fail_always["esxcli --formatter=json network firewall ruleset list"] = "fail"
+    before = settings(host)
+    for end in ("", " -r esxforge"):
+        host.moment.fail_always[f"esxcli --formatter=json {question}{end}"] = "fail"
     assert host.start() == 0
     assert host.status is MachineStatus.DEPLOYED
-    assert "what the firewall lets out cannot be read back" in host.log
-
-
-def test_a_power_cut_while_a_rule_set_is_borrowed_gives_it_back(site: MakeSite) -> None:
-    host = site("simple-static")
-    before = host.fake.running["firewall"]
-    host.moment.fail_always["esxcli network firewall refresh"] = "fail"
-
-    def strike() -> None:
-        host.fake.hourly_backup()
-        host.cut()
-
-    host.moment.at["esxcli network ip interface ipv4 set"] = strike
-    with pytest.raises(PowerLost):
-        host.start()
-    host.boot()
-    assert host.fake.running["firewall"] != before
-    assert host.start() == 0
-    assert host.fake.running["firewall"] == before
-    assert host.fake.saved["firewall"] == before
+    assert settings(host)["rulesets"] == before["rulesets"]
+    assert host.leftovers() == []

@@ -154,18 +154,18 @@ def test_what_could_not_be_taken_back_is_tried_again_with_all_that_is_older(tmp_
     system = System(str(tmp_path), runner=programs, clock=VirtualClock())
     undo = Undo(system, reopened(system), Log(system))
     for number in (1, 2, 3):
-        undo.before(NETWORK, (("set", str(number)),))
+        undo.before(IDENTITY, (("set", str(number)),))
     undo.before(STORAGE, (("delete", "partition"),))
     programs.status = lambda words: int(words == "set 2")
-    (problem,) = undo.roll_back(NETWORK, STORAGE)
+    (problem,) = undo.roll_back(IDENTITY, STORAGE)
     assert problem == "set 2 ended with 1: Operation failed."
     assert programs.ran == ["delete partition", "set 3", "set 2", "set 2", "set 1"]
     programs.status = lambda words: 0
     programs.ran.clear()
-    assert undo.roll_back(NETWORK, STORAGE) == []
+    assert undo.roll_back(IDENTITY, STORAGE) == []
     assert programs.ran == ["set 2", "set 1"]  # the oldest has the last word; a partition is not deleted twice
-    assert undo.roll_back(NETWORK, STORAGE) == []
-    assert undo.is_open(NETWORK)
+    assert undo.roll_back(IDENTITY, STORAGE) == []
+    assert undo.is_open(IDENTITY)
     assert not undo.is_open(STORAGE)
 
 
@@ -175,11 +175,11 @@ def test_what_finds_nothing_to_take_back_at_a_boot_is_done_with(tmp_path: Path) 
     programs.status = lambda words: 1
     system = System(str(tmp_path), runner=programs, clock=VirtualClock())
     undo = Undo(system, reopened(system), Log(system))
-    undo.before(NETWORK, (("set", "1"),))
-    undo.roll_back(NETWORK, quiet=True)
+    undo.before(IDENTITY, (("set", "1"),))
+    undo.roll_back(IDENTITY, quiet=True)
     assert programs.ran == ["set 1"]
     assert undo.changes == []
-    assert undo.is_open(NETWORK)
+    assert undo.is_open(IDENTITY)
 
 
 def test_a_phase_that_is_over_does_not_stop_taking_back(tmp_path: Path) -> None:
@@ -187,9 +187,9 @@ def test_a_phase_that_is_over_does_not_stop_taking_back(tmp_path: Path) -> None:
     programs = Programs()
     system = System(str(tmp_path), runner=programs, clock=VirtualClock())
     undo = Undo(system, reopened(system), Log(system))
-    undo.before(NETWORK, (("set", "1"),))
+    undo.before(IDENTITY, (("set", "1"),))
     system.until(system.clock.monotonic() - 1)
-    assert undo.roll_back(NETWORK) == []
+    assert undo.roll_back(IDENTITY) == []
     assert programs.ran == ["set 1"]
     assert system.is_over()
 

@@ -79,7 +79,8 @@ def test_a_failed_deployment_leaves_ssh_as_its_owner_had_it(
         assert host.fake.running["services"]["TSM-SSH"] == {"policy": True, "running": True}
 
     host.moment.at["/sbin/generate-certificates"] = check
-    host.moment.fail_always["esxcli system hostname set --fqdn=esx01.maas"] = "ignore"  # which is found by verifying
+    for option in ("--fqdn=esx01.maas", "--host=esx01", "--domain=maas"):
+        host.moment.fail_always[f"esxcli system hostname set {option}"] = "ignore"  # which is found by verifying
     if not obeys:
         host.moment.fail_always["vim-cmd hostsvc/disable_ssh"] = "ignore"
     if obeys or policy:

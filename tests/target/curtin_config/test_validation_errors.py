@@ -58,15 +58,24 @@ BAD_NETWORKS = {
         "network eno1.5.6: it lies on the VLAN “eno1.5”; ESXi has no VLANs within VLANs.",
     ),
     "VLAN on a bond's member": (
-        [nic(1), nic(2), bond("bond0", ["eno1", "eno2"], static("10.0.0.5/24")), vlan("eno1", 5)],
+        [
+            nic(1),
+            nic(2),
+            bond("bond0", ["eno1", "eno2"], static("10.0.0.5/24")),
+            vlan("eno1", 5, static("10.0.1.5/24")),
+        ],
         "network eno1.5: it lies on “eno1”, a member of “bond0”; put it on the bond.",
     ),
     "VLAN id out of range": (
-        [nic(1, static("10.0.0.5/24")), vlan("eno1", 4095)],
+        [nic(1, static("10.0.0.5/24")), vlan("eno1", 4095, static("10.0.1.5/24"))],
         "network eno1.4095: a VLAN id is between 1 and 4094, not 4095.",
     ),
     "VLAN twice": (
-        [nic(1, static("10.0.0.5/24")), vlan("eno1", 5), {**vlan("eno1", 5), "name": "other", "id": "other"}],
+        [
+            nic(1, static("10.0.0.5/24")),
+            vlan("eno1", 5),
+            {**vlan("eno1", 5, static("10.0.1.5/24")), "name": "other", "id": "other"},
+        ],
         "network other: VLAN 5 on “eno1” is “eno1.5” already.",
     ),
     "a name that is an option": (
@@ -98,7 +107,7 @@ BAD_NETWORKS = {
     ),
     "DHCP twice": ([nic(1, {"type": "dhcp"}, {"type": "dhcp4"})], "network eno1: it asks for dhcp4 twice."),
     "larger MTU on a VLAN than below it": (
-        [nic(1, static("10.0.0.5/24")), vlan("eno1", 5, mtu=9000)],
+        [nic(1, static("10.0.0.5/24")), vlan("eno1", 5, static("10.0.1.5/24"), mtu=9000)],
         (
             "network eno1.5: MTU 9000 conflicts with 1500 of “eno1”: both share one vSwitch, and the carrier must "
             "not have "
@@ -276,14 +285,17 @@ BAD_STORAGES = {
         [part("sdb", 1), {**store("d", "sdb1"), "preserve": "true"}],
         [PRESERVED.format("sdb1")],
     ),
-    "RAID beside datastores": (
-        [part("sdb", 1), store("d", "sdb1"), {"type": "raid", "id": "md0"}],
-        ["storage: ESXi cannot make md0 (raid); remove it in MAAS, or use the VMFS layout."],
+    "a size that is none": (
+        [part("sdb", 1, "lots"), store("d", "sdb1")],
+        ["storage sdb1: size “lots” is no size."],
     ),
-    "a size that is none": ([part("sdb", 1, "lots")], ["storage sdb1: size “lots” is no size."]),
     "one number twice": (
-        [part("sdb", 1), {**part("sdb", 1), "id": "x"}],
+        [part("sdb", 1), {**part("sdb", 1), "id": "x"}, store("d", "sdb1"), store("e", "x")],
         ["storage x: partition 1 of “sdb” is “sdb1” already."],
+    ),
+    "more than VMFS takes": (
+        [part("sdb", 1, "65T"), store("d", "sdb1")],
+        ["storage d: it has 71468255805440 bytes; VMFS takes at most 70368744177664."],
     ),
     "unknown type": ([{"type": "tape", "id": "st0"}], ["storage st0: entries of type “tape” are not known."]),
 }
@@ -326,7 +338,64 @@ def test_layouts_of_linux_are_named_or_refused_but_never_made(kind: str) -> None
     assert alone.datastores == ()
     assert f"x ({kind})" in alone.notices[0]
     beside = storage(part("sdb", 1), store("d", "sdb1"), {"type": kind, "id": "x"})
-    assert reasons(beside) == [f"storage: ESXi cannot make x ({kind}); remove it in MAAS, or use the VMFS layout."]
+    desired = desired_host_from_config(beside)
+    assert [one.name for one in desired.datastores] == ["d"]
+    assert desired.notices == (f"storage: ESXi cannot make x ({kind}); no datastore needs it, and it is left out.",)
+
+
+@pytest.mark.parametrize(
+    ("odd", "left", "note"),
+    [
+        ([bond("bond9", ["eno2", "eno3"], mode="balance-alb")], {"bond9"}, "no bond mode “balance-alb”"),
+        (
+            [bond("bond9", ["eno2", "eno3"], mode="broadcast"), vlan("bond9", 5)],
+            {"bond9", "bond9.5"},
+            "no bond mode “broadcast”",
+        ),
+        ([bond("bond9", ["eno2", "eno7"])], {"bond9"}, "its member “eno7” is no NIC of this machine."),
+        ([vlan("eno1", 4095)], {"eno1.4095"}, "a VLAN id is between 1 and 4094, not 4095."),
+        ([vlan("eno9", 5)], {"eno9.5"}, "it lies on “eno9”"),
+        ([nic(4, mtu=9216)], {"eno4"}, "MTU 9216: ESXi takes 1280 to 9000 bytes."),
+    ],
+)
+def test_what_no_address_needs_is_left_out_with_a_note(odd: list[Config], left: set[str], note: str) -> None:
+    plain = [nic(1, static("10.0.0.5/24")), nic(2), nic(3)]
+    desired = desired_host_from_config(network(*plain, *odd))
+    assert {one.name for one in desired.interfaces} == {"eno1", "eno2", "eno3"} | {
+        one["name"] for one in odd if one["name"] not in left
+    }
+    assert any(note in one and one.endswith("No address needs it, so it is left out.") for one in desired.notices)
+
+
+def test_what_carries_an_address_is_needed_and_refused() -> None:
+    odd = bond("bond9", ["eno2", "eno3"], mode="balance-alb")
+    config = network(nic(1, static("10.0.0.5/24")), nic(2), nic(3), odd, vlan("bond9", 5, static("10.0.1.5/24")))
+    assert "ESXi has no bond mode" in reasons(config)[0]
+
+
+def test_two_nics_with_one_mac_are_refused_though_only_one_is_needed() -> None:
+    config = network(nic(1, static("10.0.0.5/24")), {**nic(2), "mac_address": nic(1)["mac_address"]})
+    assert "the same MAC address" in reasons(config)[0]
+
+
+def test_a_bridge_without_an_address_is_left_out_with_a_note() -> None:
+    bridge = {"type": "bridge", "name": "br0", "bridge_interfaces": ["eno2"]}
+    desired = desired_host_from_config(network(nic(1, static("10.0.0.5/24")), nic(2), bridge))
+    assert "network br0: ESXi has no bridges; this one has no address and is left out." in desired.notices
+
+
+@pytest.mark.parametrize(
+    ("odd", "note"),
+    [
+        (part("sdc", 1, "lots"), "size “lots” is no size."),
+        ({**part("sdc", 1), "number": 200}, "a partition's number is between 1 and 128, not 200."),
+        (part("sdz", 1), "it lies on “sdz”, which is no disk of this machine."),
+    ],
+)
+def test_an_odd_partition_that_no_datastore_uses_is_left_out_with_a_note(odd: dict[str, Any], note: str) -> None:
+    desired = desired_host_from_config(storage(part("sdb", 1), store("d", "sdb1"), odd))
+    assert [one.id for one in desired.partitions] == ["sdb1"]
+    assert any(note in one and "No datastore uses it" in one for one in desired.notices)
 
 
 def test_values_that_grow_without_end_are_quoted_briefly() -> None:

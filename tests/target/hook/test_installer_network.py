@@ -14,8 +14,8 @@ from target.hook.conftest import HASH
 from target.plan.configs import SAMPLES, bond, mac, network, nic, sample, static, vlan
 
 
-def line(*entries: dict[str, Any], boot_mac: str = "") -> str:
-    return network_line(desired_host_from_config(network(*entries), boot_mac))
+def line(*entries: dict[str, Any], boot_mac: str = "", maas: str = "") -> str:
+    return network_line(desired_host_from_config(network(*entries, maas=maas), boot_mac))
 
 
 def test_a_static_address_comes_with_netmask_gateway_and_dns() -> None:
@@ -37,7 +37,10 @@ def test_dhcp_is_asked_for(kind: str) -> None:
     "subnet", [static("2001:db8::5/64", gateway="2001:db8::1"), {"type": "dhcp6"}], ids=["static6", "dhcp6"]
 )
 def test_a_host_with_ipv6_only_gets_dhcp_as_the_installer_knows_no_ipv6(subnet: dict[str, Any]) -> None:
-    assert line(nic(1, subnet)) == "network --device=52:54:00:00:00:01 --bootproto=dhcp --addvmportgroup=0"
+    assert (
+        line(nic(1, subnet), maas="[2001:db8::2]")
+        == "network --device=52:54:00:00:00:01 --bootproto=dhcp --addvmportgroup=0"
+    )
 
 
 def test_a_vlan_of_a_bond_is_reached_by_the_nic_that_carries_it() -> None:

@@ -34,7 +34,7 @@ def legacy(bench: Bench, config: dict[str, Any]) -> None:
 
 def bridge(bench: Bench, config: dict[str, Any]) -> None:
     config["network"]["config"].append(
-        {"id": "br0", "name": "br0", "type": "bridge", "bridge_interfaces": ["eno1"], "subnets": [{"type": "manual"}]}
+        {"id": "br0", "name": "br0", "type": "bridge", "bridge_interfaces": ["eno1"], "subnets": [{"type": "dhcp"}]}
     )
 
 
@@ -57,6 +57,19 @@ def too_small(bench: Bench, config: dict[str, Any]) -> None:
 
 def too_large_a_datastore(bench: Bench, config: dict[str, Any]) -> None:
     disk_entry(config, "sda-part8")["size"] = "120000000000B"
+
+
+def no_way_to_a_name(bench: Bench, config: dict[str, Any]) -> None:
+    config["reporting"]["maas"]["endpoint"] = "http://maas.example:5248/MAAS/metadata/status/a"
+    config["network"]["config"] = [
+        {
+            "id": "eno1",
+            "name": "eno1",
+            "type": "physical",
+            "mac_address": "52:54:00:00:00:01",
+            "subnets": [{"type": "static", "address": "203.0.113.5/24"}],
+        }
+    ]
 
 
 def no_token(bench: Bench, config: dict[str, Any]) -> None:
@@ -96,6 +109,7 @@ REFUSALS: list[tuple[Change, str]] = [
     (twins, '2 disks have the serial "64cd98f0a1b2c300"'),
     (too_small, "7000000000 bytes"),
     (too_large_a_datastore, "MAAS asks for a datastore of 120000000000"),
+    (no_way_to_a_name, "network: no interface leads to MAAS ("),
     (no_token, "token_secret"),
     (damaged, "is not as built: the image was cut short or damaged on its way"),
     (cut_short, "damaged"),
@@ -127,6 +141,32 @@ def test_all_reasons_are_told_at_once(deployed: Deployed) -> None:
     assert bench.run(config) == 1
     for sentence in ("Secure Boot", "br0", "token_secret"):
         assert sentence in bench.said
+
+
+@pytest.mark.parametrize(("rotational", "sentence"), [("0", "is an SSD with sectors of 4096 bytes (4Kn)"), ("1", "")])
+def test_datastores_are_refused_on_sectors_that_the_release_cannot_use(
+    rotational: str, sentence: str, deployed: Deployed
+) -> None:
+    bench, config = deployed("vmfs7-bond")
+    for entry in config["storage"]["config"]:
+        if entry["type"] == "disk" and entry["id"] != "sda":
+            queue = bench.root / "sys/block" / entry["name"] / "queue"
+            (queue / "logical_block_size").write_text("4096\n")
+            (queue / "rotational").write_text(f"{rotational}\n")
+    assert bench.run(config) == (1 if sentence else 0)
+    assert sentence in bench.said
+    if sentence:
+        assert bench.writes == []
+
+
+def test_a_datastore_over_two_sector_formats_is_refused(deployed: Deployed) -> None:
+    bench, config = deployed("vmfs7-bond")
+    (spanned,) = [one for one in config["storage"]["config"] if one["type"] == "vmfs6" and len(one["devices"]) > 1]
+    by_id = {one["id"]: one for one in config["storage"]["config"]}
+    last = by_id[by_id[spanned["devices"][-1]]["device"]]
+    (bench.root / "sys/block" / last["name"] / "queue/logical_block_size").write_text("4096\n")
+    assert bench.run(config) == 1
+    assert "all extents of a datastore must have one sector format" in bench.said
 
 
 def test_an_image_for_sectors_of_512_bytes_is_refused_on_a_disk_with_4096(deployed: Deployed) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from esxforge_target.contract.desired_document import desired_host_from_json
 from esxforge_target.contract.install_record import InstallRecord
-from esxforge_target.esxi.banks import BankFiles, Spanned, bank_to_boot, banks_on, parse_query
+from esxforge_target.esxi.banks import BankFiles, Spanned, bank_to_boot, banks_on, parse_query, why_none
 from esxforge_target.installer import post
 from esxforge_target.installer.bank_module import bank_module
 from standin.esxi import label as labels
@@ -250,6 +250,9 @@ def edit(bank: Path, changes: dict[str, str]) -> None:
         (("0", "1"), ("1", "2"), 6),
         (("2", "9"), ("0", "1"), 6),
         (("0", "1"), ("0", "1"), 5),
+        (("0", "1"), ("0", "-1"), 6),  # a counter without a sign: 4294967295
+        (("0", "1"), ("0", "4294967295"), 6),
+        (("0", "1"), ("4", "9"), 5),
     ],
 )
 def test_the_bank_is_the_one_that_the_boot_loader_takes(
@@ -262,6 +265,42 @@ def test_the_bank_is_the_one_that_the_boot_loader_takes(
     found = bank_to_boot(banks_on(site.boot, site.fake, BankFiles(site.fake.root)))
     assert found is not None
     assert found.partition == chosen
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"quickboot": "1"}, "quickboot=1"),
+        ({"title": "x" * 600, "bootstate": "1"}, "bootstate=1 behind its first 512 bytes"),
+        ({"updated": "4294967296"}, "updated=0"),
+        ({"build": ""}, "names no build"),
+    ],
+)
+def test_the_bank_that_the_boot_loader_passes_over_is_not_chosen(
+    changes: dict[str, str], problem: str, prepared: Prepared
+) -> None:
+    site = installed(prepared)
+    cfg = fields(site.bank(5))
+    edit(site.bank(5), {**cfg, "bootstate": "0", "updated": "1"})
+    passed_over = {"title": "ESXi", **cfg, "bootstate": "0", "updated": "2", **changes}
+    passed_over["bootstate"] = passed_over.pop("bootstate")  # the last line
+    (site.bank(6) / "boot.cfg").write_text("".join(f"{key}={value}\n" for key, value in passed_over.items()))
+    banks = banks_on(site.boot, site.fake, BankFiles(site.fake.root))
+    found = bank_to_boot(banks)
+    assert found is not None
+    assert found.partition == 5
+    assert problem in banks[1].problem
+
+
+def test_where_the_boot_loader_stops_at_the_bank_it_takes_there_is_no_other(prepared: Prepared) -> None:
+    site = installed(prepared)
+    cfg = fields(site.bank(5))
+    edit(site.bank(5), {**cfg, "bootstate": "0", "updated": "1"})
+    edit(site.bank(6), {**cfg, "bootstate": "0", "updated": "2", "build": "ESXi-8.0"})
+    banks = banks_on(site.boot, site.fake, BankFiles(site.fake.root))
+    assert bank_to_boot(banks) is None
+    (why,) = why_none(banks)
+    assert why.startswith("partition 6: its boot.cfg says build=ESXi-8.0")
 
 
 def test_no_volume_of_the_device_at_all_is_said_so(prepared: Prepared) -> None:

@@ -14,7 +14,7 @@ from esxforge.preview.assumed import assumed_inventory, stamped
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.curtin_config.parse import desired_host_from_config
-from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.inventory.document import inventory_from_json, inventory_to_json, read_document
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.plan.differences import differences
 from esxforge_target.plan.planner import make_plan
@@ -76,7 +76,9 @@ def test_addresses_that_are_none_are_named() -> None:
     def change(document: dict[str, Any]) -> None:
         found = document["inventory"]
         found["vmks"][0].update(address="10.0.0.999", ipv4="manual")
-        found["vmks"][0]["ipv6_addresses"] = [{"address": "2001:db8::5", "prefix_length": 129, "origin": "static"}]
+        found["vmks"][0]["ipv6_addresses"] = [
+            {"address": "2001:db8::5", "prefix_length": 129, "origin": "static", "status": ""}
+        ]
         found["routes"] = [{"network": "10.0.0.1/8", "gateway": "fe80::1%vmk0", "interface": "vmk0", "source": "DHCP"}]
 
     with pytest.raises(FormatError) as caught:
@@ -125,9 +127,34 @@ def test_an_inventory_with_any_other_values_is_refused_or_planned(data: st.DataO
     differences(desired_host, found)
 
 
+def test_a_document_of_version_1_is_read_too() -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["version"] = 1
+        del document["disk_guids"]
+        found = document["inventory"]
+        for vmk in found["vmks"]:
+            del vmk["gateway"]
+        for group in found["port_groups"]:
+            del group["policies"]
+            group["overrides_team"] = group["name"] == "Management Network"
+
+    read, stamps = read_document(damaged(change))
+    group = read.port_group("Management Network")
+    assert group is not None
+    assert group.overrides_team
+    assert stamps == {}
+
+
+def test_the_stamps_of_maass_disks_stand_beside_the_inventory() -> None:
+    _, found = samples()
+    assert read_document(inventory_to_json(found, {"sdb": "1234"})) == (found, {"sdb": "1234"})
+    with pytest.raises(FormatError, match=r"disk_guids must be an object of texts\."):
+        read_document(damaged(lambda document: document.update(disk_guids={"sdb": 3})))
+
+
 def test_another_version_and_another_release_are_refused() -> None:
-    with pytest.raises(FormatError, match="version 2; this esxforge reads version 1"):
-        inventory_from_json(damaged(lambda document: document.update(version=2)))
+    with pytest.raises(FormatError, match="version 3; this esxforge reads versions 1 and 2"):
+        inventory_from_json(damaged(lambda document: document.update(version=3)))
     with pytest.raises(FormatError, match=r"release '5.5.0'; ESXi 6.5 to 9"):
         inventory_from_json(damaged(lambda document: document["inventory"]["release"].update(version="5.5.0")))
 

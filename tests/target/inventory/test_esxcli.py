@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esxforge_target.esxi.esxcli import CommandError, Esxcli, parse_keyvalue
-from esxforge_target.inventory.network import read_routes, read_vmks
 from esxforge_target.runtime.commands import Result, Runner
 
 
@@ -48,40 +47,6 @@ def test_both_spellings_of_json_mean_the_same(row: dict[str, object]) -> None:
 
 def test_one_structure_may_come_without_a_list() -> None:
     assert ask('{"Version": "8.0.3"}') == [{"version": "8.0.3"}] == ask('[{"Version": "8.0.3"}]')
-
-
-def test_routes_and_addresses_that_cannot_be_read_are_left_out() -> None:
-    """They are not ours; planning, which reckons with addresses, must not stumble over them."""
-    rows = {
-        "network ip route ipv4 list": [
-            {"Network": "default", "Netmask": "0", "Gateway": "10.0.0.1", "Interface": "vmk0", "Source": "MANUAL"},
-            {"Network": "N/A", "Netmask": "", "Gateway": "10.0.0.2", "Interface": "vmk0", "Source": "MANUAL"},
-            {"Network": "10.9.0.0", "Netmask": "255.255.0.0", "Gateway": "N/A", "Interface": "vmk0", "Source": "DHCP"},
-        ],
-        "network ip route ipv6 list": [
-            {"Network": "default", "Netmask": "", "Gateway": "fe80::1%vmk0", "Interface": "vmk0", "Source": "RA"},
-        ],
-        "network ip interface list": [{"Name": "vmk0", "Portgroup": "Management Network", "MTU": 1500}],
-        "network ip interface ipv4 get": [
-            {"Name": "vmk0", "AddressType": "STATIC", "IPv4Address": "N/A", "IPv4Netmask": "N/A"}
-        ],
-        "network ip interface ipv6 address list": [
-            {"Interface": "vmk0", "Address": "fe80::5%vmk0", "Netmask": 64, "Type": "STATIC"},
-            {"Interface": "vmk0", "Address": "tentative", "Netmask": 64, "Type": "STATIC"},
-            {"Interface": "vmk0", "Address": "2001:db8::5", "Netmask": 640, "Type": "STATIC"},
-        ],
-    }
-    answers = {f"esxcli --formatter=json {command}": Result(0, json.dumps(rows[command])) for command in rows}
-    for command in ("network ip interface ipv6 get", "network ip interface tag get -i vmk0"):
-        answers[f"esxcli --formatter=json {command}"] = Result(0, "[]")
-    esxcli = Esxcli(Answers(answers))
-    assert [(one.network, one.gateway) for one in read_routes(esxcli)] == [
-        ("0.0.0.0/0", "10.0.0.1"),
-        ("::/0", "fe80::1"),
-    ]
-    (vmk,) = read_vmks(esxcli)
-    assert (vmk.ipv4, vmk.address) == ("none", "")
-    assert [(one.address, one.prefix_length) for one in vmk.ipv6_addresses] == [("fe80::5", 64)]
 
 
 def test_keyvalue_is_the_fallback() -> None:

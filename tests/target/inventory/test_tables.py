@@ -14,7 +14,7 @@ VMFS = "AA31E02A400F11DB9590000C2911D1B8"
 
 def sample(letter: str) -> str:
     text = SAMPLES.read_text(encoding="utf-8")
-    return text.split(f"## {letter}.")[1].split("## ")[0]
+    return text.split(f"## {letter}.")[1].split("## ")[0].split("[root@localhost:~] partedUtil getUsable")[0]
 
 
 @pytest.mark.parametrize(

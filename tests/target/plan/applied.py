@@ -12,11 +12,14 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from esxforge_target.inventory.model import (
+    FAILOVER,
+    SECURITY,
     Extent,
     FileSystem,
     Inventory,
     Ipv6Address,
     PartitionEntry,
+    Policy,
     PortGroup,
     RouteEntry,
     Team,
@@ -117,13 +120,33 @@ def _uplink_remove(inventory: Inventory, options: dict[str, str]) -> Inventory:
         standby=tuple(one for one in vswitch.team.standby if one != uplink),
     )
     changed = vswitch.replace(uplinks=tuple(one for one in vswitch.uplinks if one != uplink), team=team)
-    return inventory.replace(vswitches=_put(inventory.vswitches, changed))
+    groups = tuple(
+        one.replace(policies=tuple(_without_uplink(policy, uplink) for policy in one.policies))
+        if one.vswitch == vswitch.name
+        else one
+        for one in inventory.port_groups
+    )
+    return inventory.replace(vswitches=_put(inventory.vswitches, changed), port_groups=groups)
+
+
+def _without_uplink(policy: Policy, uplink: str) -> Policy:
+    """A port group's own team loses an uplink that leaves its vSwitch."""
+    options = []
+    for option in policy.options:
+        name, _, value = option.partition("=")
+        if name.endswith("-uplinks"):
+            value = ",".join(one for one in value.split(",") if one != uplink)
+        options.append(f"{name}={value}")
+    return policy.replace(options=tuple(options))
 
 
 def _failover(inventory: Inventory, options: dict[str, str]) -> Inventory:
     vswitch = _vswitch(inventory, options["-v"])
-    active = tuple(options["-a"].split(","))
-    standby = tuple(options["-s"].split(",")) if "-s" in options else ()
+    active = tuple(options["-a"].split(",")) if "-a" in options else vswitch.team.active
+    standby = tuple(options["-s"].split(",")) if "-s" in options else vswitch.team.standby
+    # Naming an uplink in one role takes it out of the other.
+    standby = standby if "-s" in options else tuple(one for one in standby if one not in active)
+    active = active if "-a" in options else tuple(one for one in active if one not in standby)
     _need(set(active + standby) <= set(vswitch.uplinks), "an uplink of the policy is not on the vSwitch")
     _need(len(set(active + standby)) == len(active + standby), "an uplink is named twice")
     _need(options["-l"] in ("portid", "iphash", "mac", "explicit"), "unknown policy")
@@ -160,10 +183,18 @@ def _group_set(inventory: Inventory, options: dict[str, str]) -> Inventory:
     return inventory.replace(port_groups=_put(inventory.port_groups, group.replace(vlan_id=int(options["--vlan-id"]))))
 
 
-def _group_failover(inventory: Inventory, options: dict[str, str]) -> Inventory:
-    _need("-u" in options, "only -u is known here")
-    group = _group(inventory, options["-p"]).replace(overrides_team=False)
-    return inventory.replace(port_groups=_put(inventory.port_groups, group))
+def _group_policy(inventory: Inventory, options: dict[str, str], kind: str) -> Inventory:
+    group = _group(inventory, options["-p"])
+    others = tuple(one for one in group.policies if one.kind != kind)
+    given = tuple(f"{key}={value}" if value else key for key, value in options.items() if key.startswith("--"))
+    _need(("-u" in options) != bool(given), "either -u or a policy")
+    on_it = _vswitch(inventory, group.vswitch).uplinks
+    for option in given:
+        if "-uplinks=" in option:
+            _need(set(option.partition("=")[2].split(",")) <= set(on_it), "an uplink is not on the vSwitch")
+    policies = sorted([*others, *([Policy(kind, given)] if given else [])], key=lambda one: one.kind)
+    changed = group.replace(policies=tuple(policies))
+    return inventory.replace(port_groups=_put(inventory.port_groups, changed))
 
 
 # -- VMkernel interfaces --------------------------------------------------------------------------------------------
@@ -208,14 +239,19 @@ def _ipv4_set(inventory: Inventory, options: dict[str, str]) -> Inventory:
             address=address,
             prefix_length=ip_interface(f"{address}/{options['-N']}").network.prefixlen,
             dhcp_dns=False,
+            gateway=options.get("-g", ""),
         )
     elif kind == "dhcp":
         number = int(vmk.name[3:])
         changed = vmk.replace(
-            ipv4="dhcp", address=f"100.64.{number}.7", prefix_length=24, dhcp_dns=options["-P"] == "true"
+            ipv4="dhcp",
+            address=f"100.64.{number}.7",
+            prefix_length=24,
+            dhcp_dns=options["-P"] == "true",
+            gateway=f"100.64.{number}.1",
         )
     else:
-        changed = vmk.replace(ipv4="none", address="", prefix_length=0, dhcp_dns=False)
+        changed = vmk.replace(ipv4="none", address="", prefix_length=0, dhcp_dns=False, gateway="")
     after = _without_dead_routes(inventory.replace(vmks=_put(inventory.vmks, changed)), vmk.name)
     if vmk.dhcp_dns and not changed.dhcp_dns:
         after = after.replace(name_servers=(), search_domains=())
@@ -259,6 +295,13 @@ def _tag_add(inventory: Inventory, options: dict[str, str]) -> Inventory:
     vmk = _vmk(inventory, options["-i"])
     _need(options["-t"] not in vmk.tags, "it has the tag")
     return inventory.replace(vmks=_put(inventory.vmks, vmk.replace(tags=(*vmk.tags, options["-t"]))))
+
+
+def _tag_remove(inventory: Inventory, options: dict[str, str]) -> Inventory:
+    vmk = _vmk(inventory, options["-i"])
+    _need(options["-t"] in vmk.tags, "it does not have the tag")
+    tags = tuple(one for one in vmk.tags if one != options["-t"])
+    return inventory.replace(vmks=_put(inventory.vmks, vmk.replace(tags=tags)))
 
 
 # -- routes and DNS -------------------------------------------------------------------------------------------------
@@ -324,7 +367,8 @@ _COMMANDS: dict[str, Callable[[Inventory, dict[str, str]], Inventory]] = {
     "network vswitch standard portgroup add": _group_add,
     "network vswitch standard portgroup remove": _group_remove,
     "network vswitch standard portgroup set": _group_set,
-    "network vswitch standard portgroup policy failover set": _group_failover,
+    "network vswitch standard portgroup policy failover set": lambda one, two: _group_policy(one, two, FAILOVER),
+    "network vswitch standard portgroup policy security set": lambda one, two: _group_policy(one, two, SECURITY),
     "network ip interface add": _vmk_add,
     "network ip interface remove": _vmk_remove,
     "network ip interface set": _vmk_set,
@@ -333,6 +377,7 @@ _COMMANDS: dict[str, Callable[[Inventory, dict[str, str]], Inventory]] = {
     "network ip interface ipv6 address add": lambda one, two: _ipv6_address(one, two, True),
     "network ip interface ipv6 address remove": lambda one, two: _ipv6_address(one, two, False),
     "network ip interface tag add": _tag_add,
+    "network ip interface tag remove": _tag_remove,
     "network ip route ipv4 add": lambda one, two: _route(one, two, 4, True),
     "network ip route ipv4 remove": lambda one, two: _route(one, two, 4, False),
     "network ip route ipv6 add": lambda one, two: _route(one, two, 6, True),

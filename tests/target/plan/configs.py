@@ -10,9 +10,13 @@ import yaml
 from hypothesis import strategies as st
 
 from esxforge_target.inventory.model import (
+    FAILOVER,
+    SECURITY,
     InstalledRelease,
     Inventory,
+    Ipv6Address,
     PhysicalNic,
+    Policy,
     PortGroup,
     RouteEntry,
     Team,
@@ -38,9 +42,11 @@ def simple() -> dict[str, Any]:
     return copy.deepcopy(sample("simple-static"))
 
 
-def network(*entries: dict[str, Any]) -> dict[str, Any]:
-    """The simple config with another network."""
+def network(*entries: dict[str, Any], maas: str = "") -> dict[str, Any]:
+    """The simple config with another network, and another MAAS (as it stands in a URL)."""
     config = simple()
+    if maas:
+        config["reporting"]["maas"]["endpoint"] = f"http://{maas}:5248/MAAS/metadata/status/a"
     config["network"]["config"] = list(entries)
     return config
 
@@ -144,6 +150,9 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     if networks and on_a_network:
         host = draw(st.sampled_from(networks)) + ".250"
         config["reporting"]["maas"]["endpoint"] = f"http://{host}:5248/MAAS/metadata/status/abc"
+    else:
+        # A name: of an address elsewhere some of these hosts would have no way to it, and be refused.
+        config["reporting"]["maas"]["endpoint"] = "http://maas.example:5248/MAAS/metadata/status/abc"
     config["storage"]["config"] = [one for one in config["storage"]["config"] if one["type"] == "disk"]
     return {key: config[key] for key in ("network", "storage", "reporting")}
 
@@ -193,15 +202,16 @@ def found_hosts(draw: st.DrawFn) -> Inventory:
         prefix_length=24,
         dhcp_dns=not by_hand,
         tags=("Management",),
+        gateway="" if by_hand else "100.64.0.1",
     )
     route = RouteEntry("0.0.0.0/0", "10.1.0.1" if by_hand else "100.64.0.1", "vmk0", "MANUAL" if by_hand else "DHCP")
     mtu = draw(st.sampled_from([1500, 9000]))
-    groups = [
-        PortGroup(on, "vSwitch0", draw(st.sampled_from([0, 100])), on == "Management Network" and draw(st.booleans()))
-    ]
+    overrides: bool = draw(st.booleans())
+    own = Policy(FAILOVER, ("--load-balancing=explicit", f"--active-uplinks={first}")) if overrides else None
+    groups = [PortGroup(on, "vSwitch0", draw(st.sampled_from([0, 100])), (own,) if own is not None else ())]
     if draw(st.booleans()):
         groups.append(PortGroup("VM Network", "vSwitch0", 0))
-    return Inventory(
+    host = Inventory(
         InstalledRelease("8.0.3", "24280767"),
         nics,
         (VSwitch("vSwitch0", mtu, (first,), Team("portid", (first,), ())),),
@@ -211,3 +221,45 @@ def found_hosts(draw: st.DrawFn) -> Inventory:
         () if by_hand else ("100.64.0.53",),
         () if by_hand else ("lease",),
     )
+    return draw(_set_up_by_somebody(host))
+
+
+@st.composite
+def _set_up_by_somebody(draw: st.DrawFn, host: Inventory) -> Inventory:
+    """The same host after an administrator's changes; mostly none."""
+    free = [nic.name for nic in host.nics if nic.name not in host.vswitches[0].uplinks]
+    (vmk0,), (vswitch0,) = host.vmks, host.vswitches
+    for change in draw(st.lists(st.sampled_from(["team", "switch", "vmk1", "ipv6", "names", "tags"]), max_size=3)):
+        if change == "team" and free and len(vswitch0.uplinks) == 1:
+            second = free.pop()
+            uplinks = (*vswitch0.uplinks, second)
+            teams = [
+                Team("explicit", vswitch0.uplinks, (second,)),
+                Team("mac", uplinks, ()),
+                Team("iphash", uplinks, ()),
+            ]
+            vswitch0 = vswitch0.replace(uplinks=uplinks, team=draw(st.sampled_from(teams)))
+            host = host.replace(vswitches=(vswitch0, *host.vswitches[1:]))
+        elif change == "switch" and free and host.vswitch("DMZ") is None:
+            nic = free.pop()
+            made = VSwitch("DMZ", draw(st.sampled_from([1500, 9000])), (nic,), Team("portid", (nic,), ()))
+            policies = (Policy(FAILOVER, (f"--active-uplinks={nic}",)), Policy(SECURITY, ("--allow-promiscuous=true",)))
+            group = PortGroup(draw(st.sampled_from(["dmz", "eno3"])), "DMZ", 7, draw(st.sampled_from([(), policies])))
+            host = host.replace(vswitches=(*host.vswitches, made), port_groups=(*host.port_groups, group))
+        elif change == "vmk1" and host.vmk("vmk1") is None:
+            vmk1 = Vmk("vmk1", "00:50:56:6a:00:01", "old", ipv4="static", address="192.168.8.5", prefix_length=24)
+            vmk1 = vmk1.replace(ipv6_enabled=draw(st.booleans()), tags=draw(st.sampled_from([(), ("VMotion", "VSAN")])))
+            route = RouteEntry("172.30.0.0/16", "192.168.8.1", "vmk1", "MANUAL")
+            host = host.replace(
+                port_groups=(*host.port_groups, PortGroup("old", "vSwitch0", 8)),
+                vmks=(*host.vmks, vmk1),
+                routes=(*host.routes, route),
+            )
+        elif change == "ipv6":
+            address = Ipv6Address("2001:db8:77::5", 64, "static")
+            vmk0 = vmk0.replace(ipv6_addresses=(address,), router_advertisements=draw(st.booleans()))
+        elif change == "names" and not vmk0.dhcp_dns:
+            host = host.replace(name_servers=("10.9.9.9", "8.8.8.8"), search_domains=("old.example", "maas"))
+        elif change == "tags":
+            vmk0 = vmk0.replace(tags=("VMotion",))
+    return host.replace(vmks=(vmk0, *host.vmks[1:]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,11 +14,11 @@ from hypothesis import strategies as st
 from esxforge.preview.assumed import assumed_inventory, stamped
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.curtin_config.parse import desired_host_from_config
-from esxforge_target.inventory.model import Inventory, PortGroup, Team, VSwitch
+from esxforge_target.inventory.model import Inventory, Team, VSwitch
 from esxforge_target.plan.differences import differences, network_differences
 from esxforge_target.plan.planner import make_plan
+from esxforge_target.plan.restore import restore_network
 from esxforge_target.plan.steps import Step
-from esxforge_target.runtime.values import Value
 from target.plan.applied import RejectedError, apply
 from target.plan.configs import SAMPLES, configs, found_hosts
 
@@ -35,11 +37,13 @@ def run(inventory: Inventory, steps: tuple[Step, ...]) -> Inventory:
     return inventory
 
 
-def undo(inventory: Inventory, steps: tuple[Step, ...]) -> Inventory:
-    """Take steps back, last first."""
-    for step in reversed(steps):
-        for command in step.undo:
-            inventory = apply(inventory, command)
+def restored(inventory: Inventory, found: Inventory) -> Inventory:
+    """The way back to ``found``: what a round cannot do yet (a route whose gateway is not there) the next one does."""
+    for _ in range(3):
+        for _, command in restore_network(found, inventory):
+            with contextlib.suppress(RejectedError):
+                inventory = apply(inventory, command)
+    assert restore_network(found, inventory) == ()
     return inventory
 
 
@@ -62,7 +66,6 @@ def test_samples_lead_to_the_desired_host_from_every_cut(path: Path, version: st
         done = run(found, again.steps)
         assert differences(desired, done) == []
         assert make_plan(desired, done).steps == ()
-        assert plan.unmet(done) == []
 
 
 def cut_plan(data: st.DataObject, config: object, host: Inventory) -> Inventory:
@@ -90,19 +93,18 @@ def test_any_cut_can_be_taken_back(config: object, host: Inventory, data: st.Dat
     desired = desired_of(config)
     plan = make_plan(desired, host)
     cut = data.draw(st.integers(0, len(plan.steps)))
-    back = undo(run(host, plan.steps[:cut]), plan.steps[:cut])
-    for name in ("vswitches", "port_groups", "vmks", "routes"):
+    back = restored(run(host, plan.steps[:cut]), host)
+    for name in ("vswitches", "port_groups", "vmks", "routes", "name_servers", "search_domains"):
         assert _told(getattr(back, name)) == _told(getattr(host, name)), name
 
 
-def _told(values: tuple[Value, ...]) -> list[str]:
-    """What undoing promises: all but a team override, which only an installer sets, and the order of uplinks."""
-    return sorted(repr(_comparable(value)) for value in values)
+def _told(values: tuple[Any, ...]) -> list[str]:
+    """All but the order of uplinks, which means nothing; that of name servers is one."""
+    told = [repr(_comparable(value)) for value in values]
+    return told if values and isinstance(values[0], str) else sorted(told)
 
 
-def _comparable(value: Value) -> Value:
-    if isinstance(value, PortGroup):
-        return value.replace(overrides_team=False)
+def _comparable(value: Any) -> Any:
     if isinstance(value, VSwitch):
         # Without an uplink a team's policy says nothing.
         team = value.team if value.uplinks else Team("portid", (), ())

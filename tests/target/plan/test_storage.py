@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,51 @@ def with_boot_table(host: Inventory, table: PartitionTable, *, datastore: bool) 
 
 def without_vmfs(table: PartitionTable) -> PartitionTable:
     return table.replace(partitions=tuple(one for one in table.partitions if one.type_guid != VMFS_TYPE))
+
+
+def with_format(host: Inventory, name: str, *, sector_size: int, ssd: bool = False) -> Inventory:
+    """The host with a data disk of another sector format."""
+    (found,) = [one for one in host.devices if one.name == name]
+    assert found.table is not None
+    changed = found.replace(table=found.table.replace(sector_size=sector_size), ssd=ssd)
+    devices = [changed if one.name == name else one for one in host.devices]
+    return host.replace(devices=tuple(devices))
+
+
+@pytest.mark.parametrize(
+    ("version", "ssd", "reason"),
+    [
+        ("6.5.0", False, "which ESXi knows from 6.7 on"),
+        ("6.7.0", False, ""),
+        ("8.0.3", False, ""),
+        ("8.0.3", True, "is an SSD with sectors of 4096 bytes (4Kn), which ESXi knows from 9.0 on"),
+        ("9.0.0", True, ""),
+    ],
+)
+def test_a_disk_of_4096_bytes_is_refused_where_the_release_cannot_use_it(version: str, ssd: bool, reason: str) -> None:
+    desired, host = both(sample("vmfs7-bond"), version)
+    names = [one.name for one in host.devices if not one.boot]
+    for name in names:
+        host = with_format(host, name, sector_size=4096, ssd=ssd)
+    errors = " ".join(make_plan(desired, host).errors)
+    assert (reason in errors) if reason else (errors == "")
+
+
+def test_a_datastore_over_two_sector_formats_is_refused() -> None:
+    config = simple()
+    config["storage"]["config"] += [
+        {"type": "disk", "id": "sdb", "serial": "b"},
+        {"type": "disk", "id": "sdc", "serial": "c"},
+        {"type": "partition", "id": "sdb1", "device": "sdb", "number": 1, "size": "5G"},
+        {"type": "partition", "id": "sdc1", "device": "sdc", "number": 1, "size": "5G"},
+        {"type": "vmfs6", "id": "wide", "name": "wide", "devices": ["sdb1", "sdc1"]},
+    ]
+    desired, host = both(config)
+    assert not make_plan(desired, host).errors
+    (error,) = make_plan(desired, with_format(host, "<sdc>", sector_size=4096)).errors
+    assert error.startswith(
+        "storage wide: <sdb> has sectors of 512 bytes, <sdc> has sectors of 4096 bytes; all extents"
+    )
 
 
 def test_disks_are_found_by_stamp_whatever_esxi_calls_them() -> None:

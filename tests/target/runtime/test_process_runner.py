@@ -6,7 +6,11 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
+import esxforge_target
 from esxforge_target.runtime.commands import COULD_NOT_START, TIMED_OUT, ProcessRunner, Result
+from standin.pythons import find_python, run_on
 
 
 def _gone(pid: int) -> bool:
@@ -39,3 +43,26 @@ def test_a_grandchild_that_keeps_the_pipe_open_does_not_hold_the_runner(tmp_path
     while not _gone(grandchild) and time.monotonic() < deadline:
         os.sched_yield()
     assert _gone(grandchild)
+
+
+PLAIN_LOCALE = """
+import sys
+from esxforge_target.cloud_data.files import FileSystem
+from esxforge_target.runtime.commands import ProcessRunner
+name = "donn\\u00e9es \\udce9"
+result = ProcessRunner().run(["sh", "-c", 'printf %s "$1" | od -An -tx1', "sh", name])
+assert result.stdout.split() == "64 6f 6e 6e c3 a9 65 73 20 e9".split(), result
+files = FileSystem(sys.argv[1])
+files.write("/donn\\u00e9es/x", b"y")
+assert files.read("/donn\\u00e9es/x") == b"y"
+"""
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.8", "3.13"])
+def test_arguments_and_paths_are_utf_8_whatever_the_locale(tmp_path: Path, version: str) -> None:
+    """ESXi's start scripts have no locale, and Python 3.5 and 3.6 then take ASCII only."""
+    (tmp_path / "script.py").write_text(PLAIN_LOCALE)
+    package = Path(esxforge_target.__file__).parents[1]
+    result = run_on(find_python(version), tmp_path / "script.py", str(tmp_path), path=[package])
+    assert result.returncode == 0, result.stderr
+    assert os.listdir(os.fsencode(tmp_path)).count("données".encode()) == 1  # noqa: PTH208

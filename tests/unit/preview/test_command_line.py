@@ -21,6 +21,9 @@ BOND = SAMPLES / "maas3.6.5-esxi8-vmfs7-bond-vlan-alias-ipv6.yaml"
 BRIDGE = SAMPLES / "maas3.6.5-esxi8-bridge-not-refused.yaml"
 
 
+PLANNER = Path(__file__).parents[2] / "data" / "planner"
+
+
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["plan", *map(str, arguments)])
 
@@ -183,3 +186,66 @@ def test_macs_without_quotes_stay_macs(tmp_path: Path) -> None:
     path = tmp_path / "curtin.yaml"
     path.write_text(text, encoding="utf-8")
     assert run("--curtin-config", path, "--json").stdout == run("--curtin-config", BOND, "--json").stdout
+
+
+def swapped(tmp_path: Path, *, guids: bool, alike: bool = False) -> tuple[Path, Path]:
+    """A configuration with two disks of one model, 100 and 200 GiB, and the inventory of a host that lists the larger
+    one first."""
+    config = yaml.safe_load((PLANNER / "layout-blank.yaml").read_text(encoding="utf-8"))
+    disks = {"small": ("5G" if alike else "100G"), "large": ("5G" if alike else "200G")}
+    entries = config["storage"]["config"][:1]
+    for number, (name, room) in enumerate(disks.items()):
+        entries += [
+            {"type": "disk", "id": f"sd{number}", "name": name, "model": "Samsung SSD 870 EVO", "serial": name},
+            {"type": "partition", "id": f"p{number}", "device": f"sd{number}", "number": 1, "size": room},
+            {"type": "vmfs6", "id": name, "name": name, "devices": [f"p{number}"]},
+        ]
+    config["storage"]["config"] = entries
+    path = tmp_path / "curtin.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    desired = stamped(desired_host_from_config(config))
+    host = assumed_inventory(desired)
+    boot, small, large = host.devices
+    host = host.replace(
+        devices=(
+            boot,
+            large.replace(name="naa.large", vendor="ATA", model="Samsung SSD 870"),
+            small.replace(name="naa.small", vendor="ATA", model="Samsung SSD 870"),
+        )
+    )
+    known = {one.id: one.disk_guid for one in desired.disks if one.disk_guid}
+    inventory = tmp_path / "esxforge.inv"
+    inventory.write_text(inventory_to_json(host, known if guids else None), encoding="utf-8")
+    return path, inventory
+
+
+@pytest.mark.parametrize(("guids", "alike"), [(True, False), (False, False), (True, True)])
+def test_the_desk_takes_the_disk_that_the_host_took(tmp_path: Path, guids: bool, alike: bool) -> None:
+    config, inventory = swapped(tmp_path, guids=guids, alike=alike)
+    done = run("--curtin-config", config, "--inventory", inventory, "--json")
+    assert done.exit_code == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert {disk["name"]: disk["device"] for disk in shown["disks"][1:]} == {
+        "small": "naa.small",
+        "large": "naa.large",
+    }
+    assert not any("which disk is which" in one for one in shown["notices"])
+
+
+def test_where_the_inventory_leaves_a_choice_the_desk_says_that_it_guesses(tmp_path: Path) -> None:
+    config, inventory = swapped(tmp_path, guids=False, alike=True)
+    shown = json.loads(run("--curtin-config", config, "--inventory", inventory, "--json").stdout)
+    assert (
+        "The inventory does not say which disk is which: small is taken for naa.large, and could be any of naa.small. "
+        "The host itself knows."
+    ) in shown["notices"]
+
+
+@pytest.mark.parametrize("release", ["6.7", "8.0"])
+def test_the_size_of_a_boot_disk_that_maas_does_not_give_is_unknown(release: str) -> None:
+    done = run("--curtin-config", PLANNER / "layout-blank.yaml", f"--release={release}", "--json")
+    (disk,) = json.loads(done.stdout)["disks"]
+    assert (disk["size"], disk["parts"]) == (None, [])
+    done = run("--curtin-config", PLANNER / "layout-blank.yaml", f"--release={release}")
+    assert "size unknown" in done.stdout
+    assert "how large the boot disk is" in " ".join(done.stdout.split())
