@@ -7,7 +7,7 @@ Source: canonical/maas ``src/maasserver/api/boot_resources.py`` and ``src/maasse
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
@@ -58,7 +58,7 @@ class ResourceSet(CheckedAnswer):
 
 
 class BootResource(CheckedAnswer):
-    """An image. ``sets`` is empty in lists: MAAS leaves it out there."""
+    """An image. ``sets`` is empty in lists, where MAAS leaves it out; of one image it must be there."""
 
     id: _Size
     type: _Text
@@ -105,7 +105,7 @@ class BootResources:
             if error.status == 404:
                 return None
             raise
-        return checked(TypeAdapter(BootResource), answer, "boot-resource")
+        return _with_sets(answer)
 
     def create(self, *, name: str, title: str, architecture: str, sha256: str, size: int) -> BootResource:
         """Announce an image, sent once; what MAAS held under this name and architecture loses its files."""
@@ -117,8 +117,7 @@ class BootResources:
             "sha256": sha256,
             "size": str(size),
         }
-        answer = self._client.json("POST", "boot-resources/", fields=fields)
-        return checked(TypeAdapter(BootResource), answer, "boot-resource")
+        return _with_sets(self._client.json("POST", "boot-resources/", fields=fields))
 
     def put(self, upload_path: str, chunk: bytes) -> None:
         """Append a chunk, sent once. MAAS appends to what it has: there is no offset in the request."""
@@ -142,3 +141,14 @@ class BootResources:
                 raise
             else:
                 return True
+
+
+def _with_sets(answer: Any) -> BootResource:
+    """One image. Without its sets it is not known what MAAS holds of it: that is no empty image."""
+    resource = checked(TypeAdapter(BootResource), answer, "boot-resource")
+    if "sets" not in resource.model_fields_set:
+        raise MaasError(
+            f"MAAS's answer “boot-resource” has no sets, so it is not known what it holds of {resource.name}.",
+            "Is a proxy in between that changes answers? esxforge images list shows what MAAS holds.",
+        )
+    return resource

@@ -350,7 +350,7 @@ class _Upload:
             resource = self._resources.get(state.resource.id)
             files = [file for entry in resource.sets.values() for file in entry.files.values()] if resource else []
             alone = all(file.sha256 == state.sha256 for file in files)
-            if resource is not None and alone:
+            if resource is not None and files and alone:
                 self._resources.delete(resource.id)
         except MaasError as error:
             raise upload_errors.not_removed(state.resource, error) from error

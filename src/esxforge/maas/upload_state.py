@@ -43,7 +43,12 @@ def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadSta
     if file.complete:
         return UploadState(resource, newest.version, file, True, 100.0, file.size)
     # The set's progress, not the file's: see ResourceFile.
-    progress = newest.progress if newest.progress is not None else 0.0
+    if newest.progress is None:
+        raise MaasError(
+            f"MAAS does not say how much it has of {resource.name}, which is not complete.",
+            f"Start from nothing: esxforge images delete {resource.id}, then give the same command again.",
+        )
+    progress = newest.progress
     exact = progress * file.size * regions / 100
     received = round(exact)
     if len(newest.files) != 1 or abs(exact - received) > 0.01 or not 0 <= received <= file.size * regions:

@@ -47,12 +47,12 @@ def test_a_grandchild_that_keeps_the_pipe_open_does_not_hold_the_runner(tmp_path
 
 PLAIN_LOCALE = """
 import sys
-from esxforge_target.cloud_data.files import FileSystem
+from esxforge_target.cloud_data.files import HostFiles
 from esxforge_target.runtime.commands import ProcessRunner
 name = "donn\\u00e9es \\udce9"
 result = ProcessRunner().run(["sh", "-c", 'printf %s "$1" | od -An -tx1', "sh", name])
 assert result.stdout.split() == "64 6f 6e 6e c3 a9 65 73 20 e9".split(), result
-files = FileSystem(sys.argv[1])
+files = HostFiles(sys.argv[1])
 files.write("/donn\\u00e9es/x", b"y")
 assert files.read("/donn\\u00e9es/x") == b"y"
 """
