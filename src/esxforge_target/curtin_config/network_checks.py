@@ -5,7 +5,14 @@ from typing import Dict, List, Set
 
 from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, NIC, STATIC, VLAN, Address, Interface, Route
 from esxforge_target.curtin_config.network import NetworkSection
-from esxforge_target.esxi.limits import LARGEST_MTU, MOST_UPLINKS, MOST_VMKS, SMALLEST_MTU
+from esxforge_target.esxi.limits import (
+    LARGEST_MTU,
+    MOST_PORT_GROUPS,
+    MOST_UPLINKS,
+    MOST_VMKS,
+    MOST_VSWITCHES,
+    SMALLEST_MTU,
+)
 from esxforge_target.runtime.validation_errors import Problems, shown
 
 LONGEST_PORT_GROUP_NAME = 79
@@ -79,6 +86,23 @@ def _check_numbers(network: NetworkSection, reasons: Problems) -> None:
     count = sum(_vmks(one) for one in network.interfaces)
     if count > MOST_VMKS:
         reasons.refuse("network", "its addresses need {} VMkernel interfaces; ESXi has {}.".format(count, MOST_VMKS))
+    groups = {}  # type: Dict[str, int]
+    for one in network.interfaces:
+        if one.addresses or one.link or one.kind == BOND:
+            base = one.link or one.name
+            groups[base] = groups.get(base, 0) + max(_vmks(one), 1)
+    if len(groups) > MOST_VSWITCHES:
+        reasons.refuse(
+            "network", "it needs {} standard vSwitches; ESXi has at most {}.".format(len(groups), MOST_VSWITCHES)
+        )
+    for base in sorted(groups):
+        if groups[base] > MOST_PORT_GROUPS:
+            reasons.refuse(
+                network.places.get(base, "network"),
+                "it carries {} networks; a standard vSwitch has at most {} port groups.".format(
+                    groups[base], MOST_PORT_GROUPS
+                ),
+            )
 
 
 def _vmks(interface: Interface) -> int:

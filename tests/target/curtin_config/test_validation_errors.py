@@ -579,3 +579,14 @@ def outcome(config: Any) -> DesiredHost | list[str]:
 @given(values)
 def test_anything_at_all_is_refused_without_a_traceback(config: Any) -> None:
     assert reasons(config)
+
+
+def test_no_more_port_groups_and_vswitches_than_esxi_has() -> None:
+    first = nic(1, static("10.0.0.5/24"))
+    config = network(first, *[vlan("eno1", number) for number in range(2, 513)])
+    assert desired_host_from_config(config).interfaces
+    config = network(first, *[vlan("eno1", number) for number in range(2, 514)])
+    assert reasons(config) == ["network eno1: it carries 513 networks; a standard vSwitch has at most 512 port groups."]
+    others = [one for number in range(2, 129) for one in (nic(number), vlan(f"eno{number}", 7))]
+    assert reasons(network(first, *others)) == ["network: it needs 128 standard vSwitches; ESXi has at most 127."]
+    assert desired_host_from_config(network(first, *others[:-2])).interfaces
