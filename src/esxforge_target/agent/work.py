@@ -19,7 +19,7 @@ from esxforge_target.agent.steps import StepError, Steps
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
-from esxforge_target.contract.host_record import REQUIRE_ALL, REQUIRE_NONE
+from esxforge_target.contract.image_settings import REQUIRE_ALL, REQUIRE_NONE
 from esxforge_target.contract.names import AGENT_INVENTORY
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.inventory.model import InstalledRelease, Inventory

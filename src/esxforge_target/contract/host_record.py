@@ -3,13 +3,13 @@
 from typing import Optional, Sequence, Tuple
 
 from esxforge_target.contract.document import read_document, write_document
+from esxforge_target.contract.image_settings import REQUIRE_ALL, REQUIRE_MANAGEMENT, REQUIRE_NONE
 from esxforge_target.formats import manifest
 from esxforge_target.runtime.documents import ONE_LINE, SIZE, TEXT, TEXTS, TRUTH, Schema, Shape
 from esxforge_target.runtime.values import Value
 
 INSTALLER = "installer"
 GOLDEN = manifest.GOLDEN
-REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL = "none", "management", "all"
 
 
 class SecretsExtent(Value):

@@ -12,6 +12,8 @@ from esxforge_target.runtime.values import Value
 SETTINGS_PATH = "curtin/settings.json"
 # Where root's password comes from: the user's kickstart, this hash, drawn for each host, or kept on a captured disk.
 IN_KICKSTART, HASH, RANDOM, KEPT = "kickstart", "hash", "random", "kept"
+# Whose network must work for the deployment to succeed.
+REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL = "none", "management", "all"
 _HINT = "Build the image again."
 _HEXADECIMAL = (re.compile(r"\A[0-9a-f]+\Z"), "hexadecimal digits")
 
@@ -47,7 +49,7 @@ class ImageSettings(Value):
         allow_power_off: bool = False,
         ssh_keys: "Optional[List[str]]" = None,
         vcenter: "Optional[Dict[str, str]]" = None,
-        require_working: str = "management",
+        require_working: str = REQUIRE_MANAGEMENT,
     ) -> None:
         self.kind = kind
         self.release = release
@@ -101,7 +103,7 @@ _SHAPES = {
     "release": Shape(str, high=64),
     "accept_eula": TRUTH,
     "kickstart": Shape(str, high=4 << 20),
-    "root_password_mode": Shape(str, choices=("kickstart", "hash", "random", "kept")),
+    "root_password_mode": Shape(str, choices=(IN_KICKSTART, HASH, RANDOM, KEPT)),
     "root_password_hash": Shape(str, high=1024, form=ONE_LINE),
     "password_key": Shape(
         Record({"n": Shape(str, low=1, high=4096, form=_HEXADECIMAL), "e": Shape(int, low=3, high=(1 << 63) - 1)}),
@@ -111,7 +113,7 @@ _SHAPES = {
     "system_media_size": Shape(str, choices=("auto", "min", "small", "default", "max")),
     "keep_boot_order": TRUTH,
     "allow_power_off": TRUTH,
-    "require_working": Shape(str, choices=("none", "management", "all")),
+    "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
     "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
     "vcenter": Shape(
         Record(
