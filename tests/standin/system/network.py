@@ -133,7 +133,7 @@ def lease(host: Host, vmk: dict[str, Any]) -> dict[str, Any] | None:
     return {
         "address": told["ip"], "netmask": told.get("subnet", "255.255.255.0"),
         "router": next(iter(told.get("router", "").split()), None), "dns": told.get("dns", "").split(),
-        "domain": told.get("domain") or None,
+        "domain": told.get("domain") or None, "delay": 0.0,
     }  # fmt: skip
 
 
