@@ -40,7 +40,6 @@ def test_a_host_that_cannot_be_comes_out_as_found() -> None:
 SAMPLE = plan_tasks(60, seed=17)
 
 
-@pytest.mark.xfail(reason="the planner's defects that this sample meets are not repaired yet", strict=False)
 @pytest.mark.parametrize("part", range(6))
 def test_a_sample_of_random_hosts_comes_out_right(part: int) -> None:
     wrong = []
