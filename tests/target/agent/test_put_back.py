@@ -113,6 +113,7 @@ def test_where_the_host_does_not_say_whether_ssh_starts_with_it_the_deployment_g
     assert host.fake.running["services"]["TSM-SSH"] == {"policy": True, "running": True}
 
 
+TAKEN_AWAY = "esxcli network ip interface ipv4 set -i vmk0 -t none"
 READING = "esxcli --formatter=json network ip interface list"
 
 
@@ -123,7 +124,7 @@ def test_what_was_read_as_found_is_not_read_again_until_something_touches_it(sit
     journal.add("found", inventory=inventory_to_json(read(system.runner, system.devices)))
     undo = Undo(system, journal, Log(system))
     undo.open(NETWORK)
-    assert host.fake.run("esxcli network ip interface ipv4 set -i vmk0 -t none".split()).status == 0
+    assert host.fake.run(TAKEN_AWAY.split()).status == 0
     assert undo.network_unlike() == ["vmks"]
     assert undo.roll_back(NETWORK) == []
     count = len(host.fake.commands)
@@ -131,7 +132,7 @@ def test_what_was_read_as_found_is_not_read_again_until_something_touches_it(sit
     assert len(host.fake.commands) == count
     for touch in (undo.touch, lambda: undo.open(NETWORK)):
         touch()
-        assert host.fake.run("esxcli network ip interface ipv4 set -i vmk0 -t none".split()).status == 0
+        assert host.fake.run(TAKEN_AWAY.split()).status == 0
         assert undo.network_unlike() == ["vmks"]
         undo.reopen(NETWORK)
         assert undo.roll_back(NETWORK) == []
@@ -143,7 +144,7 @@ def test_a_roll_back_reads_the_network_once_before_and_once_after_it(site: MakeS
     assert host.start() == 0
     assert host.status is FAILED
     lines = [" ".join(command) for command in host.fake.commands]
-    first = lines.index("esxcli network ip interface ipv4 set -i vmk0 -t none")
+    first = lines.index(TAKEN_AWAY)
     assert lines[first:].count(READING) == 1
     started = len(lines) - lines[::-1].index("vim-cmd hostsvc/enable_ssh")
     assert lines[started:].count(READING) == 2
