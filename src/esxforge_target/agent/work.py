@@ -222,12 +222,15 @@ class Work:
         return inventory
 
     def _may_read_again(self, began: float, end: float) -> bool:
-        """Pause before another reading. False, at once, where one as long as the last, which ``began`` then, would not
-        end in time: what is known counts more than a reading that is cut off.
+        """Pause before another reading, which begins before ``end``. False, at once, where that is over, or where a
+        reading as long as the last, which ``began`` then, would be cut off by the end of the phase: what is known
+        counts more than that.
         """
-        clock = self._parts.system.clock
+        system = self._parts.system
+        clock = system.clock
         now = clock.monotonic()
-        if now + _ROUND_PAUSE + (now - began) >= end:
+        next_began = now + _ROUND_PAUSE
+        if next_began >= end or (system.end is not None and next_began + now - began >= system.end):
             return False
         clock.sleep(_ROUND_PAUSE)
         return True
