@@ -22,6 +22,7 @@ HOSTS: list[dict[str, str]] = [
     {"carrier": "802.3ad", "addresses": "static4, static6", "third": "vlan twice", "maas": "behind a route"},
     {"release": "6.7.0", "json": "blanks, texts", "datastores": "boot", "found": "other stack"},
     {"release": "9.0.0", "datastores": "two on a disk", "names": "other scripts", "found": "other switch"},
+    {"second": "static4 on the same network", "datastores": "boot", "extent-lag": "60 s"},
 ]
 
 
