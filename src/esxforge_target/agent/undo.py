@@ -186,8 +186,9 @@ class Undo:
     def _restore_network(self, quiet: bool) -> "List[str]":
         """Turn the network into the one that was found; a sentence for what is left."""
         found = self._found()
-        if found is None or self._reads_as_found:
+        if found is None:
             return []  # nothing is touched before it is noted
+        self.touch()
         todo = ()  # type: Sequence[Tuple[str, Tuple[str, ...]]]
         for number in range(_MOST_READINGS):
             if number:
