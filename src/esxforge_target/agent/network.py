@@ -18,7 +18,13 @@ from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
 from esxforge_target.esxi.esxcli import CommandError
 from esxforge_target.inventory.model import Inventory
-from esxforge_target.inventory.read import read, reread_network, reread_storage
+from esxforge_target.inventory.read import (
+    WHOLE_NETWORK,
+    read,
+    reread_links_and_network,
+    reread_network,
+    reread_storage,
+)
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
 from esxforge_target.plan.commands import renew_commands
 from esxforge_target.plan.layout import MANAGEMENT_VMK
@@ -63,7 +69,7 @@ class NetworkSetup:
         Raises StepError or NetworkError; it is then for the caller to take the network back.
         """
         self._apply(plan, inventory, (PREPARE, MANAGEMENT))
-        self._prove()
+        self._prove(inventory)
         heard()
         self._apply(plan, inventory, (COMPLETE,))
 
@@ -99,13 +105,25 @@ class NetworkSetup:
 
         return self._patiently(ask, _READ_SECONDS)
 
+    def current(self, before: Inventory, network: bool, storage: bool, seconds: float) -> Inventory:
+        """``before`` with its ``network``, its ``storage`` or both read anew, but not what no step changes: the release
+        and the list of disks. What cannot be read is asked for again for so many seconds. Raises CommandError.
+        """
+        runner, program = self._system.runner, self._system.program
+
+        def ask() -> Inventory:
+            after = reread_links_and_network(runner, before, program) if network else before
+            return reread_storage(runner, after, program) if storage else after
+
+        return self._patiently(ask, seconds)
+
     def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> None:
         steps = [step for step in plan.steps if step.phase in phases]
         self._steps.run(steps, NETWORK, inventory)
 
     # The ladder
 
-    def _prove(self) -> None:
+    def _prove(self, before: Inventory) -> None:
         end = self._ends.end(deadlines.CONNECTIVITY)
         heard = self._connectivity.listen(end)
         if heard == RIGHT:
@@ -118,15 +136,15 @@ class NetworkSetup:
         by_dhcp = False
         if not self._connectivity.maas_answers(end):
             self._log.announce("MAAS is silent there, too: DHCP on the NIC that booted")
-            by_dhcp = self._by_dhcp(end)
+            by_dhcp = self._by_dhcp(before, end)
             if not by_dhcp:
                 self._log.announce("MAAS is silent everywhere, so the network is not the cause: the desired one again")
                 self._undo.roll_back(FALLBACK)
-                self._again()
+                self._again(before)
                 if self._connectivity.listen(end, deadlines.MOST) != RIGHT:
                     raise self._too_late()
                 return
-        self._second_chance(reason, by_dhcp, end)
+        self._second_chance(before, reason, by_dhcp, end)
 
     def _too_late(self) -> NetworkError:
         return NetworkError(
@@ -134,27 +152,27 @@ class NetworkSetup:
             "See whether MAAS's services run, and whether the machine is still being deployed there.",
         )
 
-    def _second_chance(self, reason: str, by_dhcp: bool, end: float) -> None:
+    def _second_chance(self, before: Inventory, reason: str, by_dhcp: bool, end: float) -> None:
         """MAAS answers under a fall-back. Raises NetworkError unless the desired network works now."""
         where = "with DHCP on the NIC that booted" if by_dhcp else "with the network that was found"
         self._log.announce("MAAS answers {}: the desired network is tried once more".format(where))
         self._undo.roll_back(FALLBACK)
         try:
-            self._again()
+            self._again(before)
             if self._connectivity.listen(end, deadlines.FALLBACK) == RIGHT:
                 return
         except ForgeError as error:
             self._log.warn(error.message)
         self._undo.roll_back(NETWORK)
         if by_dhcp:
-            self.fallback = self._by_dhcp(end)
+            self.fallback = self._by_dhcp(before, end)
         raise NetworkError(
             "The desired network does not lead to MAAS ({}); MAAS answers {}.".format(reason, where),
             "Compare addresses, VLANs, bonds and gateways in MAAS with the switch ports; the log lists each step.",
         )
 
-    def _again(self) -> None:
-        now = self.inventory()
+    def _again(self, before: Inventory) -> None:
+        now = self._network_now(before)
         plan = make_plan(self._desired, now)
         self._apply(plan, now, (PREPARE, MANAGEMENT))
 
@@ -165,24 +183,29 @@ class NetworkSetup:
         """
         if self._connectivity.is_anybody_there():
             return False
-        self.fallback = self._by_dhcp(self._system.clock.monotonic() + deadlines.CLOSING)
+        self.fallback = self._by_dhcp(None, self._system.clock.monotonic() + deadlines.CLOSING)
         if not self.fallback:
             self._undo.roll_back(FALLBACK)
         return self.fallback
 
-    def _by_dhcp(self, end: float) -> bool:
-        """DHCP on the NIC that booted; whether MAAS answers then."""
+    def _network_now(self, before: Inventory) -> Inventory:
+        """``before`` with its network read anew: the ladder changes no more, and a slow host has no time for more."""
+        return reread_network(self._system.runner, before, WHOLE_NETWORK, self._system.program)
+
+    def _by_dhcp(self, before: "Optional[Inventory]", end: float) -> bool:
+        """DHCP on the NIC that booted; whether MAAS answers then. ``before``: an inventory, where one was taken."""
         host = self._booted()
         if host is None:
             self._log.warn("which NIC booted is not known, so DHCP is not tried")
             return False
         try:
-            now = self.inventory()
+            now = self.inventory() if before is None else self._network_now(before)
             plan = make_plan(host, now)
             for refusal in plan.errors:
                 self._log.warn(refusal)
             self._steps.run(plan.steps, FALLBACK, now)
             # It may have used DHCP before, and be waiting for an answer from another VLAN: let it ask again.
+            self._undo.touch()
             for command in renew_commands(MANAGEMENT_VMK, True):
                 self._system.run(command)
         except ForgeError as error:

@@ -19,7 +19,7 @@ from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
 from esxforge_target.inventory.document import inventory_from_json
 from esxforge_target.inventory.model import Inventory
-from esxforge_target.inventory.read import reread_network
+from esxforge_target.inventory.read import WHOLE_NETWORK, reread_network
 from esxforge_target.plan.restore import LEASES, changed_parts, restore_network
 from esxforge_target.runtime.commands import Result
 from esxforge_target.runtime.errors import ForgeError
@@ -36,10 +36,9 @@ _PAUSE = 2.0
 # Each time what is left is read again: lists may lag behind what was done.
 _MOST_READINGS = 4
 _READING_PAUSE = 5.0
-# All of an inventory that the network's steps change.
-_NETWORK_COMMANDS = (("esxcli", "network", "vswitch", "standard"), ("esxcli", "network", "ip", "interface"))
-# Rolling back gets this much, whatever is left of the phase in which it became necessary.
-_LEAST = 60.0
+# Rolling back gets this much, whatever is left of the phase in which it became necessary: enough to read the network
+# twice where each of some 15 commands takes 4 seconds, and to change it in between.
+_LEAST = 150.0
 
 
 class Change(Value):
@@ -70,6 +69,7 @@ class Undo:
         self._next = 0
         self._noted = {}  # type: Dict[int, Change]
         self.changes = []  # type: List[Change]
+        self._reads_as_found = False  # and nothing was changed since that reading
         self._restore()
 
     def before(
@@ -91,8 +91,13 @@ class Undo:
 
     def open(self, about: str) -> None:
         """Note, before its first change, that the network is not as found any more."""
+        self.touch()
         if not any(change.about == about for change in self.changes):
             self.before(about)
+
+    def touch(self) -> None:
+        """Something of the network is about to change, so what was read of it says no more how it is."""
+        self._reads_as_found = False
 
     def commit(self, *about: str) -> None:
         """The configuration was saved: these stay as they are now, rolled back or not."""
@@ -156,9 +161,14 @@ class Undo:
         return problems
 
     def network_unlike(self) -> "List[str]":
-        """Which parts of the network are not as the agent found them. Raises ForgeError where that cannot be read."""
+        """Which parts of the network are not as the agent found them. Raises ForgeError where that cannot be read.
+
+        Not read again where rolling back read it as found and nothing was changed since: a slow host has no time.
+        """
         found = self._found()
-        return [] if found is None else changed_parts(found, self._read(found))
+        if found is None or self._reads_as_found:
+            return []
+        return changed_parts(found, self._read(found))
 
     def _found(self) -> "Optional[Inventory]":
         record = self._journal.last("found")
@@ -167,15 +177,18 @@ class Undo:
     def _read(self, found: Inventory) -> Inventory:
         """The network as it is now; by localcli where ESXi's management service does not answer."""
         try:
-            return reread_network(self._system.runner, found, _NETWORK_COMMANDS, self._system.program)
+            return reread_network(self._system.runner, found, WHOLE_NETWORK, self._system.program)
         except ForgeError:
-            return reread_network(self._system.runner, found, _NETWORK_COMMANDS, "localcli")
+            if self._system.is_over():
+                raise
+            return reread_network(self._system.runner, found, WHOLE_NETWORK, "localcli")
 
     def _restore_network(self, quiet: bool) -> "List[str]":
         """Turn the network into the one that was found; a sentence for what is left."""
         found = self._found()
         if found is None:
             return []  # nothing is touched before it is noted
+        self.touch()
         todo = ()  # type: Sequence[Tuple[str, Tuple[str, ...]]]
         for number in range(_MOST_READINGS):
             if number:
@@ -189,6 +202,7 @@ class Undo:
             if number:
                 todo = [one for one in todo if one[0] != LEASES]  # they were asked for
             if not todo:
+                self._reads_as_found = True
                 return []
             for _, command in todo:
                 self._log.say("rolling back: {}".format(" ".join(command)))

@@ -21,11 +21,12 @@ from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
 from esxforge_target.contract.image_settings import REQUIRE_ALL, REQUIRE_NONE
 from esxforge_target.contract.names import AGENT_INVENTORY
+from esxforge_target.esxi.esxcli import CommandError
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.inventory.model import InstalledRelease, Inventory
 from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.errors import RIGHT
-from esxforge_target.plan.differences import differences
+from esxforge_target.plan.differences import network_differences, storage_differences
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import STORAGE as STORAGE_PHASE
 from esxforge_target.plan.steps import Plan
@@ -109,9 +110,9 @@ class Work:
         Raises ForgeError where the deployment failed.
         """
         inventory, plan = self._plan(self._take_inventory())
-        self._set_up(plan, inventory)
+        inventory = self._set_up(plan, inventory)
         self._make_identity()
-        now = self._verify()
+        now = self._verify(inventory)
         self._check_working(now)
         self._save(now)
         problems = self._vendor_data(now)
@@ -198,8 +199,8 @@ class Work:
             self._keep(inventory)
         return inventory, plan
 
-    def _set_up(self, plan: Plan, inventory: Inventory) -> None:
-        """Network and storage, in some rounds where DHCP needs them. Raises ForgeError."""
+    def _set_up(self, plan: Plan, inventory: Inventory) -> Inventory:
+        """Network and storage, in some rounds where DHCP needs them; the inventory after it. Raises ForgeError."""
         parts = self._parts
         count = len(plan.steps)
         parts.reporter.start("network", "Setting up the network: {} steps in all".format(count))
@@ -218,6 +219,21 @@ class Work:
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
         figures = "; ".join(datastore_figures(parts.desired, inventory))
         parts.reporter.done("storage", figures + "." if figures else "")
+        return inventory
+
+    def _may_read_again(self, began: float, end: float) -> bool:
+        """Pause before another reading, which begins before ``end``. False, at once, where that is over, or where a
+        reading as long as the last, which ``began`` then, would be cut off by the end of the phase: what is known
+        counts more than that.
+        """
+        system = self._parts.system
+        clock = system.clock
+        now = clock.monotonic()
+        next_began = now + _ROUND_PAUSE
+        if next_began >= end or (system.end is not None and next_began + now - began >= system.end):
+            return False
+        clock.sleep(_ROUND_PAUSE)
+        return True
 
     def _plan_again(self, before: Inventory, done: Plan) -> "Tuple[Inventory, Plan]":
         """What remains, from an inventory that may lag behind at first. Raises StepError where it cannot be planned."""
@@ -227,15 +243,16 @@ class Work:
         end = min(clock.monotonic() + _LAG_SECONDS, parts.ends.end(deadlines.VERIFY))
         settled = clock.monotonic() + 2 * _ROUND_PAUSE
         while True:
+            began = clock.monotonic()
             inventory = parts.network.reread(before, done)
             plan = make_plan(parts.desired, inventory)
-            now = clock.monotonic()
             # What is left to do may be a list that lags; what cannot be planned may be one that lags for longer.
-            if not plan.errors and (not plan.steps or now >= settled):
+            if not plan.errors and (not plan.steps or clock.monotonic() >= settled):
                 return inventory, plan
-            if now + _ROUND_PAUSE >= end:
+            if not self._may_read_again(began, end):
                 break
-            clock.sleep(_ROUND_PAUSE)
+        if not plan.errors:
+            return inventory, plan
         raise StepError(
             "After the steps of the plan ESXi shows what cannot be planned: {}".format(" ".join(plan.errors)),
             "The log in the boot bank has each command and ESXi's answer.",
@@ -268,20 +285,27 @@ class Work:
         if not problem:
             parts.reporter.done("identity", "This host is {}.".format(self._name))
 
-    def _verify(self) -> Inventory:
-        """Everything read back, and MAAS asked who this is. Raises StepError."""
+    def _verify(self, before: Inventory) -> Inventory:
+        """All that steps change read back, and MAAS asked who this is; ``before`` is from after the last step.
+
+        Raises StepError.
+        """
         parts = self._parts
         parts.until(deadlines.VERIFY)
         parts.reporter.start("verify", "Reading everything back")
         clock = parts.system.clock
         end = min(clock.monotonic() + _LAG_SECONDS, parts.ends.end(deadlines.VERIFY))
+        inventory, network, storage = before, True, True
         while True:
-            inventory = parts.network.inventory(end - clock.monotonic())
-            found = differences(parts.desired, inventory) + self._identity.differences(self._name, self._keys)
-            if not found or clock.monotonic() + _ROUND_PAUSE >= end:
+            began = clock.monotonic()
+            inventory = parts.network.current(inventory, network, storage, end - began)
+            of_network = network_differences(parts.desired, inventory)
+            of_storage = storage_differences(parts.desired, inventory)
+            found = of_network + of_storage + self._identity.differences(self._name, self._keys)
+            network, storage = bool(of_network), bool(of_storage)
+            if not found or not self._may_read_again(began, end):
                 break
             parts.log.warn("{} Looked at again.".format(" ".join(found)))
-            clock.sleep(_ROUND_PAUSE)
         if found:
             raise StepError(
                 "The host is not as MAAS asked: {}".format(" ".join(found)),
@@ -302,9 +326,15 @@ class Work:
         clock = parts.system.clock
         end = min(clock.monotonic() + _WORKING_SECONDS, parts.ends.end(deadlines.VERIFY))
         troubles = not_working(parts.desired, inventory)
-        while troubles and clock.monotonic() + _ROUND_PAUSE < end:
-            clock.sleep(_ROUND_PAUSE)
-            troubles = not_working(parts.desired, parts.network.inventory(end - clock.monotonic()))
+        began = clock.monotonic()
+        while troubles and self._may_read_again(began, end):
+            began = clock.monotonic()
+            try:
+                inventory = parts.network.current(inventory, True, False, end - began)
+            except CommandError as error:
+                parts.log.warn("what was seen before counts: {}".format(error.message))
+                break
+            troubles = not_working(parts.desired, inventory)
         if not troubles:
             return
         text = " ".join(str(trouble) for trouble in troubles)

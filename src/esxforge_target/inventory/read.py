@@ -23,6 +23,9 @@ from esxforge_target.inventory.storage import (
 )
 from esxforge_target.runtime.commands import Runner
 
+# All of an inventory's network: what changes any of it is one of these.
+WHOLE_NETWORK = (("esxcli", "network", "vswitch", "standard"), ("esxcli", "network", "ip", "interface"))
+
 
 def read(
     runner: Runner,
@@ -80,6 +83,12 @@ def reread_network(
         after = after.replace(name_servers=name_servers, search_domains=search_domains)
     check_network(after)
     return after
+
+
+def reread_links_and_network(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
+    """``before`` with its NICs, whose links come and go, and its network read anew. Raises as ``read``."""
+    nics = read_nics(Esxcli(runner, program))
+    return reread_network(runner, before.replace(nics=nics), WHOLE_NETWORK, program)
 
 
 def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from esxforge_target.agent import deadlines
+from esxforge_target.agent import deadlines, work
 from esxforge_target.agent.deadlines import LIMITS, MOST, Deadlines
+from esxforge_target.plan.working import Trouble
 from esxforge_target.runtime.commands import Result
 from standin.maas_metadata import MachineStatus, VirtualClock
 from standin.maas_metadata.clock import START
@@ -61,6 +62,32 @@ def test_a_network_that_leads_nowhere_is_told_in_time_also_by_a_slow_host(
     slow_down(monkeypatch, host, late, seconds)
     assert host.start() == 0
     assert host.status is MachineStatus.FAILED_DEPLOYMENT
+    assert told_at(host) <= MOST
+
+
+@pytest.mark.parametrize("seconds", [1.0, 5.0, 6.0])
+def test_what_does_not_work_and_is_no_reason_to_fail_is_none_on_a_slow_host_either(
+    site: MakeSite, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    host = site()
+    monkeypatch.setattr(work, "not_working", lambda *_: [Trouble("eno2", False, "no link.")])
+    slow_down(monkeypatch, host, 290.0, seconds)
+    assert host.start() == 0
+    assert host.status is MachineStatus.DEPLOYED, host.log
+    assert "set, but not working: network eno2: no link." in host.log
+    assert host.clock.elapsed < MOST
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4.0])
+def test_a_slow_host_that_is_not_as_asked_fails_with_the_difference_that_was_seen(
+    site: MakeSite, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    host = site()
+    monkeypatch.setattr(work, "network_differences", lambda *_: ["vmk0 has the MTU 1500, not 9000."])
+    slow_down(monkeypatch, host, 290.0, seconds)
+    host.start()
+    assert host.status is MachineStatus.FAILED_DEPLOYMENT
+    assert "FAILED: The host is not as MAAS asked: vmk0 has the MTU 1500, not 9000." in host.log
     assert told_at(host) <= MOST
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.life import MOST_STARTS
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.undo import NETWORK, Undo
+from esxforge_target.inventory.document import inventory_to_json
+from esxforge_target.inventory.read import read
 from standin.maas_metadata import MachineStatus
 from target.agent.conftest import MakeSite
 from target.agent.faults import settings
@@ -106,3 +111,40 @@ def test_where_the_host_does_not_say_whether_ssh_starts_with_it_the_deployment_g
     assert host.start() == 0
     assert host.status is MachineStatus.DEPLOYED
     assert host.fake.running["services"]["TSM-SSH"] == {"policy": True, "running": True}
+
+
+TAKEN_AWAY = "esxcli network ip interface ipv4 set -i vmk0 -t none"
+READING = "esxcli --formatter=json network ip interface list"
+
+
+def test_what_was_read_as_found_is_not_read_again_until_something_touches_it(site: MakeSite) -> None:
+    host = site("simple-static")
+    system = host.system()
+    journal = Journal(system, "/bootbank")
+    journal.add("found", inventory=inventory_to_json(read(system.runner, system.devices)))
+    undo = Undo(system, journal, Log(system))
+    undo.open(NETWORK)
+    assert host.fake.run(TAKEN_AWAY.split()).status == 0
+    assert undo.network_unlike() == ["vmks"]
+    assert undo.roll_back(NETWORK) == []
+    count = len(host.fake.commands)
+    assert undo.network_unlike() == []
+    assert len(host.fake.commands) == count
+    for touch in (undo.touch, lambda: undo.open(NETWORK)):
+        touch()
+        assert host.fake.run(TAKEN_AWAY.split()).status == 0
+        assert undo.network_unlike() == ["vmks"]
+        undo.reopen(NETWORK)
+        assert undo.roll_back(NETWORK) == []
+
+
+def test_a_roll_back_reads_the_network_once_before_and_once_after_it(site: MakeSite) -> None:
+    host = site("simple-static")
+    host.moment.fail_always["vim-cmd hostsvc/start_ssh"] = "fail"
+    assert host.start() == 0
+    assert host.status is FAILED
+    lines = [" ".join(command) for command in host.fake.commands]
+    first = lines.index(TAKEN_AWAY)
+    assert lines[first:].count(READING) == 1
+    started = len(lines) - lines[::-1].index("vim-cmd hostsvc/enable_ssh")
+    assert lines[started:].count(READING) == 2

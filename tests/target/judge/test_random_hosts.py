@@ -22,6 +22,7 @@ HOSTS: list[dict[str, str]] = [
     {"carrier": "802.3ad", "addresses": "static4, static6", "third": "vlan twice", "maas": "behind a route"},
     {"release": "6.7.0", "json": "blanks, texts", "datastores": "boot", "found": "other stack"},
     {"release": "9.0.0", "datastores": "two on a disk", "names": "other scripts", "found": "other switch"},
+    {"second": "static4 on the same network", "datastores": "boot", "extent-lag": "60 s"},
 ]
 
 
@@ -40,7 +41,6 @@ def test_a_host_that_cannot_be_comes_out_as_found() -> None:
 SAMPLE = plan_tasks(60, seed=17)
 
 
-@pytest.mark.xfail(reason="the planner's defects that this sample meets are not repaired yet", strict=False)
 @pytest.mark.parametrize("part", range(6))
 def test_a_sample_of_random_hosts_comes_out_right(part: int) -> None:
     wrong = []
