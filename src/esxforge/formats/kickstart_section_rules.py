@@ -109,6 +109,12 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
                 f"{call.written} in {section.name}: the machine may go off here, and MAAS does not switch it on again.",
                 "Somebody must switch it on, or the deployment ends by MAAS's time limit.",
             )
+        elif call.is_plain and section.name == "%pre":
+            yield warning(
+                number,
+                f"{call.written} in %pre refuses the machine: nothing is installed, and the deployment fails.",
+                "Nothing to do if that is meant; the machine stays on, and MAAS is told.",
+            )
         elif call.is_plain:
             yield warning(
                 number,

@@ -91,6 +91,24 @@ def test_a_pre_that_fails_stops_the_installation_and_leaves_no_install_line(runs
     assert not (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
 
 
+@pytest.mark.parametrize("section", ["%pre", "%post"])
+def test_a_script_that_cleans_tmp_takes_nothing_of_ours(section: str, runs: Runs) -> None:
+    (runs.root / "tmp").mkdir()
+    assert runs.run("rm -rf tmp/* tmp/.??*\n", f"{section} 7 busybox 0 {GUARDED} {LENIENT}") == 0
+    assert (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
+
+
+@pytest.mark.parametrize("name", CALLED)
+@pytest.mark.parametrize("manner", [LENIENT, STRICT])
+def test_a_pre_that_calls_a_power_command_stops_the_installation(name: str, manner: str, runs: Runs) -> None:
+    assert runs.run(f"echo wrong hardware\n{name}\necho after >did\n", f"%pre 4 busybox 0 {GUARDED} {manner}") == 1
+    said = " ".join(runs.output.getvalue().replace("esxforge: ", "").split())
+    assert f"Your %pre (line 4 of your kickstart) asked to stop ({name})." in said
+    assert "ESXi was NOT installed:" in said
+    assert runs.wrote("did") == ""
+    assert not (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
+
+
 def test_a_script_that_takes_too_long_is_ended_with_all_that_it_started(runs: Runs) -> None:
     assert runs.run("sleep 600 & sleep 600\n", f"%post 7 busybox 1 {GUARDED} {LENIENT}") == 0
     assert runs.notes == ["Your %post (line 7 of your kickstart) was ended after 1 seconds, as its --timeout says."]
@@ -154,14 +172,14 @@ def test_a_script_leaves_nothing_behind_and_starts_at_the_root_without_ours(runs
     assert runs.run('pwd >where\necho "$PYTHONPATH" >path\ncat >read\n') == 0
     assert runs.wrote("where").strip() == str(runs.root)
     assert (runs.wrote("path"), runs.wrote("read")) == ("\n", "")
-    assert not list((runs.root / "tmp/esxforge").glob("line-*"))
+    assert not list((runs.root / "esxforge/run").glob("line-*"))
     assert runs.notes == []
 
 
 def test_a_script_in_python_runs_in_python(runs: Runs) -> None:
     script = "import sys\nopen('did', 'w').write(sys.argv[0])\nsys.exit('no')\n"
     assert runs.run(script, f"%post 9 python 0 {GUARDED} {LENIENT}") == 0
-    assert runs.wrote("did").endswith("/tmp/esxforge/line-9")
+    assert runs.wrote("did").endswith("/esxforge/run/line-9")
     assert runs.notes == ["Your %post (line 9 of your kickstart) ended with status 1."]
 
 

@@ -139,8 +139,8 @@ def test_what_passes_makes_a_kickstart_that_an_installer_takes(name: str) -> Non
     )
     merged = host_kickstart(settings, desired_host_from_config(sample("simple-static")))
     files = {
-        "/tmp/esxforge/rootpw.cfg": f"rootpw --iscrypted {HASH}\n",
-        "/tmp/esxforge/install.cfg": "install --disk=naa.1 --overwritevmfs\n",
+        "/esxforge/run/rootpw.cfg": f"rootpw --iscrypted {HASH}\n",
+        "/esxforge/run/install.cfg": "install --disk=naa.1 --overwritevmfs\n",
         "/tmp/networkconfig": "",
         "/tmp/target": "",
     }

@@ -80,7 +80,7 @@ ROWS = (
     row(COMMAND, "reboot --eject", (0, W, "reboot has no option --eject")),
     row(COMMAND, "reboot now", (0, W, "'now' is one too many")),
     row(COMMAND, "%include /tmp/more", (0, W, "%include: what it brings in is looked at on the host")),
-    row(PRE, "halt", (0, W, "halt in %pre is noted instead of done")),
+    row(PRE, "halt", (0, W, "halt in %pre refuses the machine: nothing is installed")),
     row(POST, "sleep 5; poweroff -f", (0, W, "poweroff in %post is noted instead of done")),
     row(POST, "x\nreboot", (1, W, "reboot in %post is noted instead of done")),
     row(POST, "echo {{ name }}", (0, W, "this looks like a template")),
@@ -173,8 +173,8 @@ def test_what_passes_is_a_kickstart_that_the_installer_takes(corpus: tuple[str, 
     )
     merged = host_kickstart(kept, HOST)
     files = {
-        "/tmp/esxforge/rootpw.cfg": f"rootpw --iscrypted {HASH}\n",
-        "/tmp/esxforge/install.cfg": "install --disk=naa.1 --overwritevmfs\n",
+        "/esxforge/run/rootpw.cfg": f"rootpw --iscrypted {HASH}\n",
+        "/esxforge/run/install.cfg": "install --disk=naa.1 --overwritevmfs\n",
         "/tmp/more": "",
     }
     seen = read("ks.cfg", merged.data, lambda path: files[path].encode())

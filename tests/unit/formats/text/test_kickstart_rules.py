@@ -414,10 +414,11 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
         (
             5,
             WARNING,
-            (
-                f"halt in {section} is noted instead of done, and ends the script: MAAS would not switch the machine "
-                "on again."
-            ),
+            {
+                "%pre": "halt in %pre refuses the machine: nothing is installed, and the deployment fails.",
+                "%post": "halt in %post is noted instead of done, and ends the script: MAAS would not switch the "
+                "machine on again.",
+            }[section],
         )
     ]
     assert found(plain.replace("halt", "/sbin/halt")) == [
