@@ -104,10 +104,13 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
     for call in power_calls(section.body, interpreter_of(section)):
         number = section.line + call.line
         if use.allow_power_off:
+            yield _allowed(number, section.name, call)
+        elif not call.is_certain:
             yield warning(
                 number,
-                f"{call.written} in {section.name}: the machine may go off here, and MAAS does not switch it on again.",
-                "Somebody must switch it on, or the deployment ends by MAAS's time limit.",
+                f"{call.written} in {section.name} may end the machine; whether it is run cannot be told by reading.",
+                f"If it is run, remove it, or call {call.name} by its bare name in a busybox script. If it is not, "
+                "nothing to do.",
             )
         elif call.is_plain and section.name == "%pre":
             yield warning(
@@ -126,10 +129,27 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
             yield _not_held(number, section.name, call)
 
 
+def _allowed(number: int, section: str, call: PowerCall) -> Finding:
+    if call.name == "reboot":
+        return warning(
+            number,
+            f"{call.written} in {section}: the machine may restart here, before the installation is done.",
+            "Make sure that it comes to its end, or the deployment ends by MAAS's time limit.",
+        )
+    return warning(
+        number,
+        f"{call.written} in {section}: the machine may go off here, and MAAS does not switch it on again.",
+        "Somebody must switch it on, or the deployment ends by MAAS's time limit.",
+    )
+
+
 def _not_held(number: int, section: str, call: PowerCall) -> Finding:
+    what = "it restarts in the middle of the installation"
+    if call.name != "reboot":
+        what = "MAAS does not switch it on again"
     return error(
         number,
-        f"{call.written} in {section} cannot be kept from ending the machine, and MAAS does not switch it on again.",
+        f"{call.written} in {section} cannot be kept from ending the machine, and {what}.",
         f"Remove it; the machine restarts when the installation is done. Or call {call.name} by its bare name in a "
         "busybox script, then it is noted instead. With allow_power_off = true (--allow-power-off) it stays, and "
         "somebody must switch the machine on.",
@@ -139,7 +159,9 @@ def _not_held(number: int, section: str, call: PowerCall) -> Finding:
 def _first_boot(section: Section) -> Iterator[Finding]:
     interpreter = interpreter_of(section)
     for call in power_calls(section.body, interpreter):
-        if call.name == "reboot":
+        if not call.is_certain:
+            what = "may end the machine while the agent works; whether it is run cannot be told by reading"
+        elif call.name == "reboot":
             what = "restarts the host while the agent works: it begins again at each start, six times at most"
         else:
             what = "switches the host off while the agent works, and MAAS does not switch it on again"

@@ -81,7 +81,7 @@ def _recorded_in_bank(installer: Installer) -> InstallRecord:
     if len(found) != 1:
         raise ForgeError(
             "{} was removed, and {} boot banks have this deployment's module.".format(STATE, len(found)),
-            "Does a %post of your kickstart remove files of /esxforge? Leave them alone, then deploy the machine again.",
+            "Does a %post of your kickstart remove files of /esxforge? Leave them alone, and deploy again.",
         )
     return found[0]
 

@@ -2,7 +2,8 @@
 
 A child of its own, in a session of its own, so that whatever it does ends nothing but itself. With a guard ``halt``,
 ``poweroff`` and ``reboot`` are noted instead of done (kickstart_scripts says how), as MAAS does not switch the machine
-on again; in ``%pre`` they refuse the machine, so nothing is installed. What the last check and the agent are to report stands in ``NOTES``.
+on again; in ``%pre`` they refuse the machine, so nothing is installed. What the last check and the agent are to report
+stands in ``NOTES``.
 
 A ``%pre`` that fails stops the installation, as VMware's installer has it. A ``%post`` that fails is noted; only where
 the manner is strict (a golden build, whose ``%post`` does not say ``--ignorefailure=true``) it fails here, too.

@@ -437,6 +437,40 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
         assert found(f"{INSTALL}{text}", ALONE) == []
 
 
+def test_what_may_end_the_machine_is_a_warning_and_a_restart_is_called_one() -> None:
+    post = f"{BASE}%post --interpreter=busybox\n"
+    assert found(f"{post}OFF=/sbin/poweroff\n") == [
+        (
+            4,
+            WARNING,
+            "/sbin/poweroff in %post may end the machine; whether it is run cannot be told by reading.",
+        )
+    ]
+    assert found(f"{post}/sbin/reboot\n") == [
+        (
+            4,
+            ERROR,
+            (
+                "/sbin/reboot in %post cannot be kept from ending the machine, and it restarts in the middle of the "
+                "installation."
+            ),
+        )
+    ]
+    assert found(f"{post}reboot\n", Use(allow_power_off=True)) == [
+        (4, WARNING, "reboot in %post: the machine may restart here, before the installation is done.")
+    ]
+    assert found(f"{FIRSTBOOT}OFF=/sbin/poweroff\n") == [
+        (
+            4,
+            WARNING,
+            (
+                "/sbin/poweroff in %firstboot may end the machine while the agent works; whether it is run cannot be "
+                "told by reading."
+            ),
+        )
+    ]
+
+
 FIRSTBOOT = f"{BASE}%firstboot --interpreter=busybox\n"
 
 
