@@ -115,13 +115,24 @@ def _continued(command: Command, use: Use) -> Iterator[Finding]:
     else:
         yield warning(
             command.line,
-            f"{command.name} is continued over {lines}; it is written on one line.",
+            f"{shown_name(command)} is continued over {lines}; it is written on one line.",
             "Nothing to do; the installer is not known to take such lines.",
         )
 
 
+def shown_name(command: Command) -> str:
+    """The name as a finding may quote it: of a word that may hold a password, as ``rootpw=…`` or ``rootpw…`` does, the
+    letters at its beginning at most."""
+    letters = re.match(r"[^\w\s]?[A-Za-z%_-]*", command.name)
+    name = letters.group() if letters else ""
+    _, found, password = name.lower().partition("rootpw")
+    if found:
+        name = name[: len(name) - len(password)]
+    return name[:40] + ("" if name[:40] == command.name else "…")
+
+
 def _unknown_command(command: Command, use: Use) -> Finding:
-    word = command.name if len(command.name) <= 40 else command.name[:40] + "…"
+    word = shown_name(command)
     remedy = "Remove the line, or move it into a section." + _closest(command.name, [*COMMANDS, *ALIASES, *SECTIONS])
     if command.name == END_MARK:
         word, remedy = END_MARK, "Remove the line; a section ends at the next one."
