@@ -38,6 +38,17 @@ _FIRST_BOOT = (
     ),
 )
 
+# What writes to whole disks, of which a machine may have more than the one that MAAS chose: (pattern, what it does).
+_DISKS = (
+    (re.compile(r"\bpartedUtil\b.*?\b(mklabel|setptbl|delete)\b"), "partedUtil {} changes a disk's partition table"),
+    (re.compile(r"\bdd\b.*\bof=\S*/(?:vmfs/devices|dev)/disks\b"), "dd overwrites a disk"),
+    (re.compile(r"\bvmkfstools\b.*\s(?:-C|--createfs)\b"), "vmkfstools -C makes a datastore of what it is given"),
+    (re.compile(r"\b(?:esxcli|localcli)\b.*?\bvsan\W+storage\W+remove\b"), "vsan storage remove wipes a vSAN's disks"),
+)
+_DD_SOMEWHERE = re.compile(r"\bdd\b.*\bof=\S*\$")
+_DISK_PATHS = re.compile(r"/(?:vmfs/devices|dev)/disks\b")
+_SAYS = frozenset(("echo", "logger", "printf"))
+
 
 def check_section(section: Section, use: Use) -> Iterator[Finding]:
     """Findings on one section but for its options."""
@@ -62,6 +73,8 @@ def check_section(section: Section, use: Use) -> Iterator[Finding]:
         yield warning(section.line, f"{section.name} is empty.", "Remove it.")
     yield from _end_mark(section, use)
     yield from _lines(section)
+    if section.name != "%firstboot":
+        yield from _disks(section)
     if not use.standalone:
         yield from _first_boot(section) if section.name == "%firstboot" else _power(section, use)
 
@@ -166,11 +179,34 @@ def _first_boot(section: Section) -> Iterator[Finding]:
         else:
             what = "switches the host off while the agent works, and MAAS does not switch it on again"
         yield warning(section.line + call.line, f"{call.written} in %firstboot {what}.", _BESIDE)
-    if interpreter == "python":
-        commands = list(enumerate(section.body.split("\n"), 1))
-    else:
-        commands = [(command.line, command.text) for command in shell_commands(section.body)]
-    for line, text in commands:
+    for line, text in _commands(section):
         for pattern, what in _FIRST_BOOT:
             if pattern.search(text):
                 yield warning(section.line + line, f"%firstboot {what}.", _BESIDE)
+
+
+def _commands(section: Section) -> list[tuple[int, str]]:
+    """(line from 1 in the script, text) of each command; of Python each line without its comment."""
+    if interpreter_of(section) == "python":
+        return [(number, text.split("#", 1)[0]) for number, text in enumerate(section.body.split("\n"), 1)]
+    commands = shell_commands(section.body)
+    return [(command.line, command.text) for command in commands if command.name not in _SAYS]
+
+
+def _disks(section: Section) -> Iterator[Finding]:
+    names_disks = _DISK_PATHS.search(section.body) is not None
+    for line, text in _commands(section):
+        for pattern, what in _DISKS:
+            match = pattern.search(text)
+            if match:
+                yield _disk(section, line, what.format(*match.groups()))
+        if names_disks and _DD_SOMEWHERE.search(text):
+            yield _disk(section, line, "dd may overwrite a disk")
+
+
+def _disk(section: Section, line: int, what: str) -> Finding:
+    return warning(
+        section.line + line,
+        f"{section.name}: {what}, and esxforge does not keep it from any.",
+        "Check which disks it reaches: MAAS's storage layout decides which ones are wiped.",
+    )

@@ -471,6 +471,68 @@ def test_what_may_end_the_machine_is_a_warning_and_a_restart_is_called_one() -> 
     ]
 
 
+@pytest.mark.parametrize("section", ["%pre", "%post"])
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("partedUtil mklabel /vmfs/devices/disks/naa.1 gpt", "partedUtil mklabel changes a disk's partition table"),
+        ("partedUtil setptbl $d gpt", "partedUtil setptbl changes a disk's partition table"),
+        ("/bin/partedUtil delete $d 1", "partedUtil delete changes a disk's partition table"),
+        ("dd if=/dev/zero of=/vmfs/devices/disks/naa.1 bs=1M", "dd overwrites a disk"),
+        ("dd if=/dev/zero of=/dev/disks/naa.1 bs=1M", "dd overwrites a disk"),
+        ("for d in /vmfs/devices/disks/*; do dd if=/dev/zero of=$d; done", "dd may overwrite a disk"),
+        ("vmkfstools -C vmfs6 -S data $d:1", "vmkfstools -C makes a datastore of what it is given"),
+        ("esxcli vsan storage remove -s naa.1", "vsan storage remove wipes a vSAN's disks"),
+        ("sh -c 'partedUtil mklabel $1 gpt' x", "partedUtil mklabel changes a disk's partition table"),
+    ],
+)
+def test_a_script_that_writes_to_disks_is_warned_of(command: str, what: str, section: str) -> None:
+    assert found(f"{BASE}{section} --interpreter=busybox\ntrue\n{command}\n") == [
+        (5, WARNING, f"{section}: {what}, and esxforge does not keep it from any.")
+    ]
+
+
+def test_a_python_script_that_writes_to_disks_is_warned_of() -> None:
+    text = f"{BASE}%pre --interpreter=python\nsubprocess.call(['partedUtil', 'mklabel', disk, 'gpt'])\n"
+    assert [finding[:2] for finding in found(text)] == [(4, WARNING)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "partedUtil getptbl /vmfs/devices/disks/naa.1",
+        "# partedUtil mklabel $d gpt",
+        "echo 'partedUtil mklabel'",
+        "dd if=/dev/zero of=$file bs=1M",
+        "dd if=/vmfs/devices/disks/naa.1 of=/tmp/x",
+        "vmkfstools -c 10g /vmfs/volumes/a/b.vmdk",
+        "esxcli vsan storage list",
+    ],
+)
+def test_a_script_that_only_reads_disks_is_not(command: str) -> None:
+    assert found(f"{BASE}%pre --interpreter=busybox\n{command}\n") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rootpw\u00a0Geheim-Wort7!",
+        "rootpw=Geheim-Wort7!",
+        '"rootpw Geheim-Wort7!"',
+        "RootPW:Geheim",
+        "rootpwGeheim",
+        "`rootpwGeheim",
+    ],
+)
+@pytest.mark.parametrize("release", [(6, 7), (8, 0)])
+def test_a_mistyped_rootpw_is_not_quoted_with_its_password(line: str, release: tuple[int, int]) -> None:
+    for text in (f"{line}\nvmaccepteula\n", f"{line} \\\n --iscrypted\nvmaccepteula\n"):
+        for use in (Use(release=release), Use(release=release, standalone=True)):
+            findings = check_kickstart(text.encode(), use)
+            assert any("rootpw…'" in finding.message.lower() for finding in findings)
+            assert not any("Geheim" in finding.message + finding.remedy for finding in findings)
+
+
 FIRSTBOOT = f"{BASE}%firstboot --interpreter=busybox\n"
 
 
