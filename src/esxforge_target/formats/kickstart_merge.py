@@ -26,7 +26,7 @@ from esxforge_target.formats.kickstart_commands import (
     REPLACED,
     option_of,
 )
-from esxforge_target.formats.kickstart_scripts import END_MARK
+from esxforge_target.formats.kickstart_scripts import END_MARK, interpreter_problem
 from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.values import Value
 
@@ -183,8 +183,15 @@ class _Rewriter:
 
     def section(self, section: Section) -> str:
         """A section: what runs it if it is a script that runs in the installer."""
-        if self._ours.carry is not None and section.name != "%firstboot":
-            return _ended(self._ours.carry(section))
+        carry = self._ours.carry if section.name != "%firstboot" else None
+        problem = interpreter_problem(section, carry is not None)
+        if problem:
+            raise FormatError(
+                "{} line {}: {}.".format(self._place, section.line, problem),
+                "Write --interpreter=busybox or --interpreter=python.",
+            )
+        if carry is not None:
+            return _ended(carry(section))
         return _ended(section.text) + _ended(section.body)
 
 

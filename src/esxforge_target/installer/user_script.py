@@ -72,6 +72,8 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
         what = _ending(status, order)
     except OSError as error:
         what = "could not be started: {}".format(error.strerror)
+    except ForgeError as error:
+        what = "could not be run: {}".format(error.message.rstrip("."))
     called = power_wishes(installer)
     if called and order.section == "%pre":
         # Its author meant: not on this machine. Noting it alone would turn that into an installation.
@@ -173,6 +175,11 @@ def _status(installer: Installer, order: Order, script: str) -> int:
 
 def _interpreter(name: str) -> str:
     """The program; what the installer runs us with where none of the usual ones is there."""
+    if name not in _INTERPRETERS:
+        raise ForgeError(
+            "{!a} is no interpreter that ESXi's installer has.".format(name),
+            "Write --interpreter=busybox or --interpreter=python.",
+        )
     found = [path for path in _INTERPRETERS[name] if os.path.exists(path)]
     return found[0] if found else (sys.executable or name)
 

@@ -110,6 +110,8 @@ def test_files_that_included_files_include_are_looked_at_as_the_installer_finds_
         ("%include\n", "/tmp/x line 1: what %include names cannot be looked at"),
         ("upgrade --firstdisk\n", "/tmp/x line 1: upgrade cannot be used here"),
         ("dryrun\n", "/tmp/x line 1: dryrun cannot be used here"),
+        ("%post --interpreter=perl\ntrue\n", "/tmp/x line 1: --interpreter of %post is neither busybox nor python."),
+        ("%firstboot --interpreter=python3\ntrue\n", "/tmp/x line 1: --interpreter of %firstboot is neither"),
         ("%pre --interpreter=busybox\ntrue\n", "/tmp/x: it has a %pre section"),
     ],
 )

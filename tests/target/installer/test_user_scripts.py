@@ -183,6 +183,16 @@ def test_a_script_in_python_runs_in_python(runs: Runs) -> None:
     assert runs.notes == ["Your %post (line 9 of your kickstart) ended with status 1."]
 
 
+def test_an_interpreter_that_is_not_there_is_a_failure_of_the_script(runs: Runs) -> None:
+    assert runs.run("true\n", f"%post 7 /bin/perl 0 {GUARDED} {LENIENT}") == 0
+    assert runs.notes == [
+        "Your %post (line 7 of your kickstart) could not be run: '/bin/perl' is no interpreter that ESXi's installer "
+        "has."
+    ]
+    assert runs.run("true\n", f"%pre 7 /bin/perl 0 {GUARDED} {LENIENT}") == 1
+    assert not (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
+
+
 def test_a_shell_that_cannot_be_started_is_told_as_a_failure(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_script, "_interpreter", lambda name: "/nowhere")
     assert runs.run("true\n") == 0
@@ -221,6 +231,17 @@ def test_a_section_hands_over_what_its_first_line_says(handed: Handed) -> None:
     words, script = handed(text)
     assert words == "-m esxforge_target.installer.user_script %post 2 python 20 guarded lenient\n"
     assert script == "print('a')\n"
+
+
+def test_a_header_that_is_continued_does_not_leak_into_the_shell(handed: Handed) -> None:
+    words, script = handed("%post \\\n  --interpreter=python3 \\\n  --timeout=60\nprint('a')\n")
+    assert words == "-m esxforge_target.installer.user_script %post 1 python 60 guarded lenient\n"
+    assert script == "print('a')\n"
+
+
+@pytest.mark.parametrize("words", ["--interpreter busybox", "--interpreter=/bin/sh", "--interpreter=ash", ""])
+def test_busybox_by_another_name_is_handed_over_as_busybox(words: str, handed: Handed) -> None:
+    assert handed(f"%pre {words}\ntrue\n")[0].endswith(" %pre 1 busybox 0 guarded lenient\n")
 
 
 LINES = st.one_of(

@@ -533,6 +533,38 @@ def test_a_mistyped_rootpw_is_not_quoted_with_its_password(line: str, release: t
             assert not any("Geheim" in finding.message + finding.remedy for finding in findings)
 
 
+@pytest.mark.parametrize("section", ["%pre", "%post"])
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        ("--interpreter busybox", "busybox"),
+        ("--interpreter=/bin/sh", "busybox"),
+        ("--interpreter=sh", "busybox"),
+        ("--interpreter=ash", "busybox"),
+        ("--interpreter=python3", "python"),
+        ("--interpreter /bin/python", "python"),
+    ],
+)
+def test_an_interpreter_by_another_name_is_taken_where_esxforge_runs_the_script(
+    words: str, plain: str, section: str
+) -> None:
+    text = f"{BASE}{INSTALL}{section} {words}\nif x:\n  pass\n"
+    assert [one for one in found(text) if one[0] > 3] == [
+        (
+            4,
+            WARNING,
+            f"{section} names its interpreter in a way that is not the installer's; {plain} is taken.",
+        )
+    ]
+    assert (4, ERROR) in [(line, severity) for line, severity, _ in found(text, ALONE)]
+    assert (4, ERROR) in [(line, severity) for line, severity, _ in found(text.replace(section, "%firstboot"))]
+
+
+@pytest.mark.parametrize("word", ["perl", "/bin/bash"])
+def test_an_interpreter_that_the_installer_has_not_stays_an_error(word: str) -> None:
+    assert (3, ERROR) in [(line, severity) for line, severity, _ in found(f"{BASE}%post --interpreter={word}\nx\n")]
+
+
 FIRSTBOOT = f"{BASE}%firstboot --interpreter=busybox\n"
 
 
