@@ -186,8 +186,10 @@ def test_a_script_in_python_runs_in_python(runs: Runs) -> None:
 def test_an_interpreter_that_is_not_there_is_a_failure_of_the_script(runs: Runs) -> None:
     assert runs.run("true\n", f"%post 7 /bin/perl 0 {GUARDED} {LENIENT}") == 0
     assert runs.notes == [
-        "Your %post (line 7 of your kickstart) could not be run: '/bin/perl' is no interpreter that ESXi's installer "
-        "has."
+        (
+            "Your %post (line 7 of your kickstart) could not be run: '/bin/perl' is no interpreter that ESXi's "
+            "installer has."
+        )
     ]
     assert runs.run("true\n", f"%pre 7 /bin/perl 0 {GUARDED} {LENIENT}") == 1
     assert not (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
