@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from esxforge.formats.kickstart_findings import ERROR, WARNING, Finding, Use, error, warning
+from esxforge.formats.kickstart_findings import ERROR, KNOWN_INSTALLER, WARNING, Finding, Use, error, warning
 from esxforge.formats.password_rules import hash_problems, is_weak_hash, password_problems, password_warnings
 from esxforge_target.formats.kickstart import Command, Section
 from esxforge_target.formats.kickstart_commands import (
@@ -67,7 +67,10 @@ def check_command(command: Command, use: Use) -> Iterator[Finding]:
     if command.last_line > line:
         yield from _continued(command, use)
     if command.name in IGNORED_COMMANDS:
-        yield warning(line, f"ESXi ignores {command.name}.", "Remove the line.")
+        ignores = f"ESXi ignores {command.name}"
+        if use.release > KNOWN_INSTALLER:
+            ignores = f"{command.name} is a command of older installers; {use.known('ignores it with a warning')}"
+        yield warning(line, f"{ignores}.", "Remove the line.")
     elif rule is None:
         yield _unknown_command(command, use)
     else:

@@ -74,8 +74,8 @@ ROWS = (
     row(FIRSTBOOT, "esxcli system hostname set --fqdn=a.example"),
     # What goes there and is done otherwise.
     row(COMMAND, "keyboard \\\n 'US Default'", (0, W, "keyboard is continued over lines")),
-    row(COMMAND, "lang en_US", (0, W, "ESXi ignores lang")),
-    row(COMMAND, "autopart --firstdisk", (0, W, "ESXi ignores autopart")),
+    row(COMMAND, "lang en_US", (0, W, "lang is a command of older installers")),
+    row(COMMAND, "autopart --firstdisk", (0, W, "autopart is a command of older installers")),
     row(COMMAND, "keyboard Klingon", (0, W, "'Klingon' is no keyboard layout")),
     row(COMMAND, "reboot --eject", (0, W, "reboot has no option --eject")),
     row(COMMAND, "reboot now", (0, W, "'now' is one too many")),

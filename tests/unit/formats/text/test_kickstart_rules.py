@@ -565,6 +565,17 @@ def test_an_interpreter_that_the_installer_has_not_stays_an_error(word: str) -> 
     assert (3, ERROR) in [(line, severity) for line, severity, _ in found(f"{BASE}%post --interpreter={word}\nx\n")]
 
 
+@pytest.mark.parametrize("release", ["7.0", "9.0"])
+def test_of_a_later_release_nobody_says_that_it_ignores_an_old_command(release: str) -> None:
+    assert found(f"{BASE}autopart\n", Use(release=parse_release(release))) == [
+        (
+            3,
+            WARNING,
+            f"autopart is a command of older installers; {IGNORES}, what {release}'s does is not known.",
+        )
+    ]
+
+
 FIRSTBOOT = f"{BASE}%firstboot --interpreter=busybox\n"
 
 
