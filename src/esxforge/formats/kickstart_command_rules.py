@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from esxforge.formats.kickstart_findings import ERROR, WARNING, Finding, Use, error, warning
+from esxforge.formats.kickstart_findings import ERROR, KNOWN_INSTALLER, WARNING, Finding, Use, error, warning
 from esxforge.formats.password_rules import hash_problems, is_weak_hash, password_problems, password_warnings
 from esxforge_target.formats.kickstart import Command, Section
 from esxforge_target.formats.kickstart_commands import (
@@ -67,7 +67,10 @@ def check_command(command: Command, use: Use) -> Iterator[Finding]:
     if command.last_line > line:
         yield from _continued(command, use)
     if command.name in IGNORED_COMMANDS:
-        yield warning(line, f"ESXi ignores {command.name}.", "Remove the line.")
+        ignores = f"ESXi ignores {command.name}"
+        if use.release > KNOWN_INSTALLER:
+            ignores = f"{command.name} is a command of older installers; {use.known('ignores it with a warning')}"
+        yield warning(line, f"{ignores}.", "Remove the line.")
     elif rule is None:
         yield _unknown_command(command, use)
     else:
@@ -115,13 +118,24 @@ def _continued(command: Command, use: Use) -> Iterator[Finding]:
     else:
         yield warning(
             command.line,
-            f"{command.name} is continued over {lines}; it is written on one line.",
+            f"{shown_name(command)} is continued over {lines}; it is written on one line.",
             "Nothing to do; the installer is not known to take such lines.",
         )
 
 
+def shown_name(command: Command) -> str:
+    """The name as a finding may quote it: of a word that may hold a password, as ``rootpw=…`` or ``rootpw…`` does, the
+    letters at its beginning at most."""
+    letters = re.match(r"[^\w\s]?[A-Za-z%_-]*", command.name)
+    name = letters.group() if letters else ""
+    _, found, password = name.lower().partition("rootpw")
+    if found:
+        name = name[: len(name) - len(password)]
+    return name[:40] + ("" if name[:40] == command.name else "…")
+
+
 def _unknown_command(command: Command, use: Use) -> Finding:
-    word = command.name if len(command.name) <= 40 else command.name[:40] + "…"
+    word = shown_name(command)
     remedy = "Remove the line, or move it into a section." + _closest(command.name, [*COMMANDS, *ALIASES, *SECTIONS])
     if command.name == END_MARK:
         word, remedy = END_MARK, "Remove the line; a section ends at the next one."

@@ -24,7 +24,7 @@ from esxforge_target.formats.kickstart_commands import (
     SECTION_OPTIONS,
     Release,
 )
-from esxforge_target.formats.kickstart_scripts import END_MARK
+from esxforge_target.formats.kickstart_scripts import END_MARK, interpreter_of, named_plainly
 
 
 def parse_release(text: str) -> Release:
@@ -138,5 +138,14 @@ def _commands(kickstart: Kickstart, use: Use) -> Iterator[Finding]:
 
 
 def _section(section: Section, use: Use) -> Iterator[Finding]:
+    plain = named_plainly(section)
+    if plain.words != section.words and section.name != "%firstboot" and not use.standalone:
+        yield warning(
+            section.line,
+            f"{section.name} names its interpreter in a way that is not the installer's; {interpreter_of(section)} is "
+            "taken.",
+            f"Write --interpreter={interpreter_of(section)}.",
+        )
+        section = plain
     yield from check_options(section, SECTION_OPTIONS[section.name], use)
     yield from check_section(section, use)

@@ -38,6 +38,17 @@ _FIRST_BOOT = (
     ),
 )
 
+# What writes to whole disks, of which a machine may have more than the one that MAAS chose: (pattern, what it does).
+_DISKS = (
+    (re.compile(r"\bpartedUtil\b.*?\b(mklabel|setptbl|delete)\b"), "partedUtil {} changes a disk's partition table"),
+    (re.compile(r"\bdd\b.*\bof=\S*/(?:vmfs/devices|dev)/disks\b"), "dd overwrites a disk"),
+    (re.compile(r"\bvmkfstools\b.*\s(?:-C|--createfs)\b"), "vmkfstools -C makes a datastore of what it is given"),
+    (re.compile(r"\b(?:esxcli|localcli)\b.*?\bvsan\W+storage\W+remove\b"), "vsan storage remove wipes a vSAN's disks"),
+)
+_DD_SOMEWHERE = re.compile(r"\bdd\b.*\bof=\S*\$")
+_DISK_PATHS = re.compile(r"/(?:vmfs/devices|dev)/disks\b")
+_SAYS = frozenset(("echo", "logger", "printf"))
+
 
 def check_section(section: Section, use: Use) -> Iterator[Finding]:
     """Findings on one section but for its options."""
@@ -62,6 +73,8 @@ def check_section(section: Section, use: Use) -> Iterator[Finding]:
         yield warning(section.line, f"{section.name} is empty.", "Remove it.")
     yield from _end_mark(section, use)
     yield from _lines(section)
+    if section.name != "%firstboot":
+        yield from _disks(section)
     if not use.standalone:
         yield from _first_boot(section) if section.name == "%firstboot" else _power(section, use)
 
@@ -104,10 +117,19 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
     for call in power_calls(section.body, interpreter_of(section)):
         number = section.line + call.line
         if use.allow_power_off:
+            yield _allowed(number, section.name, call)
+        elif not call.is_certain:
             yield warning(
                 number,
-                f"{call.written} in {section.name}: the machine may go off here, and MAAS does not switch it on again.",
-                "Somebody must switch it on, or the deployment ends by MAAS's time limit.",
+                f"{call.written} in {section.name} may end the machine; whether it is run cannot be told by reading.",
+                f"If it is run, remove it, or call {call.name} by its bare name in a busybox script. If it is not, "
+                "nothing to do.",
+            )
+        elif call.is_plain and section.name == "%pre":
+            yield warning(
+                number,
+                f"{call.written} in %pre refuses the machine: nothing is installed, and the deployment fails.",
+                "Nothing to do if that is meant; the machine stays on, and MAAS is told.",
             )
         elif call.is_plain:
             yield warning(
@@ -120,10 +142,27 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
             yield _not_held(number, section.name, call)
 
 
+def _allowed(number: int, section: str, call: PowerCall) -> Finding:
+    if call.name == "reboot":
+        return warning(
+            number,
+            f"{call.written} in {section}: the machine may restart here, before the installation is done.",
+            "Make sure that it comes to its end, or the deployment ends by MAAS's time limit.",
+        )
+    return warning(
+        number,
+        f"{call.written} in {section}: the machine may go off here, and MAAS does not switch it on again.",
+        "Somebody must switch it on, or the deployment ends by MAAS's time limit.",
+    )
+
+
 def _not_held(number: int, section: str, call: PowerCall) -> Finding:
+    what = "it restarts in the middle of the installation"
+    if call.name != "reboot":
+        what = "MAAS does not switch it on again"
     return error(
         number,
-        f"{call.written} in {section} cannot be kept from ending the machine, and MAAS does not switch it on again.",
+        f"{call.written} in {section} cannot be kept from ending the machine, and {what}.",
         f"Remove it; the machine restarts when the installation is done. Or call {call.name} by its bare name in a "
         "busybox script, then it is noted instead. With allow_power_off = true (--allow-power-off) it stays, and "
         "somebody must switch the machine on.",
@@ -133,16 +172,41 @@ def _not_held(number: int, section: str, call: PowerCall) -> Finding:
 def _first_boot(section: Section) -> Iterator[Finding]:
     interpreter = interpreter_of(section)
     for call in power_calls(section.body, interpreter):
-        if call.name == "reboot":
+        if not call.is_certain:
+            what = "may end the machine while the agent works; whether it is run cannot be told by reading"
+        elif call.name == "reboot":
             what = "restarts the host while the agent works: it begins again at each start, six times at most"
         else:
             what = "switches the host off while the agent works, and MAAS does not switch it on again"
         yield warning(section.line + call.line, f"{call.written} in %firstboot {what}.", _BESIDE)
-    if interpreter == "python":
-        commands = list(enumerate(section.body.split("\n"), 1))
-    else:
-        commands = [(command.line, command.text) for command in shell_commands(section.body)]
-    for line, text in commands:
+    for line, text in _commands(section):
         for pattern, what in _FIRST_BOOT:
             if pattern.search(text):
                 yield warning(section.line + line, f"%firstboot {what}.", _BESIDE)
+
+
+def _commands(section: Section) -> list[tuple[int, str]]:
+    """(line from 1 in the script, text) of each command; of Python each line without its comment."""
+    if interpreter_of(section) == "python":
+        return [(number, text.split("#", 1)[0]) for number, text in enumerate(section.body.split("\n"), 1)]
+    commands = shell_commands(section.body)
+    return [(command.line, command.text) for command in commands if command.name not in _SAYS]
+
+
+def _disks(section: Section) -> Iterator[Finding]:
+    names_disks = _DISK_PATHS.search(section.body) is not None
+    for line, text in _commands(section):
+        for pattern, what in _DISKS:
+            match = pattern.search(text)
+            if match:
+                yield _disk(section, line, what.format(*match.groups()))
+        if names_disks and _DD_SOMEWHERE.search(text):
+            yield _disk(section, line, "dd may overwrite a disk")
+
+
+def _disk(section: Section, line: int, what: str) -> Finding:
+    return warning(
+        section.line + line,
+        f"{section.name}: {what}, and esxforge does not keep it from any.",
+        "Check which disks it reaches: MAAS's storage layout decides which ones are wiped.",
+    )

@@ -42,7 +42,6 @@ _LAG_SECONDS = 75.0
 # A DHCP server, a link or the check of an IPv6 address may take this long.
 _WORKING_SECONDS = 40.0
 _RESCAN = ("esxcli", "storage", "core", "adapter", "rescan", "--all")
-# The whole inventory at the start, for people and for `esxforge plan --inventory`; it stays with the log.
 _LEFT_DEPLOYED = "user-data: the machine stays Deployed. {}"
 
 

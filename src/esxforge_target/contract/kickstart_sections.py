@@ -6,12 +6,10 @@ What both sides must agree on stands here: which program each section runs, and 
 import shlex
 from typing import Sequence
 
-from esxforge_target.contract.names import INCLUDES, LAST_CHECK, LIBRARY, POST, PRE, USER_SCRIPT
+from esxforge_target.contract.names import LIBRARY, USER_SCRIPT
 from esxforge_target.formats.kickstart import Section
 from esxforge_target.formats.kickstart_scripts import handed_over, ignores_failure, interpreter_of, timeout_of
 
-# (section of the kickstart, program that it runs). The first two stand before the user's sections, the last two after.
-STEPS = (("%pre", PRE), ("%post", POST), ("%pre", INCLUDES), ("%post", LAST_CHECK))
 # How user_script and includes are to treat power commands, and a %post that fails.
 GUARDED, FREE = "guarded", "free"
 LENIENT, STRICT = "lenient", "strict"

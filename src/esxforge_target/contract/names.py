@@ -16,9 +16,11 @@ KICKSTART = DIRECTORY + "/ks.cfg"
 KICKSTART_URL = "file://" + KICKSTART
 LIBRARY = DIRECTORY + "/lib"
 
-# %pre writes these two in the installer's RAM disk; the kickstart includes them.
-INSTALL_INCLUDE = "/tmp/esxforge/install.cfg"  # noqa: S108  the installer's own RAM disk; nobody else is there
-ROOT_PASSWORD_INCLUDE = "/tmp/esxforge/rootpw.cfg"  # noqa: S105, S108  a path
+# What the installer's sections write, for root alone. Not in /tmp, which a script of the user's may clean up.
+RUN = DIRECTORY + "/run"
+# %pre writes these two; the kickstart includes them.
+INSTALL_INCLUDE = RUN + "/install.cfg"
+ROOT_PASSWORD_INCLUDE = RUN + "/rootpw.cfg"
 # The line that the second one holds; the agent takes the hash from it.
 ROOT_PASSWORD_PREFIX = "rootpw --iscrypted "  # noqa: S105  a kickstart's words
 

@@ -26,7 +26,7 @@ from esxforge_target.formats.kickstart_commands import (
     REPLACED,
     option_of,
 )
-from esxforge_target.formats.kickstart_scripts import END_MARK
+from esxforge_target.formats.kickstart_scripts import END_MARK, interpreter_problem
 from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.values import Value
 
@@ -87,24 +87,22 @@ def merge(user: "Optional[Kickstart]", ours: Additions) -> "Tuple[bytes, List[st
 def included(path: str, data: bytes, ours: Additions) -> "Tuple[bytes, List[str]]":
     """A file that the user's kickstart includes, rewritten, and a sentence for each change.
 
-    Its ``%post`` sections run after those of the kickstart, so ``ours.last`` follows them. FormatError for what the
-    installer would stop at, and for ``%pre``, which would run once nobody looks any more.
+    Its ``%post`` sections run after those of the kickstart, so ``ours.last`` follows them. A command that no release
+    has becomes a comment, as an installer may stop at it. FormatError for what else the installer would stop at, and
+    for ``%pre``, which would run once nobody looks any more.
     """
     kickstart = Kickstart.parse(data)
     for command in kickstart.commands:
-        if command.problem or (command.name not in COMMANDS and command.name not in IGNORED_COMMANDS | {END_MARK}):
+        if command.problem and _is_known(command):
             raise FormatError(
-                "{} line {}: {}.".format(
-                    path, command.line, command.problem or "no release has this command, and the installer may stop"
-                ),
-                "Correct what writes this file.",
+                "{} line {}: {}.".format(path, command.line, command.problem), "Correct what writes this file."
             )
     if any(section.name == "%pre" for section in kickstart.sections):
         raise FormatError(
             "{}: it has a %pre section, which would run after esxforge's last look at included files.".format(path),
             "Write it into the kickstart itself.",
         )
-    rewriter = _Rewriter(path, path, ours, has_rootpw=True)
+    rewriter = _Rewriter(path, path, ours, has_rootpw=True, keeps_unknown=False)
     out = [
         rewriter.section(item) if isinstance(item, Section) else "".join(rewriter.lines([item]))
         for item in kickstart.items
@@ -145,9 +143,11 @@ def fate_of(command: Command, ours: Additions, has_rootpw: bool) -> "Tuple[str, 
 
 
 class _Rewriter:
-    """Rewrites the items of one file. ``place`` names it before a line's number, ``whose`` in a comment."""
+    """Rewrites the items of one file. ``place`` names it before a line's number, ``whose`` in a comment.
+    ``keeps_unknown``: commands that no release has stay, as the build has judged them."""
 
-    def __init__(self, place: str, whose: str, ours: Additions, has_rootpw: bool) -> None:
+    def __init__(self, place: str, whose: str, ours: Additions, has_rootpw: bool, keeps_unknown: bool = True) -> None:
+        self._keeps_unknown = keeps_unknown
         self._place = place
         self._whose = whose
         self._ours = ours
@@ -160,6 +160,12 @@ class _Rewriter:
 
     def _command(self, command: Command) -> str:
         fate, reason = fate_of(command, self._ours, self._has_rootpw)
+        if not self._keeps_unknown and not _is_known(command):
+            # Its word is not repeated: a mistyped rootpw has the password in it.
+            self.notices.append(
+                "{} line {}: no release has this command; it is left out.".format(self._place, command.line)
+            )
+            return "# line {} of {} is left out by esxforge\n".format(command.line, self._whose)
         if fate == REFUSED:
             raise FormatError(
                 "{} line {}: {} cannot be used here: {}.".format(self._place, command.line, command.name, reason),
@@ -183,8 +189,15 @@ class _Rewriter:
 
     def section(self, section: Section) -> str:
         """A section: what runs it if it is a script that runs in the installer."""
-        if self._ours.carry is not None and section.name != "%firstboot":
-            return _ended(self._ours.carry(section))
+        carry = self._ours.carry if section.name != "%firstboot" else None
+        problem = interpreter_problem(section, carry is not None)
+        if problem:
+            raise FormatError(
+                "{} line {}: {}.".format(self._place, section.line, problem),
+                "Write --interpreter=busybox or --interpreter=python.",
+            )
+        if carry is not None:
+            return _ended(carry(section))
         return _ended(section.text) + _ended(section.body)
 
 
@@ -209,6 +222,10 @@ def _added_commands(user: Kickstart, ours: Additions) -> "List[str]":
     lines.append("%include " + ours.include)
     lines.extend(line for line in ours.commands if line.split()[0] not in has)
     return lines
+
+
+def _is_known(command: Command) -> bool:
+    return command.name in COMMANDS or command.name in IGNORED_COMMANDS or command.name == END_MARK
 
 
 def _is_ascii(text: str) -> bool:

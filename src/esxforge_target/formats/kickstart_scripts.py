@@ -14,11 +14,44 @@ from esxforge_target.runtime.numbers import is_whole
 POWER_COMMANDS = ("halt", "poweroff", "reboot")
 END_MARK = "%end"
 DEFAULT_INTERPRETER = "busybox"
+# What people write for the two that the installer has. Where a program of ours runs the script, it is taken for them.
+INTERPRETERS = {
+    "busybox": ("busybox", "sh", "ash", "/bin/sh", "/bin/ash", "/bin/busybox"),
+    "python": ("python", "python3", "/bin/python", "/bin/python3", "/usr/bin/python", "/usr/bin/python3"),
+}
+_OPTION = "--interpreter"
 
 
 def interpreter_of(section: Section) -> str:
-    """``busybox`` or ``python``, as its first line says."""
-    return dict(section.options).get("--interpreter") or DEFAULT_INTERPRETER
+    """``busybox`` or ``python``, as its first line says, by whatever name; another word as it stands there."""
+    return dict(named_plainly(section).options).get(_OPTION) or DEFAULT_INTERPRETER
+
+
+def named_plainly(section: Section) -> Section:
+    """The section with ``--interpreter=busybox`` or ``--interpreter=python`` where its first line says the same in
+    another way: by a path, or after a blank."""
+    words = list(section.words)
+    for at, word in enumerate(words):
+        option, _, name = word.partition("=")
+        if option != _OPTION:
+            continue
+        after = words[at + 1 : at + 2] if word == _OPTION else []
+        written = after[0] if after else name
+        for plain in sorted(INTERPRETERS):
+            if written in INTERPRETERS[plain]:
+                words[at : at + 1 + len(after)] = ["{}={}".format(_OPTION, plain)]
+                break
+    return section.replace(words=tuple(words))
+
+
+def interpreter_problem(section: Section, runs_it: bool) -> str:
+    """Why the script cannot be run, as a clause; empty if it can. ``runs_it``: a program of ours runs it, which takes
+    more names than the installer itself."""
+    written = dict(section.options).get(_OPTION) or ""
+    name = interpreter_of(section) if runs_it else written or DEFAULT_INTERPRETER
+    if name in INTERPRETERS:
+        return ""
+    return "{} of {} is neither busybox nor python".format(_OPTION, section.name)
 
 
 def ignores_failure(section: Section) -> bool:
@@ -68,7 +101,9 @@ def handed_over(section: Section, start: str, lenient: bool) -> str:
     first = section.name + " --interpreter=busybox"
     if section.name == "%post" and (lenient or ignores_failure(section)):
         first += " --ignorefailure=true"
-    lines = [first, "# line {} of your kickstart: {}".format(section.line, section.text.strip()), start.rstrip("\n")]
+    # On one line, even where backslashes continue it: the rest would be the shell's.
+    header = " ".join((section.name,) + section.words)
+    lines = [first, "# line {} of your kickstart: {}".format(section.line, header), start.rstrip("\n")]
     return "{} <<'{}' || exit 1\n{}{}\n".format("\n".join(lines), mark, script, mark)
 
 

@@ -10,14 +10,16 @@ docs/seen.md.
 
 import posixpath
 import re
+import shlex
 import sys
 from typing import List, Optional, Sequence
 
 from esxforge_target.contract.kickstart_sections import STRICT, carried, section_of
 from esxforge_target.contract.names import INSTALL_INCLUDE, KICKSTART, LAST_CHECK, ROOT_PASSWORD_INCLUDE
 from esxforge_target.formats.kickstart import Kickstart, no_text
-from esxforge_target.formats.kickstart_merge import Additions, included
+from esxforge_target.formats.kickstart_merge import Additions, included, kept_install_options
 from esxforge_target.installer.environment import Installer
+from esxforge_target.installer.pre import NO_DATASTORE
 from esxforge_target.installer.step import run_step
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
@@ -55,6 +57,7 @@ def check(installer: Installer, report: Report, guard: str, manner: str) -> None
     )
     waiting = includes_of(Kickstart.parse(installer.read(KICKSTART)), KICKSTART)
     done = []  # type: List[str]
+    options = []  # type: List[str]
     while waiting:
         path = waiting.pop(0)
         if path in done or path in _OURS:
@@ -73,6 +76,30 @@ def check(installer: Installer, report: Report, guard: str, manner: str) -> None
             installer.write(path, changed)
         report.say("{}, which your kickstart includes: {} lines changed".format(path, len(notices)))
         waiting += includes_of(kickstart, path)
+        options += kept_install_options(kickstart)
+    if options:
+        add_install_options(installer, report, options)
+
+
+def add_install_options(installer: Installer, report: Report, options: "Sequence[str]") -> None:
+    """Hand the options of the included files' install lines on to ours. Raises ForgeError."""
+    line = installer.read(INSTALL_INCLUDE, _CORRECT).decode("ascii", "replace").strip()
+    there = [word.lower() for word in shlex.split(line)]
+    added = []  # type: List[str]
+    for option in options:
+        if option.lower() in there or option in added:
+            continue
+        if option.lower() == NO_DATASTORE:
+            report.warn(
+                "{} of an included file is left out: only the kickstart itself can say it, where MAAS names no "
+                "datastore".format(option)
+            )
+            continue
+        added.append(option)
+    if added:
+        line = " ".join([line] + [shlex.quote(option) for option in added])
+        installer.write(INSTALL_INCLUDE, line.encode("ascii", "replace") + b"\n")
+        report.say("the installer gets: {}".format(line))
 
 
 def includes_of(kickstart: Kickstart, path: str) -> "List[str]":

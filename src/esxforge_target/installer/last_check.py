@@ -4,16 +4,19 @@ Ours ran first. A script of the user's may have taken the module out of the bank
 anew: then it is put back, beside what the script did. What is to be reported goes into the module, for the agent.
 """
 
+import os
 import sys
-from typing import Optional
+from typing import List, Optional
 
 from esxforge_target.contract.install_record import InstallRecord
-from esxforge_target.esxi.banks import BOOT_CFG, MODULE, module_name
+from esxforge_target.contract.names import DESIRED_HOST, INSTALL_RECORD
+from esxforge_target.esxi.banks import BOOT_CFG, MODULE, banks_on, module_name
+from esxforge_target.formats import tar_module
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.post import DISTURBED, find_bank, keep_log, put_module, room_for
 from esxforge_target.installer.step import STATE, run_step
-from esxforge_target.installer.user_script import add_note, notes, wishes
+from esxforge_target.installer.user_script import add_note, noted, notes, power_wishes
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
@@ -25,12 +28,9 @@ def main(installer: "Optional[Installer]" = None) -> int:
 
 def check(installer: Installer, report: Report) -> None:
     """Raises ForgeError where the agent would not start."""
-    state = installer.document(STATE, "esxforge's first %post section writes it; has it run?")
-    if not isinstance(state.get("installed"), str):
-        raise ForgeError("esxforge's first %post section has not come to its end.", "Deploy the machine again.")
-    installed = InstallRecord.from_json(state["installed"])
+    installed = install_record(installer, report)
     bank, cfg = find_bank(installer, installed.device, report)
-    for sentence in wishes(installer, "a script of your kickstart"):
+    for sentence in noted("a script of your kickstart", power_wishes(installer)):
         add_note(installer, sentence)
     sentences = notes(installer)
     there = installer.bank_files.read(bank.file(MODULE))
@@ -49,6 +49,41 @@ def check(installer: Installer, report: Report) -> None:
     else:
         put_module(installer, report, bank, cfg, desired)
     keep_log(installer, bank, report)
+
+
+def install_record(installer: Installer, report: Report) -> InstallRecord:
+    """What the first ``%post`` noted; from the module that it wrote, where a script has removed the note."""
+    if not os.path.exists(installer.locate(STATE)):
+        report.warn("{} was removed; the module in the boot bank is read instead".format(STATE))
+        return _recorded_in_bank(installer)
+    state = installer.document(STATE, "esxforge's first %post section writes it; has it run?")
+    if not isinstance(state.get("installed"), str):
+        raise ForgeError("esxforge's first %post section has not come to its end.", "Deploy the machine again.")
+    return InstallRecord.from_json(state["installed"])
+
+
+def _recorded_in_bank(installer: Installer) -> InstallRecord:
+    """The record in the one bank module that belongs to this deployment. Raises ForgeError."""
+    desired = installer.read(DESIRED_HOST)
+    found = []  # type: List[InstallRecord]
+    for device in sorted(installer.devices.identities_found()):
+        for bank in banks_on(device, installer.runner, installer.bank_files):
+            module = installer.bank_files.read(bank.file(MODULE))
+            try:
+                entries = {entry.name: entry.data for entry in tar_module.read(module)} if module else {}
+                record = InstallRecord.from_json(
+                    entries.get(INSTALL_RECORD.lstrip("/"), b"").decode("ascii", "replace")
+                )
+            except ForgeError:
+                continue  # another module than ours, or a damaged one
+            if entries.get(DESIRED_HOST.lstrip("/")) == desired and record.device == device:
+                found.append(record)
+    if len(found) != 1:
+        raise ForgeError(
+            "{} was removed, and {} boot banks have this deployment's module.".format(STATE, len(found)),
+            "Does a %post of your kickstart remove files of /esxforge? Leave them alone, and deploy again.",
+        )
+    return found[0]
 
 
 if __name__ == "__main__":

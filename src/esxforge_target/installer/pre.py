@@ -28,7 +28,7 @@ from esxforge_target.runtime.blocks import DiskError
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
-_NO_DATASTORE = "--novmfsondisk"
+NO_DATASTORE = "--novmfsondisk"
 
 
 def main(installer: "Optional[Installer]" = None) -> int:
@@ -46,10 +46,8 @@ def prepare(installer: Installer, report: Report) -> None:
     root_password = Secrets.from_bytes(raw).root_password
     found = find_boot_disk(installer, desired, report)
     line = install_line(found.device, desired, list(record.install_options))
-    if _NO_DATASTORE in [word.lower() for word in record.install_options] and _NO_DATASTORE not in line.split():
-        report.warn(
-            "{} of your kickstart is left out: MAAS asks for a datastore on the boot disk".format(_NO_DATASTORE)
-        )
+    if NO_DATASTORE in [word.lower() for word in record.install_options] and NO_DATASTORE not in line.split():
+        report.warn("{} of your kickstart is left out: MAAS asks for a datastore on the boot disk".format(NO_DATASTORE))
     overwrite_secrets(installer, found, record, raw)
     report.say("the secrets on {} are overwritten".format(found.device))
     installer.write(STATE, json.dumps({"device": found.device}, sort_keys=True).encode("ascii") + b"\n")
@@ -66,9 +64,9 @@ def install_line(device: str, desired: DesiredHost, options: "List[str]") -> str
     ``--disk`` is taken by all releases, 9.x too, and means that the system stays on this one disk.
     """
     words = ["install", "--disk=" + shlex.quote(device), "--overwritevmfs"]
-    others = [word for word in options if word.lower() != _NO_DATASTORE]
+    others = [word for word in options if word.lower() != NO_DATASTORE]
     if desired.boot_datastore() is None and (desired.datastores or len(others) < len(options)):
-        words.append(_NO_DATASTORE)
+        words.append(NO_DATASTORE)
     return " ".join(words + [shlex.quote(word) for word in others])
 
 

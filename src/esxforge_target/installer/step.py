@@ -6,13 +6,14 @@ import sys
 import traceback
 from typing import Callable
 
+from esxforge_target.contract.names import RUN
 from esxforge_target.installer.environment import LOG, Installer
 from esxforge_target.runtime.consoles import show
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
 # What %pre found, for %post.
-STATE = "/tmp/esxforge/state.json"  # noqa: S108  the installer's own RAM disk; nobody else is there
+STATE = RUN + "/state.json"
 _TELL = "esxforge_target.installer.report_to_maas"
 _TELL_SECONDS = 40.0
 AT_WORK = "at-work"

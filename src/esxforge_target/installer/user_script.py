@@ -2,7 +2,8 @@
 
 A child of its own, in a session of its own, so that whatever it does ends nothing but itself. With a guard ``halt``,
 ``poweroff`` and ``reboot`` are noted instead of done (kickstart_scripts says how), as MAAS does not switch the machine
-on again. What the last check and the agent are to report stands in ``NOTES``.
+on again; in ``%pre`` they refuse the machine, so nothing is installed. What the last check and the agent are to report
+stands in ``NOTES``.
 
 A ``%pre`` that fails stops the installation, as VMware's installer has it. A ``%post`` that fails is noted; only where
 the manner is strict (a golden build, whose ``%post`` does not say ``--ignorefailure=true``) it fails here, too.
@@ -17,7 +18,7 @@ import sys
 from typing import Dict, List, Optional, Sequence
 
 from esxforge_target.contract.kickstart_sections import GUARDED, STRICT
-from esxforge_target.contract.names import INSTALL_INCLUDE
+from esxforge_target.contract.names import INSTALL_INCLUDE, RUN
 from esxforge_target.formats.kickstart_scripts import POWER_COMMANDS, guarded, stand_in_program
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.step import run_step
@@ -25,11 +26,10 @@ from esxforge_target.runtime.commands import TIMED_OUT
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
-# In the installer's own RAM disk; nobody else is there.
-PROGRAMS = "/tmp/esxforge/bin"  # noqa: S108
-WISHES = "/tmp/esxforge/wishes"  # noqa: S108
-NOTES = "/tmp/esxforge/notes"  # noqa: S108
-_SCRIPT = "/tmp/esxforge/line-{}"  # noqa: S108
+PROGRAMS = RUN + "/bin"
+WISHES = RUN + "/wishes"
+NOTES = RUN + "/notes"
+_SCRIPT = RUN + "/line-{}"
 _INTERPRETERS = {"busybox": ("/bin/sh",), "python": ("/bin/python", "/bin/python3")}
 
 
@@ -72,13 +72,24 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
         what = _ending(status, order)
     except OSError as error:
         what = "could not be started: {}".format(error.strerror)
-    for sentence in wishes(installer, order.name):
+    except ForgeError as error:
+        what = "could not be run: {}".format(error.message.rstrip("."))
+    called = power_wishes(installer)
+    if called and order.section == "%pre":
+        # Its author meant: not on this machine. Noting it alone would turn that into an installation.
+        installer.remove(INSTALL_INCLUDE)
+        raise ForgeError(
+            "{} asked to stop ({}).".format(capitalized(order.name), ", ".join(called)),
+            "A power command in %pre refuses the machine. What the script said stands above; deploy another machine, "
+            "or correct the script.",
+        )
+    for sentence in noted(order.name, called):
         report.warn(sentence)
         add_note(installer, sentence)
     if not what:
         report.say("{} has ended".format(order.name))
         return
-    failure = "{}{} {}.".format(order.name[0].upper(), order.name[1:], what)
+    failure = "{} {}.".format(capitalized(order.name), what)
     if order.section == "%pre":
         installer.remove(INSTALL_INCLUDE)
         raise ForgeError(failure, "A %pre that fails stops the installation. What it said stands above.")
@@ -97,21 +108,26 @@ def _ending(status: int, order: Order) -> str:
     return "ended with status {}".format(status) if status else ""
 
 
-def wishes(installer: Installer, who: str) -> "List[str]":
-    """A sentence for each power command that was called since somebody last asked."""
-    path = installer.locate(WISHES)
+def power_wishes(installer: Installer) -> "List[str]":
+    """The power commands that were called since somebody last asked."""
     try:
-        with open(path, encoding="ascii", errors="replace") as stream:
+        with open(installer.locate(WISHES), encoding="ascii", errors="replace") as stream:
             names = stream.read().split()
     except OSError:
         return []
     installer.remove(WISHES)
-    return [
-        "{}{} called {}: it was not done, as MAAS does not switch the machine on again.".format(
-            who[0].upper(), who[1:], name
-        )
-        for name in sorted(set(names))
-    ]
+    return sorted(set(names))
+
+
+def noted(who: str, names: "Sequence[str]") -> "List[str]":
+    """A sentence for each power command that was not done."""
+    form = "{} called {}: it was not done, as MAAS does not switch the machine on again."
+    return [form.format(capitalized(who), name) for name in names]
+
+
+def capitalized(text: str) -> str:
+    """The text as the beginning of a sentence; the rest keeps its letters."""
+    return text[:1].upper() + text[1:]
 
 
 def notes(installer: Installer) -> "List[str]":
@@ -159,6 +175,11 @@ def _status(installer: Installer, order: Order, script: str) -> int:
 
 def _interpreter(name: str) -> str:
     """The program; what the installer runs us with where none of the usual ones is there."""
+    if name not in _INTERPRETERS:
+        raise ForgeError(
+            "{!a} is no interpreter that ESXi's installer has.".format(name),
+            "Write --interpreter=busybox or --interpreter=python.",
+        )
     found = [path for path in _INTERPRETERS[name] if os.path.exists(path)]
     return found[0] if found else (sys.executable or name)
 

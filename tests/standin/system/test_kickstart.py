@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esxforge_target.contract.kickstart_sections import STEPS
 from standin.system.kickstart import Kickstart, read, read_sections
 
 WHOLE = "vmaccepteula\nrootpw --iscrypted $6$a$b\ninstall --disk=mpx.vmhba0:C0:T0:L0\nreboot\n"
@@ -101,7 +100,3 @@ def test_a_command_given_twice_warns_and_the_last_one_counts() -> None:
 @given(st.text(max_size=300))
 def test_no_input_ends_in_a_traceback(text: str) -> None:
     parsed(text)
-
-
-def test_the_products_own_sections_are_ones_that_the_installer_has() -> None:
-    assert {name for name, _ in STEPS} <= {"%pre", "%post", "%firstboot"}

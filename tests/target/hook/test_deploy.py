@@ -165,7 +165,7 @@ def test_no_secret_is_left_but_in_the_one_file_whose_place_is_known(deployed: De
         ["mdir", "-b", "-/", "-i", f"{bench.root}/dev/sda@@{OFFSET}", "::"], capture_output=True, text=True, check=True
     ).stdout
     assert "curtin" not in listing
-    assert "%include /tmp/esxforge/rootpw.cfg" in files["esxforge/ks.cfg"].decode()
+    assert "%include /esxforge/run/rootpw.cfg" in files["esxforge/ks.cfg"].decode()
 
 
 def test_a_second_run_is_refused_as_the_hook_is_gone(deployed: Deployed) -> None:

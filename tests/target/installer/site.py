@@ -85,7 +85,7 @@ class Site:
 
     def install(self) -> None:
         """What ESXi's installer does after %pre."""
-        self.fake.install(self.ram("/tmp/esxforge/install.cfg").read_text())
+        self.fake.install(self.ram("/esxforge/run/install.cfg").read_text())
 
     def post(self) -> int:
         """Run %post's step."""

@@ -322,7 +322,7 @@ def test_a_volume_that_hangs_is_passed_over_and_the_bank_asked_again(prepared: P
 def test_without_pre_there_is_no_post(prepared: Prepared) -> None:
     site = prepared()
     assert site.post() == 1
-    assert "/tmp/esxforge/state.json cannot be read" in site.said
+    assert "/esxforge/run/state.json cannot be read" in site.said
     assert "has it run?" in site.said
 
 
@@ -332,7 +332,7 @@ def test_our_log_stays_in_the_bank_and_the_password_line_does_not_stay_in_the_ra
     kept = (site.bank() / "esxfinst.log").read_text()
     assert "the installer gets: install --disk=" in kept
     assert "esxforge.tgz will be loaded on every boot" in kept
-    assert not site.ram("/tmp/esxforge/rootpw.cfg").exists()
+    assert not site.ram("/esxforge/run/rootpw.cfg").exists()
     secret = json.loads(site.ram("/esxforge/secrets.json").read_text())
     assert not any(value in kept for value in [*secret["maas"].values(), secret["rootpw"]])
 

@@ -32,7 +32,7 @@ from target.hook.test_deploy import from_volume
 from target.installer.conftest import Prepared
 from target.installer.site import Site
 
-INCLUDES = ("/tmp/esxforge/install.cfg", "/tmp/esxforge/rootpw.cfg")
+INCLUDES = ("/esxforge/run/install.cfg", "/esxforge/run/rootpw.cfg")
 
 
 def copy_of(source: str, name: str) -> Any:
@@ -66,7 +66,7 @@ def test_the_kickstart_s_includes_are_written_for_the_stamped_disk(prepared: Pre
     assert site.ram(INCLUDES[1]).read_text() == f"rootpw --iscrypted {HASH}\n"
     for path in (*INCLUDES, "/esxforge/secrets.json"):
         assert stat.S_IMODE(site.ram(path).stat().st_mode) == 0o600
-    assert stat.S_IMODE(site.ram("/tmp/esxforge").stat().st_mode) == 0o700
+    assert stat.S_IMODE(site.ram("/esxforge/run").stat().st_mode) == 0o700
     assert HASH not in site.said + site.log()
     assert not any(site.consoles()), "nothing went wrong, so nothing is said over the installer's screen"
 

@@ -49,7 +49,7 @@ def installer(root: Path, **disks: uuid.UUID | None) -> tuple[Installer, io.Stri
 
 
 def line_of(root: Path) -> str:
-    path = root / "tmp/esxforge/install.cfg"
+    path = root / "esxforge/run/install.cfg"
     return path.read_text() if path.exists() else ""
 
 

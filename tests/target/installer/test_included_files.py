@@ -81,6 +81,34 @@ def test_what_would_be_replaced_or_left_out_becomes_a_comment_and_is_reported(ra
     assert "install --disk=stamped" in ram.text(INSTALL_INCLUDE), "esxforge's own includes stay as they are"
 
 
+@pytest.mark.parametrize("line", ["instal --disk=x", "rootpw=Geheim-Wort7!", '"rootpw Geheim-Wort7!', "{% if x %}"])
+def test_a_command_that_no_release_has_becomes_a_comment_that_does_not_repeat_it(line: str, ram: Ram) -> None:
+    ram.put("/tmp/x", f"{line}\nkeyboard French\n")
+    assert ram.run("/tmp/x") == 0, ram.said
+    assert ram.text("/tmp/x") == "# line 1 of /tmp/x is left out by esxforge\nkeyboard French\n"
+    assert "note: /tmp/x line 1: no release has this command; it is left out." in ram.said
+    assert "Geheim" not in ram.said
+    assert ram.may_install
+
+
+def test_install_options_of_included_files_are_handed_on(ram: Ram) -> None:
+    ram.put("/tmp/a", "install --firstdisk --overwritevmfs --forceunsupportedinstall --novmfsondisk\n%include /tmp/b\n")
+    ram.put("/tmp/b", "installorupgrade --disk=x --ignoreprereqwarnings --forceunsupportedinstall\n")
+    assert ram.run("/tmp/a") == 0, ram.said
+    line = "install --disk=stamped --overwritevmfs --forceunsupportedinstall --ignoreprereqwarnings"
+    assert ram.text(INSTALL_INCLUDE) == line + "\n"
+    assert f"the installer gets: {line}" in ram.said
+    assert "note: --novmfsondisk of an included file is left out" in ram.said
+
+
+def test_install_options_that_are_there_already_change_nothing(ram: Ram) -> None:
+    ram.put("/tmp/a", "install --firstdisk --novmfsondisk\n")
+    ram.put(INSTALL_INCLUDE, "install --disk=stamped --overwritevmfs --novmfsondisk\n")
+    assert ram.run("/tmp/a", manner=STRICT) == 0, ram.said
+    assert ram.text(INSTALL_INCLUDE) == "install --disk=stamped --overwritevmfs --novmfsondisk\n"
+    assert "is left out: only" not in ram.said
+
+
 def test_a_file_without_such_lines_stays_byte_for_byte(ram: Ram) -> None:
     ram.put("/tmp/more", "keyboard 'US Default'   # mine\n\nvmserialnum --esx=00000-00000-00000-00000-00000\n")
     before = ram.text("/tmp/more")
@@ -103,13 +131,14 @@ def test_files_that_included_files_include_are_looked_at_as_the_installer_finds_
         (None, "/tmp/x cannot be read: No such file or directory."),
         ("keyboard\x00\n", "/tmp/x line 1: it has a byte that is no text"),
         ("keyboard\n".encode("utf-16"), "/tmp/x line 1: column 1: it is UTF-16"),
-        ("instal --disk=x\n", "/tmp/x line 1: no release has this command"),
         ("keyboard 'US\n", "/tmp/x line 1: no closing quotation."),
         ("keyboard Français\n", "/tmp/x: line 1 of it is not ASCII."),
         ("%include http://192.0.2.1/ks.cfg\n", "/tmp/x line 1: what %include names cannot be looked at"),
         ("%include\n", "/tmp/x line 1: what %include names cannot be looked at"),
         ("upgrade --firstdisk\n", "/tmp/x line 1: upgrade cannot be used here"),
         ("dryrun\n", "/tmp/x line 1: dryrun cannot be used here"),
+        ("%post --interpreter=perl\ntrue\n", "/tmp/x line 1: --interpreter of %post is neither busybox nor python."),
+        ("%firstboot --interpreter=python3\ntrue\n", "/tmp/x line 1: --interpreter of %firstboot is neither"),
         ("%pre --interpreter=busybox\ntrue\n", "/tmp/x: it has a %pre section"),
     ],
 )

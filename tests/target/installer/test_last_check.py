@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,3 +146,31 @@ def test_without_the_first_post_there_is_nothing_to_check(prepared: Prepared) ->
     assert check(site) == 1
     assert "esxforge's first %post section has not come to its end." in site.said
     assert site.boots() == PLAIN
+
+
+def test_a_post_that_cleans_tmp_takes_nothing_that_the_last_check_needs(installed: Callable[[], Site]) -> None:
+    site = installed()
+    shutil.rmtree(site.ram("/tmp"), ignore_errors=True)
+    assert check(site) == 0, site.said
+    assert "removed" not in site.said
+    assert site.boots() == AGENT
+
+
+def test_what_the_first_post_noted_is_read_from_the_bank_where_a_script_removed_it(
+    installed: Callable[[], Site],
+) -> None:
+    site = installed()
+    shutil.rmtree(site.ram("/esxforge/run"))
+    user_script.add_note(site.installer, "Your %post (line 7 of your kickstart) ended with status 3.")
+    assert check(site) == 0, site.said
+    assert "/esxforge/run/state.json was removed; the module in the boot bank is read instead" in site.said
+    assert len(json.loads(site.module_files()["esxforge/installed.json"])["notices"]) == 1
+    assert site.boots() == AGENT
+
+
+def test_where_note_and_module_are_both_gone_the_deployment_fails_and_says_so(installed: Callable[[], Site]) -> None:
+    site = installed()
+    shutil.rmtree(site.ram("/esxforge/run"))
+    gone(site.bank())
+    assert check(site) == 1
+    assert "/esxforge/run/state.json was removed, and 0 boot banks have this deployment's module." in site.said

@@ -91,6 +91,24 @@ def test_a_pre_that_fails_stops_the_installation_and_leaves_no_install_line(runs
     assert not (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
 
 
+@pytest.mark.parametrize("section", ["%pre", "%post"])
+def test_a_script_that_cleans_tmp_takes_nothing_of_ours(section: str, runs: Runs) -> None:
+    (runs.root / "tmp").mkdir()
+    assert runs.run("rm -rf tmp/* tmp/.??*\n", f"{section} 7 busybox 0 {GUARDED} {LENIENT}") == 0
+    assert (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
+
+
+@pytest.mark.parametrize("name", CALLED)
+@pytest.mark.parametrize("manner", [LENIENT, STRICT])
+def test_a_pre_that_calls_a_power_command_stops_the_installation(name: str, manner: str, runs: Runs) -> None:
+    assert runs.run(f"echo wrong hardware\n{name}\necho after >did\n", f"%pre 4 busybox 0 {GUARDED} {manner}") == 1
+    said = " ".join(runs.output.getvalue().replace("esxforge: ", "").split())
+    assert f"Your %pre (line 4 of your kickstart) asked to stop ({name})." in said
+    assert "ESXi was NOT installed:" in said
+    assert runs.wrote("did") == ""
+    assert not (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
+
+
 def test_a_script_that_takes_too_long_is_ended_with_all_that_it_started(runs: Runs) -> None:
     assert runs.run("sleep 600 & sleep 600\n", f"%post 7 busybox 1 {GUARDED} {LENIENT}") == 0
     assert runs.notes == ["Your %post (line 7 of your kickstart) was ended after 1 seconds, as its --timeout says."]
@@ -154,15 +172,27 @@ def test_a_script_leaves_nothing_behind_and_starts_at_the_root_without_ours(runs
     assert runs.run('pwd >where\necho "$PYTHONPATH" >path\ncat >read\n') == 0
     assert runs.wrote("where").strip() == str(runs.root)
     assert (runs.wrote("path"), runs.wrote("read")) == ("\n", "")
-    assert not list((runs.root / "tmp/esxforge").glob("line-*"))
+    assert not list((runs.root / "esxforge/run").glob("line-*"))
     assert runs.notes == []
 
 
 def test_a_script_in_python_runs_in_python(runs: Runs) -> None:
     script = "import sys\nopen('did', 'w').write(sys.argv[0])\nsys.exit('no')\n"
     assert runs.run(script, f"%post 9 python 0 {GUARDED} {LENIENT}") == 0
-    assert runs.wrote("did").endswith("/tmp/esxforge/line-9")
+    assert runs.wrote("did").endswith("/esxforge/run/line-9")
     assert runs.notes == ["Your %post (line 9 of your kickstart) ended with status 1."]
+
+
+def test_an_interpreter_that_is_not_there_is_a_failure_of_the_script(runs: Runs) -> None:
+    assert runs.run("true\n", f"%post 7 /bin/perl 0 {GUARDED} {LENIENT}") == 0
+    assert runs.notes == [
+        (
+            "Your %post (line 7 of your kickstart) could not be run: '/bin/perl' is no interpreter that ESXi's "
+            "installer has."
+        )
+    ]
+    assert runs.run("true\n", f"%pre 7 /bin/perl 0 {GUARDED} {LENIENT}") == 1
+    assert not (runs.root / INSTALL_INCLUDE.lstrip("/")).exists()
 
 
 def test_a_shell_that_cannot_be_started_is_told_as_a_failure(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +233,17 @@ def test_a_section_hands_over_what_its_first_line_says(handed: Handed) -> None:
     words, script = handed(text)
     assert words == "-m esxforge_target.installer.user_script %post 2 python 20 guarded lenient\n"
     assert script == "print('a')\n"
+
+
+def test_a_header_that_is_continued_does_not_leak_into_the_shell(handed: Handed) -> None:
+    words, script = handed("%post \\\n  --interpreter=python3 \\\n  --timeout=60\nprint('a')\n")
+    assert words == "-m esxforge_target.installer.user_script %post 1 python 60 guarded lenient\n"
+    assert script == "print('a')\n"
+
+
+@pytest.mark.parametrize("words", ["--interpreter busybox", "--interpreter=/bin/sh", "--interpreter=ash", ""])
+def test_busybox_by_another_name_is_handed_over_as_busybox(words: str, handed: Handed) -> None:
+    assert handed(f"%pre {words}\ntrue\n")[0].endswith(" %pre 1 busybox 0 guarded lenient\n")
 
 
 LINES = st.one_of(

@@ -74,13 +74,13 @@ ROWS = (
     row(FIRSTBOOT, "esxcli system hostname set --fqdn=a.example"),
     # What goes there and is done otherwise.
     row(COMMAND, "keyboard \\\n 'US Default'", (0, W, "keyboard is continued over lines")),
-    row(COMMAND, "lang en_US", (0, W, "ESXi ignores lang")),
-    row(COMMAND, "autopart --firstdisk", (0, W, "ESXi ignores autopart")),
+    row(COMMAND, "lang en_US", (0, W, "lang is a command of older installers")),
+    row(COMMAND, "autopart --firstdisk", (0, W, "autopart is a command of older installers")),
     row(COMMAND, "keyboard Klingon", (0, W, "'Klingon' is no keyboard layout")),
     row(COMMAND, "reboot --eject", (0, W, "reboot has no option --eject")),
     row(COMMAND, "reboot now", (0, W, "'now' is one too many")),
     row(COMMAND, "%include /tmp/more", (0, W, "%include: what it brings in is looked at on the host")),
-    row(PRE, "halt", (0, W, "halt in %pre is noted instead of done")),
+    row(PRE, "halt", (0, W, "halt in %pre refuses the machine: nothing is installed")),
     row(POST, "sleep 5; poweroff -f", (0, W, "poweroff in %post is noted instead of done")),
     row(POST, "x\nreboot", (1, W, "reboot in %post is noted instead of done")),
     row(POST, "echo {{ name }}", (0, W, "this looks like a template")),
@@ -173,8 +173,8 @@ def test_what_passes_is_a_kickstart_that_the_installer_takes(corpus: tuple[str, 
     )
     merged = host_kickstart(kept, HOST)
     files = {
-        "/tmp/esxforge/rootpw.cfg": f"rootpw --iscrypted {HASH}\n",
-        "/tmp/esxforge/install.cfg": "install --disk=naa.1 --overwritevmfs\n",
+        "/esxforge/run/rootpw.cfg": f"rootpw --iscrypted {HASH}\n",
+        "/esxforge/run/install.cfg": "install --disk=naa.1 --overwritevmfs\n",
         "/tmp/more": "",
     }
     seen = read("ks.cfg", merged.data, lambda path: files[path].encode())

@@ -414,10 +414,11 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
         (
             5,
             WARNING,
-            (
-                f"halt in {section} is noted instead of done, and ends the script: MAAS would not switch the machine "
-                "on again."
-            ),
+            {
+                "%pre": "halt in %pre refuses the machine: nothing is installed, and the deployment fails.",
+                "%post": "halt in %post is noted instead of done, and ends the script: MAAS would not switch the "
+                "machine on again.",
+            }[section],
         )
     ]
     assert found(plain.replace("halt", "/sbin/halt")) == [
@@ -434,6 +435,145 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
         assert severity == WARNING
         assert message.endswith("the machine may go off here, and MAAS does not switch it on again.")
         assert found(f"{INSTALL}{text}", ALONE) == []
+
+
+def test_what_may_end_the_machine_is_a_warning_and_a_restart_is_called_one() -> None:
+    post = f"{BASE}%post --interpreter=busybox\n"
+    assert found(f"{post}OFF=/sbin/poweroff\n") == [
+        (
+            4,
+            WARNING,
+            "/sbin/poweroff in %post may end the machine; whether it is run cannot be told by reading.",
+        )
+    ]
+    assert found(f"{post}/sbin/reboot\n") == [
+        (
+            4,
+            ERROR,
+            (
+                "/sbin/reboot in %post cannot be kept from ending the machine, and it restarts in the middle of the "
+                "installation."
+            ),
+        )
+    ]
+    assert found(f"{post}reboot\n", Use(allow_power_off=True)) == [
+        (4, WARNING, "reboot in %post: the machine may restart here, before the installation is done.")
+    ]
+    assert found(f"{FIRSTBOOT}OFF=/sbin/poweroff\n") == [
+        (
+            4,
+            WARNING,
+            (
+                "/sbin/poweroff in %firstboot may end the machine while the agent works; whether it is run cannot be "
+                "told by reading."
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize("section", ["%pre", "%post"])
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("partedUtil mklabel /vmfs/devices/disks/naa.1 gpt", "partedUtil mklabel changes a disk's partition table"),
+        ("partedUtil setptbl $d gpt", "partedUtil setptbl changes a disk's partition table"),
+        ("/bin/partedUtil delete $d 1", "partedUtil delete changes a disk's partition table"),
+        ("dd if=/dev/zero of=/vmfs/devices/disks/naa.1 bs=1M", "dd overwrites a disk"),
+        ("dd if=/dev/zero of=/dev/disks/naa.1 bs=1M", "dd overwrites a disk"),
+        ("for d in /vmfs/devices/disks/*; do dd if=/dev/zero of=$d; done", "dd may overwrite a disk"),
+        ("vmkfstools -C vmfs6 -S data $d:1", "vmkfstools -C makes a datastore of what it is given"),
+        ("esxcli vsan storage remove -s naa.1", "vsan storage remove wipes a vSAN's disks"),
+        ("sh -c 'partedUtil mklabel $1 gpt' x", "partedUtil mklabel changes a disk's partition table"),
+    ],
+)
+def test_a_script_that_writes_to_disks_is_warned_of(command: str, what: str, section: str) -> None:
+    assert found(f"{BASE}{section} --interpreter=busybox\ntrue\n{command}\n") == [
+        (5, WARNING, f"{section}: {what}, and esxforge does not keep it from any.")
+    ]
+
+
+def test_a_python_script_that_writes_to_disks_is_warned_of() -> None:
+    text = f"{BASE}%pre --interpreter=python\nsubprocess.call(['partedUtil', 'mklabel', disk, 'gpt'])\n"
+    assert [finding[:2] for finding in found(text)] == [(4, WARNING)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "partedUtil getptbl /vmfs/devices/disks/naa.1",
+        "# partedUtil mklabel $d gpt",
+        "echo 'partedUtil mklabel'",
+        "dd if=/dev/zero of=$file bs=1M",
+        "dd if=/vmfs/devices/disks/naa.1 of=/tmp/x",
+        "vmkfstools -c 10g /vmfs/volumes/a/b.vmdk",
+        "esxcli vsan storage list",
+    ],
+)
+def test_a_script_that_only_reads_disks_is_not(command: str) -> None:
+    assert found(f"{BASE}%pre --interpreter=busybox\n{command}\n") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rootpw\u00a0Geheim-Wort7!",
+        "rootpw=Geheim-Wort7!",
+        '"rootpw Geheim-Wort7!"',
+        "RootPW:Geheim",
+        "rootpwGeheim",
+        "`rootpwGeheim",
+    ],
+)
+@pytest.mark.parametrize("release", [(6, 7), (8, 0)])
+def test_a_mistyped_rootpw_is_not_quoted_with_its_password(line: str, release: tuple[int, int]) -> None:
+    for text in (f"{line}\nvmaccepteula\n", f"{line} \\\n --iscrypted\nvmaccepteula\n"):
+        for use in (Use(release=release), Use(release=release, standalone=True)):
+            findings = check_kickstart(text.encode(), use)
+            assert any("rootpw…'" in finding.message.lower() for finding in findings)
+            assert not any("Geheim" in finding.message + finding.remedy for finding in findings)
+
+
+@pytest.mark.parametrize("section", ["%pre", "%post"])
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        ("--interpreter busybox", "busybox"),
+        ("--interpreter=/bin/sh", "busybox"),
+        ("--interpreter=sh", "busybox"),
+        ("--interpreter=ash", "busybox"),
+        ("--interpreter=python3", "python"),
+        ("--interpreter /bin/python", "python"),
+    ],
+)
+def test_an_interpreter_by_another_name_is_taken_where_esxforge_runs_the_script(
+    words: str, plain: str, section: str
+) -> None:
+    text = f"{BASE}{INSTALL}{section} {words}\nif x:\n  pass\n"
+    assert [one for one in found(text) if one[0] > 3] == [
+        (
+            4,
+            WARNING,
+            f"{section} names its interpreter in a way that is not the installer's; {plain} is taken.",
+        )
+    ]
+    assert (4, ERROR) in [(line, severity) for line, severity, _ in found(text, ALONE)]
+    assert (4, ERROR) in [(line, severity) for line, severity, _ in found(text.replace(section, "%firstboot"))]
+
+
+@pytest.mark.parametrize("word", ["perl", "/bin/bash"])
+def test_an_interpreter_that_the_installer_has_not_stays_an_error(word: str) -> None:
+    assert (3, ERROR) in [(line, severity) for line, severity, _ in found(f"{BASE}%post --interpreter={word}\nx\n")]
+
+
+@pytest.mark.parametrize("release", ["7.0", "9.0"])
+def test_of_a_later_release_nobody_says_that_it_ignores_an_old_command(release: str) -> None:
+    assert found(f"{BASE}autopart\n", Use(release=parse_release(release))) == [
+        (
+            3,
+            WARNING,
+            f"autopart is a command of older installers; {IGNORES}, what {release}'s does is not known.",
+        )
+    ]
 
 
 FIRSTBOOT = f"{BASE}%firstboot --interpreter=busybox\n"
