@@ -16,12 +16,14 @@
     ├── ProcessError            a program that was started failed, or is not there
     │   ├── QmpError            QEMU's control channel (vm.qmp)
     │   └── MachineFailedError  a virtual machine; carries a report of the likely cause (vm.failure)
+    ├── InterruptedRunError     Ctrl-C, where something that was started goes on
     └── MaasError               MAAS refused, or could not be reached
         ├── TransientError      it may work when tried again (maas.failures)
         └── RefusedError        it will not (maas.failures)
 
-Exit status: 1 for all of them; 2 is for a wrong command line. ``code`` of each class is what a program reads in the
-JSON error document (``--json``); classes without one of their own have that of their base.
+Exit status: 1 for all of them but InterruptedRunError, whose is 130; 2 is for a wrong command line. ``code`` of each
+class is what a program reads in the JSON error document (``--json``); classes without one of their own have that of
+their base.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ __all__ = [
     "FormatError",
     "ImageError",
     "InputError",
+    "InterruptedRunError",
     "MaasError",
     "MediaError",
     "OutputError",
@@ -87,6 +90,12 @@ class ProcessError(ForgeError):
     """A program that was started failed, or is not installed."""
 
     code = "process"
+
+
+class InterruptedRunError(ForgeError):
+    """Ctrl-C ended esxforge, but not what it had started. Not a KeyboardInterrupt: typer would drop its text."""
+
+    code = "interrupted"
 
 
 class MaasError(ForgeError):

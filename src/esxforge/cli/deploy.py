@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esxforge.cli import maas_options as options
+from esxforge.cli.failures import failure_event, print_line
 from esxforge.cli.render import listener
-from esxforge.errors import MaasError, RecipeError
+from esxforge.errors import ForgeError, InterruptedRunError, MaasError, RecipeError
 from esxforge_target.runtime.visible import one_line
 
 if TYPE_CHECKING:
+    from esxforge.deployment.answers import Machine
     from esxforge.deployment.follow import Ended, Followed
     from esxforge.deployment.start import Ready, Request
     from esxforge.maas.client import Client
@@ -73,14 +75,13 @@ def deploy(
         sys.stderr.writelines(f"{one_line(line)}\n" for one in ready for line in _confirmation(one, request))
         if not yes:
             _ask(len(ready))
-        started, problems = _start(client, ready, request)
-        if detach:
-            names = " ".join(one.fqdn for one in started)
-            if started:
-                typer.echo(f"Deploying. To follow: esxforge follow {one_line(names)}", err=as_json)
-            ended: list[Ended] = []
-        else:
+        started, problems = _start(client, ready, request, as_json=as_json)
+        ended: list[Ended] = []
+        if not detach:
             ended = _follow(client, started, as_json=as_json)
+        elif started:
+            typer.echo(f"Deploying. To follow: esxforge follow {_names(started)}", err=as_json)
+            problems += [one.doubt for one in started if one.doubt is not None]
     _finish(ended, problems)
 
 
@@ -154,25 +155,77 @@ def _confirmation(ready: Ready, request: Request) -> list[str]:
 
 
 def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None where stdin is closed
         raise MaasError("No terminal to confirm on; nothing was deployed.", "Pass --yes to deploy without a question.")
     text = "Deploy this machine?" if count == 1 else f"Deploy these {count} machines?"
     if not typer.confirm(text, err=True):
         raise MaasError("Nothing was deployed.", "Answer y, or pass --yes.")
 
 
-def _start(client: Client, ready: Sequence[Ready], request: Request) -> tuple[list[Followed], list[MaasError]]:
-    """Start each; one that fails does not keep the others from it."""
+def _start(
+    client: Client, ready: Sequence[Ready], request: Request, *, as_json: bool
+) -> tuple[list[Followed], list[ForgeError]]:
+    """Start each; one that fails does not keep the others from it. Raises InterruptedRunError on Ctrl-C."""
+    started: list[Followed] = []
+    problems: list[ForgeError] = []
+    left = list(ready)
+    try:
+        while left:
+            _start_one(client, left[0], request, started, problems, as_json=as_json)
+            del left[0]
+    except KeyboardInterrupt:
+        raise _interrupted(started, left) from None
+    return started, problems
+
+
+def _start_one(
+    client: Client,
+    one: Ready,
+    request: Request,
+    started: list[Followed],
+    problems: list[ForgeError],
+    *,
+    as_json: bool,
+) -> None:
     from esxforge.deployment.start import start
 
-    started, problems = [], []
-    for one in ready:
-        try:
-            started.append(start(client, one, request))
-        except MaasError as error:  # noqa: PERF203  # the next machine is another matter
-            problems.append(error)
-            sys.stderr.write(f"esxforge: {one_line(error.message)}\n  {one_line(error.hint)}\n")
-    return started, problems
+    error: ForgeError | None
+    try:
+        found = start(client, one, request)
+    except ForgeError as failed:
+        error = failed
+        problems.append(failed)
+    else:
+        started.append(found)
+        error = found.doubt
+        if as_json:
+            event = {"event": "started", "machine": found.fqdn, "system_id": found.system_id}
+            print_line({**event, "certain": error is None})
+    if error is not None:
+        sys.stderr.write(f"esxforge: {one_line(error.message)}\n  {one_line(error.hint)}\n")
+        if as_json:
+            print_line(failure_event(error, one.answers.machine.fqdn))
+
+
+def _interrupted(started: Sequence[Followed], left: Sequence[Ready]) -> InterruptedRunError:
+    """Ctrl-C between the requests: which machines are being deployed, which one may be, and which are not."""
+    known = {one.system_id for one in started}
+    maybe, others = [one.answers.machine for one in left[:1] if one.system_id not in known], left[1:]
+    parts = {
+        "being deployed": [one.fqdn for one in started],
+        "possibly being deployed, its request was interrupted": [one.fqdn for one in maybe],
+        "not started": [one.answers.machine.fqdn for one in others],
+    }
+    named = "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
+    return InterruptedRunError(
+        one_line(f"Interrupted. What was started goes on: {named}."),
+        f"To join it again: esxforge follow {_names([*started, *maybe])}",
+    )
+
+
+def _names(machines: Sequence[Followed | Machine]) -> str:
+    """FQDNs for a command line."""
+    return one_line(" ".join(shlex.quote(one.fqdn) for one in machines))
 
 
 def _follow(client: Client, machines: Sequence[Followed], *, as_json: bool) -> list[Ended]:
@@ -181,16 +234,17 @@ def _follow(client: Client, machines: Sequence[Followed], *, as_json: bool) -> l
 
     if not machines:
         return []
-    names = " ".join(shlex.quote(one.fqdn) for one in machines)
     try:
         with display([one.fqdn for one in machines], as_json=as_json) as show:
             return Follower(client, time.monotonic, show).follow(machines)
     except KeyboardInterrupt:
-        sys.stderr.write(f"esxforge: the deployment goes on. To join it again: esxforge follow {one_line(names)}\n")
-        raise typer.Exit(130) from None
+        running = [one for one in machines if not one.done] or machines
+        raise InterruptedRunError(
+            "Interrupted: the deployment goes on.", f"To join it again: esxforge follow {_names(running)}"
+        ) from None
 
 
-def _finish(ended: Sequence[Ended], problems: Sequence[MaasError]) -> None:
+def _finish(ended: Sequence[Ended], problems: Sequence[ForgeError]) -> None:
     from esxforge.deployment.progress import Outcome
 
     if problems or any(one.outcome is not Outcome.DEPLOYED for one in ended):

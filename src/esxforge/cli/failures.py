@@ -7,10 +7,16 @@
 ``code`` stays the same when sentences change. ``place`` is the file, option or address that the error is about, or
 null. ``problems`` holds each one where several were found at once; ``message`` is all of them. A verb whose result
 says itself what is wrong (``plan``, ``kickstart check``, ``doctor``, ``selftest``) prints that result instead.
+
+``deploy`` and ``follow`` print one object a line; there it is an event, with the machine that it is about or null::
+
+    {"event": "error", "machine": "esx01.maas", "error": {"code": "maas", …}}
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +28,7 @@ from esxforge.errors import ForgeError
 # typer exports no base class of the errors in a command line; it is click's, or typer's own copy of it.
 UsageError: type[Any] = typer.BadParameter.__mro__[2]
 _INTERRUPTED = "Interrupted, by Ctrl-C or a signal."
+_VERBS_OF_LINES = ("deploy", "follow")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -30,9 +37,23 @@ def wants_json(arguments: Sequence[str]) -> bool:
     return "--json" in (options[: options.index("--")] if "--" in options else options)
 
 
-def print_failure(error: BaseException | int) -> None:
+def print_failure(error: BaseException | int, arguments: Sequence[str]) -> None:
     """Write the error document for an exception, or for an exit status without a result: 130 is for Ctrl-C."""
-    print_json({"error": _document(error)})
+    if any(argument in _VERBS_OF_LINES for argument in arguments[:1]):
+        print_line(failure_event(error))
+    else:
+        print_json({"error": _document(error)})
+
+
+def failure_event(error: BaseException | int, machine: str | None = None) -> dict[str, Any]:
+    """The event of a failure, for the verbs that print one object a line."""
+    return {"event": "error", "machine": machine, "error": _document(error)}
+
+
+def print_line(document: Any) -> None:
+    """Write one JSON object as a line, at once."""
+    sys.stdout.write(json.dumps(document, sort_keys=True) + "\n")
+    sys.stdout.flush()
 
 
 def _document(error: BaseException | int) -> dict[str, Any]:

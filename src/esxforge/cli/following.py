@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
+from esxforge.cli.failures import print_line
 from esxforge.deployment.follow import Ended, Happened, Silent, Update
 from esxforge.deployment.phase_times import PhaseTimes, duration
 from esxforge.deployment.progress import Outcome, sentence_of
@@ -19,6 +19,7 @@ _WORDS = {
     Outcome.FAILED: "Failed deployment",
     Outcome.ABORTED: "The deployment was ended by somebody else",
     Outcome.RUNNING: "Deploying",
+    Outcome.UNKNOWN: "How the deployment ends is not known",
 }
 
 
@@ -26,7 +27,7 @@ _WORDS = {
 def display(machines: Sequence[str], *, as_json: bool) -> Iterator[Callable[[Update], None]]:
     """Yields the function to call with each update."""
     if as_json:
-        yield _json_line
+        yield lambda update: print_line(_document(update))
     elif sys.stdout.isatty():
         from esxforge.cli.following_live import live  # rich is slow to import
 
@@ -34,11 +35,6 @@ def display(machines: Sequence[str], *, as_json: bool) -> Iterator[Callable[[Upd
             yield show
     else:
         yield Lines(machines).show
-
-
-def _json_line(update: Update) -> None:
-    sys.stdout.write(json.dumps(_document(update), sort_keys=True) + "\n")
-    sys.stdout.flush()
 
 
 def _document(update: Update) -> dict[str, object]:
@@ -55,8 +51,8 @@ def _document(update: Update) -> dict[str, object]:
                 "at": None if event.at is None else _iso(event.at),
                 "number": list(event.number) if event.number else None,
             }
-        case Silent(seconds, reason):
-            return {"event": "silent" if seconds else "answers", "reason": reason}
+        case Silent(machine, seconds, reason):
+            return {"event": "silent" if seconds else "answers", "machine": machine, "reason": reason}
         case Ended():
             return {
                 "event": "end",
@@ -87,9 +83,10 @@ class Lines:
             case Happened(machine, event, _):
                 for line in self._event(update):
                     self._say(machine, event.at, line)
-            case Silent(seconds, reason):
+            case Silent(machine, seconds, reason):
                 text = f"MAAS does not answer: {reason} Trying on." if seconds else "MAAS answers again."
-                self._write(f"note: {one_line(text)}")
+                name = f"{machine}: " if self._several else ""
+                self._write(one_line(f"note: {name}{text}"))
             case Ended():
                 for line in end_lines(update):
                     self._write(f"{update.machine}: {line}" if self._several and line else line)
@@ -123,7 +120,8 @@ def end_lines(ended: Ended) -> Iterator[str]:
     yield ""
     times = ended.progress.times(ended=True)
     took = f" after {duration(times.end)}" if times.end is not None else ""
-    yield one_line(f"{_WORDS[ended.outcome]}{took}; MAAS shows “{ended.status_name}”.")
+    shows = "last showed" if ended.outcome is Outcome.UNKNOWN else "shows"
+    yield one_line(f"{_WORDS[ended.outcome]}{took}; MAAS {shows} “{ended.status_name or 'nothing'}”.")
     if ended.outcome is Outcome.DEPLOYED:
         yield one_line("Addresses: " + (", ".join(ended.addresses) or "MAAS tells none"))
     else:

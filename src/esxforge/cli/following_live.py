@@ -33,7 +33,7 @@ class _Table:
 
     rows: dict[str, _Row]
     began: float
-    silent: str = ""
+    silent: set[str] = field(default_factory=set)
 
     def __rich__(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -41,7 +41,8 @@ class _Table:
         for machine, row in self.rows.items():
             spent = "" if row.end else duration(now - row.since)
             table.add_row(Text(one_line(machine)), Text(one_line(row.end or row.phase)), Text(spent))
-        table.add_row(Text("in all", style="dim"), Text(self.silent, style="dim"), Text(duration(now - self.began)))
+        silent = "MAAS does not answer" if self.silent else ""
+        table.add_row(Text("in all", style="dim"), Text(silent, style="dim"), Text(duration(now - self.began)))
         return table
 
 
@@ -56,9 +57,10 @@ def live(machines: Sequence[str]) -> Iterator[Callable[[Update], None]]:
         match update:
             case Happened(machine, _, phase) if phase is not None and machine in table.rows:
                 table.rows[machine] = _Row(sentence_of(phase))
-            case Silent(seconds):
-                table.silent = "MAAS does not answer" if seconds else ""
+            case Silent(machine, seconds):
+                (table.silent.add if seconds else table.silent.discard)(machine)
             case Ended() if update.machine in table.rows:
+                table.silent.discard(update.machine)
                 table.rows[update.machine].end = update.outcome.value
         lines.show(update)
 

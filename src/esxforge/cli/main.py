@@ -32,7 +32,7 @@ from esxforge.cli.standin_iso import standin_iso
 from esxforge.cli.terminal import filtered_streams
 from esxforge.cli.upload import upload
 from esxforge.cli.verify import verify
-from esxforge.errors import ForgeError
+from esxforge.errors import ForgeError, InterruptedRunError
 
 _INTERRUPTED = 130
 
@@ -105,12 +105,12 @@ def _with_json() -> int:
     try:
         status = _status(run)
     except Exception as error:
-        print_failure(error)
+        print_failure(error, sys.argv[1:])
         raise
     if failed and not isinstance(failed[0], BrokenPipeError | SystemExit):
-        print_failure(failed[0])
+        print_failure(failed[0], sys.argv[1:])
     elif status == _INTERRUPTED:
-        print_failure(status)
+        print_failure(status, sys.argv[1:])
     return status
 
 
@@ -123,7 +123,7 @@ def _status(run: Callable[[], Any]) -> int:
             sys.stdout.flush()
     except ForgeError as error:
         print_error(error)
-        return 1
+        return _INTERRUPTED if isinstance(error, InterruptedRunError) else 1
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("esxforge: interrupted; nothing was left behind.\n")
         return _INTERRUPTED

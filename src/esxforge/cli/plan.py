@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -81,6 +82,10 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     page = None if html is None else _Page(html, force)
 
     _check_usage(machine, answers, curtin_config, save, as_json=as_json, short=short)
+    of_maas = {"--profile": profile, "--maas-url": maas_url, "--api-key-file": api_key_file, "--ca-file": ca_file}
+    of_machine = {"--image": image, "--boot-nic": boot_nic}
+    _check_unused(of_maas | {"--insecure": insecure or None}, "--machine", used=machine is not None)
+    _check_unused(of_machine, "--machine and --answers", used=curtin_config is None)
     release = None if release is None else _version(release)
     found, guids = load_inventory(inventory) if inventory is not None else (None, {})
     if curtin_config is not None:
@@ -108,6 +113,12 @@ def _check_usage(
         raise typer.BadParameter("give one of --machine, --answers and --curtin-config")
     if save is not None and machine is None:
         raise typer.BadParameter("--save keeps what MAAS answers to --machine", param_hint="--save")
+
+
+def _check_unused(options: Mapping[str, object], owner: str, *, used: bool) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given and not used:
+        raise typer.BadParameter(f"goes only with {owner}", param_hint=given[0])
 
 
 def _version(release: str) -> str:
@@ -159,14 +170,14 @@ def _plan_machine(
     from esxforge_target.runtime.visible import one_line
 
     found = assess(answers_of(documents), wishes, inventory, guids)
+    if page is not None and found.report is not None:
+        _write_html(marked(found), page)
     if as_json:
-        if page is not None and found.report is not None:
-            _write_html(found.report, page)
         print_json(assessment_document(found))
     else:
         sys.stdout.write(f"{one_line(heading(found))}\n\n")
         if not found.refused:
-            _show(marked(found), {}, page, as_json=False, short=short)
+            _show(marked(found), {}, None, as_json=False, short=short)
         sys.stdout.writelines(f"{one_line(line)}\n" for line in remarks(found))
         sys.stdout.flush()
         _complain(found)

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from esxforge.errors import MaasError
 from esxforge.maas.boot_resources import BootResource
 from esxforge.maas.checked import CheckedAnswer, checked
+from esxforge.maas.versions import Capabilities, capabilities
 
 NEW, READY, DEPLOYED, BROKEN, DEPLOYING, ALLOCATED, FAILED_DEPLOYMENT = 0, 4, 6, 8, 9, 10, 11
 # In these MAAS gives the configuration itself (api/machines.py, get_curtin_config).
@@ -397,6 +398,11 @@ class Answers:
     images: list[BootResource] | None = None
     version: str | None = None
     config: Any = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What MAAS's version does; of the newest where the version is not known."""
+        return capabilities(self.version or "")
 
     def rack(self, system_id: str | None) -> Rack | None:
         """A rack controller, where it is known."""

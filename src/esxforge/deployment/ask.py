@@ -13,7 +13,7 @@ from esxforge.deployment import answers as names
 from esxforge.deployment.find import not_yours
 from esxforge.errors import MaasError
 from esxforge.maas import region
-from esxforge.maas.boot_resources import BootResources
+from esxforge.maas.boot_resources import BootResource, BootResources
 from esxforge.maas.client import Client
 from esxforge.maas.failures import RefusedError
 from esxforge.preview.curtin_yaml import parse_config
@@ -116,7 +116,8 @@ def _account(client: Client) -> dict[str, Any] | None:
     return kept | ({"ssh_keys": len(keys)} if isinstance(keys, list) else {})
 
 
-def _images(client: Client) -> list[Any] | None:
+def read_images(client: Client) -> list[BootResource] | None:
+    """The ESXi images in MAAS with their sets; None where this user may not see them. Raises MaasError."""
     resources = BootResources(client)
     try:
         found = [resources.get(one.id) for one in resources.list() if one.name.startswith("esxi/")]
@@ -124,7 +125,12 @@ def _images(client: Client) -> list[Any] | None:
         if error.status in _NOT_TOLD:
             return None
         raise
-    return [one.model_dump(mode="json", exclude_none=True) for one in found if one is not None]
+    return [one for one in found if one is not None]
+
+
+def _images(client: Client) -> list[Any] | None:
+    found = read_images(client)
+    return None if found is None else [one.model_dump(mode="json", exclude_none=True) for one in found]
 
 
 def _configuration(client: Client, machine: Any, system_id: str) -> Any:

@@ -11,7 +11,7 @@ from esxforge.deployment.answers import HAS_CONFIGURATION, Answers, Machine
 from esxforge.deployment.checks import check_machine
 from esxforge.deployment.connectivity import check_connectivity
 from esxforge.deployment.findings import Finding, Findings
-from esxforge.deployment.images import PREFIX, Image, choose
+from esxforge.deployment.images import PREFIX, Image, choose, release_of
 from esxforge.deployment.predicted import Unknown
 from esxforge.deployment.prediction import predict
 from esxforge.deployment.state import judge_state
@@ -76,7 +76,7 @@ def assess(
         judge_state(answers.machine, answers.account, wishes.owner, findings)
         _merge(findings, check_machine(answers, image, image.release if image else wishes.release, golden=golden))
         _compare_release(image, wishes, inventory, findings)
-    release = wishes.release or (image.release if image else None) or _deployed_release(answers) or ASSUMED_RELEASE
+    release = wishes.release or (image.release if image else None) or _deployed_release(answers, findings)
     boot_mac = _mac_of(answers, wishes.boot_nic)
     try:
         prediction = predict(answers)
@@ -117,8 +117,15 @@ def _compare_release(image: Image | None, wishes: Wishes, inventory: Inventory |
         )
 
 
-def _deployed_release(answers: Answers) -> str | None:
-    return answers.machine.distro_series if answers.machine.osystem == "esxi" else None
+def _deployed_release(answers: Answers, findings: Findings) -> str:
+    """Release in the name of the machine's image; an image may be named freely, and MAAS keeps a prefix in some."""
+    series = answers.machine.distro_series
+    if answers.machine.osystem != PREFIX.rstrip("/") or not series:
+        return ASSUMED_RELEASE
+    release = release_of(series.removeprefix(PREFIX))
+    if release is None:
+        findings.not_known.append(f"which release {series} is; the plan is for ESXi {ASSUMED_RELEASE}")
+    return release or ASSUMED_RELEASE
 
 
 def _judge_system(answers: Answers, findings: Findings) -> None:

@@ -34,6 +34,8 @@ def check_machine(answers: Answers, image: Image | None, release: str | None, *,
     _firmware(answers, findings, golden=golden)
     _boot_disk(answers, image, release, findings, golden=golden)
     _keys(answers, image, findings)
+    if answers.version is None:
+        findings.not_known.append("which version MAAS has; its configuration is predicted as the newest would make it")
     findings.not_known.append("whether Secure Boot is on: MAAS does not record it; the hook checks")
     return findings
 
@@ -150,6 +152,12 @@ def _boot_disk(answers: Answers, image: Image | None, release: str | None, findi
     if disk is None:
         return
     _sectors(disk, image, findings)
+    if golden:  # the hook compares the captured disk's size, not what an installation needs
+        findings.not_known.append(
+            f"whether the golden image fits on {disk.name} ({disk.size} bytes): MAAS does not record the size of the "
+            "captured disk; the hook checks"
+        )
+        return
     if release is None:
         findings.not_known.append("the image's release, and so how much of the boot disk ESXi keeps")
         return
@@ -161,7 +169,7 @@ def _boot_disk(answers: Answers, image: Image | None, release: str | None, findi
     elif disk.size < media_size.advised_disk(found):
         text = f"The boot disk {disk.name} is smaller than the 32 GB that VMware asks of one."
         findings.warnings.append(Finding(text, "Choose a larger one in MAAS."))
-    elif not golden:
+    else:
         _room(answers, disk, found, findings)
 
 

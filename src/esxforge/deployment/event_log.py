@@ -8,7 +8,6 @@ order of arrival). The API shows an event's text, not its name; ours begin with 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -104,22 +103,24 @@ class EventLog:
             if begun:
                 self._after = _first_of_last(begun) - 1
                 return
-            if len(page) < _PAGE:
+            if len(page) < _PAGE:  # the log begins here
+                before = None
                 break
             before = min(event.id for event in page)
         self._after = 0 if before is None else before - 1
 
-    def new(self) -> Iterator[Event]:
-        """Yield the events since the last call, in order of arrival."""
+    def new(self) -> list[Event]:
+        """The events since the last call, in order of arrival. Where a page fails, none of them counts as read."""
         if self._after is None:
             self.skip()
+        after, found = self._after or 0, list[Event]()
         while True:
-            page = self._ask(limit=str(_PAGE), after=str(self._after))
-            yield from sorted(page, key=lambda event: event.id)
-            if page:
-                self._after = max(event.id for event in page)
+            page = self._ask(limit=str(_PAGE), after=str(after))
+            found += sorted(page, key=lambda event: event.id)
+            after = max((event.id for event in page), default=after)
             if len(page) < _PAGE:
-                return
+                self._after = after
+                return found
 
     def _ask(self, **query: str) -> list[Event]:
         query = {"op": "query", "id": self._system_id, "level": "DEBUG", **query}

@@ -59,15 +59,19 @@ class Happened:
 
 @dataclass(frozen=True)
 class Silent:
-    """MAAS does not answer, since ``seconds``; 0: it does again."""
+    """MAAS does not answer about the machine, since ``seconds``; 0: it does again."""
 
+    machine: str
     seconds: float
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """One deployment ended. ``addresses`` are the host's; ``reason`` and ``log`` say why it failed."""
+    """One deployment ended, or cannot be followed any more (UNKNOWN).
+
+    ``addresses`` are the host's; ``reason`` and ``log`` say why it failed, or is not known.
+    """
 
     machine: str
     outcome: Outcome
@@ -84,7 +88,10 @@ Listener: TypeAlias = Callable[[Update], None]
 
 @dataclass
 class Followed:
-    """A machine that is followed."""
+    """A machine that is followed. ``doubt``: it is not known that its deployment began. ``lost``: why it is given up.
+
+    ``silent_since`` is in seconds by the follower's clock.
+    """
 
     system_id: str
     fqdn: str
@@ -94,6 +101,9 @@ class Followed:
     status_name: str = ""
     addresses: tuple[str, ...] = ()
     ended_at: float | None = None
+    silent_since: float | None = None
+    doubt: MaasError | None = None
+    lost: MaasError | None = None
     done: bool = False
 
 
@@ -120,10 +130,9 @@ class Follower:
         self._clock = clock
         self._listener = listener
         self._last_events = last_events
-        self._silent_since: float | None = None
 
     def follow(self, machines: Sequence[Followed]) -> list[Ended]:
-        """Until all have ended. Raises MaasError where MAAS stays silent, or hides or loses a machine."""
+        """Until all have ended. One that MAAS hides or loses, or of which it stays silent, ends alone, as UNKNOWN."""
         ends: list[Ended] = []
         while True:
             ends += [self._end(one) for one in machines if not one.done and self._look(one)]
@@ -135,23 +144,21 @@ class Follower:
         """Ask once; whether this machine's deployment is over and all its events are here."""
         try:
             found = _read(self._client, machine.system_id)
-            events = list(machine.log.new())
-        except TransientError as error:
-            self._silence(error, machine)
-            return False
-        except RefusedError as error:
-            if error.status < 500:
-                raise
-            self._silence(error, machine)  # it restarts
-            return False
-        if self._silent_since is not None:
-            self._silent_since = None
-            self._listener(Silent(0.0))
+            events = machine.log.new()
+        except MaasError as error:
+            restarts = isinstance(error, RefusedError) and error.status >= 500
+            machine.lost = self._silence(error, machine) if restarts or isinstance(error, TransientError) else error
+            return machine.lost is not None
+        if machine.silent_since is not None:
+            machine.silent_since = None
+            self._listener(Silent(machine.fqdn, 0.0))
         now = self._clock()
         self._show(machine, machine.ordered.take(events, now))
         machine.progress.status = found.status
         machine.status_name = found.status_name
         machine.addresses = tuple(found.ip_addresses or ())
+        if found.status in HAS_CONFIGURATION:
+            machine.doubt = None
         if found.status == DEPLOYING:
             machine.ended_at = None
             return False
@@ -163,28 +170,33 @@ class Follower:
         for event in events:
             self._listener(Happened(machine.fqdn, event, machine.progress.take(event)))
 
-    def _silence(self, error: MaasError, machine: Followed) -> None:
+    def _silence(self, error: MaasError, machine: Followed) -> MaasError | None:
+        """Note that MAAS did not answer about the machine; the error that ends following it after half an hour."""
         now = self._clock()
-        if self._silent_since is None:
-            self._silent_since = now
-            self._listener(Silent(0.1, error.message))
-            return
-        silent = now - self._silent_since
-        if silent >= LONGEST_SILENCE:
-            raise MaasError(
-                f"MAAS has not answered for {silent / 60:.0f} minutes: {error.message}",
-                f"The deployment goes on without esxforge. Once MAAS answers: esxforge follow {machine.fqdn}",
-            ) from error
+        if machine.silent_since is None:
+            machine.silent_since = now
+            self._listener(Silent(machine.fqdn, 0.1, error.message))
+            return None
+        silent = now - machine.silent_since
+        if silent < LONGEST_SILENCE:
+            return None
+        return MaasError(
+            f"MAAS has not answered for {silent / 60:.0f} minutes: {error.message}",
+            f"The deployment goes on without esxforge. Once MAAS answers: esxforge follow {machine.fqdn}",
+        )
 
     def _end(self, machine: Followed) -> Ended:
         self._show(machine, machine.ordered.rest())
         machine.done = True
         progress = machine.progress
-        reason, log = progress.reason() if progress.outcome is not Outcome.DEPLOYED else ("", "")
-        if progress.outcome is Outcome.FAILED and not log:
+        outcome, unknown = progress.outcome, machine.lost or machine.doubt
+        reason, log = progress.reason() if outcome is not Outcome.DEPLOYED else ("", "")
+        if unknown is not None:
+            outcome, reason, log = Outcome.UNKNOWN, f"{unknown.message} {unknown.hint}".strip(), ""
+        if outcome is Outcome.FAILED and not log:
             lines = _hook_lines(self._client, machine.system_id)
             log = "\n".join(lines)
-        ended = Ended(machine.fqdn, progress.outcome, machine.status_name, progress, machine.addresses, reason, log)
+        ended = Ended(machine.fqdn, outcome, machine.status_name, progress, machine.addresses, reason, log)
         self._listener(ended)
         return ended
 

@@ -17,13 +17,19 @@ _RELEASE = re.compile(r"(?<![\d.])([5-9]|1\d)\.(\d)(?:\.(\d)|U(\d))?")
 
 @dataclass(frozen=True)
 class Image:
-    """``name`` as ``distro_series`` takes it, such as esxi/8.0.3. ``release`` and ``marks`` are None where unknown."""
+    """``name`` as ``distro_series`` takes it, such as esxi/8.0.3. ``release`` and ``marks`` are None where unknown.
+
+    ``number``, ``version`` and ``digests`` identify the bytes: MAAS's id, the newest set, and its files' sha256.
+    """
 
     name: str
     title: str
     complete: bool
     release: str | None
     marks: TitleMarks | None
+    number: int | None = None
+    version: str | None = None
+    digests: tuple[str, ...] = ()
 
 
 def choose(
@@ -65,12 +71,15 @@ def _facts(resource: BootResource) -> Image:
         resource.name,
         title,
         complete=newest is not None and newest.complete,
-        release=_release(title) or _release(resource.name.removeprefix(PREFIX)),
+        release=release_of(title) or release_of(resource.name.removeprefix(PREFIX)),
         marks=read_title(title),
+        number=resource.id,
+        version=newest.version if newest is not None else None,
+        digests=tuple(sorted(file.sha256 for file in newest.files.values())) if newest is not None else (),
     )
 
 
-def _release(text: str) -> str | None:
+def release_of(text: str) -> str | None:
     """``8.0.3`` of “VMware ESXi 8.0U3e” and of “8.0.3”."""
     found = _RELEASE.search(text)
     if found is None:

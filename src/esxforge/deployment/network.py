@@ -14,7 +14,6 @@ from esxforge.deployment.answers import Answers, Interface, Link, StaticRoute, S
 from esxforge.deployment.auto_addresses import Guess
 from esxforge.deployment.gateways import default_gateways
 from esxforge.deployment.predicted import Unknowns
-from esxforge.maas.versions import capabilities
 
 
 def predict_network(answers: Answers, guesses: Mapping[int, Guess], unknowns: Unknowns) -> dict[str, Any]:
@@ -50,7 +49,7 @@ class _Predictor:
         self._unknowns = unknowns
         self._gateways = default_gateways(answers)
         self._with_gateway: set[int] = set()
-        self._version = capabilities(answers.version or "")
+        self._version = answers.capabilities
         self._by_name = {one.name: one for one in answers.interfaces}
         self._versions: set[int] = set()
         domains = sorted({one.name for one in answers.domains if one.authoritative and one.name})

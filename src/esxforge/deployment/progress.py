@@ -48,6 +48,7 @@ class Outcome(Enum):
     DEPLOYED = "deployed"
     FAILED = "failed"
     ABORTED = "aborted"
+    UNKNOWN = "unknown"
 
 
 def phase_of(event: Event) -> str | None:

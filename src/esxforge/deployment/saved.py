@@ -1,11 +1,13 @@
 """Answers as a directory of files, for a second look or to post with a report.
 
-Only the fields that esxforge reads are written, so no key, token or e-mail address can be among them; of curtin's
-configuration only the network, the storage and where MAAS listens. One file an answer, named as in ``answers.py``.
+Only the fields that esxforge reads are written, so no key or token can be among them; of curtin's configuration only
+the network, the storage and where MAAS listens. A user whose name is an e-mail address is written as ``user1``,
+``user2``. One file an answer, named as in ``answers.py``.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import types
@@ -15,7 +17,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from esxforge.deployment.answers import CONFIG, TYPES, Documents
+from esxforge.deployment.answers import ACCOUNT, CONFIG, MACHINE, TYPES, Documents
 from esxforge.errors import FormatError, OutputError
 from esxforge.local.reading import read_file
 from esxforge.local.workspace import work_directory
@@ -41,6 +43,22 @@ def _without_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
     maas = reporting.get("maas") if isinstance(reporting, Mapping) else None
     if isinstance(maas, Mapping):
         kept["reporting"] = {"maas": {key: maas[key] for key in ("type", "endpoint") if key in maas}}
+    return kept
+
+
+_USERS = ((MACHINE, "owner"), (ACCOUNT, "username"))
+
+
+def _without_addresses(documents: dict[str, Any]) -> dict[str, Any]:
+    """E-mail addresses of users replaced, the same one by the same name: whose a machine is must stay comparable."""
+    found = {place: documents[place[0]].get(place[1]) for place in _USERS if isinstance(documents.get(place[0]), dict)}
+    names = {name for name in found.values() if isinstance(name, str)}
+    free = (name for name in (f"user{number}" for number in itertools.count(1)) if name not in names)
+    pseudonyms = {name: next(free) for name in sorted(names) if "@" in name}
+    kept = dict(documents)
+    for (document, field), name in found.items():
+        if name in pseudonyms:
+            kept[document] = {**kept[document], field: pseudonyms[name]}
     return kept
 
 
@@ -79,7 +97,7 @@ def save(documents: Documents, directory: Path) -> None:
         complete = work / "answers"
         try:
             complete.mkdir(mode=0o700)
-            for name, document in reduced(documents).items():
+            for name, document in _without_addresses(reduced(documents)).items():
                 text = json.dumps(document, indent=1, sort_keys=True, default=str)
                 with (complete / f"{name}.json").open("w", encoding="ascii") as file:
                     file.write(text + "\n")

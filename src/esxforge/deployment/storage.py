@@ -12,7 +12,6 @@ from typing import Any
 
 from esxforge.deployment.answers import Answers, Bcache, BlockDevice, Filesystem, Member, Partition, Raid, VolumeGroup
 from esxforge.errors import MaasError
-from esxforge.maas.versions import capabilities
 
 _FIRST_OFFSET = 4 << 20
 _TABLE_OVERHEAD = 5 << 20
@@ -38,7 +37,7 @@ class _Predictor:
             for partition in device.partitions:
                 self._names["partition", partition.id] = f"{device.name}-part{_number(partition)}"
         self._members = {_key(member) for member in _members(answers)}
-        by_path = answers.version is not None and capabilities(answers.version).names_twin_disks_by_path
+        by_path = answers.capabilities.names_twin_disks_by_path
         self._by_path = _need_paths(self._disks) if by_path else set()
 
     def section(self) -> dict[str, Any]:

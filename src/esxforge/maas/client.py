@@ -125,7 +125,11 @@ class Client:
             if self._deadline.passed:
                 raise failures.too_slow(self.connection.url, self.connection.timeout) from error
             raise failures.from_transport(
-                error, self.connection.url, self.connection.timeout, self._redactor.clean(str(error)).rstrip(".")
+                error,
+                self.connection.url,
+                self.connection.timeout,
+                self._redactor.clean(str(error)).rstrip("."),
+                reached=self._reached,
             ) from error
         if self._deadline.passed:  # an answer that ends where the connection does looks complete then
             raise failures.too_slow(self.connection.url, self.connection.timeout)
@@ -203,6 +207,7 @@ class Client:
                 retry_after=parse_retry_after(response.headers.get("Retry-After"), self._surroundings.clock()),
                 answered=True,
                 answer="" if html else self.clean(text),
+                status=status,
             )
         if not 200 <= status < 300:
             location = self.clean(response.headers.get("Location", ""))

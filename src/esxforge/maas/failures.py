@@ -34,7 +34,8 @@ class TransientError(MaasError):
     """May go away by itself.
 
     ``retry_after`` is what the server asked to wait, in seconds, or None; ``answered`` tells whether anything answered,
-    and ``answer`` what (cleaned): MAAS says 409 and 503 with a text where trying again does not help, too.
+    and ``answer`` what (cleaned): MAAS says 409 and 503 with a text where trying again does not help, too. ``status``
+    is None where no status came.
     """
 
     code = "maas.transient"
@@ -47,11 +48,13 @@ class TransientError(MaasError):
         retry_after: float | None = None,
         answered: bool = False,
         answer: str = "",
+        status: int | None = None,
     ) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
         self.answered = answered
         self.answer = answer
+        self.status = status
 
 
 class RefusedError(MaasError):
@@ -81,10 +84,14 @@ def too_slow(url: str, timeout: float) -> TransientError:
 
 # A list of cases, each with its own sentence: many returns are what makes it readable.
 def from_transport(  # noqa: PLR0911
-    error: httpx2.HTTPError, url: str, timeout: float, cleaned: str
+    error: httpx2.HTTPError, url: str, timeout: float, cleaned: str, *, reached: bool
 ) -> MaasError:
-    """The failure behind an exception of httpx2: no answer came at all. ``cleaned`` is its text without secrets."""
-    text = f"{error!r} {error.__cause__!r} {error.__context__!r}"
+    """The failure behind an exception of httpx2: no answer came at all. ``cleaned`` is its text without secrets.
+
+    Once MAAS was ``reached``, TLS that breaks after the connection is made is a lost connection, not a wrong set-up.
+    """
+    setup = not reached or isinstance(error, httpx2.ConnectError)
+    text = f"{error!r} {error.__cause__!r} {error.__context__!r}" if setup else ""
     if "CERTIFICATE_VERIFY_FAILED" in text:
         reason = cleaned.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or "it does not verify"
         return MaasError(f"The TLS certificate of {url} is not trusted: {reason}.", _TLS_HINT)
@@ -119,7 +126,8 @@ def from_answer(  # noqa: PLR0911
     """The failure that a status of 3xx, 4xx or 5xx means. ``answer`` is cleaned text; ``html`` tells a page of HTML."""
 
     def refused(message: str, hint: str = "") -> RefusedError:
-        return RefusedError(message, hint, status=status, answer=answer)
+        # The answer to a 401 can hold the secret.
+        return RefusedError(message, hint, status=status, answer="" if status == 401 else answer)
 
     if 300 <= status < 400:
         return wrong_url(url, f"it sends us on to {location or 'another address'}")

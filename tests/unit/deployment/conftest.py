@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from esxforge import __version__
 from esxforge.cli.main import main
 from standin.maas_region import ADMIN_KEY, USER_KEY
+from standin.maas_region.machines import DEPLOYED, FakeMachine
 
 from .site import Site, site
 
+OURS = f"VMware ESXi 8.0U3e (esxforge {__version__})"
 Run = Callable[..., tuple[int, str, str]]
 SECRETS = [part for key in (ADMIN_KEY, USER_KEY) for part in key.split(":")]
 
@@ -80,3 +84,35 @@ def run(
         return status, shown.out, shown.err
 
     return start
+
+
+@pytest.fixture
+def machine(maas: Site) -> FakeMachine:
+    maas.image(title=OURS)
+    return maas.machine(
+        system_id="abc123", hostname="esx01", tag_names=["rack7"], hardware_info={"chassis_serial": "CZ1"}
+    )
+
+
+def says(maas: Site, text: str, **more: str) -> Callable[[], None]:
+    return lambda: maas.region.nodes.log("abc123", text, **more)
+
+
+def becomes(machine: FakeMachine, status: int, **fields: Any) -> Callable[[], None]:
+    return lambda: machine.become(status, **fields)
+
+
+def deploys_well(maas: Site, machine: FakeMachine, clock: Clock) -> None:
+    clock.steps = [
+        says(maas, "", level="INFO", kind="Performing PXE boot"),
+        says(maas, "'curtin' curtin command install"),
+        says(maas, "'curtin' configuring storage"),
+        says(maas, "'esxforge' #1.02 network: sets up the network"),
+        says(maas, "'esxforge' #1.01 inventory: reads what this host has"),
+        says(maas, "'esxforge' #1.03 verify: reads it back"),
+        becomes(machine, DEPLOYED, ip_addresses=["10.0.0.10", "2001:db8::10"]),
+    ]
+
+
+def deploy_posts(maas: Site) -> list[str]:
+    return [path for method, path in maas.region.requests if method == "POST"]

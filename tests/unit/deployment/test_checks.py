@@ -10,7 +10,9 @@ import pytest
 from esxforge import __version__
 from esxforge.deployment.answers import answers_of
 from esxforge.deployment.assessment import Assessment, Wishes, assess
+from esxforge.deployment.storage import predict_storage
 from esxforge.maas.boot_resources import BootResource
+from esxforge.maas.versions import capabilities
 
 from .pairs import Pair, named
 
@@ -240,3 +242,28 @@ def test_a_plan_of_a_machine_with_another_system_says_so() -> None:
     told = assess(answers_of({**found.documents, "curtin": found.curtin}))
     assert told.is_final
     assert "with ubuntu/noble, not with ESXi" in reasons(told)
+
+
+def test_a_golden_image_is_not_judged_by_what_an_installation_needs() -> None:
+    found = named(GOOD)
+    disk(found)["size"] = 4 << 30
+    golden = judged(found, images=[image(title=GOLDEN)])
+    assert "boot disk" not in reasons(golden) + warnings(golden)
+    assert any("whether the golden image fits on" in one for one in golden.findings.not_known)
+    assert "needs at least" in reasons(judged(found))
+
+
+def test_an_unknown_version_of_maas_has_one_meaning_and_is_said() -> None:
+    documents = {key: one for key, one in named(GOOD).documents.items() if key != "version"}
+    answers = answers_of(documents)
+    assert answers.capabilities == capabilities("99.0")
+    assert any("which version MAAS has" in one for one in assess(answers).findings.not_known)
+    first = next(one for one in documents["blockdevices"] if one["type"] == "physical")
+    first["id_path"] = "/dev/disk/by-id/wwn-0x0"
+    twin = {**first, "id": 999, "name": "sdz", "id_path": "/dev/disk/by-id/wwn-0x1", "path": "/dev/sdz"}
+    twins = {**documents, "blockdevices": [*documents["blockdevices"], {**twin, "partitions": [], "filesystem": None}]}
+    predicted = {}
+    for version in (None, "3.8.0", "3.7.3"):
+        known = {} if version is None else {"version": {"version": version}}
+        predicted[version] = predict_storage(answers_of(twins | known))
+    assert predicted[None] == predicted["3.8.0"] != predicted["3.7.3"]

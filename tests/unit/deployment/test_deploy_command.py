@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from esxforge import __version__
-from esxforge.deployment import start
-from standin.maas_region import Fault
+from standin.maas_region.errors import ApiError
 from standin.maas_region.machines import (
     ALLOCATED,
     DEPLOYED,
@@ -25,42 +23,8 @@ from standin.maas_region.machines import (
     FakeMachine,
 )
 
-from .conftest import Clock, Run
+from .conftest import OURS, Clock, Run, becomes, deploy_posts, deploys_well, says
 from .site import Site
-
-OURS = f"VMware ESXi 8.0U3e (esxforge {__version__})"
-
-
-@pytest.fixture
-def machine(maas: Site) -> FakeMachine:
-    maas.image(title=OURS)
-    return maas.machine(
-        system_id="abc123", hostname="esx01", tag_names=["rack7"], hardware_info={"chassis_serial": "CZ1"}
-    )
-
-
-def says(maas: Site, text: str, **more: str) -> Callable[[], None]:
-    return lambda: maas.region.nodes.log("abc123", text, **more)
-
-
-def becomes(machine: FakeMachine, status: int, **fields: Any) -> Callable[[], None]:
-    return lambda: machine.become(status, **fields)
-
-
-def deploys_well(maas: Site, machine: FakeMachine, clock: Clock) -> None:
-    clock.steps = [
-        says(maas, "", level="INFO", kind="Performing PXE boot"),
-        says(maas, "'curtin' curtin command install"),
-        says(maas, "'curtin' configuring storage"),
-        says(maas, "'esxforge' #1.02 network: sets up the network"),
-        says(maas, "'esxforge' #1.01 inventory: reads what this host has"),
-        says(maas, "'esxforge' #1.03 verify: reads it back"),
-        becomes(machine, DEPLOYED, ip_addresses=["10.0.0.10", "2001:db8::10"]),
-    ]
-
-
-def deploy_posts(maas: Site) -> list[str]:
-    return [path for method, path in maas.region.requests if method == "POST"]
 
 
 def test_a_machine_is_deployed_and_followed_to_its_addresses(
@@ -316,72 +280,64 @@ def test_a_deployment_that_somebody_aborts_is_told_as_that(
     assert "User aborting deployment (somebody)" in out
 
 
-def test_maas_may_go_away_while_following(run: Run, maas: Site, machine: FakeMachine, clock: Clock) -> None:
-    deploys_well(maas, machine, clock)
-    clock.steps.insert(1, lambda: setattr(maas.region, "faults", [Fault("GET", "busy", times=40)]))
-    status, out, _ = run("deploy", "esx01", "--yes", maas=maas)
-    assert status == 0
-    assert out.count("MAAS does not answer") == 1
-    assert "MAAS answers again" in out
-    assert "verify: reads it back" in out
+def replace_image(maas: Site, what: str) -> None:
+    resource = maas.region.resources[100]
+    if what == "title":
+        resource.title = "VMware ESXi 6.7 (other)"
+    elif what == "bytes":
+        file = resource.sets[0][1][0]
+        file.stored = dataclasses.replace(file.stored, sha256="f" * 64)
+    elif what == "another":
+        maas.region.resources = {200: dataclasses.replace(resource, id=200)}
+    elif what == "deleted":
+        maas.region.resources.clear()
+    else:
+        maas.image("esxi/8.0.3", OURS)
 
 
-def test_after_half_an_hour_of_silence_it_is_given_up_with_the_way_back(
-    run: Run, maas: Site, machine: FakeMachine, clock: Clock
+@pytest.mark.parametrize("what", ["title", "bytes", "another", "deleted", "two"])
+def test_an_image_that_is_replaced_while_the_question_stands_is_not_deployed(
+    run: Run, maas: Site, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    clock.steps = [lambda: setattr(maas.region, "faults", [Fault("GET", "drop-before", times=10_000)])]
-    status, _, err = run("deploy", "esx01", "--yes", maas=maas)
+    monkeypatch.setattr("esxforge.cli.deploy._ask", lambda _count: replace_image(maas, what))
+    status, _, err = run("deploy", "esx01", "--detach", maas=maas)
     assert status == 1
-    assert "has not answered for 30 minutes" in err
-    assert "esxforge follow esx01.maas" in err
-
-
-def test_ctrl_c_leaves_the_deployment_alone_and_says_how_to_join_it_again(
-    run: Run, maas: Site, machine: FakeMachine, clock: Clock
-) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    clock.steps = [interrupt]
-    status, _, err = run("deploy", "esx01", "--yes", maas=maas)
-    assert status == 130
-    assert "the deployment goes on" in err
-    assert "esxforge follow esx01.maas" in err
-    assert machine.own["status"] == DEPLOYING
-    assert len(deploy_posts(maas)) == 1
-
-
-def test_a_lost_answer_is_settled_by_looking_and_nothing_is_sent_twice(
-    run: Run, maas: Site, machine: FakeMachine
-) -> None:
-    maas.region.faults = [Fault("POST", "drop-after")]
-    assert run("deploy", "esx01", "--yes", "--detach", maas=maas)[0] == 0
-    assert len(machine.deploy_requests) == 1
-
-
-def test_a_request_that_never_arrived_is_an_error(run: Run, maas: Site, machine: FakeMachine) -> None:
-    maas.region.faults = [Fault("POST", "drop-before")]
-    status, _, err = run("deploy", "esx01", "--yes", "--detach", maas=maas)
-    assert status == 1
-    assert "MAAS did not start the deployment" in err
+    assert "changed in MAAS since it was checked: the image" in err
     assert not machine.deploy_requests
 
 
-def test_what_maas_refuses_is_said_in_its_words(run: Run, maas: Site, machine: FakeMachine) -> None:
-    maas.region.nodes.series = list
-    status, _, err = run("deploy", "esx01", "--yes", "--detach", maas=maas)
-    assert status == 1
-    assert "is not a valid distro_series" in err
-
-
-def test_a_conflict_that_maas_answers_with_409_is_said_in_its_words(
+def test_a_closed_stdin_is_no_terminal(
     run: Run, maas: Site, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever deploys it between our last look and our request is met by MAAS itself."""
-    monkeypatch.setattr(start, "_compare", lambda _client, _machine: machine.become(RELEASING))
-    status, _, err = run("deploy", "esx01", "--yes", "--detach", maas=maas)
+    monkeypatch.setattr(sys, "stdin", None)
+    status, _, err = run("deploy", "esx01", maas=maas)
     assert status == 1
-    assert "Can't deploy a machine that is in the 'Releasing' state" in err
+    assert "No terminal to confirm on" in err
+    assert not machine.deploy_requests
+
+
+def test_images_that_maas_does_not_show_are_the_reason_then(
+    run: Run, maas: Site, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(_kind: str) -> NoReturn:
+        raise ApiError(403, "", "text/plain")
+
+    monkeypatch.setattr(maas.region, "listing", hidden)
+    status, _, err = run("deploy", "esx01", "--yes", "--image", "esxi/8.0.3", maas=maas)
+    assert status == 1
+    assert "MAAS does not show its images to this user" in err
+    assert "no image was chosen" not in err
+
+
+@pytest.mark.parametrize("series", ["lab", "esxi/8.0.3", "8.0u3", "6.7"])
+def test_an_image_of_any_name_is_no_traceback_once_it_is_deployed(
+    run: Run, maas: Site, machine: FakeMachine, series: str
+) -> None:
+    machine.become(DEPLOYED, owner="h2admin", osystem="esxi", distro_series=series)
+    status, _, err = run("deploy", "esx01", "--yes", maas=maas)
+    assert status == 1
+    assert "is “Deployed”" in err
+    assert run("plan", "--machine", "esx01", maas=maas)[0] == 0
 
 
 def test_a_plain_user_deploys_a_free_machine_and_is_told_what_goes_not(
@@ -403,25 +359,6 @@ def test_a_plain_user_gets_no_machine_of_somebody_else(run: Run, maas: Site, mac
         assert status == 1
         assert "belongs to somebody else" in err or "that this user may see" in err
     assert not deploy_posts(maas)
-
-
-def test_a_plain_user_whose_machine_is_taken_while_followed_hears_that(
-    run: Run, maas: Site, machine: FakeMachine, clock: Clock
-) -> None:
-    maas.as_user()
-    clock.steps = [becomes(machine, DEPLOYING, owner="h2admin")]
-    status, _, err = run("deploy", "esx01", "--yes", maas=maas)
-    assert status == 1
-    assert "belongs to somebody else" in err
-
-
-def test_a_machine_that_is_deleted_while_followed_is_told(
-    run: Run, maas: Site, machine: FakeMachine, clock: Clock
-) -> None:
-    clock.steps = [maas.region.nodes.machines.clear]
-    status, _, err = run("deploy", "esx01", "--yes", maas=maas)
-    assert status == 1
-    assert "has no machine abc123 any more" in err
 
 
 def test_a_running_deployment_can_be_joined_from_its_beginning(
@@ -450,6 +387,7 @@ def test_programs_get_one_json_object_a_line(run: Run, maas: Site, machine: Fake
     status, out, _ = run("deploy", "esx01", "--yes", "--json", maas=maas)
     events = [json.loads(line) for line in out.splitlines()]
     assert status == 0
+    assert events[0]["event"] == "started"
     phases = [one["phase"] for one in events if one["event"] == "phase"]
     assert phases == ["start", "network boot", "curtin", "curtin partitioning", "inventory", "network", "verify"]
     end = events[-1]
@@ -478,12 +416,3 @@ def test_text_from_maas_in_an_error_does_not_drive_the_terminal(run: Run, maas: 
     assert "belongs to eve" in err
     assert "\x1b" not in err
     assert "\x9b" not in err
-
-
-def test_an_answer_without_a_status_while_following_names_it(
-    run: Run, maas: Site, machine: FakeMachine, clock: Clock
-) -> None:
-    clock.steps = [lambda: machine.own.pop("status_name")]
-    status, _, err = run("deploy", "esx01", "--yes", maas=maas)
-    assert status == 1
-    assert "status_name is missing" in err

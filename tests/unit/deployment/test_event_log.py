@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from esxforge.deployment.event_log import Event, EventLog, Ordered
 from esxforge.deployment.phase_times import PhaseTimes, duration
 from esxforge.deployment.progress import Outcome, Progress
+from esxforge.maas.failures import TransientError
+from standin.maas_region import Fault
 from standin.maas_region.machines import DEPLOYED, DEPLOYING, FAILED_DEPLOYMENT, READY
 
 from .site import Site
@@ -27,7 +29,7 @@ def read(maas: Site, system_id: str, *, rewind: bool = True) -> list[Event]:
         log = EventLog(client, system_id)
         if rewind:
             log.rewind()
-        return list(log.new())
+        return log.new()
 
 
 def test_only_the_last_deployment_is_read_however_long_the_log_is(maas: Site) -> None:
@@ -78,6 +80,20 @@ def test_texts_are_taken_apart(maas: Site, description: str, parts: tuple[object
     maas.region.nodes.log(machine, description)
     (event,) = read(maas, machine)
     assert (event.origin, event.phase, event.number, event.text) == parts
+
+
+def test_a_page_that_fails_loses_no_events(maas: Site) -> None:
+    machine = maas.machine().system_id
+    for number in range(700):
+        maas.region.nodes.log(machine, f"'curtin' line {number}")
+    with maas.client() as client:
+        log = EventLog(client, machine)
+        log.rewind()
+        maas.region.faults = [Fault("GET", "busy", path="events/", at=1)]
+        with pytest.raises(TransientError):
+            log.new()
+        assert len(log.new()) == 700
+        assert not log.new()
 
 
 @given(st.permutations([(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2)]), st.integers(1, 5))

@@ -42,11 +42,11 @@ def test_each_machine_has_a_line_that_is_kept_up_to_date_and_events_scroll_above
 ) -> None:
     with terminal(monkeypatch) as shown, display(["esx01.maas", "esx02.maas"], as_json=False) as show:
         show(happened("esx01.maas", "network", "sets up the network"))
-        show(Silent(0.1, "No connection."))
+        show(Silent("esx01.maas", 0.1, "No connection."))
         show(Ended("esx02.maas", Outcome.FAILED, "Failed deployment", Progress(), reason="the reason"))
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue())
     assert "00:00:00  esx01.maas  network: sets up the network" in plain
-    assert "MAAS does not answer: No connection. Trying on." in plain
+    assert "esx01.maas: MAAS does not answer: No connection. Trying on." in plain
     assert "esx02.maas: Reason: the reason" in plain
     last = plain[plain.rindex("in all") - 300 :]
     assert re.search(r"esx01\.maas\s+network\s+0 s", last)

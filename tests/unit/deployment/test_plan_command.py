@@ -144,6 +144,11 @@ def test_a_lost_connection_is_asked_again(run: Run, ready: Site) -> None:
         ("--answers", "a", "--save", "b"),
         ("--machine", "a", "--json", "--summary"),
         ("--machine", "a", "--release", "nine"),
+        ("--curtin-config", "a", "--image", "esxi/8.0.3"),
+        ("--curtin-config", "a", "--boot-nic", "eth0"),
+        ("--curtin-config", "a", "--profile", "p"),
+        ("--answers", "a", "--maas-url", "http://m:5240/MAAS"),
+        ("--answers", "a", "--insecure"),
     ],
 )
 def test_a_wrong_command_line_is_status_2(run: Run, arguments: tuple[str, ...]) -> None:
@@ -169,3 +174,14 @@ def test_text_from_maas_does_not_drive_the_terminal(run: Run, ready: Site) -> No
 def test_the_page_is_written_too(run: Run, ready: Site, tmp_path: Path) -> None:
     assert run("plan", "--machine", "esx01", "--json", "--html", tmp_path / "p.html", maas=ready)[0] == 0
     assert "bond7.10" in (tmp_path / "p.html").read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--summary",)])
+def test_the_page_is_written_for_a_machine_that_is_refused_too(
+    run: Run, ready: Site, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    bond = next(one for one in ready.region.nodes.machines["abc123"].documents["interfaces"] if one["type"] == "bond")
+    bond["params"]["bond_mode"] = "balance-tlb"
+    status, _, err = run("plan", "--machine", "esx01", *options, "--html", tmp_path / "p.html", maas=ready)
+    assert status == 1, err
+    assert "balance-tlb" in (tmp_path / "p.html").read_text()

@@ -120,3 +120,17 @@ def test_a_directory_without_answers_and_a_fifo_in_one_are_refused(tmp_path: Pat
 def test_only_known_answers_are_kept() -> None:
     documents: dict[str, Any] = {**named("vmfs7").documents, "users": [{"email": "a@b"}]}
     assert "users" not in reduced(documents)
+
+
+@pytest.mark.parametrize("owner", ["jane@example.org", "joe@example.org", "user1", None])
+def test_a_user_named_by_an_e_mail_address_has_another_name_and_stays_comparable(
+    owner: str | None, tmp_path: Path
+) -> None:
+    documents = named("vmfs7").documents
+    documents["machine"]["owner"] = owner
+    documents["account"] = {"username": "jane@example.org", "is_superuser": True}
+    save(documents, tmp_path / "kept")
+    kept = load(tmp_path / "kept")
+    assert "@" not in json.dumps(kept["machine"]["owner"]) + kept["account"]["username"]
+    assert (kept["machine"]["owner"] == kept["account"]["username"]) is (owner == "jane@example.org")
+    assert documents["account"]["username"] == "jane@example.org"
