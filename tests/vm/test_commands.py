@@ -104,7 +104,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path, work: Path) -> None:
     text.write_text("no disk")
     damaged = tmp_path / "damaged.dd.gz"
     damaged.write_bytes(gzip.compress(bytes(range(256)) * 99)[:-20])
-    for path, said in ((text, "partition table"), (damaged, "damaged"), (tmp_path / "none", "No such file")):
+    for path, said in ((text, "partition table"), (damaged, "damaged"), (tmp_path / "none", "There is no file")):
         done = _esxforge("run", *SLOW, path, directory=work)
         assert done.returncode == 1
         assert said in done.stderr

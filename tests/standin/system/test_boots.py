@@ -80,6 +80,7 @@ if [ -z "$boots" ]; then
     /sbin/auto-backup.sh
     esxcli system hostname set --fqdn=lost.example.com
     say unsaved "$(esxcli --formatter=csv system hostname get | tail -n 1)"
+    sleep 2  # else the console's last line goes with the power
     echo b >/proc/sysrq-trigger
 fi
 poweroff
