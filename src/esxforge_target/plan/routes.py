@@ -46,12 +46,12 @@ class RoutePlanner:
             if route.source in BY_HAND:
                 if self._stays(route) and not same:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
-            elif (replaced and not same) or (_is_advertised(route) and not self._stays(route)):
+            elif (replaced and not (same and self._stays(route))) or (_is_advertised(route) and not self._stays(route)):
                 # It may have gone with its lease, or with the listening, and need not be there any more.
                 self._remove(self._phase(replaced[0]) if replaced else MANAGEMENT, route, True)
         for desired in self._layout.routes:
             if self._is_missing(desired) and self._is_reached(desired):
-                self._add(desired, False)
+                self._add(desired, self._lease_may_come_first(desired))
 
     def plan_last(self, asked: bool) -> None:
         """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
@@ -67,6 +67,10 @@ class RoutePlanner:
             (route.network, route.gateway) == (desired.destination, desired.gateway) and self._stays(route)
             for route in self._inventory.routes
         )
+
+    def _lease_may_come_first(self, route: Route) -> bool:
+        """Whether an answer of DHCP may bring this route before: planning again then takes that one away."""
+        return route.destination == EVERYTHING[4] and any(one.ipv4 == "dhcp" for one in self._layout.vmks)
 
     def _is_reached(self, route: Route) -> bool:
         return any(
