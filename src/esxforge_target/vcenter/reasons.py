@@ -71,7 +71,9 @@ def _clean(text: str, secrets: "List[str]") -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return one_line(text)[:_LONGEST]
+    line = one_line(" ".join(text.split()))
+    # What else no terminal can show (a joiner, a character that nobody assigned) is not part of a sentence.
+    return "".join(char for char in line if char.isprintable())[:_LONGEST]
 
 
 def _parse(document: Any) -> "Tuple[str, List[str]]":

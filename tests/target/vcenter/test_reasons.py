@@ -20,6 +20,7 @@ JSON = st.recursive(
 @settings(deadline=None)
 @example(500, {"value": {"messages": [{"default_message": "for S3cret!: not enough Licenses"}]}})
 @example(400, {"error_type": ["x"], "messages": [None, {"id": {}}]})
+@example(100, {"type": "\xa0"})
 @given(st.integers(100, 599), JSON)
 def test_whatever_vcenter_answers_becomes_a_sentence_without_secrets(status: int, document: object) -> None:
     error = explain(status, document, "adding this host", "vCenter vc:443", ["S3cret!", ""])
