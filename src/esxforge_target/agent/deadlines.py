@@ -41,7 +41,7 @@ FALLBACK = 30.0
 # MAAS has its answer by then, and waits for none of these.
 USER_DATA = 300.0
 CLOSING = 60.0
-TAKING_BACK = 240.0
+ROLLING_BACK = 240.0
 # Kept for DHCP on the NIC that booted, where MAAS is to hear of a failure and nobody is heard.
 LAST_RESORT = 180.0
 # What an event may take that only tells the story.

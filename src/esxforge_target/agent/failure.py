@@ -15,18 +15,18 @@ _FIRST_TRY = 15.0
 _PAUSES = (5.0, 15.0, 30.0)
 
 
-def settle_failure(parts: Parts, work: Work, reason: str) -> bool:
+def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
     """Tell MAAS, and roll back what is not saved. Whether MAAS took the news."""
     parts.log.announce("FAILED: {}".format(reason))
     # Where MAAS is heard now; whether it is after the roll-back is not known, nor how long that takes.
     told = parts.reporter.failed(reason, _FIRST_TRY)
-    _for(parts, deadlines.TAKING_BACK)
+    _for(parts, deadlines.ROLLING_BACK)
     if not work.saved:
         _put_back(parts)
     if not told:
         left = parts.ends.left(deadlines.DEPLOYED) - deadlines.LAST_RESORT
         told = parts.reporter.failed(reason, max(left, deadlines.CLOSING))
-    _for(parts, deadlines.TAKING_BACK)
+    _for(parts, deadlines.ROLLING_BACK)
     if not told and not work.saved and not parts.network.fallback and parts.network.fall_back():
         told = parts.reporter.failed(reason, deadlines.CLOSING)
     if not told and parts.ends.left(deadlines.DEPLOYED):

@@ -7,7 +7,7 @@ from typing import Optional
 
 from esxforge_target.agent import cleanup, deadlines
 from esxforge_target.agent.deployment import Deployment, read_deployment
-from esxforge_target.agent.failure import may_be_saved, settle_failure, unlike_found
+from esxforge_target.agent.failure import finish_failed, may_be_saved, unlike_found
 from esxforge_target.agent.firewall import Firewall, addresses_of
 from esxforge_target.agent.golden import own_identity
 from esxforge_target.agent.hostd import wait_for_hostd
@@ -153,7 +153,7 @@ class _Life:
         if problem:
             self._log.warn(problem)
         try:
-            settle_failure(parts, work, reason)
+            finish_failed(parts, work, reason)
             return may_be_saved(parts, work)
         except ForgeError as error:
             self._log.announce("this could not be put back: {}".format(error.message))

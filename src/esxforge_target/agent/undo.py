@@ -123,11 +123,11 @@ class Undo:
         if before is not None:
             self._system.until(max(before, self._system.clock.monotonic() + _LEAST))
         try:
-            return self._take_back(about, quiet)
+            return self._roll_back_changes(about, quiet)
         finally:
             self._system.until(before)
 
-    def _take_back(self, about: "Tuple[str, ...]", quiet: bool) -> "List[str]":
+    def _roll_back_changes(self, about: "Tuple[str, ...]", quiet: bool) -> "List[str]":
         problems = []  # type: List[str]
         stuck = set()  # type: Set[str]
         network = [change for change in self.changes if change.about in about and change.about in _BY_READING]

@@ -381,7 +381,7 @@ class Work:
             parts.reporter.done("vendor-data")
         return problems
 
-    def _deliver_story(self) -> None:
+    def _deliver_events(self) -> None:
         """What waits is told before the machine is Deployed, as user-data may restart the host.
 
         Raises ForgeError where MAAS does not take root's password: nobody could log in to that host.
@@ -402,7 +402,7 @@ class Work:
         parts = self._parts
         parts.system.until(None)
         parts.reporter.start("user-data", "The host is ready; fetching user-data")
-        self._deliver_story()
+        self._deliver_events()
         parts.note("user-data")
         data, problem = cloud.fetch_user_data(parts.system, parts.client, parts.ends.end(deadlines.DEPLOYED))
         unnoted = parts.journal.note_alone("deployed", runs=data is not None)

@@ -46,7 +46,7 @@ class RoutePlanner:
             if route.source in BY_HAND:
                 if self._stays(route) and not same:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
-            elif (replaced and not (same and self._stays(route))) or (_is_advertised(route) and not self._stays(route)):
+            elif (replaced and not same) or (_is_advertised(route) and not self._stays(route)):
                 # It may have gone with its lease, or with the listening, and need not be there any more.
                 self._remove(self._phase(replaced[0]) if replaced else MANAGEMENT, route, True)
         for desired in self._layout.routes:
