@@ -69,7 +69,7 @@ def _mutate_directories(random: Random, data: bytes) -> bytes:
     changed = bytearray(data)
     for _ in range(random.choice((1, 1, 2))):
         at = changed.find(random.choice((b";1", b"RR", b"NM", b"PX", b"SL", b"CL", b"\1CD001", b"\2CD001")),
-                          random.randrange(len(changed)))  # fmt: skip
+                          random.randrange(max(1, len(changed))))  # fmt: skip
         if at >= 64:
             start = at - random.randrange(64)
             changed[start : start + 4] = mutate_in_place(random, bytes(changed[start : start + 12]))[:4]
@@ -171,7 +171,7 @@ def _mutate_tar(random: Random, data: bytes) -> bytes:
         return mutate_bytes(random, data)
     changed = bytearray(data)
     at = random.randrange(max(1, len(changed) // 512)) * 512
-    block = bytearray(mutate_in_place(random, bytes(changed[at : at + 512])))
+    block = bytearray(mutate_in_place(random, bytes(changed[at : at + 512]).ljust(512, b"\0")))
     block[148:156] = b" " * 8
     block[148:156] = f"{sum(block):06o}\0 ".encode()
     changed[at : at + 512] = block

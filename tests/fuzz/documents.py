@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from pathlib import Path
@@ -225,6 +226,7 @@ class _Recorder(Runner):
         return result
 
 
+@functools.cache
 def _esxcli_seeds() -> list[bytes]:
     seeds = []
     for release in ("6.7.0", "8.0.3"):
@@ -247,7 +249,10 @@ def _esxcli(data: bytes) -> None:
 
 
 def _mutate_esxcli(random: Random, data: bytes) -> bytes:
-    answers = json.loads(data)
+    try:
+        answers = json.loads(data)
+    except ValueError:
+        return mutate_bytes(random, data)
     if not isinstance(answers, dict):
         return data
     for key in random.sample(sorted(answers), min(len(answers), random.choice((1, 1, 2, 4)))):

@@ -56,8 +56,10 @@ def mutate_bytes(random: Random, data: bytes) -> bytes:
 
 
 def mutate_in_place(random: Random, data: bytes) -> bytes:
-    """Changes that move nothing, for structures with places in them."""
+    """Changes that move nothing, for structures with places in them; nothing to change in no bytes."""
     changed = bytearray(data)
+    if not changed:
+        return data
     for _ in range(random.choice((1, 1, 2, 3, 6))):
         at = random.randrange(max(1, len(changed) - 8))
         width = random.choice((1, 1, 2, 4, 8))
@@ -69,7 +71,8 @@ def mutate_in_place(random: Random, data: bytes) -> bytes:
             changed[at : at + width] = number.to_bytes(width, random.choice(("little", "big")))
         else:
             start = random.randrange(max(1, len(changed) - 32))
-            changed[at : at + width] = changed[start : start + width]
+            taken = changed[start : start + width]
+            changed[at : at + len(taken)] = taken
     return bytes(changed[: len(data)])
 
 

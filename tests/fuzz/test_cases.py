@@ -38,6 +38,17 @@ def test_good_inputs_are_read_and_a_few_changes_are_told(
     assert run.outcomes
 
 
+@pytest.mark.parametrize("target", fuzzing.TARGETS, ids=lambda target: target.name)
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 511, 512, 513, 1024])
+def test_a_target_can_change_inputs_of_every_size(target: Target, size: int) -> None:
+    """A change may cut an input down to nothing, and the next one starts from there."""
+    random = Random(size)  # noqa: S311
+    for content in (bytes(size), random.randbytes(size), target.seeds()[0][:size]):
+        data = content
+        for _ in range(60):
+            data = target.mutate(random, data if len(data) < 8192 else content)
+
+
 def test_a_traceback_is_a_finding_whose_input_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(data: bytes) -> None:
         if data != b"good":
