@@ -24,9 +24,9 @@ class Area:
     general: bool = False
 
 
-_RECIPE = "Mend what is named, then build again; `esxforge recipe example` shows every key."
+_RECIPE = "Fix the problems above and build again; `esxforge recipe example` shows every key."
 _MAAS = "Change the machine's configuration in MAAS and deploy again."
-_BAD_BYTES = "The file is damaged, or not what it should be: see the sentence that this one stands in."
+_BAD_BYTES = "The file is damaged, or not what it should be: see the message around this one."
 # The first area with a fitting path takes a sentence.
 AREAS = (
     Area(
@@ -64,7 +64,7 @@ AREAS = (
         "verify and inspect",
         "",
         ("esxforge/image/",),
-        "Build it again, or copy it again from where it is whole.",
+        "Build it again, or copy it again from an intact copy.",
     ),
     Area(
         "Upload, and all that asks MAAS",
@@ -100,7 +100,7 @@ AREAS = (
             "esxforge_target/esxi/media_size",
             "esxforge_target/esxi/release",
         ),
-        "Mend what is named, then deploy again.",
+        "Fix the problems above and redeploy.",
     ),
     Area(
         "The installer step, on the machine's console",
@@ -123,13 +123,13 @@ AREAS = (
             "esxforge_target/inventory/",
             "esxforge_target/plan/",
         ),
-        "Mend what is named and deploy again; `esxforge.log` has each command and ESXi's answer.",
+        "Fix the problems above and redeploy; `esxforge.log` has each command and ESXi's answer.",
     ),
     Area(
         "The host and MAAS's metadata service",
-        "Said by the agent and by the installer step, behind “MAAS was not told yet” or as the reason of a failure.",
+        "From the agent and the installer step, after “MAAS has not been notified yet” or as the reason of a failure.",
         ("esxforge_target/metadata/", "esxforge_target/runtime/http_limits"),
-        "The network works; look at MAAS's services and at what stands between (proxy, firewall).",
+        "The network works; look at MAAS's services and at what is in between (proxy, firewall).",
     ),
     Area(
         "vendor-data and user-data",

@@ -61,7 +61,7 @@ def check_command(command: Command, use: Use) -> Iterator[Finding]:
         yield error(
             line,
             f"it cannot be split into words: {command.problem}.",
-            "Close the quotation mark; a command stands on one line, without a backslash at its end.",
+            "Close the quotation mark; a command is a single line, without a backslash at its end.",
         )
         return
     if command.last_line > line:
@@ -139,7 +139,7 @@ def _unknown_command(command: Command, use: Use) -> Finding:
     remedy = "Remove the line, or move it into a section." + _closest(command.name, [*COMMANDS, *ALIASES, *SECTIONS])
     if command.name == END_MARK:
         word, remedy = END_MARK, "Remove the line; a section ends at the next one."
-    known = f"{word!r} is no command of ESXi's installer"
+    known = f"{word!r} is not a command of ESXi's installer"
     if use.release < (7, 0):
         return warning(command.line, f"{known}: {use.known('ignores it with a warning')}.", remedy)
     return error(
@@ -258,7 +258,7 @@ def _arguments(command: Command, rule: CommandRule, use: Use) -> Iterator[Findin
     elif command.name == "keyboard" and command.arguments[0] not in KEYBOARDS:
         yield warning(
             command.line,
-            f"{command.arguments[0]!r} is no keyboard layout that ESXi is known to have.",
+            f"{command.arguments[0]!r} is not a known ESXi keyboard layout.",
             "Quote names of two words, such as 'US Default'." + _closest(command.arguments[0], KEYBOARDS),
         )
 
@@ -287,7 +287,7 @@ def _password(command: Command) -> Iterator[Finding]:
         yield warning(line, f"rootpw: {problem}", "Choose another password.")
     yield warning(
         line,
-        "rootpw: the password stands here in clear, and so will it in the image.",
+        "rootpw: the password is in clear text here, and so it will be in the image.",
         "Use rootpw --iscrypted with a $6$ hash, made with: openssl passwd -6",
     )
 

@@ -34,7 +34,7 @@ _FIRST_BOOT = (
     ),
     (
         re.compile(r"maintenanceMode set\b.*\btrue\b|maintenance_mode_enter"),
-        "puts the host into maintenance mode while the agent works; nobody takes it out again",
+        "puts the host into maintenance mode while the agent works, and nothing takes it out again",
     ),
 )
 
@@ -110,7 +110,7 @@ def _lines(section: Section) -> Iterator[Finding]:
                 "Remove the blanks.",
             )
         elif _TEMPLATE.search(text):
-            yield warning(number, "this looks like a template, and goes to the host as it stands.", "Render it first.")
+            yield warning(number, "this looks like a template, and goes to the host unrendered.", "Render it first.")
 
 
 def _power(section: Section, use: Use) -> Iterator[Finding]:
@@ -121,7 +121,7 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
         elif not call.is_certain:
             yield warning(
                 number,
-                f"{call.written} in {section.name} may end the machine; whether it is run cannot be told by reading.",
+                f"{call.written} in {section.name} may end the machine; reading alone cannot show whether it is run.",
                 f"If it is run, remove it, or call {call.name} by its bare name in a busybox script. If it is not, "
                 "nothing to do.",
             )
@@ -129,7 +129,7 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
             yield warning(
                 number,
                 f"{call.written} in %pre refuses the machine: nothing is installed, and the deployment fails.",
-                "Nothing to do if that is meant; the machine stays on, and MAAS is told.",
+                "Nothing to do if that is intended; the machine stays on, and the failure is reported to MAAS.",
             )
         elif call.is_plain:
             yield warning(
@@ -173,7 +173,7 @@ def _first_boot(section: Section) -> Iterator[Finding]:
     interpreter = interpreter_of(section)
     for call in power_calls(section.body, interpreter):
         if not call.is_certain:
-            what = "may end the machine while the agent works; whether it is run cannot be told by reading"
+            what = "may end the machine while the agent works; reading alone cannot show whether it is run"
         elif call.name == "reboot":
             what = "restarts the host while the agent works: it begins again at each start, six times at most"
         else:

@@ -16,7 +16,7 @@ import httpx2
 from esxforge.errors import MaasError
 
 _WRONG_URL_HINT = "Check the address: http://HOST:5240/MAAS, or https://HOST:5443/MAAS where MAAS has TLS."
-_KEY_HINT = "Check the API key: it must be whole, and belong to this MAAS. In MAAS: your name, “API keys”."
+_KEY_HINT = "Check the API key: it must be complete and belong to this MAAS. In MAAS: your name, “API keys”."
 _CLOCKS = re.compile(r"given (\d+) and now (\d+)")
 _TLS_HINT = (
     "Name the authority that signed MAAS's certificate with --ca-file FILE; --insecure goes on without a check, "
@@ -104,7 +104,7 @@ def from_transport(  # noqa: PLR0911
             f"The proxy on the way to {url} refused: {cleaned}.", "Check HTTP_PROXY, HTTPS_PROXY, NO_PROXY."
         )
     if isinstance(error, httpx2.ConnectTimeout):
-        return TransientError(f"No connection to {url}: nobody answered in time.", _WRONG_URL_HINT)
+        return TransientError(f"No connection to {url}: no answer in time.", _WRONG_URL_HINT)
     if isinstance(error, httpx2.ConnectError):
         return TransientError(f"No connection to {url}: {cleaned or 'refused'}.", _WRONG_URL_HINT)
     if isinstance(error, httpx2.TimeoutException):
@@ -162,7 +162,7 @@ def from_answer(  # noqa: PLR0911
     if "No space left on device" in answer or "Errno 28" in answer:
         return refused(
             "The disk of MAAS is full.",
-            "Delete images that nobody needs (esxforge images list, esxforge images delete), or give MAAS "
+            "Delete images that are no longer needed (esxforge images list, esxforge images delete), or give MAAS "
             "a larger disk; then give the same command again.",
         )
     if status == 404:

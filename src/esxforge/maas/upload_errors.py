@@ -40,7 +40,7 @@ def gone(image: UploadImage) -> MaasError:
     """Somebody else deleted or replaced it."""
     return MaasError(
         f"{image.name} was deleted or replaced on MAAS during the upload.",
-        f"Make sure that nobody else changes it. {_SAME_COMMAND}",
+        f"Make sure that no one else changes it. {_SAME_COMMAND}",
     )
 
 

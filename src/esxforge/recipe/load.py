@@ -39,7 +39,7 @@ def load_recipe(path: Path | None, flags: Mapping[str, Any] | None = None) -> Re
         raise RecipeError([f"{place}: {_sentence(detail)}" for detail in error.errors()], _HINT, place) from error
     problems = _missing_files(recipe)
     if problems:
-        raise RecipeError(problems, "Mend the paths; those in a recipe are relative to the recipe's directory.")
+        raise RecipeError(problems, "Fix the paths; those in a recipe are relative to the recipe's directory.")
     return recipe
 
 

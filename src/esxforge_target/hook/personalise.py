@@ -67,7 +67,7 @@ def boot_cfg_edit(disk: Blocks, record: FileRecord, words: "List[str]") -> "Tupl
     if any(word.lower().startswith("ks=") for word in cfg.kernelopt):
         raise FormatError(
             "{} already starts an installation: this image was prepared before.".format(record.path),
-            "Deploy the machine again, so that the image is written anew.",
+            "Redeploy the machine, so that the image is written again.",
         )
     return record, now, cfg.fill_reserved_kernelopt(cfg.kernelopt + words)
 

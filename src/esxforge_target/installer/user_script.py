@@ -80,7 +80,7 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
         installer.remove(INSTALL_INCLUDE)
         raise ForgeError(
             "{} asked to stop ({}).".format(capitalized(order.name), ", ".join(called)),
-            "A power command in %pre refuses the machine. What the script said stands above; deploy another machine, "
+            "A power command in %pre refuses the machine. The script's output is above; deploy another machine, "
             "or correct the script.",
         )
     for sentence in noted(order.name, called):
@@ -92,7 +92,7 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
     failure = "{} {}.".format(capitalized(order.name), what)
     if order.section == "%pre":
         installer.remove(INSTALL_INCLUDE)
-        raise ForgeError(failure, "A %pre that fails stops the installation. What it said stands above.")
+        raise ForgeError(failure, "A %pre that fails stops the installation. Its output is above.")
     if order.is_strict:
         raise ForgeError(failure, "Correct it, or write --ignorefailure=true beside %post if that may be.")
     report.warn(failure)

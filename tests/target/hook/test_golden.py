@@ -251,7 +251,7 @@ def test_a_second_run_is_refused(deployed: Deployed) -> None:
     bench.fail_at = -1
     writes = len(bench.writes)
     assert bench.run(config) == 1
-    assert "Deploy the machine again" in bench.said
+    assert "Redeploy the machine" in bench.said
     assert len(bench.writes) == writes
 
 

@@ -391,7 +391,7 @@ def naming_a_uuid(disk: Path) -> None:
         (with_foreign_partition, "holds what ESXi's installer does not make: partition 9"),
         (without_bank, "partition 6 is missing"),
         (with_dirty_bank, "partition 5: its boot.cfg says bootstate=3"),
-        (without_table, "is no disk with an installed ESXi"),
+        (without_table, "is not a disk with an installed ESXi"),
         (with_damaged_bank, "chain"),
         (with_file(5, "esxforge.tgz"), "partition 5 holds esxforge.tgz already"),
         (with_file(6, "esxforge.tgz"), "partition 6 holds esxforge.tgz already"),
@@ -500,7 +500,7 @@ def test_an_old_boot_uuid_in_the_kernel_options_is_dropped(tmp_path: Path) -> No
         (b"QFI\xfb", "qcow2", "qemu-img convert -O raw"),
         (b"KDMV", "vmdk", "qemu-img convert -O raw"),
         (b"\x1f\x8b", "gzip", "gunzip"),
-        (b"", "no disk with an installed ESXi", "machine"),
+        (b"", "not a disk with an installed ESXi", "machine"),
     ],
 )
 def test_what_is_no_raw_disk_is_named(head: bytes, said: str, hint: str, tmp_path: Path) -> None:

@@ -401,6 +401,6 @@ def test_a_progress_that_is_no_number_of_bytes_is_not_guessed_at(maas: Maas, ima
         maas.upload(image)
     maas.fault()
     maas.region.storage.regions = 3  # counted by MAAS, though it lists one
-    with pytest.raises(MaasError, match="no whole number of bytes") as caught:
+    with pytest.raises(MaasError, match="not a whole number of bytes") as caught:
         maas.upload(image)
     assert "esxforge images delete" in caught.value.hint

@@ -59,8 +59,8 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
 @pytest.mark.parametrize(
     ("line", "severity", "message"),
     [
-        ("instal --firstdisk", WARNING, f"'instal' is no command of ESXi's installer: {IGNORES}."),
-        ("%end", WARNING, f"'%end' is no command of ESXi's installer: {IGNORES}."),
+        ("instal --firstdisk", WARNING, f"'instal' is not a command of ESXi's installer: {IGNORES}."),
+        ("%end", WARNING, f"'%end' is not a command of ESXi's installer: {IGNORES}."),
         ("lang en_US", WARNING, "ESXi ignores lang."),
         ("keyboard 'US", ERROR, "it cannot be split into words: no closing quotation."),
         (
@@ -78,7 +78,7 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
                 "a warning."
             ),
         ),
-        ("keyboard Klingon", WARNING, "'Klingon' is no keyboard layout that ESXi is known to have."),
+        ("keyboard Klingon", WARNING, "'Klingon' is not a known ESXi keyboard layout."),
         ("reboot --eject", WARNING, f"reboot has no option --eject; {IGNORES}."),
         ("reboot --noeject=1", WARNING, f"reboot: --noeject takes no value; {IGNORES}."),
         ("network --bootproto", WARNING, f"network: --bootproto needs a value after an equals sign; {IGNORES}."),
@@ -177,7 +177,7 @@ def test_an_unknown_command_is_an_error_from_the_release_on_that_was_seen_to_sto
             3,
             ERROR,
             (
-                f"{word!r} is no command of ESXi's installer; a 7.0 installer was seen to stop at such a line, what "
+                f"{word!r} is not a command of ESXi's installer; a 7.0 installer was seen to stop at such a line, what "
                 f"{release}'s does is not known."
             ),
         )
@@ -443,7 +443,7 @@ def test_what_may_end_the_machine_is_a_warning_and_a_restart_is_called_one() -> 
         (
             4,
             WARNING,
-            "/sbin/poweroff in %post may end the machine; whether it is run cannot be told by reading.",
+            "/sbin/poweroff in %post may end the machine; reading alone cannot show whether it is run.",
         )
     ]
     assert found(f"{post}/sbin/reboot\n") == [
@@ -464,8 +464,8 @@ def test_what_may_end_the_machine_is_a_warning_and_a_restart_is_called_one() -> 
             4,
             WARNING,
             (
-                "/sbin/poweroff in %firstboot may end the machine while the agent works; whether it is run cannot be "
-                "told by reading."
+                "/sbin/poweroff in %firstboot may end the machine while the agent works; reading alone cannot show "
+                "whether it is run."
             ),
         )
     ]
@@ -650,19 +650,19 @@ def test_a_first_boot_that_does_not(command: str) -> None:
             "rootpw xY7Gq",
             [
                 (2, ERROR, "rootpw: ESXi refuses this password: it has 5 characters; at least 7 are needed."),
-                (2, WARNING, "rootpw: the password stands here in clear, and so will it in the image."),
+                (2, WARNING, "rootpw: the password is in clear text here, and so it will be in the image."),
             ],
         ),
         (
             "rootpw xY7GqzpLm#w",
             [
                 (2, ERROR, "an unquoted # ends the line, also within a password."),
-                (2, WARNING, "rootpw: the password stands here in clear, and so will it in the image."),
+                (2, WARNING, "rootpw: the password is in clear text here, and so it will be in the image."),
             ],
         ),
         (
             "rootpw 'xY7GqzpLm#w'",
-            [(2, WARNING, "rootpw: the password stands here in clear, and so will it in the image.")],
+            [(2, WARNING, "rootpw: the password is in clear text here, and so it will be in the image.")],
         ),
     ],
 )
