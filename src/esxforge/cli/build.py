@@ -43,7 +43,7 @@ def build(
     allow_power_off: Annotated[
         bool,
         typer.Option(
-            "--allow-power-off", help="Scripts of the kickstart may switch the machine off; somebody must switch it on."
+            "--allow-power-off", help="Scripts of the kickstart may power the machine off; someone must power it on."
         ),
     ] = False,
     root_password_file: recipe_options.PasswordFileOption = None,

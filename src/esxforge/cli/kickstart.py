@@ -36,7 +36,7 @@ def check(
         bool, typer.Option("--password-given", help="The recipe gives root's password, so that rootpw is replaced.")
     ] = False,
     allow_power_off: Annotated[
-        bool, typer.Option("--allow-power-off", help="Its scripts may switch the machine off.")
+        bool, typer.Option("--allow-power-off", help="Its scripts may power the machine off.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
 ) -> None:

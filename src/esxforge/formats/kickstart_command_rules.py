@@ -119,7 +119,7 @@ def _continued(command: Command, use: Use) -> Iterator[Finding]:
         yield warning(
             command.line,
             f"{shown_name(command)} is continued over {lines}; it is written on one line.",
-            "Nothing to do; the installer is not known to take such lines.",
+            "Nothing to do; the installer is not known to accept such lines.",
         )
 
 
@@ -237,7 +237,7 @@ def _expected(pattern: str) -> str:
 
 def _arguments(command: Command, rule: CommandRule, use: Use) -> Iterator[Finding]:
     count, secret = len(command.arguments), command.name == "rootpw"
-    desired = {0: "no bare word", 1: "one bare word"}[rule.arguments]
+    desired = {0: "no positional argument", 1: "one positional argument"}[rule.arguments]
     quoting = "Quote a value with blanks; write options as --name=value."
     if count < rule.arguments:
         remedy = quoting if "#" not in command.text else "An unquoted # starts a comment: put the word in quotes."
@@ -245,7 +245,7 @@ def _arguments(command: Command, rule: CommandRule, use: Use) -> Iterator[Findin
     elif count > rule.arguments and secret:
         is_placeholder = command.arguments[0].startswith("<") and command.arguments[-1].endswith(">")
         remedy = "Put what is meant in its place." if is_placeholder else quoting
-        what = "this is a placeholder, no password" if is_placeholder else f"rootpw takes {desired}"
+        what = "this is a placeholder, not a password" if is_placeholder else f"rootpw takes {desired}"
         yield error(command.line, f"{what}.", remedy)
     elif count > rule.arguments:
         extra = command.arguments[rule.arguments]
@@ -322,7 +322,7 @@ def _licence_key(line: int, key: str | None, use: Use) -> Iterator[Finding]:
     elif _PLACEHOLDER_KEY.fullmatch(key):
         yield error(
             line,
-            f"vmserialnum: --esx is a placeholder, no licence key; {use.known('stops at keys that are none')}.",
+            f"vmserialnum: --esx is a placeholder, not a licence key; {use.known('stops at keys that are none')}.",
             "Put the key there, or remove the line: ESXi then runs in its evaluation mode.",
         )
 

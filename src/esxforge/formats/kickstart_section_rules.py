@@ -60,7 +60,7 @@ def check_section(section: Section, use: Use) -> Iterator[Finding]:
     if extra:
         yield warning(
             section.line,
-            f"{section.name} takes no bare word; {use.known('ignores it with a warning')}.",
+            f"{section.name} takes no positional argument; {use.known('ignores it with a warning')}.",
             "Start the script on the next line; write options as --name=value.",
         )
     if not any(name == "--interpreter" for name, _ in section.options):
@@ -135,7 +135,7 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
             yield warning(
                 number,
                 f"{call.written} in {section.name} is noted instead of done, and ends the script: MAAS would not "
-                "switch the machine on again.",
+                "power the machine on again.",
                 "Nothing to do; the machine restarts when the installation is done.",
             )
         else:
@@ -151,21 +151,21 @@ def _allowed(number: int, section: str, call: PowerCall) -> Finding:
         )
     return warning(
         number,
-        f"{call.written} in {section}: the machine may go off here, and MAAS does not switch it on again.",
-        "Somebody must switch it on, or the deployment ends by MAAS's time limit.",
+        f"{call.written} in {section}: the machine may go off here, and MAAS does not power it on again.",
+        "Someone must power it on, or the deployment ends by MAAS's time limit.",
     )
 
 
 def _not_held(number: int, section: str, call: PowerCall) -> Finding:
     what = "it restarts in the middle of the installation"
     if call.name != "reboot":
-        what = "MAAS does not switch it on again"
+        what = "MAAS does not power it on again"
     return error(
         number,
         f"{call.written} in {section} cannot be kept from ending the machine, and {what}.",
         f"Remove it; the machine restarts when the installation is done. Or call {call.name} by its bare name in a "
         "busybox script, then it is noted instead. With allow_power_off = true (--allow-power-off) it stays, and "
-        "somebody must switch the machine on.",
+        "someone must power the machine on.",
     )
 
 
@@ -177,7 +177,7 @@ def _first_boot(section: Section) -> Iterator[Finding]:
         elif call.name == "reboot":
             what = "restarts the host while the agent works: it begins again at each start, six times at most"
         else:
-            what = "switches the host off while the agent works, and MAAS does not switch it on again"
+            what = "powers the host off while the agent works, and MAAS does not power it on again"
         yield warning(section.line + call.line, f"{call.written} in %firstboot {what}.", _BESIDE)
     for line, text in _commands(section):
         for pattern, what in _FIRST_BOOT:

@@ -115,7 +115,7 @@ def from_transport(  # noqa: PLR0911
         return wrong_url(url, cleaned)
     return TransientError(
         f"The connection to {url} was lost: {cleaned or type(error).__name__}.",
-        "Check the network to MAAS, and that MAAS is running; then give the same command again.",
+        "Check the network to MAAS, and that MAAS is running; then run the same command again.",
     )
 
 
@@ -155,7 +155,7 @@ def from_answer(  # noqa: PLR0911
     if html and status >= 500:
         return refused(
             f"MAAS, or a proxy in front of it, failed with a web page ({status}).",
-            "Look into MAAS's log (regiond), then give the same command again.",
+            "Look into MAAS's log (regiond), then run the same command again.",
         )
     if html:
         return wrong_url(url, f"a web page answers (status {status})")
@@ -163,14 +163,14 @@ def from_answer(  # noqa: PLR0911
         return refused(
             "The disk of MAAS is full.",
             "Delete images that are no longer needed (esxforge images list, esxforge images delete), or give MAAS "
-            "a larger disk; then give the same command again.",
+            "a larger disk; then run the same command again.",
         )
     if status == 404:
         return refused(f"MAAS does not have that: {answer}", "esxforge images list shows what it has.")
     if status >= 500:
         return refused(
             f"MAAS failed with an error of its own ({status}): {answer}",
-            "Look into MAAS's log (regiond), then give the same command again.",
+            "Look into MAAS's log (regiond), then run the same command again.",
         )
     return refused(f"MAAS refused ({status}): {answer}")
 
@@ -182,7 +182,7 @@ def _unauthorized(answer: str, url: str) -> tuple[str, str]:
         apart = f" {abs(int(clocks[1]) - int(clocks[2]))} seconds" if clocks else " more than 300 seconds"
         return (
             f"The clocks of this machine and of MAAS are{apart} apart; MAAS allows 300.",
-            "Set the wrong one right (timedatectl shows the time), then give the same command again.",
+            "Set the wrong one right (timedatectl shows the time), then run the same command again.",
         )
     if "Nonce already used" in answer:
         return (f"MAAS at {url} saw one request twice.", "Something on the way repeats requests: check the proxies.")

@@ -46,7 +46,7 @@ def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadSta
     if newest.progress is None:
         raise MaasError(
             f"MAAS does not say how much it has of {resource.name}, which is not complete.",
-            f"Start over: esxforge images delete {resource.id}, then give the same command again.",
+            f"Start over: esxforge images delete {resource.id}, then run the same command again.",
         )
     progress = newest.progress
     exact = progress * file.size * regions / 100
@@ -55,6 +55,6 @@ def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadSta
         raise MaasError(
             f"MAAS says that it has {progress!r} % of {resource.name}: not a whole number of bytes, "
             "so there is no known place to continue from.",
-            f"Start over: esxforge images delete {resource.id}, then give the same command again.",
+            f"Start over: esxforge images delete {resource.id}, then run the same command again.",
         )
     return UploadState(resource, newest.version, file, False, progress, min(received, file.size))

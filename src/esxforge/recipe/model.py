@@ -82,7 +82,7 @@ class InstallRecipe(_Model):
         "auto", description="Space ESXi keeps for itself (7.0U1c+); auto: the most that leaves the datastore asked for."
     )
     allow_power_off: _Truth = Field(
-        False, description="true: the kickstart's scripts may switch the machine off; somebody must switch it on."
+        False, description="true: the kickstart's scripts may power the machine off; someone must power it on."
     )
     keep_boot_order: _Truth = Field(False, description="true: leave ESXi first in UEFI's boot order, not the network.")
     require_working: Literal["none", "management", "all"] = Field(

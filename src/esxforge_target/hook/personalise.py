@@ -149,5 +149,6 @@ def _changed_sectors(before: bytes, after: bytes) -> "List[int]":
 def _verify(disk: Blocks, record: FileRecord, data: bytes, start: int = 0) -> None:
     if disk.read_at(record.offset + start, len(data) - start) != data[start:]:
         raise DiskError(
-            "{} reads back otherwise than it was written.".format(record.path), "The boot disk is failing: replace it."
+            "{} reads back different from what was written.".format(record.path),
+            "The boot disk is failing: replace it.",
         )

@@ -121,7 +121,7 @@ def power_wishes(installer: Installer) -> "List[str]":
 
 def noted(who: str, names: "Sequence[str]") -> "List[str]":
     """A sentence for each power command that was not done."""
-    form = "{} called {}: it was not done, as MAAS does not switch the machine on again."
+    form = "{} called {}: it was not done, as MAAS does not power the machine on again."
     return [form.format(capitalized(who), name) for name in names]
 
 
@@ -177,7 +177,7 @@ def _interpreter(name: str) -> str:
     """The program; what the installer runs us with where none of the usual ones is there."""
     if name not in _INTERPRETERS:
         raise ForgeError(
-            "{!a} is no interpreter that ESXi's installer has.".format(name),
+            "{!a} is not an interpreter that ESXi's installer has.".format(name),
             "Write --interpreter=busybox or --interpreter=python.",
         )
     found = [path for path in _INTERPRETERS[name] if os.path.exists(path)]

@@ -445,7 +445,7 @@ def test_a_disk_that_loses_the_write_of_the_first_sector_is_failing(
 
     monkeypatch.setattr(Recorded, "write_at", losing)
     assert bench.run(config) == 1
-    assert "The partition table reads back otherwise than it was written." in bench.said
+    assert "The partition table reads back different from what was written." in bench.said
 
 
 def test_what_curtin_changes_by_mounting_is_no_damage(deployed: Deployed) -> None:

@@ -208,7 +208,7 @@ def test_a_disk_that_keeps_another_table_than_was_written_is_failing(
 
     monkeypatch.setattr(Recorded, "write_at", losing)
     assert bench.run(config) == 1
-    assert "The partition table reads back otherwise than it was written." in bench.said
+    assert "The partition table reads back different from what was written." in bench.said
     assert "what to do: The disk is failing: replace it." in bench.said
 
 

@@ -401,7 +401,7 @@ def naming_a_uuid(disk: Path) -> None:
         ),
         (with_build("6.0.0-3.73.14320388"), "holds ESXi 6.0.0; releases 6.5 to 9 are known"),
         (with_build("10.0.0-0.1.99999999"), "holds ESXi 10.0.0; releases 6.5 to 9 are known"),
-        (with_build("unknown"), "build=unknown, of which the boot loader can tell no release, so that it stops"),
+        (with_build("unknown"), "build=unknown, from which the boot loader cannot tell the release, so it stops"),
         (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
         (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
         (

@@ -22,7 +22,7 @@ MERGED, GIVEN, ALONE = Use(), Use(password_given=True), Use(standalone=True)
 # Errors where root's password stands in the kickstart, and where the recipe gives it: (line, start of the sentence).
 ERRORS: dict[str, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {
     "backtick": ([(1, "'`vmaccepteula' is not a command")], [(1, "'`vmaccepteula' is not a command")]),
-    "comment_hash": ([(2, "rootpw takes one bare word, and none is there")], []),
+    "comment_hash": ([(2, "rootpw takes one positional argument, and none is there")], []),
     "heredoc": ([(7, "this line begins with include")], [(7, "this line begins with include")]),
     "inttype": (
         [(6, "%firstboot: --interpreter cannot be 'python3'")],
@@ -30,7 +30,7 @@ ERRORS: dict[str, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {
     ),
     "lic": ([(3, "vmserialnum: --esx is a placeholder")], [(3, "vmserialnum: --esx is a placeholder")]),
     "phpw": ([(2, "this is a template: render it first")], []),
-    "placeholder": ([(2, "this is a placeholder, no password")], []),
+    "placeholder": ([(2, "this is a placeholder, not a password")], []),
     "post_python": ([(6, "poweroff through Python in %post")], [(6, "poweroff through Python in %post")]),
     "tmpl": (
         [(line, "this is a template: render it first") for line in (2, 3, 5)],

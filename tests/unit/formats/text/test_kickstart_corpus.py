@@ -96,7 +96,7 @@ ROWS = (
     row(COMMAND, "{% if x %}", (0, E, "this is a template: render it first")),
     row(COMMAND, "keyboard {{ x }}", (0, E, "this is a template: render it first")),
     row(COMMAND, "keyboard 'US", (0, E, "it cannot be split into words")),
-    row(COMMAND, "keyboard", (0, E, "keyboard takes one bare word, and none is there")),
+    row(COMMAND, "keyboard", (0, E, "keyboard takes one positional argument, and none is there")),
     row(COMMAND, "keyboard \u201cFrench\u201d", (0, E, "left double quotation"), (0, E, "right double quotation"),
         (0, W, "is not a known ESXi keyboard layout")),
     row(COMMAND, "serialnum --esx=XXXXX-XXXXX-XXXXX-XXXXX-XXXXX", (0, E, "--esx is a placeholder")),

@@ -68,14 +68,14 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
             ERROR,
             "a backslash at its end does not continue it: 6.7's installer takes it for a word.",
         ),
-        ("reboot now", WARNING, f"reboot takes no bare word; 'now' is one too many, and {IGNORES}."),
-        ("keyboard", ERROR, "keyboard takes one bare word, and none is there."),
+        ("reboot now", WARNING, f"reboot takes no positional argument; 'now' is one too many, and {IGNORES}."),
+        ("keyboard", ERROR, "keyboard takes one positional argument, and none is there."),
         (
             "keyboard US Default",
             WARNING,
             (
-                "keyboard takes one bare word; 'Default' is one too many, and 6.7's installer takes the last one with "
-                "a warning."
+                "keyboard takes one positional argument; 'Default' is one too many, and 6.7's installer takes the last "
+                "one with a warning."
             ),
         ),
         ("keyboard Klingon", WARNING, "'Klingon' is not a known ESXi keyboard layout."),
@@ -117,7 +117,7 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
         (
             "serialnum --esx=XXXXX-XXXXX-XXXXX-XXXXX-XXXXX",
             ERROR,
-            "vmserialnum: --esx is a placeholder, no licence key; 6.7's installer stops at keys that are none.",
+            "vmserialnum: --esx is a placeholder, not a licence key; 6.7's installer stops at keys that are none.",
         ),
         ("vmserialnum", ERROR, "vmserialnum needs --esx=…."),
         ("clearpart --overwritevmfs", ERROR, "clearpart names no disk."),
@@ -148,7 +148,7 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
         ),
         ("%firstboot\ntrue", WARNING, "%firstboot names no interpreter; busybox is taken."),
         ("%pre --interpreter=busybox", WARNING, "%pre is empty."),
-        ("%pre --interpreter=busybox echo\ntrue", WARNING, f"%pre takes no bare word; {IGNORES}."),
+        ("%pre --interpreter=busybox echo\ntrue", WARNING, f"%pre takes no positional argument; {IGNORES}."),
         ("%pre --interpreter='busy\ntrue", ERROR, "it cannot be split into words: no closing quotation."),
     ],
 )
@@ -425,7 +425,7 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
         (
             5,
             ERROR,
-            f"/sbin/halt in {section} cannot be kept from ending the machine, and MAAS does not switch it on again.",
+            f"/sbin/halt in {section} cannot be kept from ending the machine, and MAAS does not power it on again.",
         )
     ]
     python = f"{BASE}{section} --interpreter=python\nimport os\nos.system('poweroff')\n"
@@ -433,7 +433,7 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
     for text in (plain, plain.replace("halt", "/sbin/halt"), python):
         ((_, severity, message),) = found(text, Use(allow_power_off=True))
         assert severity == WARNING
-        assert message.endswith("the machine may go off here, and MAAS does not switch it on again.")
+        assert message.endswith("the machine may go off here, and MAAS does not power it on again.")
         assert found(f"{INSTALL}{text}", ALONE) == []
 
 
@@ -589,7 +589,7 @@ FIRSTBOOT = f"{BASE}%firstboot --interpreter=busybox\n"
         ("esxcli system maintenanceMode set -e true", "puts the host into maintenance mode"),
         ("vim-cmd hostsvc/maintenance_mode_enter", "puts the host into maintenance mode"),
         ("esxcli system shutdown reboot -d 15 -r done", "restarts the host while the agent works"),
-        ("/sbin/poweroff", "switches the host off while the agent works"),
+        ("/sbin/poweroff", "powers the host off while the agent works"),
     ],
 )
 def test_a_first_boot_that_fights_with_the_agent(command: str, what: str) -> None:
@@ -616,8 +616,8 @@ def test_a_first_boot_that_does_not(command: str) -> None:
 @pytest.mark.parametrize(
     ("line", "findings"),
     [
-        ("rootpw", [(2, ERROR, "rootpw takes one bare word, and none is there.")]),
-        ("rootpw one two", [(2, ERROR, "rootpw takes one bare word.")]),
+        ("rootpw", [(2, ERROR, "rootpw takes one positional argument, and none is there.")]),
+        ("rootpw one two", [(2, ERROR, "rootpw takes one positional argument.")]),
         (
             f"rootpw --crypted --iscrypted {HASH}",
             [
