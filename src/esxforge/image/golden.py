@@ -213,8 +213,7 @@ def _check_disk_size(job: _Job) -> None:
 
 
 def _medium_recipe(recipe: Recipe) -> Recipe:
-    image = recipe.image.model_copy(update={"kind": "installer", "format": "raw"})
-    return recipe.model_copy(update={"image": image})
+    return replace(recipe, image=replace(recipe.image, kind="installer", format="raw"))
 
 
 def _media_size(recipe: Recipe, media: InstallerMedia) -> str:
