@@ -26,9 +26,8 @@ KEYS = [key for table in tables_of(Recipe) for key in table.keys]
 
 def _with_tables(page: str) -> str:
     for name, table in {"flags": flags_page(), "keys": keys_page()}.items():
-        page = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda found, t=table: found[1] + t + found[2], page, flags=re.S
-        )
+        before, _, rest = page.partition(f"<!-- {name} -->\n")
+        page = f"{before}<!-- {name} -->\n{table}<!-- end -->{rest.partition('<!-- end -->')[2]}"
     return page
 
 
