@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from esxforge.maas.upload import Uploader
     from esxforge.recipe.model import Recipe
 
-    Builder = Callable[[Path, Recipe, Listener], BuildResult]
 
 _GOLDEN = "Golden images"
 
@@ -68,6 +67,12 @@ def build(
     output: OutputOptions,
     run: RunOptions,
     vnc: VncOptions,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything and show the resolved recipe and the image's contents; write nothing."
+        ),
+    ] = False,
     upload: Annotated[bool, typer.Option("--upload", help="Upload the image to MAAS, like “esxforge upload”.")] = False,
     maas: MaasOptions,
     as_json: JsonOption = False,
@@ -78,16 +83,16 @@ def build(
     An installer image is built in one pass, without KVM. For a golden image the installer runs in a virtual machine.
     """
     from esxforge.local.interrupts import termination_as_interrupt
-    from esxforge.recipe.load import load_recipe
+    from esxforge.recipe.load import resolve_recipe
 
-    recipe = load_recipe(flags.config, flags.given)
-    mode = outputs.image_mode(output.mode)
+    resolved = resolve_recipe(flags.config, flags.given)
+    recipe, mode = resolved.recipe, outputs.image_mode(output.mode)
     if recipe.image.kind == "golden":
-        builder = _golden_builder(output, mode, flags.config, run, vnc)
+        kind = _golden(output, mode, flags.config, run, vnc)
     elif run != RunOptions() or vnc != VncOptions() or "golden" in flags.given:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     else:
-        builder = _installer_builder(output, mode)
+        kind = _installer(output, mode)
     if upload and recipe.image.format == "raw":
         raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
     with (
@@ -95,7 +100,12 @@ def build(
         termination_as_interrupt(),
         _destination(maas if upload else None, listen) as uploader,
     ):
-        result = builder(iso, recipe, listen)
+        if dry_run:
+            from esxforge.cli.dry_run import show
+
+            show(lambda heard: kind.rehearse(iso, recipe, heard), resolved, flags.config, listen, as_json=as_json)
+            return
+        result = kind.build(iso, recipe, listen)
         typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
         if uploader is None:
             if as_json:
@@ -119,15 +129,28 @@ def _destination(maas: MaasOptions | None, listen: Listener) -> Iterator[Uploade
         yield destination
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """How images of one kind are built, and what a dry run shows."""
+
+    build: Callable[[Path, Recipe, Listener], BuildResult]
+    rehearse: Callable[[Path, Recipe, Listener], dict[str, Any]]
+
+
 # Each kind imports what it needs and no more: the virtual machine's modules take longer than a small image.
-def _installer_builder(output: OutputOptions, mode: int) -> Builder:
+def _installer(output: OutputOptions, mode: int) -> _Kind:
     from esxforge.image.build import BuildOptions, build_installer_image
+    from esxforge.image.dry_run import rehearse_installer_image
 
     options = BuildOptions(output.output, output.force, output.sbom, mode)
-    return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
+    return _Kind(
+        lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen),
+        lambda iso, recipe, listen: rehearse_installer_image(iso, recipe, options, listen),
+    )
 
 
-def _golden_builder(output: OutputOptions, mode: int, config: Path | None, run: RunOptions, vnc: VncOptions) -> Builder:
+def _golden(output: OutputOptions, mode: int, config: Path | None, run: RunOptions, vnc: VncOptions) -> _Kind:
+    from esxforge.image.dry_run import rehearse_golden_image
     from esxforge.image.golden import GoldenOptions, build_golden_image
 
     options = GoldenOptions(
@@ -141,4 +164,7 @@ def _golden_builder(output: OutputOptions, mode: int, config: Path | None, run: 
         config=config,
         mode=mode,
     )
-    return lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen)
+    return _Kind(
+        lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen),
+        lambda iso, recipe, listen: rehearse_golden_image(iso, recipe, options, listen),
+    )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esxforge.recipe.model import Recipe
-from esxforge.recipe.setting import Key, Table, flags_of, tables_of
+from esxforge.recipe.setting import Key, Table, document, flags_of, tables_of
+
+if TYPE_CHECKING:
+    from esxforge.recipe.load import ResolvedRecipe
 
 _KINDS = {bool: "`true`, `false`", int: "number", str: "text", Path: "path"}
 
@@ -76,3 +79,19 @@ def _header(table: Table) -> str:
 
 def _marked_up(text: str) -> str:
     return text.replace("|", "\\|").replace("$", "\\$")
+
+
+def resolved_document(resolved: ResolvedRecipe) -> dict[str, dict[str, Any]]:
+    """Each key (``image.kind``) with its value, and where it came from: “flag”, “file” or “default”. A secret is told
+    to be there, and not shown."""
+    found: dict[str, dict[str, Any]] = {}
+    for table in tables_of(Recipe):
+        value = getattr(resolved.recipe, table.name)
+        if table.repeated:
+            found[table.name] = {"value": document(value), "from": resolved.origins[table.name]}
+            continue
+        for key in table.keys:
+            given = None if value is None else getattr(value, key.name)
+            shown = {"secret": True} if key.setting.secret and given is not None else {"value": document(given)}
+            found[key.place] = {**shown, "from": resolved.origins[key.place]}
+    return found
