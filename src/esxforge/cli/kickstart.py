@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esxforge.cli.help import App
+from esxforge.cli.maas_options import JsonOption
 
 if TYPE_CHECKING:
     from esxforge.formats.kickstart_findings import Finding, Use
@@ -38,7 +39,7 @@ def check(
     allow_power_off: Annotated[
         bool, typer.Option("--allow-power-off", help="Its scripts may power the machine off.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
     from esxforge.cli.render import print_json

@@ -158,13 +158,35 @@ def reserve(
             raise output_errors.in_use(main, main.with_name(names.lock), option) from None
         except OSError as error:
             raise output_errors.system_error(main, error, option) from error
-        for path in _check(paths, option):
-            for what, source in (inputs or {}).items():
-                if _is_same(path, source):
-                    raise output_errors.is_an_input(path, what, option)
-            if not overwrite:
-                raise output_errors.exists(path, main, option)
+        _check_existing(paths, option, inputs or {}, overwrite=overwrite)
         yield Reservation(main, overwrite, option, directory, names)
+
+
+def check_names(
+    main: Path,
+    companions: Sequence[Path] = (),
+    *,
+    size: int,
+    overwrite: bool = False,
+    option: str = "-o",
+    inputs: Mapping[str, Path] | None = None,
+) -> None:
+    """Raise what :func:`reserve` and writing ``size`` bytes would raise now; nothing is written, not even a lock."""
+    paths = (main, *companions)
+    parent = main.absolute().parent
+    _check(paths, option)
+    try:
+        Directory(parent).close()
+        if os.statvfs(parent).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))  # noqa: TRY301 - as the system would say it
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise output_errors.no_directory(main, error, option) from error
+    _check_existing(paths, option, inputs or {}, overwrite=overwrite)
+    free = os.statvfs(parent)
+    if free.f_bavail * free.f_frsize < size:
+        raise output_errors.too_little_space(main, free.f_bavail * free.f_frsize, size, option)
 
 
 @contextmanager
@@ -193,6 +215,15 @@ def _check(paths: Sequence[Path], option: str) -> list[Path]:
             raise output_errors.wrong_kind(path, mode, option)
         existing.append(path)
     return existing
+
+
+def _check_existing(paths: Sequence[Path], option: str, inputs: Mapping[str, Path], *, overwrite: bool) -> None:
+    for path in _check(paths, option):
+        for what, source in inputs.items():
+            if _is_same(path, source):
+                raise output_errors.is_an_input(path, what, option)
+        if not overwrite:
+            raise output_errors.exists(path, paths[0], option)
 
 
 def _is_same(path: Path, other: Path) -> bool:

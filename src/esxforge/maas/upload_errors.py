@@ -36,6 +36,14 @@ def explained(error: RefusedError, image: UploadImage) -> MaasError:
     return error
 
 
+def not_an_administrator(name: str) -> MaasError:
+    """MAAS lets administrators create boot resources, and nobody else."""
+    return MaasError(
+        f"The MAAS user {name or 'of this API key'} is not an administrator, and only administrators upload images.",
+        "Use the API key of an administrator, or make this user one (Users, in MAAS).",
+    )
+
+
 def gone(image: UploadImage) -> MaasError:
     """Somebody else deleted or replaced it."""
     return MaasError(
