@@ -79,7 +79,9 @@ def test_each_key_is_described_in_the_example_and_the_schema(key: Key) -> None:
     assert key.setting.help in described
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key.default is None or key.default is MISSING], ids=lambda key: key.place)
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.default is None or key.default is MISSING], ids=lambda key: key.place
+)
 def test_a_key_without_a_default_has_an_example(key: Key) -> None:
     assert key.setting.example
 
