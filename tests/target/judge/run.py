@@ -297,8 +297,9 @@ def _judge(
     if reached and not (at_once and reaches):
         return Outcome("stranded", "at once" if not at_once else "after a boot")
     # ESXi saves by itself every hour: what the boot took back here could have stayed.
-    different = end.not_as_found(desired, site.placed, before, now)
-    different = different or end.not_as_found(desired, site.placed, before, after)
+    fallback = case.booted if not reached and at_once and reaches else ""
+    different = end.not_as_found(desired, site.placed, before, now, fallback)
+    different = different or end.not_as_found(desired, site.placed, before, after, fallback)
     if different:
         return Outcome("not as found", "; ".join(different))
     if status is not MachineStatus.FAILED_DEPLOYMENT and not expected.untold:
