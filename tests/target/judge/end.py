@@ -333,7 +333,7 @@ def _rule_sets(machine: Machine) -> dict[str, Any]:
 # -- as found -------------------------------------------------------------------------------------------------------
 
 
-def not_as_found(  # noqa: PLR0917  two moments of one machine
+def not_as_found(
     desired: Desired, placed: dict[str, str], before: Machine, after: Machine, fallback: str = ""
 ) -> list[str]:
     """What a deployment that failed has changed. What leases and routers bring does not count, nor what is on the data
