@@ -58,6 +58,7 @@ def build(
     force: recipe_options.ForceOption = False,
     mode: recipe_options.ModeOption = "0600",
     accel: golden.AccelOption = "auto",
+    firmware: golden.FirmwareOption = "uefi",
     disk_size: golden.DiskSizeOption = None,
     memory: golden.MemoryOption = None,
     timeout: golden.TimeoutOption = None,
@@ -98,8 +99,9 @@ def build(
     recipe = load_recipe(config, flags)
     if recipe.image.kind == "golden":
         display = machine_options.vnc_display(vnc, vnc_password_file, without_password=vnc_without_password)
-        builder = _golden_builder(outputs, accel, display, watch=watch, keep=keep)
-    elif accel != "auto" or vnc or watch or keep or disk_size or memory or timeout:
+        uefi = machine_options.is_uefi(firmware)
+        builder = _golden_builder(outputs, accel, display, uefi=uefi, watch=watch, keep=keep)
+    elif accel != "auto" or firmware != "uefi" or vnc or watch or keep or disk_size or memory or timeout:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     else:
         builder = _installer_builder(outputs)
@@ -143,7 +145,9 @@ def _installer_builder(outputs: _Outputs) -> Builder:
     return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
 
 
-def _golden_builder(outputs: _Outputs, accel: str, vnc: Vnc | None, *, watch: bool, keep: bool) -> Builder:
+def _golden_builder(
+    outputs: _Outputs, accel: str, vnc: Vnc | None, *, uefi: bool, watch: bool, keep: bool
+) -> Builder:
     from esxforge.cli.machine_options import accelerator
     from esxforge.image.golden import GoldenOptions, build_golden_image
 
@@ -152,6 +156,7 @@ def _golden_builder(outputs: _Outputs, accel: str, vnc: Vnc | None, *, watch: bo
         outputs.overwrite,
         outputs.sbom,
         accelerator(accel),
+        uefi=uefi,
         vnc=vnc,
         watch=watch,
         keep=keep,

@@ -11,6 +11,9 @@ _PANEL = "Golden images"
 AccelOption = Annotated[
     str, typer.Option("--accel", help="auto (KVM), kvm, or tcg (slow, without KVM).", rich_help_panel=_PANEL)
 ]
+FirmwareOption = Annotated[
+    str, typer.Option("--firmware", help="What the installer starts on: uefi or bios.", rich_help_panel=_PANEL)
+]
 DiskSizeOption = Annotated[
     int | None,
     typer.Option("--disk-size", min=1, help="Disk in GiB. Else the least.", show_default=False, rich_help_panel=_PANEL),
