@@ -49,15 +49,12 @@ _FIRST_LINE = b"ESXFORGE-MANIFEST 1 %010d %s\n"
 
 @dataclass(frozen=True)
 class _Disk:
-    """A scratch file and the pieces of it, (offset, length), that inputs hold."""
+    """A scratch file, the pieces of it, (offset, length), that inputs hold, and what they held when it was made."""
 
     path: Path
     pieces: tuple[tuple[int, int], ...]
+    good: bytes
     manifest: tuple[int, int] = (0, 0)
-
-    def input(self) -> bytes:
-        with self.path.open("rb") as stream:
-            return b"".join(_read(stream.fileno(), *piece) for piece in self.pieces)
 
     def write(self, data: bytes) -> None:
         at = 0
@@ -118,7 +115,9 @@ def _disk(path: Path) -> _Disk:
                 pieces[-1] = (pieces[-1][0], pieces[-1][1] + _SECTOR)
             else:
                 pieces.append((offset, _SECTOR))
-    return _Disk(path, tuple(pieces), manifest)
+    with path.open("rb") as stream:
+        good = b"".join(_read(stream.fileno(), *piece) for piece in pieces)
+    return _Disk(path, tuple(pieces), good, manifest)
 
 
 @cache
@@ -154,7 +153,7 @@ def _installer_image() -> _Disk:
 @cache
 def _golden_image() -> _Disk:
     path = Path(_DIRECTORY.name, "golden.raw")
-    _installed().write(_installed().input())
+    _installed().write(_installed().good)
     _capture_to(path)
     return _disk(path)
 
@@ -245,13 +244,13 @@ def _mend_table(shape: _Disk, changed: bytearray) -> None:
 
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("capture", _capture, lambda: [_installed().input()], _mutate(_installed),
+    Target("capture", _capture, lambda: [_installed().good], _mutate(_installed),
            (_E + "image/installed_disk.py", _E + "image/captured_data.py", _E + "image/captured_edits.py",
             _E + "image/bios_start.py", _T + "formats/boot_code.py", _T + "esxi/banks.py")),
-    Target("image", _image(_installer_image), lambda: [_installer_image().input()], _mutate(_installer_image),
+    Target("image", _image(_installer_image), lambda: [_installer_image().good], _mutate(_installer_image),
            (_E + "image/verify.py", _E + "image/inspect.py", _E + "image/hardware_release.py")),
-    Target("golden-image", _image(_golden_image), lambda: [_golden_image().input()], _mutate(_golden_image),
+    Target("golden-image", _image(_golden_image), lambda: [_golden_image().good], _mutate(_golden_image),
            (_E + "image/verify.py", _E + "image/inspect.py", _E + "image/hardware_release.py")),
-    Target("guest-disks", _guest_disks, lambda: [_installed().input()], _mutate(_installed),
+    Target("guest-disks", _guest_disks, lambda: [_installed().good], _mutate(_installed),
            (_E + "selftest/snapshots.py",)),
 )  # fmt: skip

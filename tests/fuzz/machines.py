@@ -214,7 +214,7 @@ def _cli_database(rows: list[tuple[Any, Any]]) -> bytes:
     return path.read_bytes()
 
 
-_PROFILE = {
+_PROFILE: dict[str, Any] = {
     "name": "admin", "url": "http://maas.example:5240/MAAS/api/2.0/", "credentials": ["a", "b", "c"], "cacerts": None,
     "description": {"resources": []},
 }  # fmt: skip

@@ -145,9 +145,7 @@ def _installer_builder(outputs: _Outputs) -> Builder:
     return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
 
 
-def _golden_builder(
-    outputs: _Outputs, accel: str, vnc: Vnc | None, *, uefi: bool, watch: bool, keep: bool
-) -> Builder:
+def _golden_builder(outputs: _Outputs, accel: str, vnc: Vnc | None, *, uefi: bool, watch: bool, keep: bool) -> Builder:
     from esxforge.cli.machine_options import accelerator
     from esxforge.image.golden import GoldenOptions, build_golden_image
 
