@@ -54,8 +54,9 @@ random-hosts: .stamps/dev
 mutants: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.judge.mutants $(ARGUMENTS)
 
-fuzz: .stamps/dev
-	PYTHONPATH=tests $(VENV)/python -m fuzz $(SECONDS) $(ARGUMENTS)
+# Without a hash seed the order of sets, and with it what a fuzzer's seed leads to, would differ from run to run.
+fuzz: .stamps/dev .stamps/debian
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(VENV)/python -m fuzz $(SECONDS) $(ARGUMENTS)
 
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)
