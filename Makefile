@@ -1,6 +1,7 @@
 # make ISO=/path/to/installer.iso ARGUMENTS="--accept-eula --root-password-file FILE"
 #                                   build vmware-esxi-<version>-<build>.dd.gz (without ISO=: from a stand-in ISO)
-# make test                         run every test      make lint        style, types, import arrows
+# make test                         run every test, and say first how long it took the last time
+# make lint                         style, types, import arrows
 # make faults                       every fault at every step of what runs on the host, as a table
 # make kills                        builds killed at every call that creates, links, renames, unlinks or syncs
 # make random-hosts COUNT=20000     random hosts under every setting of the fake ESXi's dials, judged independently
@@ -27,7 +28,7 @@ image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
 test: .stamps/dev .stamps/debian
-	$(VENV)/pytest -n auto --dist worksteal
+	@tools/timed .stamps/test-seconds $(VENV)/pytest -n auto --dist worksteal
 
 lint: .stamps/dev
 	$(VENV)/ruff check
