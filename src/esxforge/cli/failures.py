@@ -71,7 +71,7 @@ def _document(error: BaseException | int) -> dict[str, Any]:
     )
 
 
-def _option(error: UsageError) -> str:
+def _option(error: Exception) -> str:
     """The option as people write it, or the argument's name; empty where the error is about neither."""
     hint = getattr(error, "param_hint", None)
     if hint:
