@@ -120,7 +120,7 @@ def delete_image(
 
 def _ask(image: BootResource) -> None:
     if not sys.stdin.isatty():
-        raise MaasError("Nobody is there to be asked whether to delete.", "Give --yes to delete without a question.")
+        raise MaasError("No terminal to confirm on.", "Pass --yes to delete without confirmation.")
     text = f"Delete {one_line(image.name)} “{one_line(image.title or '')}” (number {image.id}) from MAAS?"
     if not typer.confirm(text, err=True):
         raise MaasError("Nothing was deleted.", "Answer y, or give --yes.")

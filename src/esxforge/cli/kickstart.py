@@ -31,13 +31,13 @@ def check(
     *,
     release: Annotated[str, typer.Option(help="The ESXi release to check for, such as 6.7 or 9.1.")] = "8.0",
     standalone: Annotated[
-        bool, typer.Option("--standalone", help="Check it for use as it stands, without what esxforge adds.")
+        bool, typer.Option("--standalone", help="Check it for use as is, without what esxforge adds.")
     ] = False,
     password_given: Annotated[
         bool, typer.Option("--password-given", help="The recipe gives root's password, so that rootpw is replaced.")
     ] = False,
     allow_power_off: Annotated[
-        bool, typer.Option("--allow-power-off", help="Its scripts may switch the machine off.")
+        bool, typer.Option("--allow-power-off", help="Its scripts may power the machine off.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -185,7 +185,7 @@ def _complain(found: Assessment) -> None:
 
     reasons = against(found)
     if reasons:
-        sys.stderr.write("esxforge: these stand against deploying this machine:\n")
+        sys.stderr.write("esxforge: this machine cannot be deployed:\n")
         sys.stderr.writelines(f"  - {one_line(reason.sentence)}\n" for reason in reasons)
 
 

@@ -174,9 +174,9 @@ def _captured(
         if found.life is Life.UNKNOWN:
             job.listener(
                 Notice(
-                    "What ESXi saved on the virtual disk is encrypted or unreadable, so nobody can see whether the "
+                    "What ESXi saved on the virtual disk is encrypted or unreadable, so it is unknown whether the "
                     "system was started. The machine did not restart after the installation had begun, which speaks "
-                    "against it; what hosts would share otherwise stands in the manifest.",
+                    "against it; what hosts would otherwise share is listed in the manifest.",
                     warning=True,
                 )
             )
@@ -226,7 +226,7 @@ def _check(media: InstallerMedia, recipe: Recipe, options: GoldenOptions, comput
         raise ProcessError(
             "This computer lacks what a golden build needs:\n"
             + "\n".join(f"{line.name}: {line.found}; needed: {line.needed}. {line.fix}" for line in lines),
-            "“esxforge doctor --kind golden” shows the whole list.",
+            "“esxforge doctor --kind golden” shows the full list.",
         )
 
 

@@ -37,7 +37,7 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
     _check_media_size(recipe, release, problems)
     mode, hashed = _password(recipe, problems, listener)
     if problems:
-        raise RecipeError(problems, "Mend these and build again; “esxforge recipe example” shows every key.")
+        raise RecipeError(problems, "Fix these and build again; “esxforge recipe example” shows every key.")
     for decision in _decisions(recipe, mode):
         listener(Decision(decision))
     return ImageSettings(
@@ -134,7 +134,7 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
         listener(Notice(text, warning=True))
     mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
     if problems:
-        raise RecipeError(problems, "Mend these; “esxforge recipe example” shows every key.")
+        raise RecipeError(problems, "Fix these; “esxforge recipe example” shows every key.")
     return ImageSettings(
         kind="golden",
         release=release,

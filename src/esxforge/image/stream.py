@@ -82,7 +82,7 @@ def read_exactly(stream: BinaryIO, offset: int, length: int) -> bytes:
     if len(data) != length:
         raise ImageError(
             f"{stream.name} ended at byte {offset + len(data)} while it was read: it changed, or its disk is failing.",
-            "Check the file (its SHA-256 stands on the download page) and run the command again.",
+            "Check the file (its SHA-256 is on the download page) and run the command again.",
         )
     return data
 
