@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from esxforge import __version__
+from esxforge.cli import log_file
 from esxforge.cli.build import build
 from esxforge.cli.capture import capture
 from esxforge.cli.deploy import deploy, follow
@@ -83,6 +84,9 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
     with filtered_streams():
         status = _with_json() if wants_json(sys.argv[1:]) else _status(app)
+    log = log_file.last()
+    if status and log is not None:
+        sys.stderr.write(f"  Log: {log}\n")
     sys.exit(status)
 
 

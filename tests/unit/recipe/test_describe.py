@@ -68,7 +68,7 @@ def test_the_default_that_the_help_names_is_the_one_of_the_recipe() -> None:
     assert "[default: 60; 360 without KVM]" in _options("build")["--timeout"].help
 
 
-@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.place)
 def test_each_key_is_described_in_the_example_and_the_schema(key: Key) -> None:
     assert re.search(rf"^(# )?{key.name} = .*  # {re.escape(key.setting.help)}$", example(), re.M)
     described = [
@@ -79,7 +79,9 @@ def test_each_key_is_described_in_the_example_and_the_schema(key: Key) -> None:
     assert key.setting.help in described
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key.default is None or key.default is MISSING], ids=str)
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.default is None or key.default is MISSING], ids=lambda key: key.place
+)
 def test_a_key_without_a_default_has_an_example(key: Key) -> None:
     assert key.setting.example
 
