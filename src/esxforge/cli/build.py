@@ -12,7 +12,7 @@ import typer
 
 from esxforge.cli import output_options as outputs
 from esxforge.cli.maas_options import JsonOption, MaasOptions
-from esxforge.cli.machine_options import Accel, VncOptions, accelerator
+from esxforge.cli.machine_options import Accel, Firmware, VncOptions, accelerator
 from esxforge.cli.option_groups import OptionGroup
 from esxforge.cli.recipe_options import BuildFlags
 from esxforge.cli.render import listener, print_json
@@ -52,6 +52,12 @@ class RunOptions(OptionGroup):
             "--accel", help="Accelerator: auto uses KVM; tcg works without KVM, slowly.", rich_help_panel=_GOLDEN
         ),
     ] = "auto"
+    firmware: Annotated[
+        Firmware,
+        typer.Option(
+            "--firmware", help="Firmware that starts the installer; bios is refused.", rich_help_panel=_GOLDEN
+        ),
+    ] = "uefi"
     watch: Annotated[
         bool, typer.Option("--watch", help="Show the installer's screen on a local web page.", rich_help_panel=_GOLDEN)
     ] = False
@@ -158,6 +164,7 @@ def _golden(output: OutputOptions, mode: int, config: Path | None, run: RunOptio
         output.force,
         output.sbom,
         accelerator(run.accel),
+        uefi=run.firmware == "uefi",
         vnc=vnc.display(),
         watch=run.watch,
         keep=run.keep,

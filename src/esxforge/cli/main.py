@@ -14,6 +14,7 @@ import typer
 
 from esxforge import __version__
 from esxforge.cli import log_file
+from esxforge.cli.about import show_help, version
 from esxforge.cli.build import build
 from esxforge.cli.capture import capture
 from esxforge.cli.deploy import deploy, follow
@@ -53,8 +54,8 @@ def _show_version(desired: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    _version: Annotated[
+        bool, typer.Option("--version", "-V", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Make VMware ESXi images that MAAS deploys, from the installer ISO."""
@@ -76,6 +77,8 @@ app.command()(doctor)
 app.command()(run)
 app.command()(libvirt_xml)
 app.command()(selftest)
+app.command()(version)
+app.command("help")(show_help)
 
 
 def main() -> None:

@@ -48,13 +48,14 @@ class NotCapturedError(ImageError):
 
 @dataclass(frozen=True, slots=True)
 class GoldenOptions:
-    """``accelerator``: None for KVM. ``keep``: keep the work directory after success too. ``config``: the recipe's
-    file, for a message that names it."""
+    """``accelerator``: None for KVM. ``uefi``: the installer's firmware; False asks for legacy BIOS, which is refused.
+    ``keep``: keep the work directory after success too. ``config``: the recipe's file, for a message that names it."""
 
     output: Path | None = None
     overwrite: bool = False
     sbom: bool = False
     accelerator: Accelerator | None = None
+    uefi: bool = True
     vnc: Vnc | None = None
     watch: bool = False
     keep: bool = False
@@ -96,6 +97,19 @@ def plan_golden_image(
     iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener, computer: Computer | None = None
 ) -> PlannedGoldenImage:
     """Check whatever can be known before the minutes of work. Raises :class:`ForgeError`; nothing is written."""
+    if not options.uefi:
+        raise RecipeError(
+            [
+                (
+                    "--firmware bios: a golden build starts VMware's installer from an installer image, "
+                    "and that starts by UEFI only."
+                )
+            ],
+            "Build with UEFI: the installer's disk starts by legacy BIOS too where “esxforge inspect” says so. For a "
+            "disk that was installed in BIOS mode, install from VMware's ISO on a BIOS machine, power it off when the "
+            "installer asks to restart, and give its disk to “esxforge capture”.",
+            "--firmware",
+        )
     if recipe.image.sector_size != 512:
         raise RecipeError(
             ["image.sector_size: a golden image has the sectors of its virtual disk, 512 bytes."],

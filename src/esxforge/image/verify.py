@@ -193,7 +193,7 @@ class _Seen:
         self._compare_fats(window, volume)
         self._files = {}
         for entry_path, entry in volume.walk():
-            runs = volume.extents(entry_path) if not entry.is_directory else []
+            runs = volume.extents_of(entry_path, entry) if not entry.is_directory else []
             if entry.is_directory:
                 continue
             if len(runs) > 1:

@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -23,10 +23,13 @@ from esxforge.local import output_errors
 from esxforge.local.interrupts import put_off
 from esxforge.local.locks import LockedError, LockFile, lock
 from esxforge.local.naming import PARTIAL, Directory, FileSet, Naming, NewFile, TakenError, recover
+from esxforge.local.workspace import work_directory
 
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 _AS_UMASK_SAYS = 0o666
 _PRIVATE = 0o600
+# What file systems say that cannot sync directories.
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NO_MODES = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -227,6 +230,46 @@ def open_log(path: Path, option: str) -> BinaryIO:
         stream.close()
         raise output_errors.in_use(path, path, option) from None
     return stream
+
+
+@contextmanager
+def output_directory(path: Path, *, option: str = "-o") -> Iterator[Path]:
+    """A private directory to fill, which takes the name ``path`` when the block ends without an error.
+
+    Its files are brought to the disk first; nothing that exists is replaced. Raises OutputError, for an OSError of the
+    block, too.
+    """
+    try:
+        parent = Directory(path.absolute().parent)
+    except OSError as error:
+        raise output_errors.no_directory(path, error, option) from error
+    with closing(parent):
+        if parent.status(path.name) is not None:
+            raise output_errors.directory_exists(path, option)
+        with work_directory(parent.path) as work:
+            complete = work / "output"
+            try:
+                complete.mkdir(mode=0o700)
+                yield complete
+                for written in (*complete.iterdir(), complete):
+                    _sync(written)
+                if parent.status(path.name) is not None:  # rename(2) would replace an empty directory
+                    raise output_errors.appeared(path, option)
+                complete.rename(parent.path / path.name)
+                _sync(parent.path)
+            except OSError as error:
+                raise output_errors.system_error(path, error, option) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _check(paths: Sequence[Path], option: str) -> list[Path]:

@@ -54,6 +54,11 @@ def exists(path: Path, main: Path, option: str) -> OutputError:
     )
 
 
+def directory_exists(path: Path, option: str) -> OutputError:
+    """The directory that was to be created exists, or something else has its name."""
+    return OutputError(f"The directory {path} exists already.", f"Name another one with {option}.", str(path), "exists")
+
+
 def appeared(path: Path, option: str) -> OutputError:
     """Another program made a file of the output's name while it was being written."""
     return OutputError(

@@ -55,7 +55,7 @@ def resolve_recipe(path: Path | None, flags: Mapping[str, Any] | None = None) ->
         raise RecipeError([f"{place}: {_sentence(detail)}" for detail in error.errors()], _HINT, place) from error
     problems = _missing_files(recipe)
     if problems:
-        raise RecipeError(problems, "Fix the paths; those in a recipe are relative to the recipe's directory.")
+        raise RecipeError(problems, "Correct the paths; those in a recipe are relative to the recipe's directory.")
     return ResolvedRecipe(recipe, _origins(document, flags))
 
 

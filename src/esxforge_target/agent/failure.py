@@ -21,6 +21,8 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
     # Where MAAS is heard now; whether it is after the roll-back is not known, nor how long that takes.
     told = parts.reporter.failed(reason, _FIRST_TRY)
     _for(parts, deadlines.ROLLING_BACK)
+    if not told:
+        parts.firewall.mend()  # the plan may have failed before anybody listened
     if not work.saved:
         _put_back(parts)
     if not told:

@@ -441,6 +441,13 @@ def test_mistakes_are_told_before_anything_starts(bench: Bench, tmp_path: Path) 
         bench.build(never, install={"kickstart": str(own)}, root_password={})
 
 
+def test_a_build_by_legacy_bios_is_refused_before_anything_is_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="starts by UEFI only") as caught:
+        build_golden_image(tmp_path / "absent.iso", load_recipe(None, {}), GoldenOptions(uefi=False), print)
+    assert "“esxforge capture”" in caught.value.hint
+    assert caught.value.place == "--firmware"
+
+
 def test_a_disk_too_small_for_the_release_is_told_before_anything_starts(bench: Bench) -> None:
     for size in (1, 7):
         with pytest.raises(RecipeError, match=rf"disk_size: {size} GiB are too few for ESXi 8.0.3") as caught:

@@ -416,7 +416,7 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
             WARNING,
             {
                 "%pre": "halt in %pre refuses the machine: nothing is installed, and the deployment fails.",
-                "%post": "halt in %post is noted instead of done, and ends the script: MAAS would not switch the "
+                "%post": "halt in %post is noted instead of done, and ends the script: MAAS would not power the "
                 "machine on again.",
             }[section],
         )
