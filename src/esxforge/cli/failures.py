@@ -5,8 +5,9 @@
     {"error": {"code": "output.exists", "message": "…", "hint": "…", "place": "/srv/esxi.dd.gz", "problems": []}}
 
 ``code`` stays the same when sentences change. ``place`` is the file, option or address that the error is about, or
-null. ``problems`` holds each one where several were found at once; ``message`` is all of them. A verb whose result
-says itself what is wrong (``plan``, ``kickstart check``, ``doctor``, ``selftest``) prints that result instead.
+null. ``problems`` holds each one where several were found at once; ``message`` is all of them. With ``--log-file``
+there is ``log``, too: its path. A verb whose result says itself what is wrong (``plan``, ``kickstart check``,
+``doctor``, ``selftest``) prints that result instead.
 
 ``deploy`` and ``follow`` print one object a line; there it is an event, with the machine that it is about or null::
 
@@ -22,6 +23,7 @@ from typing import Any
 
 import typer
 
+from esxforge.cli import log_file
 from esxforge.cli.render import print_json
 from esxforge.errors import ForgeError
 
@@ -82,4 +84,6 @@ def _option(error: Exception) -> str:
 
 
 def _fields(code: str, message: str, hint: str, place: str = "", problems: Sequence[str] = ()) -> dict[str, Any]:
-    return {"code": code, "message": message, "hint": hint, "place": place or None, "problems": list(problems)}
+    fields = {"code": code, "message": message, "hint": hint, "place": place or None, "problems": list(problems)}
+    log = log_file.last()
+    return fields if log is None else {**fields, "log": str(log)}
