@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", help="names; all without")
     parser.add_argument("--cases", type=int, help="at most so many of each target")
     parser.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # names before or after options
     if not (options.seconds or options.cases):
         parser.error("give seconds, or --cases")
     unknown = sorted(set(options.targets) - {target.name for target in TARGETS})

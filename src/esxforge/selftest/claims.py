@@ -374,6 +374,11 @@ CLAIMS: tuple[Claim, ...] = (
         "what capture finds on the golden build's disk", Part.GOLDEN,
     ),
     Claim(
+        "bios-boots", judge_bios.bios_boots, Area.GOLDEN,
+        "A captured and personalised disk starts by legacy BIOS", _LOADER,
+        "the second host's disk under SeaBIOS, up to the kernel's first words, before it starts by UEFI", Part.GOLDEN,
+    ),
+    Claim(
         "maas-upload",
         judge_host.maas_upload,
         Area.MAAS,
@@ -436,11 +441,6 @@ CLAIMS: tuple[Claim, ...] = (
         _DOCS,
         "a recipe with [vcenter], deployed by MAAS",
         Part.BY_HAND,
-    ),
-    Claim(
-        "bios-boots", _by_hand, Area.BY_HAND,
-        "A captured and personalised disk starts by legacy BIOS", _LOADER,
-        "esxforge run --firmware bios IMAGE, or a deployment to a machine in BIOS mode", Part.BY_HAND,
     ),
     Claim(
         "local-boot",
