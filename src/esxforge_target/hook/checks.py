@@ -157,8 +157,8 @@ def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List
         )
     elif machine.secure_boot():
         reasons.append(
-            "firmware: Secure Boot is on; disable Secure Boot: ESXi rejects the unsigned module that carries this "
-            "host's configuration."
+            "firmware: Secure Boot is on; disable Secure Boot: nobody has seen ESXi start with a module that VMware "
+            "did not sign, and this host's configuration comes in one."
         )
     elif machine.secure_boot() is None:
         report.warn("the firmware does not say whether Secure Boot is on; if it is, ESXi's installer will not start")
