@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from esxforge.formats.authenticode import authenticode_hash, parse_signature, signers
+from esxforge.formats.authenticode import authenticode_hash, parse_signature, signatures
 from esxforge.standin_iso.efi_program import build_efi_program
 from esxforge_target.formats.efi_signatures import HASHES, X509, parse_signature_lists
 from esxforge_target.formats.x509 import name_text, parse_certificate
@@ -37,7 +37,7 @@ def _database(data: bytes) -> None:
 
 
 def _program(data: bytes) -> None:
-    read_all(lambda: signers(data), lambda: authenticode_hash(data, "sha256"))
+    read_all(lambda: signatures(data), lambda: authenticode_hash(data, "sha256"))
 
 
 def _signature(data: bytes) -> None:

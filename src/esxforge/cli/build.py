@@ -46,6 +46,14 @@ def build(
             "--allow-power-off", help="Scripts of the kickstart may switch the machine off; somebody must switch it on."
         ),
     ] = False,
+    secure_boot: Annotated[
+        Literal["refuse", "try"] | None,
+        typer.Option(
+            "--secure-boot",
+            help="Hosts with Secure Boot on: refuse (default), or try, which nobody has seen succeed.",
+            show_default=False,
+        ),
+    ] = None,
     root_password_file: recipe_options.PasswordFileOption = None,
     root_password_hash: recipe_options.PasswordHashOption = None,
     root_password_random: recipe_options.PasswordRandomOption = False,
@@ -90,6 +98,7 @@ def build(
             "kickstart": kickstart,
             "accept_eula": accept_eula or None,
             "allow_power_off": allow_power_off or None,
+            "secure_boot": secure_boot,
         },
         "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},

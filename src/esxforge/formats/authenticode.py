@@ -65,15 +65,20 @@ def authenticode_hash(program: bytes, algorithm: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ProgramSignature:
-    """``signer`` is the certificate of whoever made it; it covers a program's ``digest`` by ``algorithm``."""
+    """``certificates`` are those in it, the signer's first; it covers a program's ``digest`` by ``algorithm``."""
 
-    signer: Certificate
+    certificates: tuple[Certificate, ...]
     algorithm: str
     digest: bytes
 
+    @property
+    def signer(self) -> Certificate:
+        """The certificate of whoever made it."""
+        return self.certificates[0]
 
-def signers(program: bytes) -> tuple[Certificate, ...]:
-    """The certificate of each signature's signer, in the file's order; none for an unsigned program.
+
+def signatures(program: bytes) -> tuple[ProgramSignature, ...]:
+    """The signatures in the file's order; none for an unsigned program.
 
     Raises FormatError for what is not a PE file, for signatures that cannot be read, and for one that is not for this
     program.
@@ -82,7 +87,7 @@ def signers(program: bytes) -> tuple[Certificate, ...]:
     found = [parse_signature(data) for data in _signatures(program, layout)]
     if any(_hash(program, layout, one.algorithm) != one.digest for one in found):
         raise FormatError(f"{_WHAT} is not for this program: the hash differs.")
-    return tuple(one.signer for one in found)
+    return tuple(found)
 
 
 def parse_signature(data: bytes) -> ProgramSignature:
@@ -98,7 +103,8 @@ def parse_signature(data: bytes) -> ProgramSignature:
         raise FormatError(f"{_WHAT} holds no certificate.")
     certificates = [parse_certificate(element.whole) for element in fields.take(context(0)).children()]
     fields.skip(context(1))
-    return ProgramSignature(_signer(certificates, fields.take(SET)), algorithm, digest)
+    signer = _signer(certificates, fields.take(SET))
+    return ProgramSignature((signer, *(one for one in certificates if one != signer)), algorithm, digest)
 
 
 def _layout(program: bytes) -> _Layout:

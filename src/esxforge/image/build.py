@@ -66,7 +66,7 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     for notice in media.notices:
         listener(Notice(notice, warning=True))
     listener(Decision(f"{iso}: ESXi {media.release.name}, told by {media.release.source}; names from {media.tree}"))
-    settings = settings_for(recipe, media.release, listener)
+    settings = settings_for(recipe, media, listener)
     output = options.output or Path(_default_name(media, recipe))
     inputs = {"the ISO": iso, **named_files(recipe)}
     with reserve_image(output, overwrite=options.overwrite, mode=options.mode, inputs=inputs) as files:

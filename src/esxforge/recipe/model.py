@@ -89,6 +89,10 @@ class InstallRecipe(_Model):
         "management",
         description="Whose interfaces must work, or the deployment fails: link, lease, no duplicate.",
     )
+    secure_boot: Literal["refuse", "try"] = Field(
+        "refuse",
+        description="Hosts with Secure Boot on: refuse or try them; nobody has seen ESXi start so.",
+    )
     ssh_keys: tuple[str, ...] = Field(
         (), description="Public keys for root, beside those that MAAS gives.", max_length=256
     )

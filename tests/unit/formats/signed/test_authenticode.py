@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esxforge.errors import FormatError
-from esxforge.formats.authenticode import authenticode_hash, parse_signature, signers
+from esxforge.formats.authenticode import authenticode_hash, parse_signature, signatures
 from esxforge.standin_iso.efi_program import build_efi_program
 from esxforge_target.formats.x509 import name_text
 from unit.formats.signed.signing import make_key, run, signed_program
@@ -33,16 +33,16 @@ def test_sbsigns_hash_is_ours_and_the_signer_is_found(tmp_path: Path) -> None:
     authority = make_key(tmp_path, "authority")
     first, second = make_key(tmp_path, "first", authority), make_key(tmp_path, "second")
     program = signed_program(tmp_path, first, second)
-    found = signers(program)  # compares the hash that sbsign put into the signature with ours
-    assert [one.whole for one in found] == [first.der, second.der]
-    assert name_text(found[0].issuer) == "authority"
+    found = signatures(program)  # compares the hash that sbsign put into the signature with ours
+    assert [one.signer.whole for one in found] == [first.der, second.der]
+    assert name_text(found[0].signer.issuer) == "authority"
     assert authenticode_hash(program, "sha256") == authenticode_hash(build_efi_program(), "sha256")
     (tmp_path / "signed.efi").write_bytes(program)
     assert "OK" in run("sbverify", "--cert", str(second.certificate), str(tmp_path / "signed.efi"))
 
 
 def test_an_unsigned_program_has_no_signer() -> None:
-    assert signers(build_efi_program()) == ()
+    assert signatures(build_efi_program()) == ()
 
 
 def test_a_signature_of_another_program_is_refused(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_signature_of_another_program_is_refused(tmp_path: Path) -> None:
     changed = len(build_efi_program()) - 1
     program[changed] ^= 1
     with pytest.raises(FormatError, match="not for this program"):
-        signers(bytes(program))
+        signatures(bytes(program))
 
 
 def test_the_checksum_is_not_hashed() -> None:
@@ -66,7 +66,7 @@ def test_the_checksum_is_not_hashed() -> None:
 @pytest.mark.parametrize("data", [b"", b"MZ", b"MZ" + bytes(200), hashlib.sha256(b"").digest() * 100])
 def test_what_is_not_a_program_is_refused(data: bytes) -> None:
     with pytest.raises(FormatError, match="not an EFI program"):
-        signers(data)
+        signatures(data)
 
 
 @given(at=st.integers(0, 9783), byte=st.integers(0, 255), cut=st.booleans())
@@ -82,7 +82,7 @@ def test_a_damaged_program_is_read_or_refused(at: int, byte: int) -> None:
     program = bytearray(build_efi_program())
     program[at % len(program)] = byte
     try:
-        signers(bytes(program))
+        signatures(bytes(program))
         authenticode_hash(bytes(program), "sha1")
     except FormatError:
         pass
