@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 from esxforge_target.contract.desired_host import DesiredHost, Disk
 from esxforge_target.contract.host_record import GOLDEN, INSTALLER
 from esxforge_target.contract.image_settings import SETTINGS_PATH, TRY, ImageSettings
+from esxforge_target.contract.secure_boot_steps import TRIED
 from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.parse import desired_host_from_config, token_from_config
 from esxforge_target.esxi import limits, media_size
@@ -134,7 +135,7 @@ def check_machine(
     except ValidationErrors as validation_errors:
         reasons += [reason for reason in validation_errors.reasons if reason not in reasons]
     if tries:
-        report.warn(secure_boot.ON)
+        report.warn(TRIED)
         reasons += secure_boot.machine_reasons(machine, image.manifest, environment.config, desired)
     if password_refusal(image.settings):
         has_keys = bool(token) and machine.maas_has_keys(environment.config)

@@ -31,10 +31,6 @@ from esxforge_target.hook.kickstart import network_line_problem
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.errors import ForgeError, FormatError
 
-ON = (
-    "Secure Boot is on, and this image tries it. Nobody has seen ESXi start so: the boot loader may refuse, the kernel "
-    "may stop, or the agent may not start (docs/troubleshooting.md, Secure Boot)"
-)
 _MARK = "Secure Boot: "
 _DISABLE = "or disable Secure Boot."
 _MOST_CLOCK_SECONDS = 86400
