@@ -47,7 +47,7 @@ def _signature(data: bytes) -> None:
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
     Target("efi-signatures", _database, _databases, mutate_bytes, (_T + "formats/efi_signatures.py",)),
-    Target("certificate", _certificate, _certificates, mutate_bytes, (_T + "formats/x509.py", _T + "formats/der.py")),
+    Target("x509", _certificate, _certificates, mutate_bytes, (_T + "formats/x509.py", _T + "formats/der.py")),
     Target("signed-data", _signature, _signatures, mutate_bytes, (_E + "formats/authenticode.py",)),
     Target("efi-program", _program, lambda: [build_efi_program()], mutate_in_place,
            (_E + "formats/authenticode.py",)),

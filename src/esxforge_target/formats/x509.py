@@ -3,7 +3,7 @@
 Source: RFC 5280, 4.1, 4.2.1.1 and 4.2.1.2.
 """
 
-from typing import Tuple
+from typing import Dict, Tuple
 
 from esxforge_target.formats.der import BIT_STRING, INTEGER, OCTET_STRING, OID, SEQUENCE, Element, Fields, context
 from esxforge_target.formats.der import read_element as _read
@@ -96,7 +96,17 @@ def _key_ids(extensions: Element) -> "Tuple[bytes, bytes]":
 
 def name_text(name: bytes) -> str:
     """A name in DER for people: its common name, else its organisation, else its bytes. Raises FormatError."""
-    found = {}
+    found = _name_parts(name)
+    return found.get(_COMMON_NAME) or found.get(_ORGANIZATION) or name.hex()
+
+
+def common_name(name: bytes) -> str:
+    """The common name in a name in DER; empty where it has none. Raises FormatError."""
+    return _name_parts(name).get(_COMMON_NAME, "")
+
+
+def _name_parts(name: bytes) -> "Dict[bytes, str]":
+    found = {}  # type: Dict[bytes, str]
     for group in _read(name, SEQUENCE, "A name").children():
         for pair in group.children():
             fields = Fields(pair, "A name")
@@ -104,4 +114,4 @@ def name_text(name: bytes) -> str:
             value = fields.take(*_ENCODINGS) if fields.has(*_ENCODINGS) else None
             if value is not None:
                 found[kind] = value.content.decode(_ENCODINGS[value.tag], "replace")
-    return found.get(_COMMON_NAME) or found.get(_ORGANIZATION) or name.hex()
+    return found
