@@ -94,7 +94,7 @@ def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listene
     for notice in media.notices:
         listener(Notice(notice, warning=True))
     listener(Decision(f"{iso}: ESXi {media.release.name}, told by {media.release.source}; names from {media.tree}"))
-    settings = settings_for(recipe, media.release, listener)
+    settings = settings_for(recipe, media, listener)
     output = output or Path(_default_name(media, recipe))
     files = boot_volume_files(media, recipe, settings, listener)
     disk = disk_of(media, recipe, files)

@@ -12,6 +12,7 @@ from typing import Any
 from esxforge import __version__
 from esxforge.formats.segments import Bytes, ImageFile, Segment
 from esxforge.image.boot_volume import LARGEST_EXTRA_BYTES
+from esxforge.image.secure_boot import loader_details
 from esxforge.local.reading import read_file
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
@@ -34,6 +35,7 @@ def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
             "source": release.source,
         },
         "vibs": [{"name": vib.name, "version": vib.version, "vendor": vib.vendor} for vib in media.vibs],
+        "secure_boot": loader_details(media),
         "recipe": recipe_details(recipe),
         "maas": {
             "name": recipe.maas.name or f"esxi/{release.version}",

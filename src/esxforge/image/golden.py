@@ -111,7 +111,7 @@ def plan_golden_image(
             "Build an installer image for 4Kn disks.",
         )
     media = open_installer(iso)
-    settings = settings_for(recipe, media.release, listener)
+    settings = settings_for(recipe, media, listener)
     kickstart, install_options = build_kickstart(settings, listener)
     options = replace(options, output=options.output or Path(_default_name(media, recipe)))
     _check(media, recipe, options, computer or ThisComputer())

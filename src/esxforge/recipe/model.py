@@ -182,6 +182,15 @@ class InstallRecipe(_Table):
             "address. Interfaces that do not work are listed in MAAS's event log in any case.",
         ),
     ] = "management"
+    secure_boot: Annotated[
+        Literal["refuse", "try"],
+        Setting(
+            "Deploy to hosts with Secure Boot on: refuse, or try (untested on real ESXi).",
+            flag="--secure-boot",
+            more="Read [what may happen](troubleshooting.md#secure-boot) before you try. Not with golden images, "
+            "`[vcenter]` or `[[files]]`.",
+        ),
+    ] = "refuse"
     ssh_keys: Annotated[
         tuple[str, ...],
         Setting("SSH public keys for root, in addition to those from MAAS.", longest=256, check=_public_keys),

@@ -39,12 +39,12 @@ class HostRecord(Value):
     as four hexadecimal digits each. ``install_options`` are those of the user's ``install`` line, for the one that
     %pre writes. ``encrypted_password`` is root's, drawn by the hook and encrypted to the recipe's public key, or "".
     ``secrets`` is None once no boot medium holds them. ``require_working``: whose network must work for the deployment
-    to succeed, REQUIRE_NONE, REQUIRE_MANAGEMENT or REQUIRE_ALL.
+    to succeed, REQUIRE_NONE, REQUIRE_MANAGEMENT or REQUIRE_ALL. ``secure_boot``: it was on when the hook ran.
     """
 
     __slots__ = (
         "kind", "boot_order", "keep_boot_order", "install_options", "ssh_keys", "vcenter", "encrypted_password",
-        "secrets", "require_working",
+        "secrets", "require_working", "secure_boot",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -58,6 +58,7 @@ class HostRecord(Value):
         encrypted_password: str = "",
         secrets: "Optional[SecretsExtent]" = None,
         require_working: str = REQUIRE_MANAGEMENT,
+        secure_boot: bool = False,
     ) -> None:
         self.kind = kind
         self.boot_order = tuple(boot_order)  # type: Tuple[str, ...]
@@ -68,6 +69,7 @@ class HostRecord(Value):
         self.encrypted_password = encrypted_password
         self.secrets = secrets
         self.require_working = require_working
+        self.secure_boot = secure_boot
 
     @property
     def is_golden(self) -> bool:
@@ -97,5 +99,6 @@ _SCHEMA = {
         "encrypted_password": TEXT,
         "secrets": Shape(SecretsExtent, optional=True),
         "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
+        "secure_boot": TRUTH,
     },
 }  # type: Schema
