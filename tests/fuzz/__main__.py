@@ -13,10 +13,10 @@ from pathlib import Path
 from random import Random
 
 from esxforge_target.runtime.errors import ForgeError
-from fuzz import disks, documents
+from fuzz import addons, disks, documents
 from fuzz.target import Target
 
-TARGETS = (*disks.TARGETS, *documents.TARGETS)
+TARGETS = (*disks.TARGETS, *documents.TARGETS, *addons.TARGETS)
 FINDINGS = Path("build/fuzz")
 # A reader that takes longer than this for one small input is a finding, too.
 SLOW_SECONDS = 20.0
