@@ -40,6 +40,16 @@ def build(
     accept_eula: Annotated[
         bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it.")
     ] = False,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--add", metavar="FILE", help="Add a driver: a VIB or an offline bundle. Repeatable.", show_default=False
+        ),
+    ] = None,
+    acceptance_level: Annotated[
+        Literal["certified", "accepted", "partner", "community"] | None,
+        typer.Option(help="The lowest of what --add adds; partner is the default.", show_default=False),
+    ] = None,
     allow_power_off: Annotated[
         bool,
         typer.Option(
@@ -90,7 +100,9 @@ def build(
             "kickstart": kickstart,
             "accept_eula": accept_eula or None,
             "allow_power_off": allow_power_off or None,
+            "acceptance_level": acceptance_level,
         },
+        "add": [{"file": path} for path in add] if add else None,
         "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
         "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
     }

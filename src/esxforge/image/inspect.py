@@ -73,6 +73,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
     manifest = image.manifest
     details = dict(manifest.details)
     golden = {name: value for name, value in details.pop("golden", {}).items() if name != "structures"}
+    modules = {module["path"] for added in details.get("add_ons", []) for module in added["modules"]}
     found = {
         "type": "image",
         "path": str(image.path),
@@ -96,7 +97,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
         ],
         "files": len(manifest.files),
         "changed_at_deploy": [record.path for record in manifest.files if record.at_deploy],
-        "added": [record.path for record in manifest.files if _OURS.match(record.path)],
+        "added": [record.path for record in manifest.files if _OURS.match(record.path) or record.path in modules],
         **({"golden": golden} if golden else {}),
     }
     # What another version wrote besides is shown, and never takes the place of what was found out here.

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from esxforge.recipe.model import ExtraFile, Recipe, VcenterRecipe
+from esxforge.recipe.model import AddedFile, ExtraFile, Recipe, VcenterRecipe
 
 _EXAMPLE_VALUES: dict[tuple[str, str], str] = {
     ("install", "kickstart"): '"KS.CFG"',
@@ -21,6 +21,8 @@ _EXAMPLE_VALUES: dict[tuple[str, str], str] = {
     ("golden", "timeout"): "60",
     ("files", "source"): '"driver.vib"',
     ("files", "path"): '"driver.vib"',
+    ("add", "file"): '"net-driver-offline_bundle.zip"',
+    ("add", "vibs"): '["net-driver"]',
     ("maas", "name"): '"esxi/8.0.3"',
     ("maas", "title"): '"VMware ESXi 8.0U3e"',
     ("vcenter", "server"): '"vc.example.com"',
@@ -44,8 +46,8 @@ def example() -> str:
             for kind in (field.annotation, *get_args(field.annotation))
             if isinstance(kind, type) and issubclass(kind, BaseModel)
         )
-        optional = inner in (ExtraFile, VcenterRecipe)
-        header = f"[[{table}]]" if inner is ExtraFile else f"[{table}]"
+        optional = inner in (AddedFile, ExtraFile, VcenterRecipe)
+        header = f"[[{table}]]" if inner in (AddedFile, ExtraFile) else f"[{table}]"
         lines += ["", f"# {_about(inner)}", f"# {header}" if optional else header]
         lines += [_line(table, name, info, optional=optional) for name, info in inner.model_fields.items()]
     return "\n".join(lines) + "\n"

@@ -134,6 +134,7 @@ def named_files(recipe: Recipe) -> dict[str, Path]:
         "root_password.file": recipe.root_password.file,
         "root_password.public_key": recipe.root_password.public_key,
         **{f"files.{index}.source": file.source for index, file in enumerate(recipe.files)},
+        **{f"add.{index}.file": added.file for index, added in enumerate(recipe.add)},
     }
     if recipe.vcenter is not None:
         named["vcenter.ca_file"] = recipe.vcenter.ca_file
@@ -144,7 +145,7 @@ def _missing_files(recipe: Recipe) -> list[str]:
     problems = []
     for place, path in named_files(recipe).items():
         try:
-            check_readable(path, pipes=not place.startswith("files."))
+            check_readable(path, pipes=not place.startswith(("files.", "add.")))
         except InputError as error:  # noqa: PERF203 - every file that is missing is named
             problems.append(f"{place}: {error.message}")
     return problems

@@ -89,6 +89,10 @@ class InstallRecipe(_Model):
         "management",
         description="Whose interfaces must work, or the deployment fails: link, lease, no duplicate.",
     )
+    acceptance_level: Literal["certified", "accepted", "partner", "community"] = Field(
+        "partner",
+        description="The lowest of VIBs that are added; community excludes Secure Boot and VMware's support.",
+    )
     ssh_keys: tuple[str, ...] = Field(
         (), description="Public keys for root, beside those that MAAS gives.", max_length=256
     )
@@ -146,6 +150,15 @@ class ExtraFile(_Model):
         if not _HOST_PATH.match(value) or ".." in value.split("/") or "." in value.split("/"):
             raise ValueError("not a relative path of letters, digits and ._+- without “..”")
         return value
+
+
+class AddedFile(_Model):
+    """A driver that the ISO lacks: a VIB, or VIBs of an offline bundle (docs/drivers.md)."""
+
+    file: Path = Field(description="A .vib file, or an offline bundle (.zip).")
+    vibs: tuple[_Word, ...] = Field(
+        (), description="Of a bundle: names of VIBs, or NAME:VERSION; left out: all.", max_length=100
+    )
 
 
 class MaasRecipe(_Model):
@@ -220,6 +233,7 @@ class Recipe(_Model):
     root_password: RootPasswordRecipe = Field(default_factory=RootPasswordRecipe)
     golden: GoldenRecipe = Field(default_factory=GoldenRecipe)
     files: tuple[ExtraFile, ...] = Field((), description="Files of yours.", max_length=1000)
+    add: tuple[AddedFile, ...] = Field((), description="Drivers to add.", max_length=100)
     maas: MaasRecipe = Field(default_factory=MaasRecipe)
     vcenter: Annotated[VcenterRecipe | None, Field(description="Only to join hosts to a vCenter.")] = None
 

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any, Dict, List, Optional
 
+from esxforge_target.contract import added_module
 from esxforge_target.runtime.documents import ONE_LINE, TEXT, TRUTH, Builder, Record, Shape
 from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.strict_json import load_json
@@ -26,12 +27,13 @@ class ImageSettings(Value):
     encrypted: {"n": hexadecimal, "e": number, …}. ``system_media_size``: "auto", "min", "small", "default" or "max".
     ``allow_power_off``: the kickstart's scripts may switch the machine off. ``vcenter``: {"server", "datacenter", "ca"
     (PEM text) or "thumbprint"}. ``require_working``: whose network must work: "none", "management" or "all".
+    ``modules``: of VIBs that the image adds, {"name", "vib", "sha256", "size"} as in AddedModule.
     """
 
     __slots__ = (
         "kind", "release", "accept_eula", "kickstart", "root_password_mode", "root_password_hash", "password_key",
         "kernel_options", "system_media_size", "keep_boot_order", "allow_power_off", "ssh_keys", "vcenter",
-        "require_working",
+        "require_working", "modules",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -50,6 +52,7 @@ class ImageSettings(Value):
         ssh_keys: "Optional[List[str]]" = None,
         vcenter: "Optional[Dict[str, str]]" = None,
         require_working: str = REQUIRE_MANAGEMENT,
+        modules: "Optional[List[Dict[str, Any]]]" = None,
     ) -> None:
         self.kind = kind
         self.release = release
@@ -65,6 +68,7 @@ class ImageSettings(Value):
         self.ssh_keys = list(ssh_keys or [])
         self.vcenter = vcenter
         self.require_working = require_working
+        self.modules = list(modules or [])
 
     def __repr__(self) -> str:
         return "ImageSettings(kind={!r}, release={!r}, …)".format(self.kind, self.release)  # the rest may hold secrets
@@ -115,6 +119,7 @@ _SHAPES = {
     "allow_power_off": TRUTH,
     "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
     "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
+    "modules": Shape(Record(added_module.SHAPES), many=True, most=added_module.MOST),
     "vcenter": Shape(
         Record(
             {
