@@ -12,8 +12,8 @@ from esxforge_target.contract.added_module import AddedModule
 from standin.maas_metadata import MachineStatus
 from standin.vibs import DRIVER
 from target.agent.conftest import MakeSite
-from target.agent.faults import judge, settings
 from target.agent.faults import host as fresh
+from target.agent.faults import judge, settings
 from target.agent.site import Site
 
 CONTENT = gzip.decompress(DRIVER)
