@@ -63,7 +63,7 @@ def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, add_on
         listener(Notice(f"{boot_cfg.path}: {notice}"))
     if boot_cfg.path in media.needs_root_prefix:
         cfg = cfg.with_value("prefix", "/")
-        listener(Notice(f"{boot_cfg.path}: prefix=/ was set, since the modules it names stand at the root of the ISO."))
+        listener(Notice(f"{boot_cfg.path}: prefix=/ was set, since the modules it names are at the root of the ISO."))
     if recipe.install.kernel_options:
         cfg = cfg.with_kernelopt([*cfg.kernelopt, *recipe.install.kernel_options])
         listener(Decision(f"{boot_cfg.path}: kernel options added: {' '.join(recipe.install.kernel_options)}"))

@@ -7,7 +7,7 @@ so that it can hold the hashes of all before it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from esxforge.image.image_files import PRIVATE, BuildResult, DiskImage, reserve_
 from esxforge.media.installer import InstallerMedia, open_installer
 from esxforge.recipe.load import named_files
 from esxforge.recipe.model import Recipe
+from esxforge_target.contract.image_settings import ImageSettings
 from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
 from esxforge_target.formats.manifest import MANIFEST_PATH, NO_HASH, FileRecord, Manifest
 
@@ -57,8 +58,37 @@ class ImageDisk:
     made: list[Manifest]
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """An installer image that can be built: everything was checked, nothing was written. ``files``: its boot volume,
+    without the manifest."""
+
+    media: InstallerMedia
+    recipe: Recipe
+    settings: ImageSettings
+    add_ons: AddOns
+    output: Path
+    inputs: Mapping[str, Path]
+    files: Sequence[ImageFile[Segment]]
+    disk: ImageDisk
+
+    @property
+    def image(self) -> DiskImage:
+        """The disk to be written."""
+        raw = self.recipe.image.format == "raw"
+        return DiskImage(self.disk.segments, self.disk.watched, lambda: self.disk.made[0], self.media.path, raw=raw)
+
+
 def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, listener: Listener) -> BuildResult:
     """Build the image. Raises a :class:`ForgeError` of some kind, and then leaves no output behind."""
+    planned = plan_installer_image(iso, recipe, options.output, listener)
+    with reserve_image(planned.output, overwrite=options.overwrite, mode=options.mode, inputs=planned.inputs) as files:
+        sbom = sbom_maker(planned.media, planned.add_ons) if options.sbom else None
+        return write_image(files, planned.image, listener, sbom)
+
+
+def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listener: Listener) -> PlannedImage:
+    """Read and check everything that an image is made of. Raises a :class:`ForgeError`; nothing is written."""
     if recipe.image.kind != "installer":
         raise RecipeError(
             ["image.kind: this makes installer images; golden ones are made by a virtual machine."],
@@ -71,20 +101,18 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     settings = settings_for(recipe, media.release, listener)
     add_ons = add_ons_of(recipe, media, listener)
     settings = settings.replace(modules=add_ons.for_host())
-    output = options.output or Path(_default_name(media, recipe))
-    inputs = {"the ISO": iso, **named_files(recipe)}
-    with reserve_image(output, overwrite=options.overwrite, mode=options.mode, inputs=inputs) as files:
-        disk = disk_of(media, recipe, add_ons, boot_volume_files(media, recipe, settings, add_ons, listener))
-        listener(
-            Decision(
-                f"disk of {disk.manifest.raw_size} bytes in sectors of {disk.manifest.sector_size}, "
-                f"GUID {disk.manifest.disk_guid}; {len(disk.manifest.files)} files"
-            )
+    output = output or Path(_default_name(media, recipe))
+    files = boot_volume_files(media, recipe, settings, add_ons, listener)
+    disk = disk_of(media, recipe, add_ons, files)
+    listener(
+        Decision(
+            f"disk of {disk.manifest.raw_size} bytes in sectors of {disk.manifest.sector_size}, "
+            f"GUID {disk.manifest.disk_guid}; {len(disk.manifest.files)} files"
         )
-        packed = f"compressed by {backend_name()}" if recipe.image.format == "ddgz" else "a sparse raw disk"
-        listener(Decision(f"output: {output}, {packed}"))
-        image = DiskImage(disk.segments, disk.watched, lambda: disk.made[0], iso, raw=recipe.image.format == "raw")
-        return write_image(files, image, listener, sbom_maker(media, add_ons) if options.sbom else None)
+    )
+    packed = f"compressed by {backend_name()}" if recipe.image.format == "ddgz" else "a sparse raw disk"
+    listener(Decision(f"output: {output}, {packed}"))
+    return PlannedImage(media, recipe, settings, add_ons, output, {"the ISO": iso, **named_files(recipe)}, files, disk)
 
 
 def sbom_maker(media: InstallerMedia, add_ons: AddOns) -> Callable[[str], bytes]:

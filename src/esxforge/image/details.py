@@ -16,6 +16,7 @@ from esxforge.image.boot_volume import LARGEST_EXTRA_BYTES
 from esxforge.local.reading import read_file
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
+from esxforge.recipe.setting import document
 from esxforge_target.formats.manifest import NO_HASH
 
 
@@ -62,18 +63,15 @@ def recipe_details(recipe: Recipe) -> dict[str, Any]:
     """The recipe as it was used: of files their name and hash, since paths differ between machines; no secret."""
     password = recipe.root_password
     given = next((name for name in ("hash", "file", "random") if getattr(password, name)), "kickstart")
-    install = recipe.install.model_dump(mode="json", exclude={"kickstart"})
+    image, install = document(recipe.image), document(recipe.install)
+    del image["format"]
     return {
-        "image": recipe.image.model_dump(mode="json", exclude={"format"}),
+        "image": image,
         "install": {**install, "kickstart": _file(recipe.install.kickstart)},
         "root_password": {"given_as": given, "public_key": _file(password.public_key)},
-        **({"golden": recipe.golden.model_dump(mode="json")} if recipe.image.kind == "golden" else {}),
+        **({"golden": document(recipe.golden)} if recipe.image.kind == "golden" else {}),
         "files": [{"path": extra.path, **_known(extra.source)} for extra in recipe.files],
-        **(
-            {"add": [{"name": _file_name(one.file), "vibs": list(one.vibs)} for one in recipe.add]}
-            if recipe.add
-            else {}
-        ),
+        "add": [{"name": _file_name(one.file), "vibs": list(one.vibs)} for one in recipe.add],
         "vcenter": {
             "server": recipe.vcenter.server,
             "datacenter": recipe.vcenter.datacenter,

@@ -17,7 +17,10 @@ from esxforge_target.esxi.media_size import sizes_of
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.kickstart import Blank, Command, Kickstart, no_text
 
-_LARGEST_TEXT_BYTES = 1 << 20
+LARGEST_TEXT_BYTES = 1 << 20
+"""The largest kickstart, password file, key or certificate."""
+LEFT_OUT_OF_GOLDEN = ("reboot", "the disk is captured before its first boot")
+"""The command that a user's kickstart loses at a golden build, and why."""
 
 
 def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> ImageSettings:
@@ -34,7 +37,7 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
     _check_media_size(recipe, release, problems)
     mode, hashed = _password(recipe, problems, listener)
     if problems:
-        raise RecipeError(problems, "Mend these and build again; “esxforge recipe example” shows every key.")
+        raise RecipeError(problems, "Fix these and build again; “esxforge recipe example” shows every key.")
     for decision in _decisions(recipe, mode):
         listener(Decision(decision))
     return ImageSettings(
@@ -131,7 +134,7 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
         listener(Notice(text, warning=True))
     mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
     if problems:
-        raise RecipeError(problems, "Mend these; “esxforge recipe example” shows every key.")
+        raise RecipeError(problems, "Fix these; “esxforge recipe example” shows every key.")
     return ImageSettings(
         kind="golden",
         release=release,
@@ -148,7 +151,7 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
 def _read(path: Path, problems: list[str]) -> bytes | None:
     """The file's bytes; None where it cannot be read, which is a problem then."""
     try:
-        return read_file(path, largest=_LARGEST_TEXT_BYTES, pipes=True)
+        return read_file(path, largest=LARGEST_TEXT_BYTES, pipes=True)
     except InputError as error:
         problems.append(error.message)
         return None
@@ -216,7 +219,7 @@ def _password_key(path: Path | None) -> dict[str, object] | None:
         return None
     from esxforge.recipe.public_key import read_public_key  # noqa: PLC0415 - slow to import, and seldom needed
 
-    key = read_public_key(read_file(path, largest=_LARGEST_TEXT_BYTES, pipes=True), str(path))
+    key = read_public_key(read_file(path, largest=LARGEST_TEXT_BYTES, pipes=True), str(path))
     return {"n": f"{key.modulus:x}", "e": key.exponent}
 
 
@@ -228,6 +231,6 @@ def _vcenter(recipe: Recipe) -> dict[str, str] | None:
     if desired.thumbprint:
         told["thumbprint"] = desired.thumbprint
     if desired.ca_file:
-        authority = read_file(desired.ca_file, largest=_LARGEST_TEXT_BYTES, pipes=True)
+        authority = read_file(desired.ca_file, largest=LARGEST_TEXT_BYTES, pipes=True)
         told["ca"] = authority.decode("ascii", "replace")
     return told

@@ -203,7 +203,7 @@ class Client:
         if status in failures.TRANSIENT_STATUS:
             raise TransientError(
                 f"MAAS at {url} {failures.TRANSIENT_STATUS[status]} ({status}).",
-                "Wait a little, then give the same command again.",
+                "Wait a little, then run the same command again.",
                 retry_after=parse_retry_after(response.headers.get("Retry-After"), self._surroundings.clock()),
                 answered=True,
                 answer="" if html else self.clean(text),

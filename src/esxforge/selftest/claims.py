@@ -125,7 +125,7 @@ CLAIMS: tuple[Claim, ...] = (
         "The installer takes a kickstart that an extra module carries (`ks=file:///esxforge/ks.cfg`), asks nothing, "
         "and restarts the machine",
         _TOOL,
-        "with nobody at the keys the machine restarts by itself, with ESXi on a disk",
+        "without a key press the machine restarts by itself, with ESXi on a disk",
     ),
     Claim(
         "pre-stamp",

@@ -99,12 +99,16 @@ class BankFacts:
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """A disk after power off. ``problem``: why it has no readable table, or empty."""
+    """A disk after power off. ``problem``: why it has no readable table, or empty.
+
+    ``boot_bank``: the partition of the bank that ESXi's boot loader takes; 0 where it takes none.
+    """
 
     guid: str = ""
     partitions: tuple[PartitionFacts, ...] = ()
     banks: tuple[BankFacts, ...] = ()
     problem: str = ""
+    boot_bank: int = 0
 
     def partition(self, number: int) -> PartitionFacts | None:
         """The entry with this number."""
@@ -112,9 +116,8 @@ class DiskFacts:
 
     @property
     def current_bank(self) -> BankFacts | None:
-        """The bank that ESXi's loader takes: valid, and the highest ``updated``."""
-        valid = [bank for bank in self.banks if not bank.problem and bank.build and bank.updated > 0]
-        return max((bank for bank in valid if bank.bootstate < 3), key=lambda bank: bank.updated, default=None)
+        """The bank that ESXi's boot loader takes."""
+        return next((bank for bank in self.banks if bank.partition == self.boot_bank), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class _Life:
         if starts > 1:
             self._recover(resumes)
         if deployment is None:
-            return self._outcome(False, "the host module is damaged; MAAS cannot be told")
+            return self._outcome(False, "the host module is damaged; MAAS cannot be notified")
         maas = deployment.desired.maas
         self._firewall.open(maas.port, addresses_of(maas.host, maas.port, maas.addresses))
         patience = Patience(request=15.0, total=45.0)
@@ -254,7 +254,7 @@ class _Life:
         kinds = [record["kind"] for record in self._journal.records]
         if kinds[kinds.index("outcome") :].count("boot") < MOST_STARTS:
             raise ForgeError("The host is not as it was found.", "Reboot it: that rolls back what is left.")
-        self._log.announce("the host is not as it was found, and no boot mended that: deploy it again")
+        self._log.announce("the host is not as it was found, and restarting did not help: redeploy it")
 
 
 def _describe(error: Exception) -> str:

@@ -1,12 +1,13 @@
 """Running the steps of a plan: the first is noted in the journal before, each is judged by what ESXi then shows."""
 
-from typing import Sequence
+from typing import Optional, Sequence
 
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import COMMAND_SECONDS, System, said
 from esxforge_target.agent.undo import Undo
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import reread_network, reread_storage
+from esxforge_target.plan.routes import obstacle
 from esxforge_target.plan.steps import STORAGE, Step
 from esxforge_target.runtime.errors import ForgeError
 
@@ -29,8 +30,6 @@ class Steps:
     def run(self, steps: "Sequence[Step]", about: str, before: Inventory) -> None:
         """Run ``steps`` in order; ``before`` is an inventory from before them. Raises StepError."""
         for step in steps:
-            if step.may_fail and self._shows(step, before):
-                continue
             self._log.say("{}: {}".format(step.phase, step.changes))
             if step.phase != STORAGE:
                 self._undo.open(about)
@@ -48,11 +47,16 @@ class Steps:
             if result.status == 0:
                 return
             reason = "{} ended with {}: {}".format(" ".join(step.command), result.status, said(result))
-            self._log.warn(reason)
-            if step.may_fail:
+            now = self._read(step, before)
+            if now is not None and not [one for one in step.expects if one.unmet(now)]:
+                self._log.say("ESXi shows it as desired all the same: {}".format(reason))
                 return
-            if self._shows(step, before):
-                self._log.say("ESXi shows it as desired all the same")
+            self._log.warn(reason)
+            way = None if now is None else obstacle(step, now)
+            if way is not None and attempt < _ATTEMPTS:
+                self._log.say("in its way: {}".format(" ".join(way)))
+                self._system.run(way)
+            elif step.may_fail:
                 return
             if attempt < _ATTEMPTS:
                 self._system.clock.sleep(_PAUSE)
@@ -61,15 +65,13 @@ class Steps:
             "Run the command in the host's shell to see why; the host is put back as it was found.",
         )
 
-    def _shows(self, step: Step, before: Inventory) -> bool:
-        """Whether the failed command did its work: one that hung may have."""
+    def _read(self, step: Step, before: Inventory) -> "Optional[Inventory]":
+        """What ESXi shows after a failed command, which may have done its work where it hung; None: it does not say."""
         if not step.expects:
-            return False
+            return None
         try:
             if step.phase == STORAGE:
-                now = reread_storage(self._system.runner, before, self._system.program)
-            else:
-                now = reread_network(self._system.runner, before, [step.command], self._system.program)
+                return reread_storage(self._system.runner, before, self._system.program)
+            return reread_network(self._system.runner, before, [step.command], self._system.program, outdated=True)
         except ForgeError:
-            return False
-        return not [one for one in step.expects if one.unmet(now)]
+            return None

@@ -366,7 +366,7 @@ class Work:
         if problem:
             raise StepError(
                 "ESXi did not save its configuration: {}.".format(problem),
-                "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
+                "Is the boot disk failing, or its boot bank full? Redeploy once it is repaired.",
             )
         self.saved = True
         parts.undo.commit(NETWORK, FALLBACK, STORAGE, IDENTITY)

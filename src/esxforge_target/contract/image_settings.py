@@ -25,7 +25,7 @@ class ImageSettings(Value):
 
     ``kickstart`` is the user's own text, or "". ``password_key`` is the public key to which a random password is
     encrypted: {"n": hexadecimal, "e": number, …}. ``system_media_size``: "auto", "min", "small", "default" or "max".
-    ``allow_power_off``: the kickstart's scripts may switch the machine off. ``vcenter``: {"server", "datacenter", "ca"
+    ``allow_power_off``: the kickstart's scripts may power the machine off. ``vcenter``: {"server", "datacenter", "ca"
     (PEM text) or "thumbprint"}. ``require_working``: whose network must work: "none", "management" or "all".
     ``modules``: of VIBs that the image adds, {"name", "vib", "sha256", "size"} as in AddedModule.
     """

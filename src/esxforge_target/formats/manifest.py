@@ -200,7 +200,7 @@ class Manifest(Value):
         """Read the file. Raises FormatError when it is not a manifest, not whole, or of a later form."""
         found = _FIRST_LINE_PATTERN.match(data)
         if not found:
-            raise FormatError("There is no manifest of esxforge where one should stand.")
+            raise FormatError("There is no esxforge manifest where one should be.")
         if found.group(1) != b"1":
             raise FormatError(
                 "The manifest has form {}, this version reads form 1.".format(found.group(1).decode("ascii")),

@@ -80,7 +80,7 @@ def read_environment(variables: "Mapping[str, str]") -> Environment:
     if not path or not target or not os.path.isdir(target):
         raise ForgeError(
             "CONFIG or TARGET_MOUNT_POINT is missing, or names nothing that is there.",
-            "This script is started by curtin when MAAS deploys the image; it is of no use by hand.",
+            "This script is started by curtin when MAAS deploys the image; do not run it by hand.",
         )
     what = "curtin's configuration {}".format(path)
     try:

@@ -90,7 +90,7 @@ def _fail(error: ForgeError, changes: Changes, report: Report) -> int:
     try:
         lines = changes.lines()
     except Exception as odd:  # what the refusal is for must not be lost
-        lines = ["what was changed cannot be told: {}".format(_defect(odd).message)]
+        lines = ["it is unknown what was changed: {}".format(_defect(odd).message)]
     for line in lines:
         report.say(line)
     return 1

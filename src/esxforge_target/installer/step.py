@@ -76,14 +76,16 @@ def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> Non
 def _to_maas(installer: Installer, failure: ForgeError, outcome: str, report: Report) -> None:
     reason = " ".join("{} {} {}".format(outcome, failure.message, failure.hint).split())
     why = _tell(installer, _FAILED, reason)
-    report.say("MAAS could not be told, and will give up by itself: {}".format(why) if why else "MAAS was told")
+    report.say("MAAS could not be notified, and will give up by itself: {}".format(why) if why else "MAAS was notified")
 
 
 def _restart_limit(installer: Installer, report: Report) -> None:
     """MAAS up to 3.5 waits anew from now on. Nothing promises a network here, so this may fail."""
     why = _tell(installer, AT_WORK)
     report.say(
-        "MAAS was not reached, its time limit goes on: {}".format(why) if why else "MAAS was told that this is at work"
+        "MAAS was not reached, its time limit goes on: {}".format(why)
+        if why
+        else "MAAS was notified that this is running"
     )
 
 

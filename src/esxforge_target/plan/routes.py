@@ -8,7 +8,7 @@ from esxforge_target.inventory.model import Inventory, RouteEntry, Vmk
 from esxforge_target.plan.commands import BY_HAND, EVERYTHING, Command, esxcli, route_command
 from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import MANAGEMENT_VMK, Layout
-from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, Expectation
+from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, Expectation, Step
 from esxforge_target.plan.vmks import VmkPlanner
 
 
@@ -132,6 +132,21 @@ class RoutePlanner:
             self._draft.renew(
                 COMPLETE, MANAGEMENT_VMK, management[0].dhcp_dns, "so that the default route is the way to MAAS"
             )
+
+
+def obstacle(step: Step, now: Inventory) -> Optional[Command]:
+    """The command that takes away a lease's or a router's route to the network to which ``step`` failed to add one.
+
+    No plan can know of it: it came by an answer to an interface that asked before it was told not to.
+    """
+    verb = step.command[5:6]
+    adds = step.command[1:4] == ("network", "ip", "route") and verb == ("add",)
+    for one in step.expects if adds else ():
+        gateways = [value for field, _, value in one.facts if field == "gateways"]
+        for route in now.routes:
+            if route.network == one.name and [route.gateway] not in gateways and route.source not in BY_HAND:
+                return route_command("remove", route.network, route.gateway)
+    return None
 
 
 def lease_router(vmk: Vmk) -> str:

@@ -64,7 +64,7 @@ def test_a_stopped_installation_is_a_failed_deployment_in_maas(
     known_to(site, maas, name)
     site.installer.runner = runner = WithPython(site)
     assert site.pre() == 1
-    assert "MAAS was told" in site.said
+    assert "MAAS was notified" in site.said
     assert maas.machine.status == MachineStatus.FAILED_DEPLOYMENT
     assert runner.seconds <= 60
     told = json.dumps(maas.machine.events)
@@ -77,7 +77,7 @@ def test_without_a_network_the_log_says_that_maas_was_not_told(prepared: Prepare
     listen_at(site, "http://127.0.0.1:1/MAAS/metadata/status/abc123", [])
     site.installer.runner = WithPython(site)
     assert site.pre() == 1
-    assert "MAAS could not be told, and will give up by itself: MAAS at 127.0.0.1:1 refused" in site.said
+    assert "MAAS could not be notified, and will give up by itself: MAAS at 127.0.0.1:1 refused" in site.said
 
 
 def test_secrets_that_are_used_up_leave_nothing_to_tell_maas_with(prepared: Prepared) -> None:
@@ -95,7 +95,7 @@ def test_each_step_restarts_the_time_limit_of_a_maas_that_it_reaches(
     known_to(site, maas)
     site.installer.runner = WithPython(site)
     site.run()
-    assert site.said.count("MAAS was told that this is at work") == 2
+    assert site.said.count("MAAS was notified that this is running") == 2
     assert [(one["origin"], one["name"], one["result"]) for one in maas.machine.events] == [
         ("curtin", "cmd-install/stage-late", "SUCCESS")
     ] * 2

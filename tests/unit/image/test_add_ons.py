@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from esxforge.addons.decide import decide
 from esxforge.errors import ImageError, RecipeError
 from esxforge.events import ignore
 from esxforge.image import add_ons
@@ -24,7 +25,7 @@ from esxforge.image.verify import verify_image
 from esxforge.media.installer import open_installer
 from esxforge.recipe.load import load_recipe
 from esxforge.standin_iso.iso import Variant, make_standin_iso
-from esxforge.vm.accelerator import Accelerator
+from esxforge.vm.hardware import Accelerator
 from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
@@ -144,7 +145,7 @@ def test_a_file_that_changes_between_check_and_copy_gives_no_image(
     iso_of: IsoOf, build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = NewVib().write(tmp_path)
-    kept = add_ons.decide
+    kept = decide
 
     def changed(*arguments: object) -> object:
         data = file.read_bytes()
