@@ -317,7 +317,6 @@ class _Storage:
                 "the datastore {} grows into its partition".format(extent.volume),
             )
 
-
     def _resize(self, place: Place, entry: PartitionEntry, last: int) -> Command:
         return ("partedUtil", "resize", place.device.path, str(entry.number), str(entry.first), str(last))
 
