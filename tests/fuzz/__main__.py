@@ -17,10 +17,17 @@ from pathlib import Path
 from random import Random
 
 from esxforge_target.runtime.errors import ForgeError
-from fuzz import disks, documents, images, machines
+from fuzz import addons, disks, documents, images, machines, signatures
 from fuzz.target import Target
 
-TARGETS = (*disks.TARGETS, *images.TARGETS, *documents.TARGETS, *machines.TARGETS)
+TARGETS = (
+    *disks.TARGETS,
+    *images.TARGETS,
+    *documents.TARGETS,
+    *machines.TARGETS,
+    *signatures.TARGETS,
+    *addons.TARGETS,
+)
 FINDINGS = Path("build/fuzz")
 # A reader that computes longer than this for one small input is a finding, too.
 SLOW_SECONDS = 20.0

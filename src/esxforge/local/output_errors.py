@@ -106,6 +106,17 @@ def no_directory(path: Path, error: OSError, option: str) -> OutputError:
     return system_error(path, error, option)
 
 
+def too_little_space(path: Path, free: int, needed: int, option: str) -> OutputError:
+    """The output would not fit. ``free`` and ``needed`` in bytes."""
+    parent = path.absolute().parent
+    return OutputError(
+        f"{path} needs {needed / 2**20:.0f} MiB, and {parent} has {free / 2**20:.0f} MiB free.",
+        f"Free some space (df -h {parent}), or name a file on another file system with {option}.",
+        str(path),
+        "no-space",
+    )
+
+
 # A list of causes, each with its own sentence: many returns are what makes it readable.
 def system_error(  # noqa: PLR0911
     path: Path, error: OSError, option: str, written: int = 0, *, kept: bool = False

@@ -275,7 +275,7 @@ def test_what_nobody_can_see_is_not_called_never_started(bench: Bench) -> None:
     told = result.document["details"]["golden"]
     assert told["life"] == "unknown"
     assert "SSH host keys and the host's certificate" in told["shared_by_all_hosts"]
-    (notice,) = [event for event in bench.told if isinstance(event, Notice) and "nobody can see" in event.text]
+    (notice,) = [event for event in bench.told if isinstance(event, Notice) and "it is unknown whether" in event.text]
     assert notice.warning
 
 

@@ -84,7 +84,7 @@ def test_a_stage_that_fails_ends_the_run_and_not_the_report(
 
 def golden_played(iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener) -> BuildResult:
     """An installer image stands for the golden one: what is tried here is what follows what."""
-    installer = recipe.model_copy(update={"image": recipe.image.model_copy(update={"kind": "installer"})})
+    installer = replace(recipe, image=replace(recipe.image, kind="installer"))
     return build_installer_image(iso, installer, BuildOptions(options.output), listener)
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from esxforge.selftest.claims import CLAIMS, Part, judge
+from esxforge.selftest.claim import Part
+from esxforge.selftest.claims import CLAIMS, judge
 from esxforge.selftest.evidence import Asked, Evidence, MaasUpload, ServiceAnswer, Stage, Stop
 from esxforge.selftest.order import DATA_DATASTORE, SECOND
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, is_good
