@@ -7,6 +7,8 @@
 # make random-hosts COUNT=20000     random hosts under every setting of the fake ESXi's dials, judged independently
 # make mutants                      seeded defects of planner and undo: which of them the random hosts find
 # make fuzz SECONDS=60              hostile input for every reader; findings stay in build/fuzz
+# make fuzz-coverage SECONDS=600    the same, guided by coverage (Atheris: CPython 3.11, Linux x86-64)
+# make fuzz-branches                branches of each reader that the fuzzer reaches
 # make benchmark                    speed and memory, as ratios against named peers
 # make deb                          dist/esxforge_VERSION_ARCHITECTURE.deb, with all that it needs besides Python
 # make man                          build/man: a man page for each verb
@@ -25,7 +27,7 @@ DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools fish
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz deb man clean
+.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz fuzz-coverage fuzz-branches deb man clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -61,6 +63,13 @@ mutants: .stamps/dev
 fuzz: .stamps/dev .stamps/debian
 	PYTHONHASHSEED=0 PYTHONPATH=tests $(VENV)/python -m fuzz $(SECONDS) $(ARGUMENTS)
 
+fuzz-coverage: .stamps/dev .stamps/fuzz .stamps/debian
+	PYTHONPATH=tests $(VENV)/python -m fuzz.guided $(SECONDS) $(ARGUMENTS)
+
+fuzz-branches: .stamps/dev .stamps/fuzz .stamps/debian
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(VENV)/coverage run --branch --source=src -m fuzz $(SECONDS) $(ARGUMENTS)
+	PYTHONPATH=tests $(VENV)/python -m fuzz.branches
+
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)
 
@@ -79,7 +88,7 @@ image: .stamps/dev
 else
 image: .stamps/build
 endif
-.stamps/build .stamps/dev: .stamps/%: requirements/%.txt pyproject.toml tools/setup
+.stamps/build .stamps/dev .stamps/fuzz: .stamps/%: requirements/%.txt pyproject.toml tools/setup
 	tools/setup $*
 	mkdir -p .stamps && touch $@
 
