@@ -19,9 +19,9 @@ ARGUMENTS ?=
 COUNT ?= 20000
 SECONDS ?= 60
 VENV := .venv/bin
-DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go groff-base \
-	gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils strace syslinux \
-	syslinux-common util-linux wget xorriso xz-utils zstd
+DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go \
+	groff-base gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils \
+	sbsigntool strace syslinux syslinux-common util-linux wget xorriso xz-utils zstd
 
 export PYTHON
 
@@ -57,8 +57,9 @@ random-hosts: .stamps/dev
 mutants: .stamps/dev
 	PYTHONPATH=tests $(VENV)/python -m target.judge.mutants $(ARGUMENTS)
 
-fuzz: .stamps/dev
-	PYTHONPATH=tests $(VENV)/python -m fuzz $(SECONDS) $(ARGUMENTS)
+# Without a hash seed the order of sets, and with it what a fuzzer's seed leads to, would differ from run to run.
+fuzz: .stamps/dev .stamps/debian
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(VENV)/python -m fuzz $(SECONDS) $(ARGUMENTS)
 
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)

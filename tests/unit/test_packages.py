@@ -129,7 +129,7 @@ def test_the_debian_package_can_be_made_again_runs_from_any_place_and_makes_the_
     # Compressing takes longer than all the rest.
     variables = {"DPKG_DEB_COMPRESSOR_TYPE": "none", "SOURCE_DATE_EPOCH": "1700000000"}
     for directory in (made, again):
-        run(sys.executable, ROOT / "tools" / "make_deb.py", wheels(), directory, **variables)
+        run(sys.executable, ROOT / "tools" / "make_deb.py", wheels(), directory, cwd=ROOT, **variables)
     (package,) = made.iterdir()
     assert package.read_bytes() == (again / package.name).read_bytes()
     run("dpkg-deb", "-x", package, root)

@@ -70,7 +70,7 @@ def test_a_failed_run_keeps_its_directory_and_names_it(tmp_path: Path, work: Pat
     image = _image(tmp_path, boot_sector("(F11) Accept and Continue", HANG))
     done = _esxforge("run", *SLOW, "--timeout", "1", image, directory=work)
     assert done.returncode == 1
-    assert "nobody answers" in done.stderr
+    assert "waiting at a prompt" in done.stderr
     assert "http://127.0.0.1:" in done.stderr
     assert "Traceback" not in done.stderr
     (kept,) = work.iterdir()

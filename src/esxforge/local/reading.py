@@ -1,9 +1,9 @@
 """Named files, read within bounds: one place for what may be opened, how much of it is read, and for how long.
 
 An ISO, an image or a disk is a regular file (a disk may be a block device too). Small inputs, such as a password, a key
-or a configuration, may also come through a pipe, as a shell's ``<(…)`` makes one, or from standard input, named ``-``: it
-is read to a bound and with a deadline, since nothing says that it ever ends. Anything else is refused before it is opened: opening alone can block,
-rewind a tape or arm a watchdog.
+or a configuration, may also come through a pipe, as a shell's ``<(…)`` makes one, or from standard input, named ``-``:
+it is read to a bound and with a deadline, since nothing says that it ever ends. Anything else is refused before it is
+opened: opening alone can block, rewind a tape or arm a watchdog.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
     # Where MAAS is heard now; whether it is after the roll-back is not known, nor how long that takes.
     told = parts.reporter.failed(reason, _FIRST_TRY)
     _for(parts, deadlines.ROLLING_BACK)
+    if not told:
+        parts.firewall.mend()  # the plan may have failed before anybody listened
     if not work.saved:
         _put_back(parts)
     if not told:
@@ -32,7 +34,7 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
     if not told and parts.ends.left(deadlines.DEPLOYED):
         told = parts.reporter.failed(reason, parts.ends.left(deadlines.DEPLOYED))
     if not told:
-        parts.log.announce("MAAS could not be told; it will give up on this machine by itself")
+        parts.log.announce("MAAS could not be notified; it will give up on this machine by itself")
     return told
 
 
@@ -86,6 +88,9 @@ def _put_back(parts: Parts) -> None:
     if not parts.undo.is_open(*about):
         return
     parts.log.announce("rolling back what was changed")
+    lasting = parts.undo.lasting()
+    if lasting:
+        parts.reporter.failed_phase("put-back", "VMFS never shrinks, so this stays: {}".format("; ".join(lasting)))
     problems = parts.undo.roll_back(*about)
     for pause in _PAUSES:
         unlike = _unlike(parts, problems)

@@ -18,6 +18,9 @@ from esxforge_target.runtime.errors import ForgeError
 RULE_FILE = "/etc/vmware/firewall/esxforge.xml"
 RULESET = "esxforge"
 _LOOK_UP_SECONDS = 15.0
+# A list may lag behind for so long.
+_LAG_SECONDS = 12.0
+_PAUSE = 3.0
 _HINT = "Run the command in the host's shell to see why; ESXi's firewall must let TCP out to MAAS's port."
 _COMMAND = ("esxcli", "network", "firewall")
 _RULES = """\
@@ -101,24 +104,31 @@ class Firewall:
         if not addresses:
             return
         self._do("ruleset", "set", "-r", RULESET, "-a", "false")
-        there = self._allowed()
         for address in addresses:
-            if there is None:
-                self._system.run(_COMMAND + ("ruleset", "allowedip", "add", "-r", RULESET, "-i", address))
-            elif address not in there:
-                self._do("ruleset", "allowedip", "add", "-r", RULESET, "-i", address)
+            # Whatever the list shows: it may be of a rule set that is gone. What is there already may be refused.
+            add = ("ruleset", "allowedip", "add", "-r", RULESET, "-i", address)
+            if self._system.run(_COMMAND + add).status != 0 and address not in (self._allowed() or [address]):
+                self._do(*add)
 
     def _check(self) -> None:
-        """Raises CommandError where ESXi shows another thing than it took: nothing would get out."""
+        """Raises CommandError where ESXi shows another thing than it took: nothing would get out. A list may lag."""
+        clock = self._system.clock
+        end = clock.monotonic() + _LAG_SECONDS
+        while not self._is_open():
+            if clock.monotonic() + _PAUSE >= end:
+                raise CommandError("The rule set {} was set, but ESXi shows it closed.".format(RULESET), _HINT)
+            clock.sleep(_PAUSE)
+
+    def _is_open(self) -> bool:
+        """Whether ESXi shows that our ways are open; also where it does not say."""
         try:
             enabled = [record.truth("enabled") for record in self._records("list") if record.name("name") == RULESET]
         except CommandError as error:
             self._say("what the firewall lets out cannot be read back: {}".format(error.message))
-            return
+            return True
         allowed = self._allowed()
         closed = allowed is not None and allowed != ["all"] and not set(self._addresses()) <= set(allowed)
-        if enabled != [True] or closed:
-            raise CommandError("The rule set {} was set, but ESXi shows it closed.".format(RULESET), _HINT)
+        return enabled == [True] and not closed
 
     def _allowed(self) -> "Optional[List[str]]":
         """The addresses that our rule set is limited to; None where that cannot be read."""
@@ -151,6 +161,9 @@ class Firewall:
 
     def _do(self, *words: str) -> None:
         result = self._system.run(_COMMAND + words)
+        if result.status != 0 and not self._system.is_over():
+            self._system.clock.sleep(_PAUSE)  # ESXi's management service refuses some, while it is busy
+            result = self._system.run(_COMMAND + words)
         if result.status != 0:
             raise CommandError(
                 "{} ended with {}: {}.".format(" ".join(_COMMAND + words), result.status, said(result)), _HINT

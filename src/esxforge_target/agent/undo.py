@@ -79,6 +79,21 @@ class Undo:
         files: "Sequence[Tuple[str, Optional[bytes]]]" = (),
     ) -> None:
         """Note, before a change, how it is rolled back."""
+        change = self._add(about, commands, files)
+        self._noted[change.number] = change
+        self.changes.append(change)
+
+    def after(self, about: str, commands: "Sequence[Tuple[str, ...]]") -> None:
+        """As ``before``, for a change that was made already: it is rolled back even where it cannot be noted."""
+        change = Change(self._next, about, tuple(commands))
+        self._noted[change.number] = change
+        self.changes.append(change)
+        self._add(about, commands, ())
+
+    def _add(
+        self, about: str, commands: "Sequence[Tuple[str, ...]]", files: "Sequence[Tuple[str, Optional[bytes]]]"
+    ) -> Change:
+        """A change in the journal. Raises DiskError."""
         number = self._next
         self._next += 1
         encoded = [
@@ -86,8 +101,15 @@ class Undo:
             for path, data in files
         ]
         self._journal.add("change", number=number, about=about, commands=[list(one) for one in commands], files=encoded)
-        self._noted[number] = Change(number, about, tuple(commands), tuple(files))
-        self.changes.append(self._noted[number])
+        return Change(number, about, tuple(commands), tuple(files))
+
+    def note_lasting(self, changes: str) -> None:
+        """Note a change that nothing takes back: VMFS never shrinks."""
+        self._journal.add("lasting", changes=changes)
+
+    def lasting(self) -> "List[str]":
+        """Changes that nothing takes back."""
+        return [record["changes"] for record in self._journal.records if record["kind"] == "lasting"]
 
     def open(self, about: str) -> None:
         """Note, before its first change, that the network is not as found any more."""
@@ -117,7 +139,7 @@ class Undo:
     def roll_back(self, *about: str, quiet: bool = False) -> "List[str]":
         """Take these back, the newest first; a sentence for each command that failed. Another call tries these again.
 
-        ``quiet``: most will find nothing to roll back, so each is tried once only, and its failure is none.
+        ``quiet``: most will find nothing to roll back, so what fails is tried once more only, and its failure is none.
         """
         before = self._system.end
         if before is not None:
@@ -141,7 +163,7 @@ class Undo:
                 failed += self._put_back(path, data)
             for command in change.commands:
                 self._log.say("rolling back: {}".format(" ".join(command)))
-                result = self._system.run(command) if quiet else self._patiently(command)
+                result = self._patiently(command, quiet)
                 if result.status != 0:
                     failed.append("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
             problems += failed
@@ -199,8 +221,8 @@ class Undo:
                 if self._system.is_over() or number == _MOST_READINGS - 1:
                     return [error.message]
                 continue
-            if number:
-                todo = [one for one in todo if one[0] != LEASES]  # they were asked for
+            if number and all(part == LEASES for part, _ in todo):
+                todo = ()  # they were asked for; but again where something below an interface had to be done again
             if not todo:
                 self._reads_as_found = True
                 return []
@@ -212,10 +234,10 @@ class Undo:
         parts = sorted({part for part, _ in todo})
         return ["the network is not as found: {}".format(", ".join(parts))]
 
-    def _patiently(self, command: "Tuple[str, ...]") -> Result:
-        """Twice, and once more past ESXi's management service, which may be why."""
+    def _patiently(self, command: "Tuple[str, ...]", quiet: bool = False) -> Result:
+        """Twice, and once more, unless ``quiet``, past ESXi's management service, which may be why."""
         result = self._system.run(command)
-        tries = [command] + ([("localcli",) + command[1:]] if command[0] == "esxcli" else [])
+        tries = [command] + ([("localcli",) + command[1:]] if command[0] == "esxcli" and not quiet else [])
         for one in tries:
             if result.status == 0 or self._system.is_over():
                 break

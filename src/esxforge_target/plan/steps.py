@@ -86,8 +86,7 @@ class Step(Value):
     """One command. ``expects`` is how to verify it, ``changes`` is for people.
 
     ``undo`` puts back what was before, for storage; the way back of the network is plan.restore. ``may_fail`` marks
-    what depends on a DHCP server's answer: it is not done where what it expects is there already, its failure is noted,
-    and verification decides.
+    what depends on a DHCP server's answer: its failure is noted, and verification decides.
     """
 
     __slots__ = ("phase", "command", "changes", "undo", "expects", "stdin", "may_fail")

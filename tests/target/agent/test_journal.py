@@ -177,7 +177,7 @@ def test_what_finds_nothing_to_take_back_at_a_boot_is_done_with(tmp_path: Path) 
     undo = Undo(system, reopened(system), Log(system))
     undo.before(IDENTITY, (("set", "1"),))
     undo.roll_back(IDENTITY, quiet=True)
-    assert programs.ran == ["set 1"]
+    assert programs.ran == ["set 1", "set 1"], "ESXi may have been busy, and refuse what it takes a moment later"
     assert undo.changes == []
     assert undo.is_open(IDENTITY)
 

@@ -333,9 +333,15 @@ def _rule_sets(machine: Machine) -> dict[str, Any]:
 # -- as found -------------------------------------------------------------------------------------------------------
 
 
-def not_as_found(desired: Desired, placed: dict[str, str], before: Machine, after: Machine) -> list[str]:
+def not_as_found(
+    desired: Desired, placed: dict[str, str], before: Machine, after: Machine, fallback: str = ""
+) -> list[str]:
     """What a deployment that failed has changed. What leases and routers bring does not count, nor what is on the data
     disks that MAAS named for datastores: the hook has wiped these before.
+
+    ``fallback``: the MAC of the NIC that booted, where the network that was found did not lead to MAAS, but the one
+    that is there now does. Then the host may stay on DHCP there (docs/on-the-host.md, "When the desired network is
+    silent"): who must mend it can reach it. All else is to be as found.
     """
     found = []
     named = {placed.get(one.disk) for extents in desired.datastores.values() for one in extents}
@@ -346,6 +352,9 @@ def not_as_found(desired: Desired, placed: dict[str, str], before: Machine, afte
     ]  # fmt: skip
     lost = {one.uuid for one in after.volumes} - set(volumes[1])
     one, other = without_leases(before.running), without_leases(after.running)
+    vmnic = next((nic["name"] for nic in before.hardware["nics"] if nic["mac"].lower() == fallback.lower()), "")
+    if vmnic and one != other and _is_fallback(other, vmnic):
+        one, other = _beside_fallback(one, vmnic), _beside_fallback(other, vmnic)
     if not one["domain"] and before.dial("host-name", "both") == "host":
         other["domain"] = ""  # no command takes an empty domain
     other["unmounted"] = [identity for identity in other["unmounted"] if identity not in lost]
@@ -356,6 +365,36 @@ def not_as_found(desired: Desired, placed: dict[str, str], before: Machine, afte
     if before.files != after.files:
         found.append("files of /etc are not as found: " + unlike(before.files, after.files))
     return found
+
+
+def _is_fallback(running: dict[str, Any], vmnic: str) -> bool:
+    """Whether management is DHCP, without a VLAN, on this NIC alone, and has no route of its own."""
+    vmk = running["interfaces"].get("vmk0", {"ipv4": {"type": ""}, "portgroup": ""})
+    group = running["portgroups"].get(vmk["portgroup"], {"vswitch": "", "vlan": 0})
+    switch = running["vswitches"].get(group["vswitch"], {"uplinks": [], "failover": {}})
+    return (vmk["ipv4"]["type"], group["vlan"], switch["uplinks"], switch["failover"].get("active")) == (
+        "dhcp", 0, [vmnic], [vmnic],
+    )  # fmt: skip
+
+
+def _beside_fallback(running: dict[str, Any], vmnic: str) -> dict[str, Any]:
+    """The configuration without what DHCP on one NIC replaces: the default stack's interfaces and routes, their port
+    group and vSwitch, and that NIC on another one.
+    """
+    vmk = running["interfaces"].get("vmk0", {"portgroup": ""})
+    vswitch = running["portgroups"].get(vmk["portgroup"], {"vswitch": ""})["vswitch"]
+    kept = dict(running)
+    kept["interfaces"] = {key: one for key, one in running["interfaces"].items() if one["netstack"] != DEFAULT_STACK}
+    kept["portgroups"] = {key: one for key, one in running["portgroups"].items() if key != vmk["portgroup"]}
+    kept["vswitches"] = {
+        key: dict(one, uplinks=[nic for nic in one["uplinks"] if nic != vmnic],
+                  failover={**one["failover"], **{role: [nic for nic in one["failover"].get(role, []) if nic != vmnic]
+                                                  for role in ("active", "standby")}})
+        for key, one in running["vswitches"].items() if key != vswitch
+    }  # fmt: skip
+    stack = dict(running["netstacks"][DEFAULT_STACK], routes=[])
+    kept["netstacks"] = dict(running["netstacks"], **{DEFAULT_STACK: stack})
+    return kept
 
 
 def without_leases(running: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from target.judge.spoil import make_case
 # What may come out, and whether that is right.
 RIGHT = ("Deployed, right", "Failed rightly, as found", "refused rightly", "Failed with an excuse, as found")
 WRONG = (
-    "false Deployed", "stranded", "valid, but failed", "valid, but refused", "not as found", "not told",
+    "false Deployed", "stranded", "valid, but failed", "valid, but refused", "not as found", "unknown",
     "broken unnamed", "second run changes", "secret or rest left", "no end",
 )  # fmt: skip
 COMMAND_SECONDS = 0.5
@@ -297,12 +297,13 @@ def _judge(
     if reached and not (at_once and reaches):
         return Outcome("stranded", "at once" if not at_once else "after a boot")
     # ESXi saves by itself every hour: what the boot took back here could have stayed.
-    different = end.not_as_found(desired, site.placed, before, now)
-    different = different or end.not_as_found(desired, site.placed, before, after)
+    fallback = case.booted if not reached and at_once and reaches else ""
+    different = end.not_as_found(desired, site.placed, before, now, fallback)
+    different = different or end.not_as_found(desired, site.placed, before, after, fallback)
     if different:
         return Outcome("not as found", "; ".join(different))
     if status is not MachineStatus.FAILED_DEPLOYMENT and not expected.untold:
-        return Outcome("not told", str(status))
+        return Outcome("unknown", str(status))
     if left:
         return Outcome("secret or rest left", "; ".join(left))
     if expected.must_deploy:
@@ -364,6 +365,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--minutes", type=float, help="stop after so long, and say how many hosts were run")
     parser.add_argument("--show", type=int, default=5, help="classes of each wrong outcome")
     parser.add_argument("--only", type=int, help="the host of this number alone, with the agent's log")
     parser.add_argument("settings", nargs="*", help="NAME=SETTING: one host, plain but for these, with the agent's log")
@@ -383,7 +385,12 @@ def main(arguments: list[str] | None = None) -> int:
             counts[outcome.kind] += 1
             if not outcome.is_right:
                 examples.setdefault(outcome.kind, []).append((seed % 1_000_000, outcome, chosen))
-    assert sum(counts.values()) == given.count, "some hosts are missing"
+                print(f"host {seed % 1_000_000}: {outcome.kind}: {outcome.why[:200]}", file=sys.stderr, flush=True)
+            if given.minutes and time.monotonic() - started > given.minutes * 60:
+                tasks = tasks[: sum(counts.values())]
+                pool.terminate()
+                break
+    assert sum(counts.values()) == len(tasks), "some hosts are missing"
     missing = every_pair() - set().union(*(pairs_of(chosen) for chosen, _, _ in tasks))
     for kind in [*RIGHT, *WRONG]:
         if counts[kind] or kind in WRONG[:3]:

@@ -48,7 +48,7 @@ BANK = BankFacts(
 EMPTY_BANK = BankFacts(6, True, "", 3, 0)
 DATA = DiskFacts(STAMPS["sdb"], (PartitionFacts(1, str(VMFS), MIB, 8000 * MIB),))
 INSTALLED = Snapshot(
-    DiskFacts("33333333-3333-3333-3333-333333333333", PARTITIONS, (BANK, EMPTY_BANK)),
+    DiskFacts("33333333-3333-3333-3333-333333333333", PARTITIONS, (BANK, EMPTY_BANK), boot_bank=5),
     DATA,
     ("sda, byte 200000, in the host module",),
     (
@@ -63,6 +63,7 @@ FINISHED = Snapshot(
         INSTALLED.boot.guid,
         (*PARTITIONS, PartitionFacts(8, str(VMFS), 34000 * MIB, 15000 * MIB)),
         (replace(BANK, modules=("jumpstrt.gz", "k.b00"), module=None, installed=None), EMPTY_BANK),
+        boot_bank=5,
     ),
     DATA,
     (),
@@ -147,6 +148,7 @@ def good() -> Evidence:
             boot(Stage.SECOND_BOOT, Stop.ENOUGH),
             boot(Stage.LATER_BOOT, Stop.ENOUGH),
             boot(Stage.GOLDEN_BUILD, Stop.POWERED_OFF),
+            boot(Stage.GOLDEN_BIOS, Stop.ENOUGH),
             boot(Stage.GOLDEN_BOOT, Stop.ENOUGH),
         ),
         HookRun(True, ('esxforge: ESXi keeps "min" of the boot disk: the datastore...',), STAMPS),
