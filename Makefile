@@ -10,6 +10,7 @@
 # make benchmark                    speed and memory, as ratios against named peers
 # make deb                          dist/esxforge_VERSION_ARCHITECTURE.deb, with all that it needs besides Python
 # make man                          build/man: a man page for each verb
+# make pictures                     the README's pictures, from real output
 # make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
 #                                   machine's screen in a browser
 
@@ -25,7 +26,7 @@ DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools gdis
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz deb man clean
+.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz deb man pictures clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -69,6 +70,9 @@ deb: .stamps/dev .stamps/wheels
 
 man: .stamps/dev
 	$(VENV)/python tools/man_pages.py build/man
+
+pictures: .stamps/dev
+	$(VENV)/python tools/pictures.py
 
 clean:
 	rm -rf .venv .stamps build dist
