@@ -12,6 +12,7 @@
 # make benchmark                    speed and memory, as ratios against named peers
 # make deb                          dist/esxforge_VERSION_ARCHITECTURE.deb, with all that it needs besides Python
 # make man                          build/man: a man page for each verb
+# make pictures                     the README's pictures, from real output
 # make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
 #                                   machine's screen in a browser
 
@@ -27,7 +28,8 @@ DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools fish
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz fuzz-coverage fuzz-branches deb man clean
+.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz fuzz-coverage fuzz-branches deb man
+.PHONY: pictures clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -78,6 +80,9 @@ deb: .stamps/dev .stamps/wheels
 
 man: .stamps/dev
 	$(VENV)/python tools/man_pages.py build/man
+
+pictures: .stamps/dev
+	$(VENV)/python tools/pictures.py
 
 clean:
 	rm -rf .venv .stamps build dist
