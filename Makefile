@@ -20,8 +20,8 @@ COUNT ?= 20000
 SECONDS ?= 60
 VENV := .venv/bin
 DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go \
-	groff-base gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils strace syslinux \
-	syslinux-common util-linux wget xorriso xz-utils zstd
+	groff-base gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils \
+	sbsigntool strace syslinux syslinux-common util-linux wget xorriso xz-utils zstd
 
 export PYTHON
 

@@ -98,7 +98,7 @@ def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listene
     for notice in media.notices:
         listener(Notice(notice, warning=True))
     listener(Decision(f"{iso}: ESXi {media.release.name}, told by {media.release.source}; names from {media.tree}"))
-    settings = settings_for(recipe, media.release, listener)
+    settings = settings_for(recipe, media, listener)
     add_ons = add_ons_of(recipe, media, listener)
     settings = settings.replace(modules=add_ons.for_host())
     output = output or Path(_default_name(media, recipe))

@@ -13,6 +13,7 @@ from esxforge import __version__
 from esxforge.formats.segments import Bytes, ImageFile, Segment
 from esxforge.image.add_ons import AddOns
 from esxforge.image.boot_volume import LARGEST_EXTRA_BYTES
+from esxforge.image.secure_boot import loader_details
 from esxforge.local.reading import read_file
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
@@ -35,6 +36,7 @@ def details_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns) -> dict[s
             "source": release.source,
         },
         "vibs": [{"name": vib.name, "version": vib.version, "vendor": vib.vendor} for vib in media.vibs],
+        "secure_boot": loader_details(media),
         **({"add_ons": add_ons.details()} if add_ons.vibs else {}),
         "recipe": recipe_details(recipe),
         "maas": {

@@ -100,12 +100,7 @@ def plan_golden_image(
     """Check whatever can be known before the minutes of work. Raises :class:`ForgeError`; nothing is written."""
     if not options.uefi:
         raise RecipeError(
-            [
-                (
-                    "--firmware bios: a golden build starts VMware's installer from an installer image, "
-                    "and that starts by UEFI only."
-                )
-            ],
+            ["--firmware bios: the installer's medium is an installer image, and that starts by UEFI only."],
             "Build with UEFI: the installer's disk starts by legacy BIOS too where “esxforge inspect” says so. For a "
             "disk that was installed in BIOS mode, install from VMware's ISO on a BIOS machine, power it off when the "
             "installer asks to restart, and give its disk to “esxforge capture”.",
@@ -122,7 +117,7 @@ def plan_golden_image(
             "Build an installer image, or an ISO that has the drivers with VMware's Image Builder.",
         )
     media = open_installer(iso)
-    settings = settings_for(recipe, media.release, listener)
+    settings = settings_for(recipe, media, listener)
     kickstart, install_options = build_kickstart(settings, listener)
     options = replace(options, output=options.output or Path(_default_name(media, recipe)))
     _check(media, recipe, options, computer or ThisComputer())

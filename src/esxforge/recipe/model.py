@@ -186,6 +186,15 @@ class InstallRecipe(_Table):
             "address. Interfaces that do not work are listed in MAAS's event log in any case.",
         ),
     ] = "management"
+    secure_boot: Annotated[
+        Literal["refuse", "try"],
+        Setting(
+            "Deploy to hosts with Secure Boot on: refuse, or try (untested on real ESXi).",
+            flag="--secure-boot",
+            more="Read [what may happen](troubleshooting.md#secure-boot) before you try. Not with golden images, "
+            "`[vcenter]`, `[[files]]` or `[[add]]`.",
+        ),
+    ] = "refuse"
     acceptance_level: Annotated[
         Literal["certified", "accepted", "partner", "community"],
         Setting(

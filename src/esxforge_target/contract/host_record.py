@@ -41,12 +41,13 @@ class HostRecord(Value):
     as four hexadecimal digits each. ``install_options`` are those of the user's ``install`` line, for the one that
     %pre writes. ``encrypted_password`` is root's, drawn by the hook and encrypted to the recipe's public key, or "".
     ``secrets`` is None once no boot medium holds them. ``require_working``: whose network must work for the deployment
-    to succeed, REQUIRE_NONE, REQUIRE_MANAGEMENT or REQUIRE_ALL. ``modules`` are of VIBs that the image adds to ESXi.
+    to succeed, REQUIRE_NONE, REQUIRE_MANAGEMENT or REQUIRE_ALL. ``secure_boot``: it was on when the hook ran.
+    ``modules`` are of VIBs that the image adds to ESXi.
     """
 
     __slots__ = (
         "kind", "boot_order", "keep_boot_order", "install_options", "ssh_keys", "vcenter", "encrypted_password",
-        "secrets", "require_working", "modules",
+        "secrets", "require_working", "secure_boot", "modules",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -60,6 +61,7 @@ class HostRecord(Value):
         encrypted_password: str = "",
         secrets: "Optional[SecretsExtent]" = None,
         require_working: str = REQUIRE_MANAGEMENT,
+        secure_boot: bool = False,
         modules: "Sequence[AddedModule]" = (),
     ) -> None:
         self.kind = kind
@@ -71,6 +73,7 @@ class HostRecord(Value):
         self.encrypted_password = encrypted_password
         self.secrets = secrets
         self.require_working = require_working
+        self.secure_boot = secure_boot
         self.modules = tuple(modules)  # type: Tuple[AddedModule, ...]
 
     @property
@@ -102,6 +105,7 @@ _SCHEMA = {
         "encrypted_password": TEXT,
         "secrets": Shape(SecretsExtent, optional=True),
         "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
+        "secure_boot": TRUTH,
         "modules": Shape(AddedModule, many=True, most=added_module.MOST),
     },
 }  # type: Schema

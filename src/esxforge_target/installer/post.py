@@ -11,12 +11,13 @@ from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.host_record import HostRecord
 from esxforge_target.contract.install_record import InstallRecord
 from esxforge_target.contract.names import HOST_RECORD, INSTALL_INCLUDE, INSTALLER_LOG, ROOT_PASSWORD_INCLUDE
+from esxforge_target.contract.secure_boot_steps import INSTALLED
 from esxforge_target.esxi.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name, why_none
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.installer.added_modules import Zipped, read_modules, with_modules, write_modules
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import LOG, Installer
-from esxforge_target.installer.step import STATE, run_step
+from esxforge_target.installer.step import STATE, report_event, run_step
 from esxforge_target.runtime.documents import ONE_LINE, Record, Shape, check_document
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
@@ -57,6 +58,8 @@ def finish(installer: Installer, report: Report) -> None:
     installer.write(
         STATE, json.dumps(dict(state, installed=installed.to_json()), sort_keys=True).encode("ascii") + b"\n"
     )
+    if HostRecord.from_json(installer.text(HOST_RECORD)).secure_boot:
+        report_event(installer, report, INSTALLED)
 
 
 def added_modules(installer: Installer) -> "Tuple[AddedModule, ...]":

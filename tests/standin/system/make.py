@@ -29,6 +29,7 @@ COMMANDS = (
     "sbin/backup.sh", "sbin/generate-certificates", "sbin/vsish", "sbin/esxcfg-nics", "sbin/esxcfg-vmknic",
     "sbin/esxcfg-route", "sbin/esxcfg-advcfg", "sbin/esxcfg-scsidevs", "sbin/esxcfg-volume", "etc/init.d/hostd",
     "etc/init.d/SSH", "bin/hostname", "bin/reboot", "bin/poweroff", "bin/halt", "usr/lib/vmware/uefi/bin/bootorder",
+    "usr/lib/vmware/secureboot/bin/secureBoot.py",
 )  # fmt: skip
 # Busybox must not bring programs of these names, nor those that ESXi's own busybox lacks and scripts might lean on.
 _NOT_FROM_BUSYBOX = frozenset((
