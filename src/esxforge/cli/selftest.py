@@ -31,7 +31,9 @@ def selftest(
     accel: AccelOption = "auto",
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", min=10, help="Longest run of one start in seconds; else 2400, by TCG 9600."),
+        typer.Option(
+            "--timeout", min=10, help="Longest run of one boot, in seconds. [default: 2400; without KVM 9600]"
+        ),
     ] = None,
     hardware: HardwareOptions,
     disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Its boot disk in GiB (sparse).")] = None,

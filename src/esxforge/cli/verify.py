@@ -28,6 +28,6 @@ def verify(
         )
     else:
         typer.echo(
-            f"{image}: whole. {verified.release.title}, {manifest.kind} image, {len(manifest.files)} files, "
+            f"{image}: intact. {verified.release.title}, {manifest.kind} image, {len(manifest.files)} files, "
             f"{manifest.raw_size / 2**20:.0f} MiB on the disk, sha256 {verified.sha256}"
         )
