@@ -19,9 +19,10 @@ ARGUMENTS ?=
 COUNT ?= 20000
 SECONDS ?= 60
 VENV := .venv/bin
-DEBIAN_TEST_PACKAGES := busybox-static chromium dmsetup dosfstools fish gdisk golang-github-vmware-govmomi-dev \
-	golang-go groff-base gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz \
-	qemu-system-x86 qemu-utils strace syslinux syslinux-common util-linux wget xorriso xz-utils zsh zstd
+DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools fish gdisk \
+	golang-github-vmware-govmomi-dev golang-go groff-base gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools \
+	openssl ovmf parted pigz qemu-system-x86 qemu-utils sbsigntool strace syslinux syslinux-common util-linux wget \
+	xorriso xz-utils zsh zstd
 
 export PYTHON
 

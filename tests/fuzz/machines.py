@@ -141,7 +141,7 @@ def _asking(data: bytes) -> None:
         lambda: BootResources(client).list(),
         lambda: _uploaded(client),
         lambda: follow._read(client, "abc123"),
-        lambda: follow._hook_lines(client, "abc123"),
+        lambda: follow._log_lines(client, "abc123"),
     )
 
 

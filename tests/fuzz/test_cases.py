@@ -100,6 +100,17 @@ def test_the_same_seed_gives_the_same_inputs(tmp_path: Path, monkeypatch: pytest
     assert seen[0] == seen[1]
 
 
+def test_names_of_targets_may_follow_the_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["fuzz", "0", "--cases", "30", "--seed", "5", "screen", "endpoint"])
+    assert fuzzing.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "seed 5"
+    assert [line.split()[:2] for line in lines[1:3]] == [["endpoint", "30"], ["screen", "30"]]
+
+
 @pytest.mark.parametrize("arguments", [["0"], ["5", "no-such-reader"]])
 def test_a_run_that_would_look_at_nothing_is_refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["fuzz", *arguments])

@@ -63,8 +63,7 @@ def _document(error: BaseException | int) -> dict[str, Any]:
         problems = list(getattr(error, "problems", None) or getattr(error, "reasons", None) or ())
         return _fields(error.code, error.message, error.hint, error.place, problems)
     if isinstance(error, UsageError):
-        place = getattr(error, "param_hint", None) or getattr(getattr(error, "param", None), "name", None) or ""
-        return _fields("usage", error.format_message(), "See --help.", str(place))
+        return _fields("usage", error.format_message(), "See --help.", _option(error))
     if isinstance(error, OSError):
         return _fields("system", str(error.strerror or error), "Check the system.", str(error.filename or ""))
     if isinstance(error, int | KeyboardInterrupt | typer.Abort):
@@ -72,6 +71,16 @@ def _document(error: BaseException | int) -> dict[str, Any]:
     return _fields(
         "internal", f"{type(error).__name__} in esxforge itself.", "Report it, with the traceback on stderr."
     )
+
+
+def _option(error: Exception) -> str:
+    """The option as people write it, or the argument's name; empty where the error is about neither."""
+    hint = getattr(error, "param_hint", None)
+    if hint:
+        return str(hint)
+    parameter = getattr(error, "param", None)
+    spellings = [name for name in getattr(parameter, "opts", ()) if name.startswith("--")]
+    return str(spellings[0] if spellings else getattr(parameter, "name", None) or "")
 
 
 def _fields(code: str, message: str, hint: str, place: str = "", problems: Sequence[str] = ()) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.kickstart_findings import ERROR, Use
 from esxforge.formats.kickstart_rules import check_kickstart, parse_release
 from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
+from esxforge.image.secure_boot import secure_boot_problems
 from esxforge.local.reading import read_file
+from esxforge.media.installer import InstallerMedia
 from esxforge.media.release import MediaRelease
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.image_settings import ImageSettings
@@ -23,9 +25,12 @@ LEFT_OUT_OF_GOLDEN = ("reboot", "the disk is captured before its first boot")
 """The command that a user's kickstart loses at a golden build, and why."""
 
 
-def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> ImageSettings:
-    """Check what the recipe says about the host against the release. Raises :class:`RecipeError` with every problem."""
-    problems: list[str] = []
+def settings_for(recipe: Recipe, media: InstallerMedia, listener: Listener) -> ImageSettings:
+    """Check what the recipe says about the host against the ISO. Raises :class:`RecipeError` with every problem."""
+    release = media.release
+    problems = secure_boot_problems(
+        recipe, golden=recipe.image.kind != "installer", loader_problem=media.loader.problem
+    )
     data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else None
     eula = recipe.install.accept_eula
     kickstart = Kickstart(())
@@ -55,6 +60,7 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
         ssh_keys=list(recipe.install.ssh_keys),
         vcenter=_vcenter(recipe),
         require_working=recipe.install.require_working,
+        secure_boot=recipe.install.secure_boot,
     )
 
 
@@ -128,9 +134,9 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
 
     Raises :class:`RecipeError` with every problem.
     """
-    problems: list[str] = []
-    if recipe.install.kickstart or recipe.files or recipe.install.kernel_options:
-        text = "install.kickstart, install.kernel_options and files do nothing here: ESXi is installed already."
+    problems = secure_boot_problems(recipe, golden=True)
+    if recipe.install.kickstart or recipe.files or recipe.install.kernel_options or recipe.add:
+        text = "install.kickstart, install.kernel_options, files and add do nothing here: ESXi is installed already."
         listener(Notice(text, warning=True))
     mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
     if problems:

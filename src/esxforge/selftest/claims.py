@@ -2,66 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
-
 from esxforge.selftest import judge_bios, judge_host, judge_install
+from esxforge.selftest.claim import DOCS, INFERRED, LOADER, TOOL, Area, Claim, Part, by_hand
 from esxforge.selftest.evidence import Evidence
-from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_asked, not_reached, not_seen, seen
-
-
-class Area(str, Enum):
-    """The parts of the page, in their order."""
-
-    START = "The image starts"
-    INSTALL = "It installs unattended"
-    FIRST_BOOT = "The installed host starts the agent"
-    HOST = "The host becomes what MAAS asked for"
-    AFTERWARDS = "Nothing of us stays but the result"
-    GOLDEN = "Golden images"
-    MAAS = "A real MAAS"
-    BY_HAND = "What the self-test cannot see"
-
-
-class Part(str, Enum):
-    """When a claim is looked at. ``ALWAYS``; on some releases; when asked for; or by a person."""
-
-    ALWAYS = "always"
-    FROM_7 = "ESXi 7 and later"
-    ONLY_9 = "ESXi 9"
-    GOLDEN = "--golden"
-    MAAS = "--maas-url or --profile"
-    BY_HAND = "by hand"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """``sentence`` is the claim, ``source`` its ground, ``how`` a sentence on what ``check`` looks at."""
-
-    id: str
-    check: Callable[[Evidence], Verdict]
-    area: Area
-    sentence: str
-    source: str
-    how: str
-    part: Part = Part.ALWAYS
-
-    def judge(self, evidence: Evidence) -> Verdict:
-        """The check's verdict; not asked where the claim is no part of this run."""
-        asked = {
-            Part.GOLDEN: evidence.asked.golden,
-            Part.MAAS: evidence.asked.maas,
-            Part.FROM_7: evidence.subject.major >= 7,
-            Part.ONLY_9: evidence.subject.major >= 9,
-        }
-        if not asked.get(self.part, True):
-            return not_asked(f"Not a part of this run: it is for {self.part.value}.")
-        return self.check(evidence)
-
-
-def _by_hand(_evidence: Evidence) -> Verdict:
-    return not_asked("Not a part of any run: see how to look at it by hand.")
+from esxforge.selftest.secure_boot_claims import SECURE_BOOT_CLAIMS
+from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_reached, not_seen, seen
 
 
 def _release_9(evidence: Evidence) -> Verdict:
@@ -78,20 +23,13 @@ def _release_9(evidence: Evidence) -> Verdict:
     return seen("All that this run looked at was seen.")
 
 
-_DOCS, _TOOL, _LOADER, _INFERRED = (
-    "VMware's documents",
-    "other people's tools",
-    "VMware's loader, built from its source",
-    "a conclusion",
-)
-
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "boots",
         judge_install.boots,
         Area.START,
         "UEFI firmware starts VMware's boot loader from the image",
-        _LOADER,
+        LOADER,
         "the loader speaks on the console, or the kernel does",
     ),
     Claim(
@@ -99,7 +37,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.boot_cfg,
         Area.START,
         "The boot loader takes our boot.cfg and hands every module, ours last, to the kernel",
-        _LOADER,
+        LOADER,
         "the kernel starts, and the loader names no error",
     ),
     Claim(
@@ -107,7 +45,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.hardware,
         Area.START,
         "ESXi takes QEMU's hardware as `run` and `libvirt-xml` set it up",
-        _TOOL,
+        TOOL,
         "installer and installed host run on it; the second NIC and both disks are found",
     ),
     Claim(
@@ -115,7 +53,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.interactive,
         Area.START,
         "An image that no hook has personalised starts the interactive installer, and writes nothing",
-        _DOCS,
+        DOCS,
         "the installer's log or welcome on the console, a picture of the screen, and a boot disk that stays as it was",
     ),
     Claim(
@@ -124,7 +62,7 @@ CLAIMS: tuple[Claim, ...] = (
         Area.INSTALL,
         "The installer takes a kickstart that an extra module carries (`ks=file:///esxforge/ks.cfg`), asks nothing, "
         "and restarts the machine",
-        _TOOL,
+        TOOL,
         "without a key press the machine restarts by itself, with ESXi on a disk",
     ),
     Claim(
@@ -132,7 +70,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.pre_stamp,
         Area.INSTALL,
         "`%pre` runs our Python, reads the first sectors of every disk and finds the stamped one",
-        _TOOL,
+        TOOL,
         "our log in the new boot bank names the disk; of two disks the right one has ESXi",
     ),
     Claim(
@@ -140,7 +78,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.include,
         Area.INSTALL,
         "Lines that `%pre` writes are included: which disk, and root's password",
-        _DOCS,
+        DOCS,
         "the installer needs both; it installed to the disk that `%pre` named",
     ),
     Claim(
@@ -148,7 +86,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.own_disk,
         Area.INSTALL,
         "The installer, which runs from memory, installs onto the disk that it was started from",
-        _TOOL,
+        TOOL,
         "that disk has ESXi's partitions and a boot bank of the ISO's build",
     ),
     Claim(
@@ -156,7 +94,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.new_label,
         Area.INSTALL,
         "It writes a new partition table there, with a GUID of its own",
-        _INFERRED,
+        INFERRED,
         "the boot disk's GUID before and after",
     ),
     Claim(
@@ -164,7 +102,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.other_disks,
         Area.INSTALL,
         "It leaves other disks, their tables and their GUIDs alone",
-        _INFERRED,
+        INFERRED,
         "the second disk's GUID and partition before and after",
     ),
     Claim(
@@ -172,7 +110,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.partitions,
         Area.INSTALL,
         "Partitions have the numbers, types and sizes of VMware's documents, with the `systemMediaSize` we ask for",
-        _DOCS,
+        DOCS,
         "the table on the disk; from 7.0 on the end of the system's part",
     ),
     Claim(
@@ -180,7 +118,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.bank_format,
         Area.INSTALL,
         "A boot bank is a FAT volume with VMware's marker in its second sector, which our code reads",
-        _LOADER,
+        LOADER,
         "both banks are read with esxforge's FAT code",
     ),
     Claim(
@@ -188,7 +126,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.post_module,
         Area.INSTALL,
         "`%post` finds the new boot bank on the disk, puts our module into it and lists it last in its boot.cfg",
-        _TOOL,
+        TOOL,
         "the bank's boot.cfg and the module's content after the restart",
     ),
     Claim(
@@ -196,7 +134,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.secrets_installer,
         Area.INSTALL,
         "After the install no secret is on any disk but in that module",
-        _INFERRED,
+        INFERRED,
         "every sector of both disks is searched for MAAS's token",
     ),
     Claim(
@@ -204,7 +142,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.module_loaded,
         Area.FIRST_BOOT,
         "A module in the boot bank is loaded on the next boot, and its script in `/etc/rc.local.d` is run",
-        _TOOL,
+        TOOL,
         "the agent speaks to MAAS",
     ),
     Claim(
@@ -212,7 +150,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.firewall,
         Area.FIRST_BOOT,
         "The agent gets through ESXi's firewall to MAAS's port",
-        _TOOL,
+        TOOL,
         "the metadata service, on a port that is neither 80 nor 443, hears a signed request",
     ),
     Claim(
@@ -220,7 +158,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.power_cut,
         Area.FIRST_BOOT,
         "The module survives a power cut in the middle of the agent's work: the next boot starts the agent again",
-        _TOOL,
+        TOOL,
         "the power is cut at the agent's first event; the bank is looked at, and the machine started again",
     ),
     Claim(
@@ -228,7 +166,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.python,
         Area.FIRST_BOOT,
         "ESXi's Python is 3.5 or newer, and its standard library is enough",
-        _DOCS,
+        DOCS,
         "the agent runs, and the host tells its Python's version",
     ),
     Claim(
@@ -236,7 +174,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.esxcli,
         Area.FIRST_BOOT,
         "`esxcli --formatter=json`, `vmkfstools` and `partedUtil` answer as the fake in `tests/standin/esxi` does",
-        _TOOL,
+        TOOL,
         "the agent's inventory, plan, changes and verification of them succeed; the outputs are in the report",
     ),
     Claim(
@@ -244,7 +182,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.network,
         Area.HOST,
         "NICs are told apart by MAC, and the address asked for is set on the right one",
-        _INFERRED,
+        INFERRED,
         "only the second NIC reaches MAAS; the host names its interfaces and uplinks",
     ),
     Claim(
@@ -252,7 +190,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.datastore_data,
         Area.HOST,
         "A datastore is made on the second disk, which is recognised by its stamp",
-        _TOOL,
+        TOOL,
         "the host's list of file systems and their extents",
     ),
     Claim(
@@ -260,7 +198,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.datastore_boot,
         Area.HOST,
         "A datastore is made on what ESXi leaves of the boot disk",
-        _TOOL,
+        TOOL,
         "the host's list of file systems and their extents",
     ),
     Claim(
@@ -268,7 +206,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.identity,
         Area.HOST,
         "The host name and the SSH key that MAAS gives are set",
-        _DOCS,
+        DOCS,
         "the host tells its name, and whether the key is among root's",
     ),
     Claim(
@@ -276,7 +214,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.time,
         Area.HOST,
         "Time servers of MAAS's vendor-data are set",
-        _DOCS,
+        DOCS,
         "the host tells its NTP servers",
     ),
     Claim(
@@ -284,7 +222,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.deployed,
         Area.HOST,
         "MAAS hears the story in order, and user-data is fetched last: the machine is Deployed only when all is done",
-        _TOOL,
+        TOOL,
         "the calls that the metadata service heard, in their order",
     ),
     Claim(
@@ -292,7 +230,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.user_data,
         Area.HOST,
         "A Python script of user-data runs on the host, where ESXi 8 and later execute no files of others",
-        _TOOL,
+        TOOL,
         "the script of this run tells us what it finds on the host",
     ),
     Claim(
@@ -300,7 +238,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.boot_order,
         Area.AFTERWARDS,
         "`/usr/lib/vmware/uefi/bin/bootorder` is there and puts the network first again",
-        _TOOL,
+        TOOL,
         "the host tells whether it is there; the agent's log, what became of it",
         Part.FROM_7,
     ),
@@ -309,7 +247,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.leaves,
         Area.AFTERWARDS,
         "The agent takes its module out of the boot bank, and no secret stays in any sector of any disk",
-        _INFERRED,
+        INFERRED,
         "the banks' boot.cfg and files, and a search of both disks, after power off",
     ),
     Claim(
@@ -317,7 +255,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.persists,
         Area.AFTERWARDS,
         "Saving renews `state.tgz`, and the set-up survives a restart: the host answers, the agent stays away",
-        _DOCS,
+        DOCS,
         "else the deployment fails; one more start: the host answers, the metadata service hears nothing",
     ),
     Claim(
@@ -325,7 +263,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.management,
         Area.AFTERWARDS,
         "ESXi's management service answers at that address with TLS",
-        _DOCS,
+        DOCS,
         "a TLS handshake with port 443",
     ),
     Claim(
@@ -333,7 +271,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.timings,
         Area.AFTERWARDS,
         "From the installer's start to Deployed it takes less than 55 minutes, and the agent less than 15 of them",
-        _INFERRED,
+        INFERRED,
         "the times of each phase; they count with KVM only",
     ),
     Claim(
@@ -341,7 +279,7 @@ CLAIMS: tuple[Claim, ...] = (
         _release_9,
         Area.AFTERWARDS,
         "ESXi 9's ISO, kickstart and commands are as its documents say",
-        _DOCS,
+        DOCS,
         "all of the above with an ISO of 9.x",
         Part.ONLY_9,
     ),
@@ -350,7 +288,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.golden_build,
         Area.GOLDEN,
         "The installer runs unattended from USB storage in QEMU and powers the machine off; the disk can be captured",
-        _TOOL,
+        TOOL,
         "a golden build from this ISO",
         Part.GOLDEN,
     ),
@@ -359,20 +297,26 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.golden_boots,
         Area.GOLDEN,
         "A captured disk boots on another machine, and the agent makes it the host that MAAS asked for",
-        _INFERRED,
+        INFERRED,
         "a second virtual host from that image, up to Deployed",
         Part.GOLDEN,
     ),
     Claim(
         "gptmbr-size", judge_bios.gptmbr, Area.GOLDEN,
-        "The installer's boot code for a legacy BIOS finds its partition by GUID", _INFERRED,
+        "The installer's boot code for a legacy BIOS finds its partition by GUID", INFERRED,
         "UPGRADE/GPTMBR.BIN on the ISO leaves bytes 424 to 439 to the GUID", Part.GOLDEN,
     ),
     Claim(
         "bios-code", judge_bios.bios_code, Area.GOLDEN,
-        "On the installed disk that boot code leads to syslinux and VMware's two loaders", _INFERRED,
+        "On the installed disk that boot code leads to syslinux and VMware's two loaders", INFERRED,
         "what capture finds on the golden build's disk", Part.GOLDEN,
     ),
+    Claim(
+        "bios-boots", judge_bios.bios_boots, Area.GOLDEN,
+        "A captured and personalised disk starts by legacy BIOS", LOADER,
+        "the second host's disk under SeaBIOS, up to the kernel's first words, before it starts by UEFI", Part.GOLDEN,
+    ),
+    *SECURE_BOOT_CLAIMS,
     Claim(
         "maas-upload",
         judge_host.maas_upload,
@@ -384,7 +328,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "maas-deploy",
-        _by_hand,
+        by_hand,
         Area.MAAS,
         "MAAS and curtin deploy the image onto a machine",
         "MAAS's and curtin's source",
@@ -392,26 +336,17 @@ CLAIMS: tuple[Claim, ...] = (
         Part.BY_HAND,
     ),
     Claim(
-        "secure-boot",
-        _by_hand,
-        Area.BY_HAND,
-        "With Secure Boot on, an unsigned module stops the start; the hook refuses such machines",
-        _INFERRED,
-        "switch Secure Boot on at a machine to spare, and deploy",
-        Part.BY_HAND,
-    ),
-    Claim(
         "sectors-4096",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "ESXi's installer starts from a FAT volume with sectors of 4096 bytes",
-        _DOCS,
+        DOCS,
         "an image built with --sector-size 4096, on a machine whose boot disk is 4Kn",
         Part.BY_HAND,
     ),
     Claim(
         "kickstart-words",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "An unknown word in a kickstart stops the installer, on every release",
         "one report of 7.0",
@@ -420,7 +355,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "include-last",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "Files that the kickstart includes are read once every `%pre` section has run: the last may still edit them",
         "the 6.7 installer",
@@ -430,21 +365,16 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "vcenter",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "Joining vCenter works as it does with govmomi's simulator and our stand-in",
-        _DOCS,
+        DOCS,
         "a recipe with [vcenter], deployed by MAAS",
         Part.BY_HAND,
     ),
     Claim(
-        "bios-boots", _by_hand, Area.BY_HAND,
-        "A captured and personalised disk starts by legacy BIOS", _LOADER,
-        "esxforge run --firmware bios IMAGE, or a deployment to a machine in BIOS mode", Part.BY_HAND,
-    ),
-    Claim(
         "local-boot",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "MAAS's boot loader starts the boot disk's own loader after the deployment, on real firmware",
         "MAAS's source",

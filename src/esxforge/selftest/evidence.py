@@ -22,7 +22,8 @@ class Stage(str, Enum):
     SECOND_BOOT = "4-second-boot"
     LATER_BOOT = "5-later-boot"
     GOLDEN_BUILD = "6-golden-build"
-    GOLDEN_BOOT = "7-golden-boot"
+    GOLDEN_BIOS = "7-golden-bios"
+    GOLDEN_BOOT = "8-golden-boot"
 
 
 class Stop(str, Enum):

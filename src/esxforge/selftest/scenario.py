@@ -31,7 +31,7 @@ from esxforge.selftest.subject import subject_of
 from esxforge.selftest.virtual_host import VirtualHost
 from esxforge.vm.deployed import Changes
 from esxforge.vm.disks import create_overlay
-from esxforge.vm.hardware import Accelerator
+from esxforge.vm.hardware import Accelerator, SeaBios
 from esxforge.vm.phases import Phase
 from esxforge.vm.watch import WatchPage
 
@@ -135,6 +135,10 @@ def _recipe(settings: SelftestSettings, kind: str) -> Recipe:
             "golden": {"memory": settings.changes.memory_mib},
         },
     )
+
+
+def _kernel_speaks(progress: Progress) -> bool:
+    return progress.phase >= Phase.KERNEL
 
 
 @dataclass(slots=True)
@@ -260,8 +264,24 @@ class _Run:
         bank = take_snapshot(self.host.boot_disk, self.host.data_disk, ()).boot.current_bank
         if bank is not None:
             self.host.add_kernel_options(bank.partition, self.settings.all_kernel_options)
+        self._golden_bios()
         self._run(self._plan(Stage.GOLDEN_BOOT, self._done, settle=5.0, finish=Finish.BUTTON))
         whole.evidence = self.evidence
+
+    def _golden_bios(self) -> None:
+        """The personalised disk under SeaBIOS, where capture found that a BIOS starts it. Writes are dropped."""
+        if not (self.evidence.bios or {}).get("starts"):
+            return
+        overlay = self.directory / "bios.qcow2"
+        create_overlay(self.host.boot_disk, overlay, self.host.order.boot_bytes)
+        limit = min(self.settings.limit, 900.0 * self.settings.patience)
+        machine = self.host.machine_on_overlay(SeaBios(), overlay)
+        try:
+            # Not longer: what is seen of a host that goes on is seen with UEFI.
+            self._run(BootPlan(Stage.GOLDEN_BIOS, machine, self.directory, limit, _kernel_speaks))
+        except ForgeError as error:  # the start by UEFI can be looked at all the same
+            self.note(f"The golden disk was not started by legacy BIOS: {error.message}")
+        overlay.unlink()
 
     def _done(self, progress: Progress) -> bool:
         """Whether the agent has come to its end in this start."""

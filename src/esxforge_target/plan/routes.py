@@ -36,6 +36,8 @@ class RoutePlanner:
     def _stays(self, route: RouteEntry) -> bool:
         if _is_advertised(route):
             return route.interface not in self._kernels.deaf
+        if is_leftover(route, self._inventory):
+            return False
         return (route.interface, ip_address(route.gateway).version) not in self._kernels.disturbed
 
     def plan_after(self) -> None:
@@ -46,12 +48,16 @@ class RoutePlanner:
             if route.source in BY_HAND:
                 if self._stays(route) and not same:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
-            elif (replaced and not same) or (_is_advertised(route) and not self._stays(route)):
+            elif (replaced and not same) or (self._may_be_left(route) and not self._stays(route)):
                 # It may have gone with its lease, or with the listening, and need not be there any more.
                 self._remove(self._phase(replaced[0]) if replaced else MANAGEMENT, route, True)
         for desired in self._layout.routes:
             if self._is_missing(desired) and self._is_reached(desired):
                 self._add(desired, self._lease_may_come_first(desired))
+
+    def _may_be_left(self, route: RouteEntry) -> bool:
+        """Whether a route may stay without what brought it."""
+        return _is_advertised(route) or is_leftover(route, self._inventory)
 
     def plan_last(self, asked: bool) -> None:
         """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
@@ -134,8 +140,14 @@ class RoutePlanner:
             )
 
 
-def obstacle(step: Step, now: Inventory) -> Optional[Command]:
-    """The command that takes away a lease's or a router's route to the network to which ``step`` failed to add one.
+def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:
+    """Whether a lease brought the route, but its interface asks DHCP no more: it goes at the next boot, or never."""
+    vmk = inventory.vmk(route.interface)
+    return route.source == "DHCP" and vmk is not None and vmk.ipv4 != "dhcp"
+
+
+def obstacle(step: Step, now: Inventory) -> Optional[RouteEntry]:
+    """A lease's or a router's route to the network to which ``step`` failed to add another one.
 
     No plan can know of it: it came by an answer to an interface that asked before it was told not to.
     """
@@ -145,7 +157,7 @@ def obstacle(step: Step, now: Inventory) -> Optional[Command]:
         gateways = [value for field, _, value in one.facts if field == "gateways"]
         for route in now.routes:
             if route.network == one.name and [route.gateway] not in gateways and route.source not in BY_HAND:
-                return route_command("remove", route.network, route.gateway)
+                return route
     return None
 
 

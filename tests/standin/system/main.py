@@ -15,6 +15,7 @@ def boot() -> None:
     try:
         loaded = loader.load()
         digests = loader.unpack(loaded.modules)
+        loader.load_drivers()
     except boot_cfg.LoaderError as error:
         say(str(error))
         say(error.last_words)

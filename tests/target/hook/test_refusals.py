@@ -100,7 +100,7 @@ def no_mount(bench: Bench, config: dict[str, Any]) -> None:
 
 
 REFUSALS: list[tuple[Change, str]] = [
-    (secure_boot, "disable Secure Boot: ESXi rejects the unsigned module"),
+    (secure_boot, "disable Secure Boot: nobody has seen ESXi start with a module"),
     (legacy, "legacy BIOS mode, and an installer image starts by UEFI only; set UEFI in the machine's setup and"),
     (legacy, "or deploy a golden image, captured from a disk that starts by legacy BIOS too."),
     (bridge, "br0"),

@@ -11,8 +11,10 @@ import pytest
 
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
 from esxforge_target.contract.endpoint import parse_endpoint
-from esxforge_target.contract.names import DESIRED_HOST, SECRETS
+from esxforge_target.contract.host_record import HostRecord
+from esxforge_target.contract.names import DESIRED_HOST, HOST_RECORD, SECRETS
 from esxforge_target.contract.secrets import Secrets
+from esxforge_target.contract.secure_boot_steps import INSTALLED, INSTALLER_RUNS
 from esxforge_target.runtime.commands import ProcessRunner, Result, Runner
 from standin.maas_metadata import FakeMetadataService, MachineStatus
 from target.installer.conftest import Prepared
@@ -115,3 +117,29 @@ def test_a_maas_that_is_not_reached_stops_no_step(prepared: Prepared, status: in
     site.installer.runner = NoNetwork(site)
     site.run()
     assert "MAAS was not reached, its time limit goes on: MAAS at 10.0.0.2:5248 did not answer" in site.said
+
+
+def test_with_secure_boot_on_maas_hears_how_far_the_machine_came(prepared: Prepared, maas: FakeMetadataService) -> None:
+    site = prepared()
+    known_to(site, maas)
+    record = HostRecord.from_json(site.ram(HOST_RECORD).read_text())
+    site.ram(HOST_RECORD).write_text(record.replace(secure_boot=True).to_json())
+    site.installer.runner = WithPython(site)
+    assert site.pre() == 0
+    first = [event["description"] for event in maas.machine.events if event["origin"] == "esxforge"]
+    assert first == [INSTALLER_RUNS]
+    site.install()
+    assert site.post() == 0
+    assert [event["description"] for event in maas.machine.events if event["origin"] == "esxforge"] == [
+        INSTALLER_RUNS,
+        INSTALLED,
+    ]
+    assert maas.machine.status == MachineStatus.DEPLOYING
+
+
+def test_with_secure_boot_off_no_such_event_is_sent(prepared: Prepared, maas: FakeMetadataService) -> None:
+    site = prepared()
+    known_to(site, maas)
+    site.installer.runner = WithPython(site)
+    assert site.pre() == 0
+    assert [event for event in maas.machine.events if event["origin"] == "esxforge"] == []

@@ -148,6 +148,7 @@ def good() -> Evidence:
             boot(Stage.SECOND_BOOT, Stop.ENOUGH),
             boot(Stage.LATER_BOOT, Stop.ENOUGH),
             boot(Stage.GOLDEN_BUILD, Stop.POWERED_OFF),
+            boot(Stage.GOLDEN_BIOS, Stop.ENOUGH),
             boot(Stage.GOLDEN_BOOT, Stop.ENOUGH),
         ),
         HookRun(True, ('esxforge: ESXi keeps "min" of the boot disk: the datastore...',), STAMPS),

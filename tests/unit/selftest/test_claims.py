@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from esxforge.selftest.claims import CLAIMS, Area, Claim, Part
+from esxforge.selftest.claim import Area, Claim, Part
+from esxforge.selftest.claims import CLAIMS
 
 PAGE = Path(__file__).parents[3] / "docs" / "seen.md"
 HEAD = """

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from esxforge.selftest.claims import CLAIMS, Part, judge
+from esxforge.selftest.claim import Part
+from esxforge.selftest.claims import CLAIMS, judge
 from esxforge.selftest.evidence import Asked, Evidence, MaasUpload, ServiceAnswer, Stage, Stop
 from esxforge.selftest.order import DATA_DATASTORE, SECOND
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, is_good
@@ -37,6 +38,11 @@ def only_interactive(**changes: object) -> Callable[[Evidence], Evidence]:
 
 def without_calls(*stages: Stage) -> Callable[[Evidence], Evidence]:
     return lambda run: replace(run, calls=tuple(call for call in run.calls if call.stage not in stages))
+
+
+def without_start(run: Evidence, *, bios: dict[str, object] | None) -> Evidence:
+    """The golden disk was not started by legacy BIOS, for what capture found."""
+    return replace(run, bios=bios, boots=tuple(boot for boot in run.boots if boot.stage is not Stage.GOLDEN_BIOS))
 
 
 def failed(run: Evidence) -> Evidence:
@@ -223,6 +229,23 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], VerdictStatus]] = [
         VerdictStatus.CONTRADICTED,
     ),
     ("bios-code", lambda run: replace(run, bios=None), VerdictStatus.NOT_REACHED),
+    (
+        "bios-boots",
+        lambda run: without_start(run, bios={"starts": False, "reason": "it has none"}),
+        VerdictStatus.NOT_REACHED,
+    ),
+    ("bios-boots", lambda run: without_start(run, bios=None), VerdictStatus.NOT_REACHED),
+    (
+        "bios-boots",
+        lambda run: with_boot(run, Stage.GOLDEN_BIOS, marks=(), stop=Stop.TIMED_OUT),
+        VerdictStatus.NOT_SEEN,
+    ),
+    (
+        "bios-boots",
+        lambda run: with_boot(run, Stage.GOLDEN_BIOS, marks=(), stop=Stop.RESTARTED),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("bios-boots", lambda run: replace(run, subject=replace(run.subject, is_standin=True)), VerdictStatus.NOT_REACHED),
     ("maas-upload", lambda run: replace(run, upload=MaasUpload(problem="401")), VerdictStatus.CONTRADICTED),
     ("maas-upload", lambda run: replace(run, upload=None), VerdictStatus.NOT_REACHED),
 ]
