@@ -14,7 +14,7 @@ from esxforge.cli.render import print_json
 
 
 def version(*, as_json: JsonOption = False) -> None:
-    """Show the version of esxforge, and of the Python and the platform that it runs on."""
+    """Show the versions of esxforge, of Python, and of the platform."""
     python, system = platform.python_version(), platform.platform()
     if as_json:
         print_json({"version": __version__, "python": python, "platform": system})
@@ -33,10 +33,10 @@ def show_help(
     context: typer.Context,
     verb: Annotated[
         list[str] | None,
-        typer.Argument(help="Command, such as build, or images list.", show_default=False, autocompletion=_complete),
+        typer.Argument(help="Command, such as build or images list.", show_default=False, autocompletion=_complete),
     ] = None,
 ) -> None:
-    """Show the help of a command, as its --help does."""
+    """Show the help of a command, like its --help."""
     below = context.find_root()
     for word in verb or ():
         group: Any = below.command
