@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -229,8 +228,7 @@ def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_j
     elif short:
         sys.stdout.write(summary(report) + "\n")
     else:
-        # Without a terminal or COLUMNS there is no width to keep to: tables are as wide as what they hold.
-        bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
-        show(report, FilteredConsole(sys.stdout, width=None if bounded else _UNBOUNDED))
+        # Without a terminal there is no width to keep to: tables are as wide as what they hold.
+        show(report, FilteredConsole(sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED))
     if report.errors:
         raise typer.Exit(1)
