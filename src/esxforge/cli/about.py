@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import platform
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +13,8 @@ from esxforge.cli.render import print_json
 
 def version(*, as_json: JsonOption = False) -> None:
     """Show the versions of esxforge, of Python, and of the platform."""
+    import platform
+
     python, system = platform.python_version(), platform.platform()
     if as_json:
         print_json({"version": __version__, "python": python, "platform": system})
@@ -42,6 +42,8 @@ def show_help(
         group: Any = below.command
         known = getattr(group, "commands", {})
         if word not in known:
+            import difflib
+
             close = difflib.get_close_matches(word, known, n=1)
             guess = f" Did you mean '{close[0]}'?" if close else ""
             raise typer.BadParameter(f"No such command '{' '.join(verb or ())}'.{guess}", param_hint="VERB")
