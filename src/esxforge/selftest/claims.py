@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
-
 from esxforge.selftest import judge_bios, judge_host, judge_install
+from esxforge.selftest.behaviours import BEHAVIOURS, Behaviour
+from esxforge.selftest.claim import Area, Claim, Part, by_hand
 from esxforge.selftest.evidence import Evidence
-from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_asked, not_reached, not_seen, seen
-
-
-class Area(str, Enum):
-    """The parts of the page, in their order."""
-
-    START = "The image starts"
-    INSTALL = "It installs unattended"
-    FIRST_BOOT = "The installed host starts the agent"
-    HOST = "The host becomes what MAAS asked for"
-    AFTERWARDS = "Nothing of us stays but the result"
-    GOLDEN = "Golden images"
-    MAAS = "A real MAAS"
-    BY_HAND = "What the self-test cannot see"
-
-
-class Part(str, Enum):
-    """When a claim is looked at. ``ALWAYS``; on some releases; when asked for; or by a person."""
-
-    ALWAYS = "always"
-    FROM_7 = "ESXi 7 and later"
-    ONLY_9 = "ESXi 9"
-    GOLDEN = "--golden"
-    MAAS = "--maas-url or --profile"
-    BY_HAND = "by hand"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """``sentence`` is the claim, ``source`` its ground, ``how`` a sentence on what ``check`` looks at."""
-
-    id: str
-    check: Callable[[Evidence], Verdict]
-    area: Area
-    sentence: str
-    source: str
-    how: str
-    part: Part = Part.ALWAYS
-
-    def judge(self, evidence: Evidence) -> Verdict:
-        """The check's verdict; not asked where the claim is no part of this run."""
-        asked = {
-            Part.GOLDEN: evidence.asked.golden,
-            Part.MAAS: evidence.asked.maas,
-            Part.FROM_7: evidence.subject.major >= 7,
-            Part.ONLY_9: evidence.subject.major >= 9,
-        }
-        if not asked.get(self.part, True):
-            return not_asked(f"Not a part of this run: it is for {self.part.value}.")
-        return self.check(evidence)
-
-
-def _by_hand(_evidence: Evidence) -> Verdict:
-    return not_asked("Not a part of any run: see how to look at it by hand.")
+from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_reached, not_seen, seen
 
 
 def _release_9(evidence: Evidence) -> Verdict:
     """The sum of the others, with an ISO of ESXi 9."""
-    others = [(claim.id, claim.judge(evidence)) for claim in CLAIMS if claim.part is not Part.ONLY_9]
+    others = [
+        (claim.id, claim.judge(evidence))
+        for claim in CLAIMS
+        if claim.part is not Part.ONLY_9 and claim.area is not Area.BEHAVIOUR
+    ]
     for status, say in (
         (VerdictStatus.CONTRADICTED, contradicted),
         (VerdictStatus.NOT_REACHED, not_reached),
@@ -76,6 +25,29 @@ def _release_9(evidence: Evidence) -> Verdict:
         if names:
             return say(f"{status.value.capitalize()}: {', '.join(names)}.")
     return seen("All that this run looked at was seen.")
+
+
+def _claim_of(one: Behaviour) -> Claim:
+    """The claim that asks where real ESXi stands: the settings are its possible answers."""
+
+    def check(evidence: Evidence) -> Verdict:
+        setting = one.look(evidence) if one.look else None
+        if setting is None:
+            return not_seen("Nothing in this run shows it.")
+        if setting not in one.settings:
+            return contradicted(f"None of the settings that are tried: {setting}.")
+        return seen(f"{setting}: {one.settings[setting]}.")
+
+    answers = "; ".join(f"{name}: {meaning}" for name, meaning in one.settings.items())
+    return Claim(
+        f"esxi-{one.id}",
+        check if one.look else by_hand,
+        Area.BEHAVIOUR,
+        f"{one.question} {answers[0].upper()}{answers[1:]}",
+        one.known,
+        one.how or "no run has the hardware or the network that shows it",
+        Part.ALWAYS if one.look else Part.BY_HAND,
+    )
 
 
 _DOCS, _TOOL, _LOADER, _INFERRED = (
@@ -384,7 +356,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "maas-deploy",
-        _by_hand,
+        by_hand,
         Area.MAAS,
         "MAAS and curtin deploy the image onto a machine",
         "MAAS's and curtin's source",
@@ -393,7 +365,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "secure-boot",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "With Secure Boot on, an unsigned module stops the start; the hook refuses such machines",
         _INFERRED,
@@ -402,7 +374,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "sectors-4096",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "ESXi's installer starts from a FAT volume with sectors of 4096 bytes",
         _DOCS,
@@ -411,7 +383,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "kickstart-words",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "An unknown word in a kickstart stops the installer, on every release",
         "one report of 7.0",
@@ -420,7 +392,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "include-last",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "Files that the kickstart includes are read once every `%pre` section has run: the last may still edit them",
         "the 6.7 installer",
@@ -430,7 +402,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "vcenter",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "Joining vCenter works as it does with govmomi's simulator and our stand-in",
         _DOCS,
@@ -438,13 +410,13 @@ CLAIMS: tuple[Claim, ...] = (
         Part.BY_HAND,
     ),
     Claim(
-        "bios-boots", _by_hand, Area.BY_HAND,
+        "bios-boots", by_hand, Area.BY_HAND,
         "A captured and personalised disk starts by legacy BIOS", _LOADER,
         "esxforge run --firmware bios IMAGE, or a deployment to a machine in BIOS mode", Part.BY_HAND,
     ),
     Claim(
         "local-boot",
-        _by_hand,
+        by_hand,
         Area.BY_HAND,
         "MAAS's boot loader starts the boot disk's own loader after the deployment, on real firmware",
         "MAAS's source",
@@ -452,6 +424,7 @@ CLAIMS: tuple[Claim, ...] = (
         Part.BY_HAND,
     ),
 )  # fmt: skip
+CLAIMS += tuple(_claim_of(one) for one in BEHAVIOURS)
 
 
 def judge(evidence: Evidence) -> dict[str, Verdict]:

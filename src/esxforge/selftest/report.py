@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from esxforge.deployment.phase_times import PhaseTimes
-from esxforge.selftest.claims import CLAIMS, Area
+from esxforge.selftest.claim import Area
+from esxforge.selftest.claims import CLAIMS
 from esxforge.selftest.evidence import Boot, Call, Evidence, Stop
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, is_good
 from esxforge.vm.serial import last_lines
