@@ -152,11 +152,6 @@ class Undo:
     def _roll_back_changes(self, about: "Tuple[str, ...]", quiet: bool) -> "List[str]":
         problems = []  # type: List[str]
         stuck = set()  # type: Set[str]
-        network = [change for change in self.changes if change.about in about and change.about in _BY_READING]
-        if network:
-            problems += self._restore_network(quiet)
-            if not problems or quiet:
-                self.changes = [change for change in self.changes if change not in network]
         for change in [one for one in reversed(self.changes) if one.about in about and one.about not in _BY_READING]:
             failed = []  # type: List[str]
             for path, data in change.files:
@@ -180,6 +175,13 @@ class Undo:
                 stuck.add(change.about)
             if change.about not in stuck:
                 self.changes.remove(change)
+        # Last, as it takes long where ESXi is slow: what else was changed must not be left for want of time.
+        network = [change for change in self.changes if change.about in about and change.about in _BY_READING]
+        if network:
+            left = self._restore_network(quiet)
+            problems += left
+            if not left or quiet:
+                self.changes = [change for change in self.changes if change not in network]
         return problems
 
     def network_unlike(self) -> "List[str]":
@@ -222,7 +224,7 @@ class Undo:
                     return [error.message]
                 if number == _MOST_READINGS - 1:
                     # One list that cannot be read must not keep the host off the network.
-                    self._run_all(restore_network(found, reread_what_answers(self._system.runner, found)), quiet=True)
+                    self._run_all(restore_network(found, reread_what_answers(self._system.runner, found)), False)
                     return [error.message]
                 continue
             if number and all(part == LEASES for part, _ in todo):
