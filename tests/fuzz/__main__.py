@@ -1,4 +1,8 @@
-"""``python -m fuzz SECONDS [TARGET…]``: each reader for its share of the time; ``--cases N`` instead: so many each."""
+"""``python -m fuzz SECONDS [TARGET…]``: each reader for its share of the time, and at most ``--cases N`` of each.
+
+0 seconds with ``--cases`` are so many however long that takes. The same seed, code and number of cases give the same
+inputs.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,21 @@ from pathlib import Path
 from random import Random
 
 from esxforge_target.runtime.errors import ForgeError
-from fuzz import disks, documents
+from fuzz import addons, disks, documents, images, machines, signatures
 from fuzz.target import Target
 
-TARGETS = (*disks.TARGETS, *documents.TARGETS)
+TARGETS = (
+    *disks.TARGETS,
+    *images.TARGETS,
+    *documents.TARGETS,
+    *machines.TARGETS,
+    *signatures.TARGETS,
+    *addons.TARGETS,
+)
 FINDINGS = Path("build/fuzz")
-# A reader that takes longer than this for one small input is a finding, too.
+# A reader that computes longer than this for one small input is a finding, too.
 SLOW_SECONDS = 20.0
+OWN_DEFECT = "the fuzzer's own change failed: "
 _MOST_IN_CORPUS = 400
 _VARYING = re.compile(r"[0-9]+|'[^']*'|“[^”]*”|\"[^\"]*\"")
 
@@ -40,15 +52,24 @@ class Run:
         for data in list(self._corpus):
             self._try(data)
         while time.monotonic() < until and self.count < cases:
-            data = self._random.choice(self._corpus)
-            for _ in range(self._random.choice((1, 1, 2))):
-                data = self.target.mutate(self._random, data)
+            data = self._changed(self._random.choice(self._corpus))
             if self._try(data) and len(self._corpus) < _MOST_IN_CORPUS and len(data) < 8 << 20:
                 self._corpus.append(data)
 
+    def _changed(self, data: bytes) -> bytes:
+        """Another input. A change that fails is a defect of the fuzzer's own: reported as one, and the run goes on."""
+        for _ in range(self._random.choice((1, 1, 2))):
+            try:
+                data = self.target.mutate(self._random, data)
+            except Exception as error:  # noqa: PERF203  each change starts from the one before
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                what = f"{OWN_DEFECT}{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+                self._found(data, what, error)
+        return data
+
     def _try(self, data: bytes) -> bool:
         self.count += 1
-        began = time.monotonic()
+        began = time.process_time()
         try:
             outcome = _VARYING.sub("…", self.target.run(data) or "read")[:300]
         except ForgeError as error:
@@ -57,7 +78,7 @@ class Run:
             place = traceback.extract_tb(error.__traceback__)[-1]
             self._found(data, f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}", error)
             return False
-        if time.monotonic() - began > SLOW_SECONDS:
+        if time.process_time() - began > SLOW_SECONDS:
             self._found(data, "slow", None)
         new = outcome not in self.outcomes
         self.outcomes.add(outcome)
@@ -79,11 +100,16 @@ class Run:
 def main() -> int:
     """0 without findings, else 1."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("seconds", type=float, help="for all targets together")
+    parser.add_argument("seconds", type=float, help="for all targets together; 0: without a limit, for --cases")
     parser.add_argument("targets", nargs="*", help="names; all without")
-    parser.add_argument("--cases", type=int, help="so many of each target, whatever time that takes")
+    parser.add_argument("--cases", type=int, help="at most so many of each target")
     parser.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # names before or after options
+    if not (options.seconds or options.cases):
+        parser.error("give seconds, or --cases")
+    unknown = sorted(set(options.targets) - {target.name for target in TARGETS})
+    if unknown:
+        parser.error(f"no such target: {', '.join(unknown)}; there are {', '.join(target.name for target in TARGETS)}")
     chosen = [target for target in TARGETS if not options.targets or target.name in options.targets]
     seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
@@ -91,10 +117,10 @@ def main() -> int:
     for target in chosen:
         run = Run(target, Random(f"{seed} {target.name}"))  # noqa: S311
         began = time.monotonic()
-        if options.cases:
-            run.go(cases=options.cases)
-        else:
-            run.go(until=began + options.seconds / len(chosen))
+        run.go(
+            until=began + options.seconds / len(chosen) if options.seconds else float("inf"),
+            cases=options.cases or float("inf"),
+        )
         print(
             f"{target.name:18} {run.count:8} cases {len(run.outcomes):5} outcomes {len(run.findings):3} findings"
             f" {time.monotonic() - began:7.1f} s",

@@ -34,7 +34,7 @@ _LISTERS = re.compile(r"(problems?|reasons?|doubts?|refusals?|contradictions)$")
 # Of parts that are never told together, and pieces of a sentence.
 _LEFT_OVER = re.compile(r": ;|^,| is \.")
 # The remedy is that of the cause, which is part of the sentence.
-_ELSEWHERE = "It stands with the message."
+_ELSEWHERE = "See the message."
 _WORDS = re.compile(r"[a-z]{2,}[^a-z]+[A-Za-z]{2,}")
 
 

@@ -24,27 +24,27 @@ class Area:
     general: bool = False
 
 
-_RECIPE = "Mend what is named, then build again; `esxforge recipe example` shows every key."
+_RECIPE = "Fix the problems above and build again; `esxforge recipe example` shows every key."
 _MAAS = "Change the machine's configuration in MAAS and deploy again."
-_BAD_BYTES = "The file is damaged, or not what it should be: see the sentence that this one stands in."
+_BAD_BYTES = "The file is damaged, or not what it should be: see the message around this one."
 # The first area with a fitting path takes a sentence.
 AREAS = (
     Area(
         "Building: the ISO",
-        "An ISO is read whole before anything is written. Several problems are told at once.",
+        "An ISO is read completely before anything is written. Several problems are reported at once.",
         ("esxforge/media/", "esxforge/image/boot_volume", "esxforge_target/formats/boot_cfg"),
         "Use the installer ISO as VMware or the server's vendor ships it; compare its checksum.",
     ),
     Area(
         "Building: recipe and password",
-        "Each stands behind its place, such as `root_password.file:`.",
+        "Each follows its place, such as `root_password.file:`.",
         ("esxforge/recipe/", "esxforge/image/host_settings", "esxforge/formats/password_rules"),
         _RECIPE,
         general=True,
     ),
     Area(
         "Building: kickstart",
-        "Each stands behind its line. `esxforge kickstart check` says the same beforehand.",
+        "Each follows its line number. `esxforge kickstart check` says the same beforehand.",
         ("esxforge/formats/kickstart", "esxforge_target/formats/kickstart"),
         "Change that line.",
     ),
@@ -58,29 +58,29 @@ AREAS = (
         "Building: output and this computer",
         "",
         ("esxforge/local/", "esxforge/image/build", "esxforge/image/stream", "esxforge/image/target_code"),
-        "Give the same command again once what is named is mended.",
+        "Run the same command again once what is named is mended.",
     ),
     Area(
         "verify and inspect",
         "",
         ("esxforge/image/",),
-        "Build it again, or copy it again from where it is whole.",
+        "Build it again, or copy it again from an intact copy.",
     ),
     Area(
         "Upload, and all that asks MAAS",
         "More in [maas-upload.md](maas-upload.md).",
         ("esxforge/maas/", "esxforge/cli/images", "esxforge/cli/upload"),
-        "Give the same command again: it goes on where it stopped.",
+        "Run the same command again: it goes on where it stopped.",
     ),
     Area(
         "Before, at and during a deployment",
         "By `plan --machine`, `deploy` and `follow`; more in [deploying.md](deploying.md).",
         ("esxforge/deployment/", "esxforge/cli/deploy", "esxforge/cli/following"),
-        "Nothing was changed in MAAS: give the same command again.",
+        "Nothing was changed in MAAS: run the same command again.",
     ),
     Area(
-        "What MAAS asks for and ESXi cannot be",
-        "By `esxforge plan`, and by the hook in MAAS's log of the installation. All reasons are told at once, each "
+        "Configurations that ESXi cannot have",
+        "By `esxforge plan`, and by the hook in MAAS's log of the installation. All reasons are listed at once, each "
         "behind its place, such as `network bond0:`. The hook refuses before any disk but the image's own is touched.",
         (
             "esxforge_target/curtin_config/",
@@ -100,7 +100,7 @@ AREAS = (
             "esxforge_target/esxi/media_size",
             "esxforge_target/esxi/release",
         ),
-        "Mend what is named, then deploy again.",
+        "Fix the problems above and redeploy.",
     ),
     Area(
         "The installer step, on the machine's console",
@@ -110,7 +110,7 @@ AREAS = (
     ),
     Area(
         "What the agent reads back",
-        "Behind “The host is not as MAAS asked:”. The agent takes everything back then.",
+        "Behind “The host is not as MAAS asked:”. The agent then rolls everything back.",
         ("esxforge_target/plan/differences",),
         "ESXi took the command and shows something else: deploy again. If it repeats, report it with `esxforge.log`.",
     ),
@@ -123,13 +123,13 @@ AREAS = (
             "esxforge_target/inventory/",
             "esxforge_target/plan/",
         ),
-        "Mend what is named and deploy again; `esxforge.log` has each command and ESXi's answer.",
+        "Fix the problems above and redeploy; `esxforge.log` has each command and ESXi's answer.",
     ),
     Area(
         "The host and MAAS's metadata service",
-        "Said by the agent and by the installer step, behind “MAAS was not told yet” or as the reason of a failure.",
+        "From the agent and the installer step, after “MAAS has not been notified yet” or as the reason of a failure.",
         ("esxforge_target/metadata/", "esxforge_target/runtime/http_limits"),
-        "The network works; look at MAAS's services and at what stands between (proxy, firewall).",
+        "The network works; look at MAAS's services and at what is in between (proxy, firewall).",
     ),
     Area(
         "vendor-data and user-data",
@@ -182,7 +182,7 @@ def page(messages: Iterable[Message]) -> str:
         rows = _rows(area, by_area[area.title])
         if rows:
             text = f"{area.text}\n\n" if area.text else ""
-            parts.append(f"## {area.title}\n\n{text}| it says | do this |\n|---|---|\n" + "\n".join(rows) + "\n")
+            parts.append(f"## {area.title}\n\n{text}| Message | What to do |\n|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 

@@ -59,14 +59,19 @@ def make(path: Path, layout: InstalledLayout = InstalledLayout()) -> labels.Labe
             partition.last = min(partition.last, label.usable[1])
             label.add(partition)
     labels.write_label(str(path), label)
+    fill(path, label, layout)
+    if layout.bios:
+        make_bios_bootable(path, layout.bios)
+    return label
+
+
+def fill(path: Path, label: labels.Label, layout: InstalledLayout) -> None:
+    """Fill the partitions of a disk with this label."""
     six = int(layout.release.split(".")[0]) < 7
     with path.open("r+b") as disk:
         disk.write(b"\xebstand-in boot code")
         for number, partition in label.partitions.items():
             _fill(path, disk.fileno(), number, partition, layout, six=six)
-    if layout.bios:
-        make_bios_bootable(path, layout.bios)
-    return label
 
 
 def make_bios_bootable(path: Path, kind: str) -> None:

@@ -315,6 +315,11 @@ def _rule_file(host: Probe) -> Any:
     return host.status("network firewall refresh"), host.fake.reaches("10.0.0.2", 5248)
 
 
+def _secure_boot_check(host: Probe) -> Any:
+    result = host.fake.run(["/usr/lib/vmware/secureboot/bin/secureBoot.py", "-c"])
+    return result.status, result.stdout.partition(":")[0].strip()
+
+
 def _late_disk(host: Probe) -> Any:
     seen = []
     for _ in range(3):
@@ -367,6 +372,15 @@ PROBES: dict[str, tuple[Callable[[Probe], Any], dict[str, Any] | None]] = {
     "hostd": (_hostd, {"prompt": (12, 0, 0), "late": (0, 0, 0), "slow": (12, 36, 0), "unsteady": (11, 0, 0)}),
     "host-name": (_host_name, {"both": "esx01.maas", "domain": "old.maas", "host": "esx01.example.com"}),
     "firewall": (_firewall, {"closed": False, "open": True}),
+    "secure-boot-check": (
+        _secure_boot_check,
+        {
+            "can": (0, "Secure boot can be enabled"),
+            "cannot": (0, "Secure boot CANNOT be enabled"),
+            "missing": (127, "secureBoot.py"),
+            "hangs": (124, "not finished"),
+        },
+    ),
     "rule-file": (_rule_file, {"taken": (0, True), "refused": (1, False), "ignored": (0, False)}),
     "late-disk": (_late_disk, {"none": [2, 2, 2], "10 s": [1, 2, 2], "60 s": [1, 1, 2]}),
     "boot-device": (_boot_device, {"shown": [True, False], "not shown": [False, False]}),

@@ -146,7 +146,7 @@ def _esxforge(*arguments: str, **variables: str) -> None:
     command = [sys.executable, "-m", "esxforge", *arguments]
     done = subprocess.run(command, check=False, env={**os.environ, **variables})
     if done.returncode:
-        raise ForgeError(f"esxforge {arguments[0]} failed.", "What it said stands above.")
+        raise ForgeError(f"esxforge {arguments[0]} failed.", "Its output is above.")
 
 
 def _conclude(lab: Laboratory) -> bool:

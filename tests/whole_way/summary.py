@@ -1,4 +1,4 @@
-"""What a deployed host has and what MAAS was told, as lines for a person."""
+"""What a deployed host has and what MAAS was notified, as lines for a person."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def pass_time(boot: Boot, seconds: float) -> None:
 
 
 def heard_phase(lab: Laboratory, name: str) -> bool:
-    """Whether MAAS was told that a phase of the agent starts."""
+    """Whether MAAS was notified that a phase of the agent starts."""
     return any(event["name"] == f"esxforge/{name}" for event in list(lab.maas.machine.events))
 
 

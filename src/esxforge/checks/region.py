@@ -82,9 +82,9 @@ def _patience(facts: RegionFacts) -> Line:
     reason = (
         f"from curtin's end to ESXi's first word MAAS may hear nothing for {_SILENT_MINUTES} minutes"
         if times is None
-        else f"MAAS gives a whole deployment {times} times node_timeout, and it can take {_WHOLE_MINUTES} minutes"
+        else f"MAAS gives a deployment {times} times node_timeout, and it can take {_WHOLE_MINUTES} minutes"
     )
     fix = f"maas PROFILE maas set-config name=node_timeout value={advised}: {reason}."
-    found = "not told" if facts.node_timeout is None else f"{facts.node_timeout} minutes"
+    found = "unknown" if facts.node_timeout is None else f"{facts.node_timeout} minutes"
     good = facts.node_timeout is not None and facts.node_timeout >= advised
     return line("MAAS's node_timeout", found, needed, fix, good=good, otherwise=CheckStatus.ADVICE)

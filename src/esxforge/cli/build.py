@@ -1,161 +1,177 @@
-"""``esxforge build``: from the ISO to the image."""
+"""``esxforge build``: from the ISO to the image, and into MAAS."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from esxforge.cli import golden_options as golden
-from esxforge.cli import maas_options as options
-from esxforge.cli import machine_options, recipe_options
+from esxforge.cli import output_options as outputs
+from esxforge.cli.maas_options import JsonOption, MaasOptions
+from esxforge.cli.machine_options import Accel, Firmware, VncOptions, accelerator
+from esxforge.cli.option_groups import OptionGroup
+from esxforge.cli.recipe_options import BuildFlags
 from esxforge.cli.render import listener, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from esxforge.events import Listener
     from esxforge.image.image_files import BuildResult
+    from esxforge.maas.upload import Uploader
     from esxforge.recipe.model import Recipe
-    from esxforge.vm.hardware import Vnc
 
-    Builder = Callable[[Path, Recipe, Listener], BuildResult]
+
+_GOLDEN = "Golden images"
+
+
+@dataclass(frozen=True)
+class OutputOptions(OptionGroup):
+    """The files that a build writes."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Output file. [default: ./vmware-esxi-<version>-<build>.dd.gz]", show_default=False
+        ),
+    ] = None
+    force: outputs.ForceOption = False
+    mode: outputs.ModeOption = "0600"
+    sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials (SBOM).")] = False
+
+
+@dataclass(frozen=True)
+class RunOptions(OptionGroup):
+    """How the installer runs for a golden image; its virtual machine is part of the recipe."""
+
+    accel: Annotated[
+        Accel,
+        typer.Option(
+            "--accel", help="Accelerator: auto uses KVM; tcg works without KVM, slowly.", rich_help_panel=_GOLDEN
+        ),
+    ] = "auto"
+    firmware: Annotated[
+        Firmware,
+        typer.Option(
+            "--firmware", help="Firmware that starts the installer; bios is refused.", rich_help_panel=_GOLDEN
+        ),
+    ] = "uefi"
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show the installer's screen on a local web page.", rich_help_panel=_GOLDEN)
+    ] = False
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the work directory after a successful build.", rich_help_panel=_GOLDEN)
+    ] = False
 
 
 def build(
     iso: Annotated[Path, typer.Argument(help="VMware's installer ISO.", show_default=False, readable=False)],
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Else vmware-esxi-<version>-<build>.dd.gz here.", show_default=False),
-    ] = None,
-    config: recipe_options.ConfigOption = None,
-    kind: Annotated[
-        Literal["installer", "golden"] | None,
-        typer.Option(help="installer (default) or golden.", show_default=False),
-    ] = None,
-    kickstart: Annotated[Path | None, typer.Option(help="Your own KS.CFG.", show_default=False, readable=False)] = None,
-    accept_eula: Annotated[
-        bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it.")
-    ] = False,
-    allow_power_off: Annotated[
+    flags: BuildFlags,
+    output: OutputOptions,
+    run: RunOptions,
+    vnc: VncOptions,
+    dry_run: Annotated[
         bool,
         typer.Option(
-            "--allow-power-off", help="Scripts of the kickstart may switch the machine off; somebody must switch it on."
+            "--dry-run", help="Check everything and show the resolved recipe and the image's contents; write nothing."
         ),
     ] = False,
-    root_password_file: recipe_options.PasswordFileOption = None,
-    root_password_hash: recipe_options.PasswordHashOption = None,
-    root_password_random: recipe_options.PasswordRandomOption = False,
-    image_format: recipe_options.FormatOption = None,
-    sector_size: Annotated[
-        Literal["512", "4096"] | None,
-        typer.Option(help="512 (default), or 4096 for 4Kn disks.", show_default=False),
-    ] = None,
-    sbom: Annotated[bool, typer.Option("--sbom", help="Also write a CycloneDX bill of materials.")] = False,
-    force: recipe_options.ForceOption = False,
-    mode: recipe_options.ModeOption = "0600",
-    accel: golden.AccelOption = "auto",
-    disk_size: golden.DiskSizeOption = None,
-    memory: golden.MemoryOption = None,
-    timeout: golden.TimeoutOption = None,
-    vnc: machine_options.VncOption = None,
-    vnc_password_file: machine_options.VncPasswordOption = None,
-    vnc_without_password: machine_options.VncOpenOption = False,
-    watch: golden.WatchOption = False,
-    keep: golden.KeepOption = False,
-    upload: Annotated[
-        bool, typer.Option("--upload", help="Then upload it to MAAS, as “esxforge upload” does.")
-    ] = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    as_json: options.JsonOption = False,
-    verbose: recipe_options.VerboseOption = False,
+    upload: Annotated[bool, typer.Option("--upload", help="Upload the image to MAAS, like “esxforge upload”.")] = False,
+    maas: MaasOptions,
+    as_json: JsonOption = False,
+    verbose: outputs.VerboseOption = False,
 ) -> None:
-    """Build a deployable image from an ESXi installer ISO. No root, no network.
+    """Build a deployable image from an ESXi installer ISO. Needs no root and no network.
 
-    An installer image is made in one pass, without KVM. For a golden image the installer runs in a virtual machine.
+    An installer image is built in one pass, without KVM. For a golden image the installer runs in a virtual machine.
     """
     from esxforge.local.interrupts import termination_as_interrupt
-    from esxforge.recipe.load import load_recipe
+    from esxforge.recipe.load import resolve_recipe
 
-    flags: dict[str, Any] = {
-        "image": {"kind": kind, "format": image_format, "sector_size": int(sector_size) if sector_size else None},
-        "install": {
-            "kickstart": kickstart,
-            "accept_eula": accept_eula or None,
-            "allow_power_off": allow_power_off or None,
-        },
-        "root_password": recipe_options.password_flags(root_password_file, root_password_hash, root_password_random),
-        "golden": {"disk_size": disk_size, "memory": memory, "timeout": timeout},
-    }
-    outputs = _Outputs(output, force, sbom, recipe_options.image_mode(mode), config)
-    recipe = load_recipe(config, flags)
+    resolved = resolve_recipe(flags.config, flags.given)
+    recipe, mode = resolved.recipe, outputs.image_mode(output.mode)
     if recipe.image.kind == "golden":
-        display = machine_options.vnc_display(vnc, vnc_password_file, without_password=vnc_without_password)
-        builder = _golden_builder(outputs, accel, display, watch=watch, keep=keep)
-    elif accel != "auto" or vnc or watch or keep or disk_size or memory or timeout:
+        kind = _golden(output, mode, flags.config, run, vnc)
+    elif run != RunOptions() or vnc != VncOptions() or "golden" in flags.given:
         raise typer.BadParameter("options for golden images go with --kind golden", param_hint="--kind")
     else:
-        builder = _installer_builder(outputs)
+        kind = _installer(output, mode)
     if upload and recipe.image.format == "raw":
         raise typer.BadParameter("MAAS takes ddgz images only: leave --format raw out", param_hint="--upload")
-    with listener(verbose=verbose) as listen, termination_as_interrupt():
-        if upload:  # a missing key is told before the minutes of work, not after
-            options.connect(options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, 300.0), listen)
-        result = builder(iso, recipe, listen)
-    typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
-    if as_json and not upload:
-        print_json(result.document)
-    if upload:
-        from esxforge.cli.upload import upload as upload_image
+    with (
+        listener(verbose=verbose) as listen,
+        termination_as_interrupt(),
+        _destination(maas if upload else None, listen) as uploader,
+    ):
+        if dry_run:
+            from esxforge.cli.dry_run import show
 
-        upload_image(
-            result.image,
-            profile=profile,
-            maas_url=maas_url,
-            api_key_file=api_key_file,
-            ca_file=ca_file,
-            insecure=insecure,
-            as_json=as_json,
-        )
+            show(lambda heard: kind.rehearse(iso, recipe, heard), resolved, flags.config, listen, as_json=as_json)
+            return
+        result = kind.build(iso, recipe, listen)
+        typer.echo(f"{result.image}: {result.size / 2**20:.0f} MiB, sha256 {result.sha256}", err=as_json)
+        if uploader is None:
+            if as_json:
+                print_json(result.document)
+            return
+        from esxforge.cli.upload import built_image, send
+
+        send(built_image(result), uploader, as_json=as_json)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outputs:
-    image: Path | None
-    overwrite: bool
-    sbom: bool
-    mode: int
-    config: Path | None
+@contextmanager
+def _destination(maas: MaasOptions | None, listen: Listener) -> Iterator[Uploader | None]:
+    """MAAS, if the image goes there. A wrong key, or a user who may not upload, ends it before the build."""
+    if maas is None:
+        yield None
+        return
+    from esxforge.maas.upload import uploader
+
+    with uploader(maas.connect(listen), listen) as destination:
+        destination.check_permission()
+        yield destination
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How images of one kind are built, and what a dry run shows."""
+
+    build: Callable[[Path, Recipe, Listener], BuildResult]
+    rehearse: Callable[[Path, Recipe, Listener], dict[str, Any]]
 
 
 # Each kind imports what it needs and no more: the virtual machine's modules take longer than a small image.
-def _installer_builder(outputs: _Outputs) -> Builder:
+def _installer(output: OutputOptions, mode: int) -> _Kind:
     from esxforge.image.build import BuildOptions, build_installer_image
+    from esxforge.image.dry_run import rehearse_installer_image
 
-    options = BuildOptions(outputs.image, outputs.overwrite, outputs.sbom, outputs.mode)
-    return lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen)
+    options = BuildOptions(output.output, output.force, output.sbom, mode)
+    return _Kind(
+        lambda iso, recipe, listen: build_installer_image(iso, recipe, options, listen),
+        lambda iso, recipe, listen: rehearse_installer_image(iso, recipe, options, listen),
+    )
 
 
-def _golden_builder(outputs: _Outputs, accel: str, vnc: Vnc | None, *, watch: bool, keep: bool) -> Builder:
-    from esxforge.cli.machine_options import accelerator
+def _golden(output: OutputOptions, mode: int, config: Path | None, run: RunOptions, vnc: VncOptions) -> _Kind:
+    from esxforge.image.dry_run import rehearse_golden_image
     from esxforge.image.golden import GoldenOptions, build_golden_image
 
     options = GoldenOptions(
-        outputs.image,
-        outputs.overwrite,
-        outputs.sbom,
-        accelerator(accel),
-        vnc=vnc,
-        watch=watch,
-        keep=keep,
-        config=outputs.config,
-        mode=outputs.mode,
+        output.output,
+        output.force,
+        output.sbom,
+        accelerator(run.accel),
+        uefi=run.firmware == "uefi",
+        vnc=vnc.display(),
+        watch=run.watch,
+        keep=run.keep,
+        config=config,
+        mode=mode,
     )
-    return lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen)
+    return _Kind(
+        lambda iso, recipe, listen: build_golden_image(iso, recipe, options, listen),
+        lambda iso, recipe, listen: rehearse_golden_image(iso, recipe, options, listen),
+    )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from esxforge.cli import maas_options as options
 from esxforge.cli.failures import failure_event, print_line
+from esxforge.cli.maas_options import MaasOptionsWithTimeout
 from esxforge.cli.render import listener
 from esxforge.errors import ForgeError, InterruptedRunError, MaasError, RecipeError
 from esxforge_target.runtime.visible import one_line
@@ -53,12 +53,7 @@ def deploy(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Required without a terminal.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start the deployments and leave.")] = False,
     as_json: EventsOption = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    timeout: options.TimeoutOption = 300.0,
+    maas: MaasOptionsWithTimeout,
 ) -> None:
     """Deploy ESXi to machines of MAAS, and follow until they are Deployed. Asks first: their disks are cleared.
 
@@ -68,9 +63,8 @@ def deploy(
     from esxforge.deployment.start import Request, prepare
     from esxforge.maas.client import Client
 
-    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
     request = Request(vcenter_registration, _user_data(user_data))
-    with listener() as listen, Client(options.connect(where, listen), listen) as client:
+    with listener() as listen, Client(maas.connect(listen), listen) as client:
         ready = prepare(client, machines, Wishes(image=image, owner=owner))
         sys.stderr.writelines(f"{one_line(line)}\n" for one in ready for line in _confirmation(one, request))
         if not yes:
@@ -89,20 +83,14 @@ def follow(
     machines: MachinesArgument,
     *,
     as_json: EventsOption = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    timeout: options.TimeoutOption = 300.0,
+    maas: MaasOptionsWithTimeout,
 ) -> None:
     """Follow deployments that run: each phase with its time, and at the end the host's addresses or the reason."""
     from esxforge.deployment.find import find_machine
     from esxforge.deployment.follow import join
     from esxforge.maas.client import Client
 
-    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
-    with listener() as listen, Client(options.connect(where, listen), listen) as client:
+    with listener() as listen, Client(maas.connect(listen), listen) as client:
         joined = [
             join(client, identifier) for identifier in dict.fromkeys(find_machine(client, one) for one in machines)
         ]

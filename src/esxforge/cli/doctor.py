@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from esxforge.cli import maas_options as options
+from esxforge.cli.maas_options import JsonOption, MaasOptions
+from esxforge.cli.machine_options import AccelOption, accelerator
 from esxforge.cli.render import listener, print_json
 
 if TYPE_CHECKING:
     from esxforge.checks.report import Line
+
+# Whoever asks what is missing does not want to wait for minutes.
+_SECONDS = 30.0
 
 
 def doctor(
@@ -20,13 +24,9 @@ def doctor(
     kind: Annotated[Literal["installer", "golden"], typer.Option("--kind", help="What is to be built.")] = "installer",
     release: Annotated[str, typer.Option("--release", help="ESXi release; sets the memory.")] = "8.0",
     output: Annotated[Path, typer.Option("--output", help="Directory where the image goes.")] = Path(),
-    accel: Annotated[str, typer.Option("--accel", help="auto, kvm or tcg (slow, without KVM).")] = "auto",
-    maas_url: options.UrlOption = None,
-    profile: options.ProfileOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    as_json: options.JsonOption = False,
+    accel: AccelOption = "auto",
+    maas: MaasOptions,
+    as_json: JsonOption = False,
 ) -> None:
     """Check what a build needs. Exit status 1 if something is missing.
 
@@ -34,13 +34,12 @@ def doctor(
     """
     from esxforge.checks import report, requirements
     from esxforge.checks.computer import ThisComputer
-    from esxforge.cli.machine_options import accelerator
     from esxforge.vm.hardware import Accelerator
 
     desired = requirements.Kind(kind)
     wish = requirements.DoctorOptions(desired, release, output, without_kvm=accelerator(accel) is Accelerator.TCG)
     lines = requirements.check_computer(ThisComputer(), wish)
-    lines += _maas(options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, 30.0))
+    lines += _maas(maas)
     if as_json:
         print_json(report.document(desired.value, lines))
     else:
@@ -49,16 +48,16 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _maas(where: options.MaasOptions) -> list[Line]:
+def _maas(maas: MaasOptions) -> list[Line]:
     from esxforge.checks import region
     from esxforge.checks.report import CheckStatus, Line
     from esxforge.errors import MaasError
 
     with listener() as listen:
         try:
-            if not options.names_one(where):
+            if not maas.names_one():
                 return []
-            connection = options.connect(where, listen)
+            connection = maas.connect(listen, seconds=_SECONDS)
         except MaasError as error:
             return [Line("MAAS", error.message, "an answer", CheckStatus.MISSING, error.hint)]
         return region.check_region(region.ask(connection, listen))

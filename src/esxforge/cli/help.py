@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from esxforge.cli.log_file import logged
+from esxforge.cli.option_groups import with_option_groups
+
 _WHOLE_SENTENCE = 1000
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -59,8 +62,14 @@ class App(typer.Typer):
     def command(
         self, name: str | None = None, *, cls: type[TyperCommand] | None = Verb, **options: Any
     ) -> Callable[[_Function], _Function]:
-        """Add a verb."""
-        return super().command(name, cls=cls, **options)
+        """Add a verb. Its option groups become options, and it gets ``--log-file``."""
+        add = super().command(name, cls=cls, **options)
+
+        def register(verb: _Function) -> _Function:
+            add(logged(with_option_groups(verb)))
+            return verb
+
+        return register
 
 
 def _write(formatter: Any, sections: Iterable[tuple[str, list[tuple[str, str]]]]) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from esxforge.cli import maas_options as options
 from esxforge.cli.help import App
+from esxforge.cli.maas_options import JsonOption, MaasOptions, MaasOptionsWithTimeout
 from esxforge.cli.render import listener, print_json
 from esxforge.errors import MaasError
 from esxforge_target.runtime.visible import one_line
@@ -24,13 +24,13 @@ ImageArgument = Annotated[str, typer.Argument(help="Number or name, like 46 or e
 
 
 @contextmanager
-def _images(where: options.MaasOptions) -> Iterator[BootResources]:
+def _images(maas: MaasOptions) -> Iterator[BootResources]:
     from esxforge.maas import region
     from esxforge.maas.boot_resources import BootResources
     from esxforge.maas.client import Client
 
     with listener() as listen:
-        connection = options.connect(where, listen)
+        connection = maas.connect(listen)
         with Client(connection, listen) as client:
             region.ask(client)
             yield BootResources(client)
@@ -40,17 +40,11 @@ def _images(where: options.MaasOptions) -> Iterator[BootResources]:
 def list_images(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also what MAAS synchronised itself.")] = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    timeout: options.TimeoutOption = 300.0,
-    as_json: options.JsonOption = False,
+    maas: MaasOptionsWithTimeout,
+    as_json: JsonOption = False,
 ) -> None:
     """List the images that were uploaded to MAAS, and how complete they are."""
-    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
-    with _images(where) as images:
+    with _images(maas) as images:
         found = []
         for entry in images.list("all" if everything else "uploaded"):
             whole = images.get(entry.id)  # lists leave out what is complete
@@ -73,17 +67,11 @@ def list_images(
 def show_image(
     image: ImageArgument,
     *,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    timeout: options.TimeoutOption = 300.0,
-    as_json: options.JsonOption = False,
+    maas: MaasOptionsWithTimeout,
+    as_json: JsonOption = False,
 ) -> None:
     """Show one image with its versions and files."""
-    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
-    with _images(where) as images:
+    with _images(maas) as images:
         found = _find(images, image)
     if as_json:
         print_json(_document(found))
@@ -113,21 +101,15 @@ def delete_image(
     image: ImageArgument,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    timeout: options.TimeoutOption = 300.0,
-    as_json: options.JsonOption = False,
+    maas: MaasOptionsWithTimeout,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete an image from MAAS, with all its versions. Asks first."""
-    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
-    with _images(where) as images:
+    with _images(maas) as images:
         found = _find(images, image)
     if not yes:
         _ask(found)
-    with _images(where) as images:
+    with _images(maas) as images:
         if not images.delete(found.id):
             raise _absent(image)
     if as_json:
@@ -138,7 +120,7 @@ def delete_image(
 
 def _ask(image: BootResource) -> None:
     if not sys.stdin.isatty():
-        raise MaasError("Nobody is there to be asked whether to delete.", "Give --yes to delete without a question.")
+        raise MaasError("No terminal to confirm on.", "Pass --yes to delete without confirmation.")
     text = f"Delete {one_line(image.name)} “{one_line(image.title or '')}” (number {image.id}) from MAAS?"
     if not typer.confirm(text, err=True):
         raise MaasError("Nothing was deleted.", "Answer y, or give --yes.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esxforge.cli.help import App
+from esxforge.cli.maas_options import JsonOption
 
 if TYPE_CHECKING:
     from esxforge.formats.kickstart_findings import Finding, Use
@@ -30,18 +31,19 @@ def check(
     *,
     release: Annotated[str, typer.Option(help="The ESXi release to check for, such as 6.7 or 9.1.")] = "8.0",
     standalone: Annotated[
-        bool, typer.Option("--standalone", help="Check it for use as it stands, without what esxforge adds.")
+        bool, typer.Option("--standalone", help="Check it for use as is, without what esxforge adds.")
     ] = False,
     password_given: Annotated[
         bool, typer.Option("--password-given", help="The recipe gives root's password, so that rootpw is replaced.")
     ] = False,
     allow_power_off: Annotated[
-        bool, typer.Option("--allow-power-off", help="Its scripts may switch the machine off.")
+        bool, typer.Option("--allow-power-off", help="Its scripts may power the machine off.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
     from esxforge.cli.render import print_json
+    from esxforge.formats.counted import counted
     from esxforge.formats.kickstart_findings import ERROR, Use
     from esxforge.formats.kickstart_rules import check_kickstart, parse_release
 
@@ -55,7 +57,7 @@ def check(
     else:
         for finding in findings:
             sys.stderr.write(f"{file}: {finding}\n  {finding.remedy}\n")
-        sys.stderr.write(f"{file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}\n")
+        sys.stderr.write(f"{file}: {counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}\n")
     if errors:
         raise typer.Exit(1)
 
@@ -81,7 +83,3 @@ def _document(file: Path, use: Use, findings: list[Finding]) -> dict[str, object
             for finding in findings
         ],
     }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -1,43 +1,100 @@
-"""What the verbs that start virtual machines have in common."""
+"""The options of the verbs that start virtual machines, or describe one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from esxforge.cli.option_groups import OptionGroup
+
 if TYPE_CHECKING:
-    from esxforge.vm.hardware import Accelerator, NetworkCard, Vnc
+    from esxforge.vm.deployed import Changes
+    from esxforge.vm.hardware import Accelerator, Vnc
 
 _PANEL = "VNC"
 
 ReleaseOption = Annotated[
     str | None,
-    typer.Option("--release", help="ESXi release; sets the hardware. Else the image's own.", show_default=False),
+    typer.Option(
+        "--release", help="ESXi release, which decides the hardware. [default: the image's]", show_default=False
+    ),
 ]
+Accel = Literal["auto", "kvm", "tcg"]
+AccelOption = Annotated[
+    Accel, typer.Option("--accel", help="Accelerator: auto uses KVM; tcg works without KVM, slowly.")
+]
+Firmware = Literal["uefi", "bios"]
+FirmwareOption = Annotated[Firmware, typer.Option("--firmware", help="Firmware of the machine.")]
 
-VncOption = Annotated[
-    str | None, typer.Option("--vnc", help="VNC display: N or ADDRESS:N.", show_default=False, rich_help_panel=_PANEL)
-]
-VncPasswordOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--vnc-password-file",
-        help="File whose first line is the display's password, at most 8 characters.",
-        show_default=False,
-        readable=False,
-        rich_help_panel=_PANEL,
-    ),
-]
-VncOpenOption = Annotated[
-    bool,
-    typer.Option(
-        "--vnc-without-password",
-        help="Let anyone who reaches ADDRESS see and control the machine.",
-        rich_help_panel=_PANEL,
-    ),
-]
+
+@dataclass(frozen=True)
+class HardwareOptions(OptionGroup):
+    """What may differ from the hardware that the release gets. ``memory`` in MiB."""
+
+    memory: Annotated[
+        int | None,
+        typer.Option("--memory", min=64, help="Memory in MiB. [default: as the release needs]", show_default=False),
+    ] = None
+    cpus: Annotated[
+        int | None,
+        typer.Option(
+            "--cpus", min=1, max=64, help="Number of CPU cores. [default: as the release needs]", show_default=False
+        ),
+    ] = None
+    nic: Annotated[
+        Literal["e1000", "e1000e", "vmxnet3"] | None,
+        typer.Option("--nic", help="Network card model. [default: as the release needs]", show_default=False),
+    ] = None
+
+    def changes(self) -> Changes:
+        """The options as the virtual machine takes them."""
+        from esxforge.vm.deployed import Changes
+        from esxforge.vm.hardware import NetworkCard
+
+        return Changes(self.memory, self.cpus, None if self.nic is None else NetworkCard(self.nic))
+
+
+@dataclass(frozen=True)
+class VncOptions(OptionGroup):
+    """The machine's screen over VNC."""
+
+    vnc: Annotated[
+        str | None,
+        typer.Option(
+            "--vnc",
+            metavar="DISPLAY",
+            help="Show the screen on a VNC display: N, on this computer only, or ADDRESS:N.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    vnc_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--vnc-password-file",
+            help="File whose first line is the VNC password (at most 8 characters).",
+            show_default=False,
+            readable=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    vnc_without_password: Annotated[
+        bool,
+        typer.Option(
+            "--vnc-without-password",
+            help="Allow a VNC display that other computers reach without a password.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+
+    def display(self) -> Vnc | None:
+        """As :func:`vnc_display`."""
+        return vnc_display(self.vnc, self.vnc_password_file, without_password=self.vnc_without_password)
+
+
 _LARGEST_PASSWORD_FILE = 1 << 16
 
 
@@ -79,32 +136,8 @@ def vnc_display(text: str | None, password_file: Path | None, *, without_passwor
     return display
 
 
-def accelerator(text: str) -> Accelerator | None:
-    """``auto`` (None), ``kvm`` or ``tcg``; anything else is a usage error."""
+def accelerator(chosen: Accel) -> Accelerator | None:
+    """The accelerator; None for ``auto``."""
     from esxforge.vm.hardware import Accelerator
 
-    if text == "auto":
-        return None
-    try:
-        return Accelerator(text)
-    except ValueError:
-        raise typer.BadParameter(f"“{text}” is none of auto, kvm, tcg.", param_hint="--accel") from None
-
-
-def is_uefi(text: str) -> bool:
-    """``uefi`` or ``bios``; anything else is a usage error."""
-    if text not in ("uefi", "bios"):
-        raise typer.BadParameter(f"“{text}” is neither uefi nor bios.", param_hint="--firmware")
-    return text == "uefi"
-
-
-def network_card(text: str | None) -> NetworkCard | None:
-    """``e1000``, ``e1000e`` or ``vmxnet3``; None for the release's; anything else is a usage error."""
-    from esxforge.vm.hardware import NetworkCard
-
-    if text is None:
-        return None
-    try:
-        return NetworkCard(text)
-    except ValueError:
-        raise typer.BadParameter(f"“{text}” is none of e1000, e1000e, vmxnet3.", param_hint="--nic") from None
+    return None if chosen == "auto" else Accelerator(chosen)

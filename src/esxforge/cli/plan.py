@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from esxforge.cli import maas_options as options
+from esxforge.cli.maas_options import JsonOption, MaasOptions, MaasOptionsWithTimeout
 
 if TYPE_CHECKING:
     from esxforge.deployment.assessment import Assessment, Wishes
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from esxforge_target.inventory.model import Inventory
 
 _ASSUMED = "8.0"
+_UNBOUNDED = 2000
 
 
 class _Page(NamedTuple):
@@ -26,7 +28,8 @@ class _Page(NamedTuple):
     overwrite: bool
 
 
-def plan(  # noqa: PLR0917  # typer makes an option of each
+def plan(
+    *,
     machine: Annotated[
         str | None,
         typer.Option("--machine", help="Plan for this machine of MAAS (system id or FQDN), before its deployment."),
@@ -62,16 +65,11 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
         Literal["installer", "golden"] | None,
         typer.Option("--kind", help="The image that is deployed. Default: as its title in MAAS says, or installer."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for errors too.")] = False,
+    as_json: JsonOption = False,
     short: Annotated[bool, typer.Option("--summary", help="Some lines instead of tables and commands.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the plan as one self-contained page.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the page if it exists.")] = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    timeout: options.TimeoutOption = 300.0,
+    maas: MaasOptionsWithTimeout,
 ) -> None:
     """Show the exact plan that a host will run: its network, its datastores, and every command.
 
@@ -82,9 +80,8 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     page = None if html is None else _Page(html, force)
 
     _check_usage(machine, answers, curtin_config, save, as_json=as_json, short=short)
-    of_maas = {"--profile": profile, "--maas-url": maas_url, "--api-key-file": api_key_file, "--ca-file": ca_file}
     of_machine = {"--image": image, "--boot-nic": boot_nic}
-    _check_unused(of_maas | {"--insecure": insecure or None}, "--machine", used=machine is not None)
+    _check_unused(maas.given, "--machine", used=machine is not None)
     _check_unused(of_machine, "--machine and --answers", used=curtin_config is None)
     release = None if release is None else _version(release)
     found, guids = load_inventory(inventory) if inventory is not None else (None, {})
@@ -99,8 +96,7 @@ def plan(  # noqa: PLR0917  # typer makes an option of each
     from esxforge.deployment.assessment import Wishes
 
     wishes = Wishes(image, release, None if kind is None else kind == "golden", boot_nic)
-    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
-    documents = _ask(machine, where, save) if machine is not None else _load(answers)
+    documents = _ask(machine, maas, save) if machine is not None else _load(answers)
     _plan_machine(documents, wishes, found, guids, page, as_json=as_json, short=short)
 
 
@@ -131,14 +127,14 @@ def _version(release: str) -> str:
         raise typer.BadParameter(f"{error.message} {error.hint}", param_hint="--release") from None
 
 
-def _ask(machine: str, where: options.MaasOptions, save: Path | None) -> dict[str, Any]:
+def _ask(machine: str, maas: MaasOptions, save: Path | None) -> dict[str, Any]:
     from esxforge.cli.render import listener
     from esxforge.deployment import saved
     from esxforge.deployment.ask import read_answers
     from esxforge.deployment.find import find_machine
     from esxforge.maas.client import Client
 
-    with listener() as listen, Client(options.connect(where, listen), listen) as client:
+    with listener() as listen, Client(maas.connect(listen), listen) as client:
         documents = read_answers(client, find_machine(client, machine))
     if save is not None:
         saved.save(documents, save)
@@ -191,7 +187,7 @@ def _complain(found: Assessment) -> None:
 
     reasons = against(found)
     if reasons:
-        sys.stderr.write("esxforge: these stand against deploying this machine:\n")
+        sys.stderr.write("esxforge: this machine cannot be deployed:\n")
         sys.stderr.writelines(f"  - {one_line(reason.sentence)}\n" for reason in reasons)
 
 
@@ -220,7 +216,8 @@ def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_j
     elif short:
         sys.stdout.write(summary(report) + "\n")
     else:
-        # Without a terminal there is no width to keep to.
-        show(report, FilteredConsole(sys.stdout, width=None if sys.stdout.isatty() else 120))
+        # Without a terminal or COLUMNS there is no width to keep to: tables are as wide as what they hold.
+        bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
+        show(report, FilteredConsole(sys.stdout, width=None if bounded else _UNBOUNDED))
     if report.errors:
         raise typer.Exit(1)

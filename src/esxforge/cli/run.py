@@ -11,25 +11,27 @@ from typing import Annotated
 
 import typer
 
-from esxforge.cli import machine_options
 from esxforge.cli.maas_options import JsonOption
-from esxforge.cli.machine_options import accelerator, is_uefi, network_card
+from esxforge.cli.machine_options import (
+    AccelOption,
+    FirmwareOption,
+    HardwareOptions,
+    ReleaseOption,
+    VncOptions,
+    accelerator,
+)
 from esxforge.cli.render import listener, print_json
 
 
 def run(
     image: Annotated[Path, typer.Argument(help="A .dd.gz or raw image.", show_default=False, readable=False)],
     *,
-    release: machine_options.ReleaseOption = None,
-    firmware: Annotated[str, typer.Option("--firmware", help="uefi or bios.")] = "uefi",
-    accel: Annotated[str, typer.Option("--accel", help="auto (KVM), kvm, or tcg (slow, without KVM).")] = "auto",
-    memory: Annotated[int | None, typer.Option("--memory", min=64, help="Memory in MiB.")] = None,
-    cpus: Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="Processor cores.")] = None,
-    nic: Annotated[str | None, typer.Option("--nic", help="e1000, e1000e or vmxnet3.")] = None,
+    release: ReleaseOption = None,
+    firmware: FirmwareOption = "uefi",
+    accel: AccelOption = "auto",
+    hardware: HardwareOptions,
     disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Disk in GiB.")] = None,
-    vnc: machine_options.VncOption = None,
-    vnc_password_file: machine_options.VncPasswordOption = None,
-    vnc_without_password: machine_options.VncOpenOption = False,
+    vnc: VncOptions,
     serial: Annotated[bool, typer.Option("--serial", help="Serial console on this terminal; Ctrl-A x ends.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", min=1, help="Longest run, in seconds.")] = None,
@@ -46,7 +48,7 @@ def run(
     from esxforge.local.workspace import work_directory
     from esxforge.vm import accelerator as accelerators
     from esxforge.vm import disks
-    from esxforge.vm.deployed import Changes, deployed_host, machine_name
+    from esxforge.vm.deployed import deployed_host, machine_name
     from esxforge.vm.failure import MachineFailedError
     from esxforge.vm.firmware import find_ovmf, private_copy
     from esxforge.vm.hardware import Disk, SeaBios, SerialToFile, SerialToTerminal, hardware_for
@@ -54,13 +56,11 @@ def run(
 
     if as_json and serial:
         raise typer.BadParameter("the console and the document both go to stdout: choose one", param_hint="--json")
-    desired, uefi = accelerator(accel), is_uefi(firmware)
-    changes = Changes(memory, cpus, network_card(nic))
     if release:  # a mistake is told before the image is unpacked
         hardware_for(release)
-    display = machine_options.vnc_display(vnc, vnc_password_file, without_password=vnc_without_password)
+    display = vnc.display()
     packed = disks.is_gzip(image)
-    chosen = accelerators.choose(desired)
+    chosen = accelerators.choose(accelerator(accel))
     limits = Limits(timeout or math.inf, restarts=sys.maxsize)  # installing, ESXi restarts as it should
     with (
         termination_as_interrupt(),
@@ -73,20 +73,20 @@ def run(
             disks.unpack(image, raw, listen)
         disks.check_bootable(raw)
         release = hardware_release(raw, release)
-        hardware = hardware_for(release)
+        supported = hardware_for(release)
         overlay = directory / "disk.qcow2"
-        disks.create_overlay(raw, overlay, (disk_size or hardware.smallest_disk_gib) << 30)
+        disks.create_overlay(raw, overlay, (disk_size or supported.smallest_disk_gib) << 30)
         host = deployed_host(
             release,
             Disk(overlay, "qcow2", boot_index=0),
-            private_copy(find_ovmf(hardware.chipset), directory) if uefi else SeaBios(),
+            private_copy(find_ovmf(supported.chipset), directory) if firmware == "uefi" else SeaBios(),
             chosen,
-            changes=changes,
+            changes=hardware.changes(),
             serial=SerialToTerminal() if serial else SerialToFile(directory / "serial.log"),
             vnc=display,
         )
         machine = replace(host, name=machine_name(image))
-        show = watch or (vnc is None and not serial)
+        show = watch or (display is None and not serial)
         report = run_until_power_off(machine, directory, limits, listener=listen, watch=show)
     if as_json:
         print_json({"image": str(image), "release": release, "seconds": round(report.seconds, 1)})

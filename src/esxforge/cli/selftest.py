@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from esxforge.cli import maas_options as options
-from esxforge.cli.recipe_options import VerboseOption
+from esxforge.cli.maas_options import JsonOption, MaasOptions
+from esxforge.cli.machine_options import AccelOption, HardwareOptions, accelerator
+from esxforge.cli.output_options import VerboseOption
 from esxforge.cli.render import listener, print_json
 
 
@@ -27,14 +28,12 @@ def selftest(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an older report.")] = False,
-    accel: Annotated[str, typer.Option("--accel", help="auto (KVM), kvm, or tcg (slow, without KVM).")] = "auto",
+    accel: AccelOption = "auto",
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", min=10, help="Longest run of one start in seconds; else 2400, by TCG 9600."),
     ] = None,
-    memory: Annotated[int | None, typer.Option("--memory", min=64, help="The host's memory in MiB.")] = None,
-    cpus: Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="The host's cores.")] = None,
-    nic: Annotated[str | None, typer.Option("--nic", help="e1000, e1000e or vmxnet3.")] = None,
+    hardware: HardwareOptions,
     disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Its boot disk in GiB (sparse).")] = None,
     kernel_option: Annotated[
         list[str] | None, typer.Option("--kernel-option", help="A further kernel option; may be repeated.")
@@ -42,17 +41,17 @@ def selftest(
     golden: Annotated[
         bool, typer.Option("--golden", help="Then build a golden image too, and deploy a host from it.")
     ] = False,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option("--add", metavar="FILE", help="Add a VIB or an offline bundle, and see what ESXi does with it."),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option("--keep", help="Keep disks, consoles and pictures in this new directory.", show_default=False),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    as_json: options.JsonOption = False,
+    maas: MaasOptions,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Build, install and deploy in a virtual machine, and check each claim about ESXi on the way.
@@ -60,7 +59,6 @@ def selftest(
     Exit status 0 only if nothing was contradicted, and everything was reached. With --profile or --maas-url the image
     is uploaded to that MAAS too.
     """
-    from esxforge.cli.machine_options import accelerator, network_card
     from esxforge.errors import RecipeError
     from esxforge.local.interrupts import termination_as_interrupt
     from esxforge.selftest.evidence import Asked
@@ -68,24 +66,23 @@ def selftest(
     from esxforge.selftest.session import check_computer, run_session
     from esxforge.selftest.written import reserve_report, write_report
     from esxforge.vm import accelerator as accelerators
-    from esxforge.vm.deployed import Changes
 
     if not accept_eula:
         raise RecipeError(
             ["ESXi will be installed in a virtual machine, and VMware's licence agreement is not accepted."],
             "Read it; if you accept it, say --accept-eula.",
         )
-    changes, desired = Changes(memory, cpus, network_card(nic)), accelerator(accel)
-    chosen = accelerators.choose(desired)
+    chosen = accelerators.choose(accelerator(accel))
     settings = SelftestSettings(
         iso,
         chosen,
         timeout or default_limit(chosen),
-        changes,
+        hardware.changes(),
         disk_size or 0,
         tuple(kernel_option or ()),
         default_patience(chosen),
-        Asked(golden=golden, maas=profile is not None or maas_url is not None),
+        Asked(golden=golden, maas=maas.profile is not None or maas.maas_url is not None, add=bool(add)),
+        tuple(add or ()),
     )
     with (
         listener(verbose=verbose) as listen,
@@ -94,8 +91,7 @@ def selftest(
         _directory(keep) as directory,
     ):
         check_computer(settings)
-        where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, 300.0)
-        connection = options.connect(where, listen) if settings.asked.maas else None
+        connection = maas.connect(listen) if settings.asked.maas else None
         document = run_session(settings, directory, connection, listen, watch=watch)
         written = write_report(files, document, directory) if files else []
     if as_json:

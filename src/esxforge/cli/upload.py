@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esxforge import events
-from esxforge.cli import maas_options as options
+from esxforge.cli.maas_options import JsonOption, MaasOptionsWithTimeout
 from esxforge.cli.render import listener, print_json
 from esxforge.errors import ImageError
 
 if TYPE_CHECKING:
+    from esxforge.image.image_files import BuildResult
     from esxforge.maas.connection import Connection
-    from esxforge.maas.upload import UploadImage, UploadResult
+    from esxforge.maas.upload import Uploader, UploadImage, UploadResult
 
 
 def verified_image(
@@ -39,38 +40,45 @@ def verified_image(
     )
 
 
+def built_image(result: BuildResult) -> UploadImage:
+    """The image that was just built: its hash is known, so that it need not be read again."""
+    from esxforge.image.maas_title import title_of
+    from esxforge.maas.upload import UploadImage
+
+    details = result.document["details"]
+    title = title_of(str(details["maas"]["title"]), details, result.document["kind"])
+    return UploadImage(result.image, result.size, result.sha256, details["maas"]["name"], title)
+
+
 def upload(
     image: Annotated[
-        Path, typer.Argument(help="The image, a .dd.gz file made by esxforge.", show_default=False, readable=False)
+        Path, typer.Argument(help="Image built by esxforge (.dd.gz).", show_default=False, readable=False)
     ],
     *,
-    name: Annotated[str | None, typer.Option(help="Name in MAAS. Else from the image, like esxi/8.0.3.")] = None,
-    title: Annotated[str | None, typer.Option(help="Title in MAAS. Else from the image.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name in MAAS. [default: the image's, such as esxi/8.0.3]", show_default=False)
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title in MAAS. [default: the image's]", show_default=False)] = None,
     architecture: Annotated[str, typer.Option(help="Architecture in MAAS.")] = "amd64/generic",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done, and the maas command that does the same.")
+        bool,
+        typer.Option("--dry-run", help="Show what would be done, and the equivalent command of the maas CLI."),
     ] = False,
-    profile: options.ProfileOption = None,
-    maas_url: options.UrlOption = None,
-    api_key_file: options.KeyFileOption = None,
-    ca_file: options.CaFileOption = None,
-    insecure: options.InsecureOption = False,
-    timeout: options.TimeoutOption = 300.0,
-    as_json: options.JsonOption = False,
+    maas: MaasOptionsWithTimeout,
+    as_json: JsonOption = False,
 ) -> None:
-    """Upload an image to MAAS: skip what is there, go on where an upload stopped, check that it arrived."""
+    """Upload an image to MAAS. Skips what is already there, resumes interrupted uploads, and verifies the result."""
     from esxforge.errors import MaasError
-    from esxforge.maas.upload import upload_image
+    from esxforge.maas.upload import uploader
     from esxforge.maas.upload_image import check_image
 
-    where = options.MaasOptions(profile, maas_url, api_key_file, ca_file, insecure, timeout)
     with listener() as listen:
         connection: Connection | None = None
         try:
-            connection = options.connect(where, listen)
+            connection = maas.connect(listen)
         except MaasError as error:
             # A dry run is of use without a MAAS too, unless one was asked for.
-            if not dry_run or profile or maas_url or api_key_file:
+            if not dry_run or maas.profile or maas.maas_url or maas.api_key_file:
                 raise
             listen(events.Notice(f"MAAS is not asked: {error.message}"))
         verified = verified_image(image, name=name, title=title, architecture=architecture, listener=listen)
@@ -79,11 +87,18 @@ def upload(
             _rehearse(verified, connection, listen, as_json=as_json)
             return
         assert connection is not None  # noqa: S101 - only a dry run goes on without
-        try:
-            result = upload_image(verified, connection, listen)
-        except KeyboardInterrupt:
-            sys.stderr.write("esxforge: interrupted; MAAS keeps what it has: the same command goes on from there.\n")
-            raise typer.Exit(130) from None
+        with uploader(connection, listen) as destination:
+            send(verified, destination, as_json=as_json)
+
+
+def send(image: UploadImage, destination: Uploader, *, as_json: bool) -> None:
+    """Upload ``image`` and print the result. Raises what :meth:`Uploader.upload` raises."""
+    try:
+        result = destination.upload(image)
+    except KeyboardInterrupt:
+        command = shlex.join(["esxforge", "upload", str(image.path)])
+        sys.stderr.write(f"esxforge: interrupted; MAAS keeps what it has. To resume: {command}\n")
+        raise typer.Exit(130) from None
     if as_json:
         print_json(result.as_dict())
     else:

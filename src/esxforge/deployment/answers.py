@@ -109,7 +109,10 @@ class NodeInterface(CheckedAnswer):
 
 
 class Interface(NodeInterface):
-    """An interface of the machine. ``parents`` are names. ``vlan`` is None where it is not connected."""
+    """An interface of the machine. ``parents`` are names. ``vlan`` is None where it is not connected.
+
+    ``link_speed`` is in Mbit/s, as seen at commissioning; 0 and None are “not known”.
+    """
 
     name: str
     type: Literal["physical", "bond", "vlan", "bridge"]
@@ -118,6 +121,8 @@ class Interface(NodeInterface):
     params: Annotated[dict[str, Any] | None, BeforeValidator(_no_text)]
     effective_mtu: Count
     vlan: Vlan | None
+    link_connected: bool | None = None
+    link_speed: Count | None = None
 
 
 class Filesystem(CheckedAnswer):

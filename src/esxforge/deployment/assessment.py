@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from esxforge.deployment.answers import HAS_CONFIGURATION, Answers, Machine
@@ -86,10 +86,27 @@ def assess(
     if final:
         _judge_system(answers, findings)
     report = report_of_config(prediction.config, inventory, release, golden=golden, boot_mac=boot_mac, guids=guids)
+    report = _with_machine(report, answers)
     if not final:
         with suppress(ValidationErrors):  # its reasons are in the report
             check_connectivity(answers, desired_host_from_config(prediction.config, boot_mac), findings)
     return Assessment(answers.machine, image, report, prediction.unknown, findings, final)
+
+
+def _with_machine(report: Preview, answers: Answers) -> Preview:
+    """The report with the machine's name, and with what MAAS saw of its links; the host's own word counts more."""
+    seen = {one.mac_address.lower(): one for one in answers.interfaces if one.type == "physical" and one.mac_address}
+    nics = [
+        replace(
+            nic,
+            link_speed=seen[nic.mac].link_speed or None,
+            link_connected=seen[nic.mac].link_connected if nic.link_connected is None else nic.link_connected,
+        )
+        if nic.mac in seen
+        else nic
+        for nic in report.nics
+    ]
+    return replace(report, machine=answers.machine.label, nics=tuple(nics))
 
 
 def _merge(findings: Findings, more: Findings) -> None:

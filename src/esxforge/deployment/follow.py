@@ -14,6 +14,7 @@ from esxforge.deployment.answers import DEPLOYING, HAS_CONFIGURATION
 from esxforge.deployment.event_log import Event, EventLog, Ordered
 from esxforge.deployment.find import not_yours
 from esxforge.deployment.progress import Outcome, Progress
+from esxforge.deployment.secure_boot import secure_boot_outcome
 from esxforge.errors import MaasError
 from esxforge.maas.checked import CheckedAnswer, checked
 from esxforge.maas.client import Client
@@ -193,9 +194,11 @@ class Follower:
         reason, log = progress.reason() if outcome is not Outcome.DEPLOYED else ("", "")
         if unknown is not None:
             outcome, reason, log = Outcome.UNKNOWN, f"{unknown.message} {unknown.hint}".strip(), ""
-        if outcome is Outcome.FAILED and not log:
-            lines = _hook_lines(self._client, machine.system_id)
-            log = "\n".join(lines)
+        if outcome in (Outcome.FAILED, Outcome.ABORTED):
+            lines = _log_lines(self._client, machine.system_id)
+            reason = f"{reason} {secure_boot_outcome(progress.events, lines)}".strip()
+            if outcome is Outcome.FAILED and not log:
+                log = "\n".join(lines[-_LOG_LINES:])
         ended = Ended(machine.fqdn, outcome, machine.status_name, progress, machine.addresses, reason, log)
         self._listener(ended)
         return ended
@@ -215,8 +218,8 @@ def _read(client: Client, system_id: str) -> _Machine:
     return checked(TypeAdapter(_Machine), answer, "machine")
 
 
-def _hook_lines(client: Client, system_id: str) -> list[str]:
-    """The end of curtin's log: our own lines, or else its last ones. Empty where MAAS has none or does not tell."""
+def _log_lines(client: Client, system_id: str) -> list[str]:
+    """Of curtin's log our own lines, or else all. Empty where MAAS has none or does not tell."""
     path = f"nodes/{system_id}/results/current-installation/"
     try:
         answer = client.patiently(lambda: client.json("GET", path, query={"include_output": "1"}))
@@ -226,7 +229,7 @@ def _hook_lines(client: Client, system_id: str) -> list[str]:
     texts = [_decoded(one.output) for one in results if one.name.endswith("install.log") and one.output]
     lines = texts[0].splitlines() if texts else []
     ours = [line.strip().removeprefix(_MARK) for line in lines if line.strip().startswith(_MARK)]
-    return list(dict.fromkeys(ours))[-_LOG_LINES:] or lines[-_LOG_LINES:]
+    return list(dict.fromkeys(ours)) or lines
 
 
 def _decoded(output: str) -> str:

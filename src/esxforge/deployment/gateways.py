@@ -36,7 +36,7 @@ def _gateway(answers: Answers, choice: DefaultGateway) -> Gateway:
     raise MaasError(
         f"MAAS's answers contradict each other: {address} is a default gateway of {answers.machine.label}, but of no "
         "subnet of its interfaces.",
-        "Somebody may have changed the machine meanwhile: give the same command again.",
+        "Somebody may have changed the machine meanwhile: run the same command again.",
     )
 
 

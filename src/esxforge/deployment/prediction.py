@@ -41,7 +41,7 @@ def predict(answers: Answers) -> Prediction:
             reason = f"MAAS chooses an address in {guess.subnet} when the deployment starts."
             unknowns.add(f"Address of {guess.interface}", reason, guess.address)
         else:
-            reason = f"MAAS chooses one in {guess.subnet}; {guess.address} stands for it here."
+            reason = f"MAAS chooses one in {guess.subnet}; {guess.address} is used here."
             unknowns.add(f"Address of {guess.interface}", reason)
     network = predict_network(answers, guesses, unknowns)
     storage = predict_storage(answers)

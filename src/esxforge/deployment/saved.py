@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,9 +17,9 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from esxforge.deployment.answers import ACCOUNT, CONFIG, MACHINE, TYPES, Documents
-from esxforge.errors import FormatError, OutputError
+from esxforge.errors import FormatError
+from esxforge.local.output import output_directory
 from esxforge.local.reading import read_file
-from esxforge.local.workspace import work_directory
 from esxforge_target.runtime.strict_json import load_json
 
 _MOST_BYTES = 32 << 20
@@ -89,25 +88,10 @@ def _holds(kind: Any, desired: type) -> bool:
 
 def save(documents: Documents, directory: Path) -> None:
     """Write the reduced answers. The directory appears complete or not at all; raises OutputError."""
-    if directory.exists() or directory.is_symlink():
-        raise OutputError(f"The directory {directory} exists already.", "Name another one with --save.")
-    if not directory.absolute().parent.is_dir():
-        raise OutputError(f"The directory {directory.absolute().parent} does not exist.", "Create it first.")
-    with work_directory(directory.absolute().parent) as work:
-        complete = work / "answers"
-        try:
-            complete.mkdir(mode=0o700)
-            for name, document in _without_addresses(reduced(documents)).items():
-                text = json.dumps(document, indent=1, sort_keys=True, default=str)
-                with (complete / f"{name}.json").open("w", encoding="ascii") as file:
-                    file.write(text + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-            complete.rename(directory)
-        except OSError as error:
-            raise OutputError(
-                f"{directory} cannot be written: {error.strerror}.", "Name a directory elsewhere with --save."
-            ) from error
+    with output_directory(directory, option="--save") as complete:
+        for name, document in _without_addresses(reduced(documents)).items():
+            text = json.dumps(document, indent=1, sort_keys=True, default=str)
+            (complete / f"{name}.json").write_text(text + "\n", "ascii")
 
 
 def load(directory: Path) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def _doubt(client: Client, machine: Ready, lost: MaasError) -> MaasError | None:
     if refused and isinstance(lost, TransientError):
         raise MaasError(
             f"MAAS refused to deploy {label}: {lost.answer}",
-            "Change what it names in MAAS, then give the command again.",
+            "Change what it names in MAAS, then run the command again.",
         ) from lost
     said = f" MAAS says: {lost.answer}" if isinstance(lost, TransientError) and lost.answer else ""
     return MaasError(
@@ -223,7 +223,7 @@ def _refused(label: str, error: RefusedError) -> MaasError:
             "The machine may have been locked, or taken by somebody else, just now: look into MAAS.",
         )
     return MaasError(
-        f"MAAS refused to deploy {label}: {error.answer}", "Change what it names in MAAS, then give the command again."
+        f"MAAS refused to deploy {label}: {error.answer}", "Change what it names in MAAS, then run the command again."
     )
 
 

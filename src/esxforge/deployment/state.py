@@ -39,7 +39,7 @@ _NEXT = {
 def judge_state(machine: Machine, account: Account | None, owner: str | None, findings: Findings) -> None:
     """Add what stands against deploying now. ``owner`` is whose machine may be taken, by the caller's own word."""
     if machine.locked:
-        hint = f"Unlock it, if nobody needs it as it is: maas PROFILE machine unlock {machine.system_id}"
+        hint = f"Unlock it, if no one needs it unchanged: maas PROFILE machine unlock {machine.system_id}"
         findings.reasons.append(Finding(f"{machine.label} is locked.", hint))
     if machine.status not in (READY, ALLOCATED):
         todo = _NEXT.get(machine.status, "see in MAAS what it is doing").format(id=machine.system_id)
@@ -50,7 +50,7 @@ def judge_state(machine: Machine, account: Account | None, owner: str | None, fi
 
 def _judge_owner(machine: Machine, account: Account | None, owner: str | None, findings: Findings) -> None:
     if owner is not None and machine.owner != owner:
-        has = f"belongs to {machine.owner}" if machine.owner else "belongs to nobody"
+        has = f"belongs to {machine.owner}" if machine.owner else "has no owner"
         findings.reasons.append(Finding(f"{machine.label} {has}, not to {owner}.", "Leave --owner out, or correct it."))
         return
     if machine.owner is None:

@@ -18,7 +18,7 @@ _TABLE_OVERHEAD = 5 << 20
 _LOGICAL_OVERHEAD = 1 << 20
 _NUMBER = re.compile(r"-part([0-9]{1,3})\Z")
 _TABLES = {"GPT": "gpt", "MBR": "msdos"}
-_CONTRADICTION = "Somebody may have changed the machine meanwhile: give the same command again."
+_CONTRADICTION = "Somebody may have changed the machine meanwhile: run the same command again."
 
 
 def predict_storage(answers: Answers) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def check_command(command: Command, use: Use) -> Iterator[Finding]:
         yield error(
             line,
             f"it cannot be split into words: {command.problem}.",
-            "Close the quotation mark; a command stands on one line, without a backslash at its end.",
+            "Close the quotation mark; a command is a single line, without a backslash at its end.",
         )
         return
     if command.last_line > line:
@@ -119,7 +119,7 @@ def _continued(command: Command, use: Use) -> Iterator[Finding]:
         yield warning(
             command.line,
             f"{shown_name(command)} is continued over {lines}; it is written on one line.",
-            "Nothing to do; the installer is not known to take such lines.",
+            "Nothing to do; the installer is not known to accept such lines.",
         )
 
 
@@ -139,7 +139,7 @@ def _unknown_command(command: Command, use: Use) -> Finding:
     remedy = "Remove the line, or move it into a section." + _closest(command.name, [*COMMANDS, *ALIASES, *SECTIONS])
     if command.name == END_MARK:
         word, remedy = END_MARK, "Remove the line; a section ends at the next one."
-    known = f"{word!r} is no command of ESXi's installer"
+    known = f"{word!r} is not a command of ESXi's installer"
     if use.release < (7, 0):
         return warning(command.line, f"{known}: {use.known('ignores it with a warning')}.", remedy)
     return error(
@@ -237,7 +237,7 @@ def _expected(pattern: str) -> str:
 
 def _arguments(command: Command, rule: CommandRule, use: Use) -> Iterator[Finding]:
     count, secret = len(command.arguments), command.name == "rootpw"
-    desired = {0: "no bare word", 1: "one bare word"}[rule.arguments]
+    desired = {0: "no positional argument", 1: "one positional argument"}[rule.arguments]
     quoting = "Quote a value with blanks; write options as --name=value."
     if count < rule.arguments:
         remedy = quoting if "#" not in command.text else "An unquoted # starts a comment: put the word in quotes."
@@ -245,7 +245,7 @@ def _arguments(command: Command, rule: CommandRule, use: Use) -> Iterator[Findin
     elif count > rule.arguments and secret:
         is_placeholder = command.arguments[0].startswith("<") and command.arguments[-1].endswith(">")
         remedy = "Put what is meant in its place." if is_placeholder else quoting
-        what = "this is a placeholder, no password" if is_placeholder else f"rootpw takes {desired}"
+        what = "this is a placeholder, not a password" if is_placeholder else f"rootpw takes {desired}"
         yield error(command.line, f"{what}.", remedy)
     elif count > rule.arguments:
         extra = command.arguments[rule.arguments]
@@ -258,7 +258,7 @@ def _arguments(command: Command, rule: CommandRule, use: Use) -> Iterator[Findin
     elif command.name == "keyboard" and command.arguments[0] not in KEYBOARDS:
         yield warning(
             command.line,
-            f"{command.arguments[0]!r} is no keyboard layout that ESXi is known to have.",
+            f"{command.arguments[0]!r} is not a known ESXi keyboard layout.",
             "Quote names of two words, such as 'US Default'." + _closest(command.arguments[0], KEYBOARDS),
         )
 
@@ -287,7 +287,7 @@ def _password(command: Command) -> Iterator[Finding]:
         yield warning(line, f"rootpw: {problem}", "Choose another password.")
     yield warning(
         line,
-        "rootpw: the password stands here in clear, and so will it in the image.",
+        "rootpw: the password is in clear text here, and so it will be in the image.",
         "Use rootpw --iscrypted with a $6$ hash, made with: openssl passwd -6",
     )
 
@@ -322,7 +322,7 @@ def _licence_key(line: int, key: str | None, use: Use) -> Iterator[Finding]:
     elif _PLACEHOLDER_KEY.fullmatch(key):
         yield error(
             line,
-            f"vmserialnum: --esx is a placeholder, no licence key; {use.known('stops at keys that are none')}.",
+            f"vmserialnum: --esx is a placeholder, not a licence key; {use.known('stops at keys that are none')}.",
             "Put the key there, or remove the line: ESXi then runs in its evaluation mode.",
         )
 

@@ -38,7 +38,7 @@ class Use:
 
     ``standalone``: it is used as it is, not merged by esxforge. ``eula_accepted`` and ``password_given``: whether the
     recipe accepts the EULA and gives a root password; None if there is no recipe to ask. ``allow_power_off``: its
-    scripts may switch the machine off.
+    scripts may power the machine off.
     """
 
     release: Release = (8, 0)

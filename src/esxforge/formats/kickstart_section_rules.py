@@ -34,7 +34,7 @@ _FIRST_BOOT = (
     ),
     (
         re.compile(r"maintenanceMode set\b.*\btrue\b|maintenance_mode_enter"),
-        "puts the host into maintenance mode while the agent works; nobody takes it out again",
+        "puts the host into maintenance mode while the agent works, and nothing takes it out again",
     ),
 )
 
@@ -60,7 +60,7 @@ def check_section(section: Section, use: Use) -> Iterator[Finding]:
     if extra:
         yield warning(
             section.line,
-            f"{section.name} takes no bare word; {use.known('ignores it with a warning')}.",
+            f"{section.name} takes no positional argument; {use.known('ignores it with a warning')}.",
             "Start the script on the next line; write options as --name=value.",
         )
     if not any(name == "--interpreter" for name, _ in section.options):
@@ -110,7 +110,7 @@ def _lines(section: Section) -> Iterator[Finding]:
                 "Remove the blanks.",
             )
         elif _TEMPLATE.search(text):
-            yield warning(number, "this looks like a template, and goes to the host as it stands.", "Render it first.")
+            yield warning(number, "this looks like a template, and goes to the host unrendered.", "Render it first.")
 
 
 def _power(section: Section, use: Use) -> Iterator[Finding]:
@@ -121,7 +121,7 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
         elif not call.is_certain:
             yield warning(
                 number,
-                f"{call.written} in {section.name} may end the machine; whether it is run cannot be told by reading.",
+                f"{call.written} in {section.name} may end the machine; reading alone cannot show whether it is run.",
                 f"If it is run, remove it, or call {call.name} by its bare name in a busybox script. If it is not, "
                 "nothing to do.",
             )
@@ -129,13 +129,13 @@ def _power(section: Section, use: Use) -> Iterator[Finding]:
             yield warning(
                 number,
                 f"{call.written} in %pre refuses the machine: nothing is installed, and the deployment fails.",
-                "Nothing to do if that is meant; the machine stays on, and MAAS is told.",
+                "Nothing to do if that is intended; the machine stays on, and the failure is reported to MAAS.",
             )
         elif call.is_plain:
             yield warning(
                 number,
                 f"{call.written} in {section.name} is noted instead of done, and ends the script: MAAS would not "
-                "switch the machine on again.",
+                "power the machine on again.",
                 "Nothing to do; the machine restarts when the installation is done.",
             )
         else:
@@ -151,21 +151,21 @@ def _allowed(number: int, section: str, call: PowerCall) -> Finding:
         )
     return warning(
         number,
-        f"{call.written} in {section}: the machine may go off here, and MAAS does not switch it on again.",
-        "Somebody must switch it on, or the deployment ends by MAAS's time limit.",
+        f"{call.written} in {section}: the machine may go off here, and MAAS does not power it on again.",
+        "Someone must power it on, or the deployment ends by MAAS's time limit.",
     )
 
 
 def _not_held(number: int, section: str, call: PowerCall) -> Finding:
     what = "it restarts in the middle of the installation"
     if call.name != "reboot":
-        what = "MAAS does not switch it on again"
+        what = "MAAS does not power it on again"
     return error(
         number,
         f"{call.written} in {section} cannot be kept from ending the machine, and {what}.",
         f"Remove it; the machine restarts when the installation is done. Or call {call.name} by its bare name in a "
         "busybox script, then it is noted instead. With allow_power_off = true (--allow-power-off) it stays, and "
-        "somebody must switch the machine on.",
+        "someone must power the machine on.",
     )
 
 
@@ -173,11 +173,11 @@ def _first_boot(section: Section) -> Iterator[Finding]:
     interpreter = interpreter_of(section)
     for call in power_calls(section.body, interpreter):
         if not call.is_certain:
-            what = "may end the machine while the agent works; whether it is run cannot be told by reading"
+            what = "may end the machine while the agent works; reading alone cannot show whether it is run"
         elif call.name == "reboot":
             what = "restarts the host while the agent works: it begins again at each start, six times at most"
         else:
-            what = "switches the host off while the agent works, and MAAS does not switch it on again"
+            what = "powers the host off while the agent works, and MAAS does not power it on again"
         yield warning(section.line + call.line, f"{call.written} in %firstboot {what}.", _BESIDE)
     for line, text in _commands(section):
         for pattern, what in _FIRST_BOOT:

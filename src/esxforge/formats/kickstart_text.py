@@ -29,7 +29,7 @@ def check_text(kickstart: Kickstart, use: Use, never_read: frozenset[int]) -> It
     first = kickstart.items[0].text if kickstart.items else ""
     if first.startswith(BYTE_ORDER_MARK):
         remedy = "Save it as UTF-8 without a byte order mark, or: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE."
-        mark = "a byte order mark (U+FEFF) stands before the first line"
+        mark = "a byte order mark (U+FEFF) precedes the first line"
         if use.standalone:
             yield error(1, f"{mark}, and {use.known('takes it for a part of its first word')}.", remedy, 1)
         else:

@@ -108,7 +108,7 @@ def capture(
 ) -> BuildResult:
     """Write the image of an installed disk. Raises a :class:`ForgeError` and then leaves no output behind."""
     for problem in found.problems:
-        listener(Notice(f"{disk}: {problem} The image gets a whole table.", warning=True))
+        listener(Notice(f"{disk}: {problem} The image gets a complete table.", warning=True))
     if not found.starts_by_uefi:
         listener(
             Notice(
@@ -167,8 +167,8 @@ class _Captured:
         if place + length > FARTHEST_HOOK_BYTES:
             raise ImageError(
                 f"The EFI system partition is full, and in the boot bank on partition {self._places.hook} the hook "
-                f"would stand at byte {place}: verify and upload look no further than {FARTHEST_HOOK_BYTES}.",
-                "Free 2 MB on the EFI system partition, or install ESXi anew.",
+                f"would stand at byte {place}: verify and upload search no further than {FARTHEST_HOOK_BYTES}.",
+                "Free 2 MB on the EFI system partition, or reinstall ESXi.",
             )
         self._data.placed.append((place, Bytes(self.manifest.to_bytes(length))))
 

@@ -29,7 +29,7 @@ _GRAIN_BYTES = 64 << 10
 # Data with fewer zeros than this between them are one range.
 _JOINED_BYTES = 1 << 20
 _MIB = 1 << 20
-_INSTALL_ANEW = "Install ESXi anew, and capture that disk."
+_INSTALL_ANEW = "Reinstall ESXi, and capture that disk."
 _TOLD_EVERY_BYTES = 64 << 20
 
 

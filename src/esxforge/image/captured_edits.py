@@ -136,9 +136,9 @@ def _without_boot_uuid(cfg: BootCfg, found: InstalledDisk, listener: Listener) -
     for volume in found.volumes:
         if volume.uuid and volume.uuid.hex() in text:
             raise ImageError(
-                f"boot.cfg of partition {found.boot_bank} names partition {volume.number} by its UUID, which every "
-                "host gets anew.",
-                "Remove that from its kernel options, or install ESXi anew.",
+                f"boot.cfg of partition {found.boot_bank} names partition {volume.number} by its UUID, which is new "
+                "on every host.",
+                "Remove that from its kernel options, or reinstall ESXi.",
             )
     return cfg
 
@@ -185,5 +185,5 @@ def _put_hook(
 def _check_in_one_piece(editor: FatEditor, path: str, volume: InstalledVolume) -> None:
     if len(editor.extents(path)) != 1:
         raise ImageError(
-            f"The free space of partition {volume.number} is in too many pieces for {path}.", "Install ESXi anew."
+            f"The free space of partition {volume.number} is in too many pieces for {path}.", "Reinstall ESXi."
         )

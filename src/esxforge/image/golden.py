@@ -12,6 +12,7 @@ from esxforge.checks.report import missing
 from esxforge.checks.requirements import DoctorOptions, Kind, check_computer
 from esxforge.errors import ForgeError, ImageError, ProcessError, RecipeError
 from esxforge.events import Decision, Listener, Notice, ignore
+from esxforge.image.add_ons import AddOns
 from esxforge.image.build import BuildOptions, build_installer_image, sbom_maker
 from esxforge.image.capture import Origin, capture
 from esxforge.image.details import recipe_details
@@ -28,6 +29,7 @@ from esxforge.vm.failure import FailureReport, MachineFailedError
 from esxforge.vm.firmware import find_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Machine, Nic, SerialToFile, UsbDisk, Vnc, hardware_for
 from esxforge.vm.unattended import Limits, run_until_power_off
+from esxforge_target.contract.image_settings import ImageSettings
 from esxforge_target.esxi.media_size import sizes_of, smallest_disk
 from esxforge_target.esxi.release import Release
 from esxforge_target.runtime.blocks import FileBlocks
@@ -47,13 +49,14 @@ class NotCapturedError(ImageError):
 
 @dataclass(frozen=True, slots=True)
 class GoldenOptions:
-    """``accelerator``: None for KVM. ``keep``: keep the work directory after success too. ``config``: the recipe's
-    file, for a message that names it."""
+    """``accelerator``: None for KVM. ``uefi``: the installer's firmware; False asks for legacy BIOS, which is refused.
+    ``keep``: keep the work directory after success too. ``config``: the recipe's file, for a message that names it."""
 
     output: Path | None = None
     overwrite: bool = False
     sbom: bool = False
     accelerator: Accelerator | None = None
+    uefi: bool = True
     vnc: Vnc | None = None
     watch: bool = False
     keep: bool = False
@@ -61,73 +64,111 @@ class GoldenOptions:
     mode: int = PRIVATE
 
 
-def build_golden_image(
+@dataclass(frozen=True, slots=True)
+class PlannedGoldenImage:
+    """A golden image that can be built: everything was checked, nothing was written. ``options.output`` is set."""
+
+    iso: Path
+    media: InstallerMedia
+    recipe: Recipe
+    options: GoldenOptions
+    settings: ImageSettings
+    kickstart: bytes
+    install_options: list[str]
+    accelerator: Accelerator
+    listener: Listener
+
+    @property
+    def output(self) -> Path:
+        """The image's file."""
+        return self.options.output or Path(_default_name(self.media, self.recipe))
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The files that are read, by what people call them."""
+        return {"the ISO": self.iso, **named_files(self.recipe)}
+
+    @property
+    def disk_bytes(self) -> int:
+        """The size of the virtual disk, all of which every host gets."""
+        return _disk_size(self.media, self.recipe)
+
+
+def plan_golden_image(
     iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener, computer: Computer | None = None
-) -> BuildResult:
-    """Build the image. Raises a :class:`ForgeError`; where the virtual machine failed its work directory is kept."""
+) -> PlannedGoldenImage:
+    """Check whatever can be known before the minutes of work. Raises :class:`ForgeError`; nothing is written."""
+    if not options.uefi:
+        raise RecipeError(
+            ["--firmware bios: the installer's medium is an installer image, and that starts by UEFI only."],
+            "Build with UEFI: the installer's disk starts by legacy BIOS too where “esxforge inspect” says so. For a "
+            "disk that was installed in BIOS mode, install from VMware's ISO on a BIOS machine, power it off when the "
+            "installer asks to restart, and give its disk to “esxforge capture”.",
+            "--firmware",
+        )
     if recipe.image.sector_size != 512:
         raise RecipeError(
             ["image.sector_size: a golden image has the sectors of its virtual disk, 512 bytes."],
             "Build an installer image for 4Kn disks.",
         )
+    if recipe.add:
+        raise RecipeError(
+            ["add: a golden image cannot have drivers added: ESXi would not own them on the disk that is captured."],
+            "Build an installer image, or an ISO that has the drivers with VMware's Image Builder.",
+        )
     media = open_installer(iso)
-    settings = settings_for(recipe, media.release, listener)
+    settings = settings_for(recipe, media, listener)
     kickstart, install_options = build_kickstart(settings, listener)
     options = replace(options, output=options.output or Path(_default_name(media, recipe)))
-    job = _Job(media, recipe, options, listener)
-    inputs = {"the ISO": iso, **named_files(recipe)}
-    with reserve_image(job.output, overwrite=options.overwrite, mode=options.mode, inputs=inputs) as files:
-        _check(job, computer or ThisComputer())
-        accelerator = choose(options.accelerator)
-        if accelerator is Accelerator.TCG:
-            listener(Notice("Without KVM the installer takes some ten times longer.", warning=True))
-        if recipe.files:
-            listener(
-                Notice(
-                    f"files: {', '.join(extra.path for extra in recipe.files)}: the installer in the virtual machine "
-                    "alone has them, hosts of a golden image do not. Build an installer image where hosts need them.",
-                    warning=True,
-                )
+    _check(media, recipe, options, computer or ThisComputer())
+    accelerator = choose(options.accelerator)
+    if accelerator is Accelerator.TCG:
+        listener(Notice("Without KVM the installer takes some ten times longer.", warning=True))
+    if recipe.files:
+        listener(
+            Notice(
+                f"files: {', '.join(extra.path for extra in recipe.files)}: the installer in the virtual machine "
+                "alone has them, hosts of a golden image do not. Build an installer image where hosts need them.",
+                warning=True,
             )
-        with work_directory(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as directory:
-            if options.keep:
-                listener(Notice(f"The work directory is kept: {directory}"))
-            medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(directory / _MEDIUM_NAME), ignore)
-            target = make_target(directory / DISK_NAME, _disk_size(job))
-            orders = Orders(kickstart, install_options, target, _media_size(recipe, media))
-            make_unattended(medium.image, orders, media.release, recipe.install.kernel_options)
-            machine = _machine(job, directory, target, accelerator)
-            limits = _limits(accelerator, recipe)
-            # The medium stays as long as the directory: QEMU's command line in a report names it.
-            run = run_until_power_off(machine, directory, limits, listener=listener, watch=options.watch)
-            listener(Decision(f"the installer took {run.seconds:.0f} seconds"))
-            origin = Origin(_details(medium.document, recipe), golden_settings(settings))
-            try:
-                return _captured(target, job, files, origin, run)
-            except NotCapturedError:
-                raise
-            except ForgeError as error:
-                raise NotCapturedError(
-                    f"{error.message}\nThe installer's disk is kept: {target.path}",
-                    f"{error.hint} Then: {_capture_command(target.path, job)}".strip(),
-                ) from error
+        )
+    return PlannedGoldenImage(iso, media, recipe, options, settings, kickstart, install_options, accelerator, listener)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What is to be built; ``options.output`` is set."""
+def build_golden_image(
+    iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener, computer: Computer | None = None
+) -> BuildResult:
+    """Build the image. Raises a :class:`ForgeError`; where the virtual machine failed its work directory is kept."""
+    job = plan_golden_image(iso, recipe, options, listener, computer)
+    with (
+        reserve_image(job.output, overwrite=options.overwrite, mode=options.mode, inputs=job.inputs) as files,
+        work_directory(keep_after=(MachineFailedError, NotCapturedError), keep=options.keep) as directory,
+    ):
+        if options.keep:
+            listener(Notice(f"The work directory is kept: {directory}"))
+        medium = build_installer_image(iso, _medium_recipe(recipe), BuildOptions(directory / _MEDIUM_NAME), ignore)
+        target = make_target(directory / DISK_NAME, job.disk_bytes)
+        orders = Orders(job.kickstart, job.install_options, target, _media_size(recipe, job.media))
+        make_unattended(medium.image, orders, job.media.release, recipe.install.kernel_options)
+        machine = _machine(job, directory, target)
+        # The medium stays as long as the directory: QEMU's command line in a report names it.
+        run = run_until_power_off(
+            machine, directory, _limits(job.accelerator, recipe), listener=listener, watch=options.watch
+        )
+        listener(Decision(f"the installer took {run.seconds:.0f} seconds"))
+        origin = Origin(_details(medium.document, recipe), golden_settings(job.settings))
+        try:
+            return _captured(target, job, files, origin, run)
+        except NotCapturedError:
+            raise
+        except ForgeError as error:
+            raise NotCapturedError(
+                f"{error.message}\nThe installer's disk is kept: {target.path}",
+                f"{error.hint} Then: {_capture_command(target.path, job)}".strip(),
+            ) from error
 
-    media: InstallerMedia
-    recipe: Recipe
-    options: GoldenOptions
-    listener: Listener
 
-    @property
-    def output(self) -> Path:
-        return self.options.output or Path(_default_name(self.media, self.recipe))
-
-
-def _capture_command(disk: Path, job: _Job) -> str:
+def _capture_command(disk: Path, job: PlannedGoldenImage) -> str:
     """What captures the disk as the build would have done. A hash needs no flag: the installer gave it to root."""
     options, password = job.options, job.recipe.root_password
     words: list[str | Path] = ["esxforge", "capture", disk, "-o", job.output]
@@ -140,19 +181,21 @@ def _capture_command(disk: Path, job: _Job) -> str:
     return shlex.join(map(str, words))
 
 
-def _captured(target: TargetDisk, job: _Job, files: ImageFiles, origin: Origin, run: FailureReport) -> BuildResult:
+def _captured(
+    target: TargetDisk, job: PlannedGoldenImage, files: ImageFiles, origin: Origin, run: FailureReport
+) -> BuildResult:
     with FileBlocks(str(target.path)) as blocks:
         found = _expected(_examined(blocks, run), job.media, target)
         if found.life is Life.UNKNOWN:
             job.listener(
                 Notice(
-                    "What ESXi saved on the virtual disk is encrypted or unreadable, so nobody can see whether the "
+                    "What ESXi saved on the virtual disk is encrypted or unreadable, so it is unknown whether the "
                     "system was started. The machine did not restart after the installation had begun, which speaks "
-                    "against it; what hosts would share otherwise stands in the manifest.",
+                    "against it; what hosts would otherwise share is listed in the manifest.",
                     warning=True,
                 )
             )
-        sbom = sbom_maker(job.media) if job.options.sbom else None
+        sbom = sbom_maker(job.media, AddOns()) if job.options.sbom else None
         return capture(target.path, blocks, found, job.recipe, origin, files=files, listener=job.listener, sbom=sbom)
 
 
@@ -183,38 +226,36 @@ def _expected(found: InstalledDisk, media: InstallerMedia, target: TargetDisk) -
     return found
 
 
-def _check(job: _Job, computer: Computer) -> None:
-    """Whatever can be known before the minutes of work. Raises :class:`ForgeError`."""
-    _check_disk_size(job)
+def _check(media: InstallerMedia, recipe: Recipe, options: GoldenOptions, computer: Computer) -> None:
+    _check_disk_size(media, recipe)
+    output = options.output or Path(_default_name(media, recipe))
     wish = DoctorOptions(
         Kind.GOLDEN,
-        job.media.release.version,
-        job.output.absolute().parent,
-        without_kvm=job.options.accelerator is Accelerator.TCG,
-        memory_mib=job.recipe.golden.memory,
+        media.release.version,
+        output.absolute().parent,
+        without_kvm=options.accelerator is Accelerator.TCG,
+        memory_mib=recipe.golden.memory,
     )
     lines = missing(check_computer(computer, wish))
     if lines:
         raise ProcessError(
             "This computer lacks what a golden build needs:\n"
             + "\n".join(f"{line.name}: {line.found}; needed: {line.needed}. {line.fix}" for line in lines),
-            "“esxforge doctor --kind golden” shows the whole list.",
+            "“esxforge doctor --kind golden” shows the full list.",
         )
 
 
-def _check_disk_size(job: _Job) -> None:
-    release = job.media.release
-    smallest = smallest_disk(Release.parse(release.version, release.build))
-    if _disk_size(job) < smallest:
+def _check_disk_size(media: InstallerMedia, recipe: Recipe) -> None:
+    smallest = smallest_disk(Release.parse(media.release.version, media.release.build))
+    if _disk_size(media, recipe) < smallest:
         raise RecipeError(
-            [f"golden.disk_size: {job.recipe.golden.disk_size} GiB are too few for ESXi {release.version}."],
+            [f"golden.disk_size: {recipe.golden.disk_size} GiB are too few for ESXi {media.release.version}."],
             f"Give --disk-size {-(-smallest >> 30)} at least; without it the disk has the size that VMware asks for.",
         )
 
 
 def _medium_recipe(recipe: Recipe) -> Recipe:
-    image = recipe.image.model_copy(update={"kind": "installer", "format": "raw"})
-    return recipe.model_copy(update={"image": image})
+    return replace(recipe, image=replace(recipe.image, kind="installer", format="raw"))
 
 
 def _media_size(recipe: Recipe, media: InstallerMedia) -> str:
@@ -224,16 +265,16 @@ def _media_size(recipe: Recipe, media: InstallerMedia) -> str:
     return sizes_of(release)[0] if asked == "auto" else asked
 
 
-def _disk_size(job: _Job) -> int:
-    return (job.recipe.golden.disk_size or hardware_for(job.media.release.version).smallest_disk_gib) << 30
+def _disk_size(media: InstallerMedia, recipe: Recipe) -> int:
+    return (recipe.golden.disk_size or hardware_for(media.release.version).smallest_disk_gib) << 30
 
 
-def _machine(job: _Job, directory: Path, target: TargetDisk, accelerator: Accelerator) -> Machine:
+def _machine(job: PlannedGoldenImage, directory: Path, target: TargetDisk) -> Machine:
     hardware = hardware_for(job.media.release.version)
     return Machine(
         name="esxforge-golden",
         chipset=hardware.chipset,
-        accelerator=accelerator,
+        accelerator=job.accelerator,
         cpus=hardware.cpus,
         memory_mib=job.recipe.golden.memory or hardware.memory_mib,
         firmware=private_copy(find_ovmf(hardware.chipset), directory),

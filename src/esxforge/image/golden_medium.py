@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esxforge.events import Listener, Notice
+from esxforge.image.host_settings import LEFT_OUT_OF_GOLDEN
 from esxforge.image.target_code import target_zip
 from esxforge.media.release import MediaRelease
 from esxforge.vm.disks import create_blank
@@ -107,7 +108,7 @@ def build_kickstart(settings: ImageSettings, listener: Listener) -> tuple[bytes,
             network=_NETWORK,
             first=[section_of("%pre", GOLDEN_PRE)],
             last=[*last, _POWER_OFF],
-            left_out=[("reboot", "the disk is captured before its first boot")],
+            left_out=[LEFT_OUT_OF_GOLDEN],
             carry=lambda section: carried(section, guard, STRICT),
         ),
     )

@@ -9,7 +9,9 @@ from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.kickstart_findings import ERROR, Use
 from esxforge.formats.kickstart_rules import check_kickstart, parse_release
 from esxforge.formats.password_rules import hash_problems, password_problems, password_warnings
+from esxforge.image.secure_boot import secure_boot_problems
 from esxforge.local.reading import read_file
+from esxforge.media.installer import InstallerMedia
 from esxforge.media.release import MediaRelease
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.image_settings import ImageSettings
@@ -17,12 +19,18 @@ from esxforge_target.esxi.media_size import sizes_of
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.kickstart import Blank, Command, Kickstart, no_text
 
-_LARGEST_TEXT_BYTES = 1 << 20
+LARGEST_TEXT_BYTES = 1 << 20
+"""The largest kickstart, password file, key or certificate."""
+LEFT_OUT_OF_GOLDEN = ("reboot", "the disk is captured before its first boot")
+"""The command that a user's kickstart loses at a golden build, and why."""
 
 
-def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> ImageSettings:
-    """Check what the recipe says about the host against the release. Raises :class:`RecipeError` with every problem."""
-    problems: list[str] = []
+def settings_for(recipe: Recipe, media: InstallerMedia, listener: Listener) -> ImageSettings:
+    """Check what the recipe says about the host against the ISO. Raises :class:`RecipeError` with every problem."""
+    release = media.release
+    problems = secure_boot_problems(
+        recipe, golden=recipe.image.kind != "installer", loader_problem=media.loader.problem
+    )
     data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else None
     eula = recipe.install.accept_eula
     kickstart = Kickstart(())
@@ -34,7 +42,7 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
     _check_media_size(recipe, release, problems)
     mode, hashed = _password(recipe, problems, listener)
     if problems:
-        raise RecipeError(problems, "Mend these and build again; “esxforge recipe example” shows every key.")
+        raise RecipeError(problems, "Fix these and build again; “esxforge recipe example” shows every key.")
     for decision in _decisions(recipe, mode):
         listener(Decision(decision))
     return ImageSettings(
@@ -52,6 +60,7 @@ def settings_for(recipe: Recipe, release: MediaRelease, listener: Listener) -> I
         ssh_keys=list(recipe.install.ssh_keys),
         vcenter=_vcenter(recipe),
         require_working=recipe.install.require_working,
+        secure_boot=recipe.install.secure_boot,
     )
 
 
@@ -125,13 +134,13 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
 
     Raises :class:`RecipeError` with every problem.
     """
-    problems: list[str] = []
-    if recipe.install.kickstart or recipe.files or recipe.install.kernel_options:
-        text = "install.kickstart, install.kernel_options and files do nothing here: ESXi is installed already."
+    problems = secure_boot_problems(recipe, golden=True)
+    if recipe.install.kickstart or recipe.files or recipe.install.kernel_options or recipe.add:
+        text = "install.kickstart, install.kernel_options, files and add do nothing here: ESXi is installed already."
         listener(Notice(text, warning=True))
     mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
     if problems:
-        raise RecipeError(problems, "Mend these; “esxforge recipe example” shows every key.")
+        raise RecipeError(problems, "Fix these; “esxforge recipe example” shows every key.")
     return ImageSettings(
         kind="golden",
         release=release,
@@ -148,7 +157,7 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
 def _read(path: Path, problems: list[str]) -> bytes | None:
     """The file's bytes; None where it cannot be read, which is a problem then."""
     try:
-        return read_file(path, largest=_LARGEST_TEXT_BYTES, pipes=True)
+        return read_file(path, largest=LARGEST_TEXT_BYTES, pipes=True)
     except InputError as error:
         problems.append(error.message)
         return None
@@ -216,7 +225,7 @@ def _password_key(path: Path | None) -> dict[str, object] | None:
         return None
     from esxforge.recipe.public_key import read_public_key  # noqa: PLC0415 - slow to import, and seldom needed
 
-    key = read_public_key(read_file(path, largest=_LARGEST_TEXT_BYTES, pipes=True), str(path))
+    key = read_public_key(read_file(path, largest=LARGEST_TEXT_BYTES, pipes=True), str(path))
     return {"n": f"{key.modulus:x}", "e": key.exponent}
 
 
@@ -228,6 +237,6 @@ def _vcenter(recipe: Recipe) -> dict[str, str] | None:
     if desired.thumbprint:
         told["thumbprint"] = desired.thumbprint
     if desired.ca_file:
-        authority = read_file(desired.ca_file, largest=_LARGEST_TEXT_BYTES, pipes=True)
+        authority = read_file(desired.ca_file, largest=LARGEST_TEXT_BYTES, pipes=True)
         told["ca"] = authority.decode("ascii", "replace")
     return told

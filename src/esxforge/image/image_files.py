@@ -20,7 +20,7 @@ from esxforge.events import Listener
 from esxforge.formats.gzip_member import backend_name
 from esxforge.formats.segments import Segment
 from esxforge.image.stream import Written, write_gzip, write_raw
-from esxforge.local.output import Reservation, reserve
+from esxforge.local.output import Reservation, check_names, reserve
 from esxforge_target.formats.manifest import FileRecord, Manifest
 
 PRIVATE = 0o600
@@ -69,9 +69,18 @@ def reserve_image(
     image: Path, *, overwrite: bool, mode: int = PRIVATE, inputs: Mapping[str, Path] | None = None
 ) -> Iterator[ImageFiles]:
     """Reserve the names of an image and its companions. Raises OutputError as :func:`esxforge.local.output.reserve`."""
-    manifest, sbom = image.with_name(image.name + _MANIFEST), image.with_name(image.name + _SBOM)
+    manifest, sbom = _companions(image)
     with reserve(image, (manifest, sbom), overwrite=overwrite, inputs=inputs) as reservation:
         yield ImageFiles(image, manifest, sbom, mode, reservation)
+
+
+def check_image_names(image: Path, *, size: int, overwrite: bool, inputs: Mapping[str, Path] | None = None) -> None:
+    """Raise what :func:`reserve_image` and writing an image of ``size`` bytes would raise now; nothing is written."""
+    check_names(image, _companions(image), size=size, overwrite=overwrite, inputs=inputs)
+
+
+def _companions(image: Path) -> tuple[Path, Path]:
+    return image.with_name(image.name + _MANIFEST), image.with_name(image.name + _SBOM)
 
 
 def write_image(

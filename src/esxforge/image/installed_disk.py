@@ -104,7 +104,7 @@ def examine(disk: Blocks, name: str) -> InstalledDisk:
         reading = read_table(disk, sector_size)
         mbr = disk.read_at(0, sector_size)
     except (FormatError, DiskError) as error:
-        raise ImageError(f"{name} is no disk with an installed ESXi: {error.message}", _INSTALL_HINT) from error
+        raise ImageError(f"{name} is not a disk with an installed ESXi: {error.message}", _INSTALL_HINT) from error
     table = reading.table
     _check_types(table, name)
     try:
@@ -181,7 +181,7 @@ def _check_layout(found: InstalledDisk, name: str) -> None:
         release = found.release
     except FormatError as error:
         raise ImageError(
-            f"{name}: boot.cfg of partition {found.boot_bank} says build={found.build}, which is no ESXi release.",
+            f"{name}: boot.cfg of partition {found.boot_bank} says build={found.build}, which is not an ESXi release.",
             _INSTALL_HINT,
         ) from error
     if not (6, 5) <= release.numbers[:2] < (10, 0):
@@ -194,8 +194,8 @@ def _check_layout(found: InstalledDisk, name: str) -> None:
     ]
     if wrong:
         raise ImageError(
-            f"{name} has not the partitions of ESXi {release}: {'; '.join(wrong)}.",
-            "A disk upgraded from an older release keeps its old partitions: install ESXi anew.",
+            f"{name} does not have the partitions of ESXi {release}: {'; '.join(wrong)}.",
+            "A disk upgraded from an older release keeps its old partitions: reinstall ESXi.",
         )
     for number in (1, 5, 6):
         found.volume(number)

@@ -20,7 +20,7 @@ _CHUNK_BYTES = 1 << 20
 _MOST_AT_ONCE_BYTES = 4 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
-_BUILD_AGAIN = "Build it again, or copy it again from where it is whole."
+_BUILD_AGAIN = "Build it again, or copy it again from an intact copy."
 
 
 class RawStream:

@@ -24,6 +24,7 @@ from esxforge_target.formats.manifest import FileRecord
 CHUNK_BYTES = 1 << 20
 _QUEUED_CHUNKS = 8
 _TOLD_EVERY_BYTES = 8 << 20
+_MEASURING = "measuring the image"
 _WRITTEN_BACK_EVERY_BYTES = 64 << 20
 
 
@@ -81,7 +82,7 @@ def read_exactly(stream: BinaryIO, offset: int, length: int) -> bytes:
     if len(data) != length:
         raise ImageError(
             f"{stream.name} ended at byte {offset + len(data)} while it was read: it changed, or its disk is failing.",
-            "Check the file (its SHA-256 stands on the download page) and run the command again.",
+            "Check the file (its SHA-256 is on the download page) and run the command again.",
         )
     return data
 
@@ -260,19 +261,34 @@ def write_gzip(
             write_back.reached(size)
 
     try:
-        for chunk in _run(pieces, source, watched, listener, worker):
-            if isinstance(chunk, Zeros):
-                for packed in member.zeros(chunk.length):
-                    write(packed)
-            else:
-                write(member.data(chunk))
-        write(member.finish())
+        for packed in _packed(member, _run(pieces, source, watched, listener, worker)):
+            write(packed)
         for each in (worker, output_worker, write_back):
             each.join()
     finally:
         for each in (worker, output_worker, write_back):
             each.close()
     return Written(size, sha256.hexdigest(), member.raw_bytes)
+
+
+def gzip_size(
+    pieces: Sequence[Segment], *, source: Path | None, watched: Sequence[FileRecord], listener: Listener
+) -> int:
+    """The size in bytes of what :func:`write_gzip` would write; nothing is written."""
+    worker = _Worker()
+    try:
+        return sum(map(len, _packed(GzipMember(), _run(pieces, source, watched, listener, worker, name=_MEASURING))))
+    finally:
+        worker.close()
+
+
+def _packed(member: GzipMember, chunks: Iterator[bytes | Zeros]) -> Iterator[bytes]:
+    for chunk in chunks:
+        if isinstance(chunk, Zeros):
+            yield from member.zeros(chunk.length)
+        else:
+            yield member.data(chunk)
+    yield member.finish()
 
 
 def write_raw(
@@ -311,9 +327,14 @@ def write_raw(
 
 
 def _run(
-    pieces: Sequence[Segment], source: Path | None, watched: Sequence[FileRecord], listener: Listener, worker: _Worker
+    pieces: Sequence[Segment],
+    source: Path | None,
+    watched: Sequence[FileRecord],
+    listener: Listener,
+    worker: _Worker,
+    *,
+    name: str = "writing the image",
 ) -> Iterator[bytes | Zeros]:
-    name = "writing the image"
     total = sum(piece.length for piece in pieces)
     with step(listener, name, total):
         yield from _Pass(pieces, source, FileHashes(watched), worker, listener, name).chunks()

@@ -40,7 +40,7 @@ FARTHEST_HOOK_BYTES = 1 << 30
 # The backup GPT stands within this from the end.
 _TAIL_BYTES = 1 << 20
 _STEP = "verifying the image"
-_AGAIN = "Build it again, or copy it again from where it is whole."
+_AGAIN = "Build it again, or copy it again from an intact copy."
 _COMPANION = Shape(Record({"image": Shape(Record({"sha256": TEXT}, rest=ANYTHING))}, rest=ANYTHING))
 _NOT_OURS = "Only images made by “esxforge build” can be verified."
 
@@ -193,7 +193,7 @@ class _Seen:
         self._compare_fats(window, volume)
         self._files = {}
         for entry_path, entry in volume.walk():
-            runs = volume.extents(entry_path) if not entry.is_directory else []
+            runs = volume.extents_of(entry_path, entry) if not entry.is_directory else []
             if entry.is_directory:
                 continue
             if len(runs) > 1:
@@ -282,6 +282,12 @@ class _Seen:
                 problems.append(f"{record.path} is not where, or not as long as, it was built")
             elif hashes.get(path) != record.sha256:
                 problems.append(f"{record.path} is damaged")
+        for added in manifest.details.get("add_ons", []):
+            problems += [
+                f"{module['path']} is not what its VIB {added['name']} holds"
+                for module in added["modules"]
+                if hashes.get(module["path"].upper()) != module["sha256"]
+            ]
         problems += [f"{path} was added" for path in self._files if path not in told and path != MANIFEST_PATH.upper()]
         return problems
 
@@ -316,6 +322,6 @@ def _check_companion(image: VerifiedImage, listener: Listener) -> None:
         return
     if told != image.sha256:
         raise ImageError(
-            f"{image.path} is whole in itself, but not the image that {companion.name} beside it describes.",
+            f"{image.path} is intact, but not the image that {companion.name} beside it describes.",
             "Keep the pair that belongs together, or delete the manifest file.",
         )

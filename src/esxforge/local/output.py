@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -21,11 +21,15 @@ from typing import BinaryIO
 from esxforge.errors import OutputError
 from esxforge.local import output_errors
 from esxforge.local.interrupts import put_off
-from esxforge.local.locks import LockedError, LockFile
+from esxforge.local.locks import LockedError, LockFile, lock
 from esxforge.local.naming import PARTIAL, Directory, FileSet, Naming, NewFile, TakenError, recover
+from esxforge.local.workspace import work_directory
 
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 _AS_UMASK_SAYS = 0o666
+_PRIVATE = 0o600
+# What file systems say that cannot sync directories.
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NO_MODES = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -158,13 +162,35 @@ def reserve(
             raise output_errors.in_use(main, main.with_name(names.lock), option) from None
         except OSError as error:
             raise output_errors.system_error(main, error, option) from error
-        for path in _check(paths, option):
-            for what, source in (inputs or {}).items():
-                if _is_same(path, source):
-                    raise output_errors.is_an_input(path, what, option)
-            if not overwrite:
-                raise output_errors.exists(path, main, option)
+        _check_existing(paths, option, inputs or {}, overwrite=overwrite)
         yield Reservation(main, overwrite, option, directory, names)
+
+
+def check_names(
+    main: Path,
+    companions: Sequence[Path] = (),
+    *,
+    size: int,
+    overwrite: bool = False,
+    option: str = "-o",
+    inputs: Mapping[str, Path] | None = None,
+) -> None:
+    """Raise what :func:`reserve` and writing ``size`` bytes would raise now; nothing is written, not even a lock."""
+    paths = (main, *companions)
+    parent = main.absolute().parent
+    _check(paths, option)
+    try:
+        Directory(parent).close()
+        if os.statvfs(parent).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))  # noqa: TRY301 - as the system would say it
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise output_errors.no_directory(main, error, option) from error
+    _check_existing(paths, option, inputs or {}, overwrite=overwrite)
+    free = os.statvfs(parent)
+    if free.f_bavail * free.f_frsize < size:
+        raise output_errors.too_little_space(main, free.f_bavail * free.f_frsize, size, option)
 
 
 @contextmanager
@@ -177,6 +203,73 @@ def output_file(
     """
     with reserve(path, overwrite=overwrite, option=option) as reservation, reservation.write({path: mode}) as streams:
         yield streams[path]
+
+
+def open_log(path: Path, option: str) -> BinaryIO:
+    """Open a file to append to. Unlike other outputs, a log has to be there when the run is killed.
+
+    A new file can be read by its owner alone. It is locked until it is closed, so that runs do not mix their lines.
+    Raises :class:`~esxforge.errors.OutputError` for what is not a regular file, or cannot be written, or is in use.
+    """
+    _check([path], option)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, _PRIVATE)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise output_errors.no_directory(path, error, option) from error
+        raise output_errors.system_error(path, error, option) from error
+    stream = os.fdopen(descriptor, "wb", buffering=0)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):  # it was replaced after the check
+        stream.close()
+        raise output_errors.wrong_kind(path, mode, option)
+    try:
+        lock(descriptor)
+    except LockedError:
+        stream.close()
+        raise output_errors.in_use(path, path, option) from None
+    return stream
+
+
+@contextmanager
+def output_directory(path: Path, *, option: str = "-o") -> Iterator[Path]:
+    """A private directory to fill, which takes the name ``path`` when the block ends without an error.
+
+    Its files are brought to the disk first; nothing that exists is replaced. Raises OutputError, for an OSError of the
+    block, too.
+    """
+    try:
+        parent = Directory(path.absolute().parent)
+    except OSError as error:
+        raise output_errors.no_directory(path, error, option) from error
+    with closing(parent):
+        if parent.status(path.name) is not None:
+            raise output_errors.directory_exists(path, option)
+        with work_directory(parent.path) as work:
+            complete = work / "output"
+            try:
+                complete.mkdir(mode=0o700)
+                yield complete
+                for written in (*complete.iterdir(), complete):
+                    _sync(written)
+                if parent.status(path.name) is not None:  # rename(2) would replace an empty directory
+                    raise output_errors.appeared(path, option)
+                complete.rename(parent.path / path.name)
+                _sync(parent.path)
+            except OSError as error:
+                raise output_errors.system_error(path, error, option) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _check(paths: Sequence[Path], option: str) -> list[Path]:
@@ -193,6 +286,15 @@ def _check(paths: Sequence[Path], option: str) -> list[Path]:
             raise output_errors.wrong_kind(path, mode, option)
         existing.append(path)
     return existing
+
+
+def _check_existing(paths: Sequence[Path], option: str, inputs: Mapping[str, Path], *, overwrite: bool) -> None:
+    for path in _check(paths, option):
+        for what, source in inputs.items():
+            if _is_same(path, source):
+                raise output_errors.is_an_input(path, what, option)
+        if not overwrite:
+            raise output_errors.exists(path, paths[0], option)
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -54,6 +54,11 @@ def exists(path: Path, main: Path, option: str) -> OutputError:
     )
 
 
+def directory_exists(path: Path, option: str) -> OutputError:
+    """The directory that was to be created exists, or something else has its name."""
+    return OutputError(f"The directory {path} exists already.", f"Name another one with {option}.", str(path), "exists")
+
+
 def appeared(path: Path, option: str) -> OutputError:
     """Another program made a file of the output's name while it was being written."""
     return OutputError(
@@ -99,6 +104,17 @@ def no_directory(path: Path, error: OSError, option: str) -> OutputError:
             f"{parent} is not a directory.", f"Name a file in a directory with {option}.", str(path), "no-directory"
         )
     return system_error(path, error, option)
+
+
+def too_little_space(path: Path, free: int, needed: int, option: str) -> OutputError:
+    """The output would not fit. ``free`` and ``needed`` in bytes."""
+    parent = path.absolute().parent
+    return OutputError(
+        f"{path} needs {needed / 2**20:.0f} MiB, and {parent} has {free / 2**20:.0f} MiB free.",
+        f"Free some space (df -h {parent}), or name a file on another file system with {option}.",
+        str(path),
+        "no-space",
+    )
 
 
 # A list of causes, each with its own sentence: many returns are what makes it readable.

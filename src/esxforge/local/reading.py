@@ -1,9 +1,9 @@
 """Named files, read within bounds: one place for what may be opened, how much of it is read, and for how long.
 
 An ISO, an image or a disk is a regular file (a disk may be a block device too). Small inputs, such as a password, a key
-or a configuration, may also come through a pipe, as a shell's ``<(…)`` makes one: it is read to a bound and with a
-deadline, since nothing says that it ever ends. Anything else is refused before it is opened: opening alone can block,
-rewind a tape or arm a watchdog.
+or a configuration, may also come through a pipe, as a shell's ``<(…)`` makes one, or from standard input, named ``-``:
+it is read to a bound and with a deadline, since nothing says that it ever ends. Anything else is refused before it is
+opened: opening alone can block, rewind a tape or arm a watchdog.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ LARGEST_DISK = 64 << 40
 LARGEST_PICTURE = 64 << 20
 """Bytes of a screen's picture."""
 
+_DASH, _STDIN = Path("-"), Path("/dev/stdin")
 _CHECK_PATH = "Check the path."
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # A pipe brings its bytes once; who asks again gets what came then.
@@ -34,6 +35,7 @@ _from_pipes: dict[tuple[str, int, int], bytes] = {}
 
 def check_file(path: Path, *, pipes: bool = False, block_devices: bool = False) -> os.stat_result:
     """Check what ``path`` is without opening it. Raises :class:`InputError` for what must not be opened."""
+    path = _opened(path, pipes)
     try:
         found = path.stat()
     except (OSError, ValueError) as error:
@@ -46,6 +48,7 @@ def check_file(path: Path, *, pipes: bool = False, block_devices: bool = False) 
 
 def check_readable(path: Path, *, pipes: bool = False) -> None:
     """Check that ``path`` could be read, without taking anything from a pipe. Raises :class:`InputError`."""
+    path = _opened(path, pipes)
     if stat.S_ISFIFO(check_file(path, pipes=pipes).st_mode):
         return
     with open_regular(path, largest=None):
@@ -77,6 +80,7 @@ def read_file(path: Path, *, largest: int, pipes: bool = False, seconds: float =
     Raises :class:`InputError` for a file that cannot be read, has more than ``largest`` bytes, is neither a regular
     file nor (with ``pipes``) a pipe, and for a pipe that does not end in time.
     """
+    path = _opened(path, pipes)
     found = check_file(path, pipes=pipes)
     if stat.S_ISFIFO(found.st_mode):
         known = (str(path), found.st_dev, found.st_ino)
@@ -91,6 +95,11 @@ def read_file(path: Path, *, largest: int, pipes: bool = False, seconds: float =
     if len(data) > largest:  # it grew, or has no size, as files in /proc
         raise _too_large(path, largest)
     return data
+
+
+def _opened(path: Path, pipes: bool) -> Path:
+    """Standard input for the name ``-``, where a pipe may be read. A file of that name needs its absolute path."""
+    return _STDIN if pipes and path == _DASH else path
 
 
 def _read_pipe(path: Path, largest: int, seconds: float) -> bytes:

@@ -133,6 +133,10 @@ class Client:
             ) from error
         if self._deadline.passed:  # an answer that ends where the connection does looks complete then
             raise failures.too_slow(self.connection.url, self.connection.timeout)
+        sent = f", {len(content)} bytes sent" if content is not None else ""
+        self._listener(
+            events.Detail(self._redactor.clean(f"MAAS: {method} {response.url} → {response.status_code}{sent}"))
+        )
         self._judge(response, text)
         self._reached = True
         return MaasResponse(response.status_code, text)
@@ -203,7 +207,7 @@ class Client:
         if status in failures.TRANSIENT_STATUS:
             raise TransientError(
                 f"MAAS at {url} {failures.TRANSIENT_STATUS[status]} ({status}).",
-                "Wait a little, then give the same command again.",
+                "Wait a little, then run the same command again.",
                 retry_after=parse_retry_after(response.headers.get("Retry-After"), self._surroundings.clock()),
                 answered=True,
                 answer="" if html else self.clean(text),

@@ -16,7 +16,7 @@ import httpx2
 from esxforge.errors import MaasError
 
 _WRONG_URL_HINT = "Check the address: http://HOST:5240/MAAS, or https://HOST:5443/MAAS where MAAS has TLS."
-_KEY_HINT = "Check the API key: it must be whole, and belong to this MAAS. In MAAS: your name, “API keys”."
+_KEY_HINT = "Check the API key: it must be complete and belong to this MAAS. In MAAS: your name, “API keys”."
 _CLOCKS = re.compile(r"given (\d+) and now (\d+)")
 _TLS_HINT = (
     "Name the authority that signed MAAS's certificate with --ca-file FILE; --insecure goes on without a check, "
@@ -104,7 +104,7 @@ def from_transport(  # noqa: PLR0911
             f"The proxy on the way to {url} refused: {cleaned}.", "Check HTTP_PROXY, HTTPS_PROXY, NO_PROXY."
         )
     if isinstance(error, httpx2.ConnectTimeout):
-        return TransientError(f"No connection to {url}: nobody answered in time.", _WRONG_URL_HINT)
+        return TransientError(f"No connection to {url}: no answer in time.", _WRONG_URL_HINT)
     if isinstance(error, httpx2.ConnectError):
         return TransientError(f"No connection to {url}: {cleaned or 'refused'}.", _WRONG_URL_HINT)
     if isinstance(error, httpx2.TimeoutException):
@@ -115,7 +115,7 @@ def from_transport(  # noqa: PLR0911
         return wrong_url(url, cleaned)
     return TransientError(
         f"The connection to {url} was lost: {cleaned or type(error).__name__}.",
-        "Check the network to MAAS, and that MAAS is running; then give the same command again.",
+        "Check the network to MAAS, and that MAAS is running; then run the same command again.",
     )
 
 
@@ -155,22 +155,22 @@ def from_answer(  # noqa: PLR0911
     if html and status >= 500:
         return refused(
             f"MAAS, or a proxy in front of it, failed with a web page ({status}).",
-            "Look into MAAS's log (regiond), then give the same command again.",
+            "Look into MAAS's log (regiond), then run the same command again.",
         )
     if html:
         return wrong_url(url, f"a web page answers (status {status})")
     if "No space left on device" in answer or "Errno 28" in answer:
         return refused(
             "The disk of MAAS is full.",
-            "Delete images that nobody needs (esxforge images list, esxforge images delete), or give MAAS "
-            "a larger disk; then give the same command again.",
+            "Delete images that are no longer needed (esxforge images list, esxforge images delete), or give MAAS "
+            "a larger disk; then run the same command again.",
         )
     if status == 404:
         return refused(f"MAAS does not have that: {answer}", "esxforge images list shows what it has.")
     if status >= 500:
         return refused(
             f"MAAS failed with an error of its own ({status}): {answer}",
-            "Look into MAAS's log (regiond), then give the same command again.",
+            "Look into MAAS's log (regiond), then run the same command again.",
         )
     return refused(f"MAAS refused ({status}): {answer}")
 
@@ -182,7 +182,7 @@ def _unauthorized(answer: str, url: str) -> tuple[str, str]:
         apart = f" {abs(int(clocks[1]) - int(clocks[2]))} seconds" if clocks else " more than 300 seconds"
         return (
             f"The clocks of this machine and of MAAS are{apart} apart; MAAS allows 300.",
-            "Set the wrong one right (timedatectl shows the time), then give the same command again.",
+            "Set the wrong one right (timedatectl shows the time), then run the same command again.",
         )
     if "Nonce already used" in answer:
         return (f"MAAS at {url} saw one request twice.", "Something on the way repeats requests: check the proxies.")

@@ -73,7 +73,7 @@ class ImageReader:
         """The error for a file that is not what was verified."""
         return ChangedError(
             f"The image {self._path} changed after it was verified.",
-            "Let no build write to it during an upload; then give the same command again.",
+            "Let no build write to it during an upload; then run the same command again.",
         )
 
     def _read(self, offset: int) -> bytes:
@@ -87,7 +87,7 @@ class ImageReader:
         except OSError as error:
             raise ImageError(
                 f"The image {self._path} cannot be read: {error.strerror}.",
-                "Check the disk it is on; then give the same command again.",
+                "Check the disk it is on; then run the same command again.",
             ) from error
         if len(data) != length:
             raise self.changed()

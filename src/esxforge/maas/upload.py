@@ -7,6 +7,8 @@ much it holds, and the upload goes on from exactly there.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -23,7 +25,7 @@ from esxforge.maas.region import Region
 from esxforge.maas.upload_image import UploadImage, check_image
 from esxforge.maas.upload_state import UploadState, upload_state
 
-__all__ = ["UploadImage", "UploadPlan", "UploadResult", "plan_upload", "upload_image"]
+__all__ = ["UploadImage", "UploadPlan", "UploadResult", "Uploader", "plan_upload", "upload_image", "uploader"]
 
 _SYNC_INTERVAL = 5.0
 _SYNC_PATIENCE = 900.0
@@ -72,20 +74,73 @@ class _DamagedError(Exception):
     """MAAS holds something else than was sent. Never leaves this module."""
 
 
+class Uploader:
+    """A MAAS that answers, and whose version is known: images go there over one connection."""
+
+    def __init__(self, client: Client, region: Region, listener: events.Listener, chunk_size: int) -> None:
+        self._client = client
+        self._region = region
+        self._listener = listener
+        self._chunk_size = chunk_size
+
+    def check_permission(self) -> None:
+        """Raise MaasError if the key's user may not upload. What MAAS does not tell of the user is left to it."""
+        user = self._client.patiently(lambda: self._client.json("GET", "users/", query={"op": "whoami"}))
+        if isinstance(user, dict) and user.get("is_superuser") is False:
+            name = self._client.clean(str(user.get("username", "")))
+            raise upload_errors.not_an_administrator(name)
+
+    def plan(self, image: UploadImage) -> UploadPlan:
+        """What :meth:`upload` would do now. Only reads. Raises MaasError."""
+        check_image(image)
+        state = self._upload(image).find()
+        if state is None:
+            return UploadPlan("upload", 0, self._region.version)
+        return UploadPlan("skip" if state.complete else "resume", state.received, self._region.version)
+
+    def upload(self, image: UploadImage) -> UploadResult:
+        """Bring an image into MAAS, and return once MAAS says that it is complete with these bytes.
+
+        Skips what is there, goes on where an earlier upload stopped, and repeats what fails transiently. Whatever ends
+        it, the same call goes on. Raises MaasError, or ImageError where the file changed meanwhile.
+        """
+        check_image(image)
+        if self._region.count > 1:
+            self._listener(
+                events.Notice(
+                    f"this MAAS has {self._region.count} regions: every request must reach the same one, so give the "
+                    "address of one of them, not of a load balancer."
+                )
+            )
+        return self._upload(image).run()
+
+    def _upload(self, image: UploadImage) -> _Upload:
+        return _Upload(self._client, image, self._region, self._listener, self._chunk_size)
+
+
+@contextmanager
+def uploader(
+    connection: Connection,
+    listener: events.Listener = events.ignore,
+    *,
+    surroundings: Surroundings | None = None,
+    chunk_size: int = CHUNK_SIZE,
+) -> Iterator[Uploader]:
+    """Connect to a MAAS and ask for its version. Raises MaasError where none answers."""
+    with Client(connection, listener, surroundings) as client:
+        yield Uploader(client, regions.ask(client), listener, chunk_size)
+
+
 def plan_upload(
     image: UploadImage,
     connection: Connection,
     listener: events.Listener = events.ignore,
     surroundings: Surroundings | None = None,
 ) -> UploadPlan:
-    """What :func:`upload_image` would do now. Only reads. Raises MaasError."""
+    """:meth:`Uploader.plan`, over a connection of its own."""
     check_image(image)
-    with Client(connection, listener, surroundings) as client:
-        region = regions.ask(client)
-        state = _Upload(client, image, region, listener).find()
-    if state is None:
-        return UploadPlan("upload", 0, region.version)
-    return UploadPlan("skip" if state.complete else "resume", state.received, region.version)
+    with uploader(connection, listener, surroundings=surroundings) as destination:
+        return destination.plan(image)
 
 
 def upload_image(
@@ -96,22 +151,10 @@ def upload_image(
     surroundings: Surroundings | None = None,
     chunk_size: int = CHUNK_SIZE,
 ) -> UploadResult:
-    """Bring an image into MAAS, and return once MAAS says that it is complete with these bytes.
-
-    Skips what is there, goes on where an earlier upload stopped, and repeats what fails transiently. Whatever ends it,
-    the same call goes on. Raises MaasError, or ImageError where the file changed meanwhile.
-    """
+    """:meth:`Uploader.upload`, over a connection of its own."""
     check_image(image)
-    with Client(connection, listener, surroundings) as client:
-        region = regions.ask(client)
-        if region.count > 1:
-            listener(
-                events.Notice(
-                    f"this MAAS has {region.count} regions: every request must reach the same one, so give the address "
-                    "of one of them, not of a load balancer."
-                )
-            )
-        return _Upload(client, image, region, listener, chunk_size).run()
+    with uploader(connection, listener, surroundings=surroundings, chunk_size=chunk_size) as destination:
+        return destination.upload(image)
 
 
 class _Upload:

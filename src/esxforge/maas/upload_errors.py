@@ -8,7 +8,7 @@ from esxforge.maas.failures import RefusedError
 from esxforge.maas.upload_image import UploadImage
 from esxforge.maas.upload_state import UploadState
 
-_SAME_COMMAND = "Give the same command again."
+_SAME_COMMAND = "Run the same command again."
 
 
 def explained(error: RefusedError, image: UploadImage) -> MaasError:
@@ -36,11 +36,19 @@ def explained(error: RefusedError, image: UploadImage) -> MaasError:
     return error
 
 
+def not_an_administrator(name: str) -> MaasError:
+    """MAAS lets administrators create boot resources, and nobody else."""
+    return MaasError(
+        f"The MAAS user {name or 'of this API key'} is not an administrator, and only administrators upload images.",
+        "Use the API key of an administrator, or make this user one (Users, in MAAS).",
+    )
+
+
 def gone(image: UploadImage) -> MaasError:
     """Somebody else deleted or replaced it."""
     return MaasError(
         f"{image.name} was deleted or replaced on MAAS during the upload.",
-        f"Make sure that nobody else changes it. {_SAME_COMMAND}",
+        f"Make sure that no one else changes it. {_SAME_COMMAND}",
     )
 
 
@@ -58,7 +66,7 @@ def damaged_beside_others(resource: BootResource) -> MaasError:
     """What arrived is not what was sent, and removing it would remove more than that."""
     return MaasError(
         f"What MAAS holds of {resource.name} is damaged, but older versions are kept beside it.",
-        f"This deletes all of them: esxforge images delete {resource.id}. Then give the same command again.",
+        f"This deletes all of them: esxforge images delete {resource.id}. Then run the same command again.",
     )
 
 
@@ -67,7 +75,7 @@ def not_removed(resource: BootResource, cause: MaasError) -> MaasError:
     return MaasError(
         f"What MAAS holds of {resource.name} is damaged, and could not be removed: {cause.message}",
         "Until it is, MAAS may deploy it. As soon as MAAS answers: "
-        f"esxforge images delete {resource.id}. Then give the same command again.",
+        f"esxforge images delete {resource.id}. Then run the same command again.",
     )
 
 

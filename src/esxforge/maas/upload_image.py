@@ -35,7 +35,7 @@ def check_image(image: UploadImage) -> None:
     if problem := title_problem(image.title):
         raise MaasError(f"{shown(image.title)} cannot be a title: {problem}.", "Give another with --title.")
     if not _ARCHITECTURE.fullmatch(image.architecture):
-        raise MaasError(f"“{image.architecture}” is no architecture of MAAS.", "It looks like amd64/generic.")
+        raise MaasError(f"“{image.architecture}” is not a MAAS architecture.", "It looks like amd64/generic.")
     if image.size <= 0 or not re.fullmatch(r"[0-9a-f]{64}", image.sha256):
         raise ImageError(f"The image {image.path} has no size, or no sha256.", "Build it again.")
 

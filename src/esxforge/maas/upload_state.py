@@ -46,15 +46,15 @@ def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadSta
     if newest.progress is None:
         raise MaasError(
             f"MAAS does not say how much it has of {resource.name}, which is not complete.",
-            f"Start from nothing: esxforge images delete {resource.id}, then give the same command again.",
+            f"Start over: esxforge images delete {resource.id}, then run the same command again.",
         )
     progress = newest.progress
     exact = progress * file.size * regions / 100
     received = round(exact)
     if len(newest.files) != 1 or abs(exact - received) > 0.01 or not 0 <= received <= file.size * regions:
         raise MaasError(
-            f"MAAS says that it has {progress!r} % of {resource.name}: that is no whole number of bytes, "
-            "so it is not known where to go on.",
-            f"Start from nothing: esxforge images delete {resource.id}, then give the same command again.",
+            f"MAAS says that it has {progress!r} % of {resource.name}: not a whole number of bytes, "
+            "so there is no known place to continue from.",
+            f"Start over: esxforge images delete {resource.id}, then run the same command again.",
         )
     return UploadState(resource, newest.version, file, False, progress, min(received, file.size))

@@ -23,6 +23,7 @@ from esxforge.media.boot_files import (
 )
 from esxforge.media.identify import describe, looks_like_installer
 from esxforge.media.isotree import ElToritoEntry, TooMuchToRead, read_tree
+from esxforge.media.loader import LARGEST_LOADER, SignedLoader, signed_loader
 from esxforge.media.profile import ImageProfile, Vib, parse_profile
 from esxforge.media.release import METADATA, PROFILE, MediaRelease, release_of, version_and_build
 from esxforge.media.volume import IsoVolume, read_volume
@@ -42,6 +43,7 @@ class InstallerMedia:
     ``files`` are sorted by path; paths are upper case. ``boot_cfgs`` are those for BIOS (``BOOT.CFG``) and for UEFI
     (``EFI/BOOT/BOOT.CFG``). ``loaded`` are the paths of kernel and modules in load order. ``needs_root_prefix`` names
     the boot.cfg files that need ``prefix=/``, since the files they name are found only at the root.
+    ``loader`` is what UEFI starts.
     ``acceptance_level`` is the image profile's. ``notices`` are sentences for the person: doubts that did not stop us.
     """
 
@@ -58,6 +60,7 @@ class InstallerMedia:
     acceptance_level: str
     boot_entries: tuple[ElToritoEntry, ...]
     notices: tuple[str, ...]
+    loader: SignedLoader
 
     def find(self, path: str) -> ImageFile[FileRange] | None:
         """The file at ``path``, in whatever case and with or without a leading slash; None if there is none."""
@@ -129,7 +132,13 @@ def _open(stream: BinaryIO, path: Path) -> InstallerMedia:
         acceptance_level=profile.acceptance_level if profile else "",
         boot_entries=tree.boot_entries,
         notices=tuple(_notices(boot_files, profile, release)),
+        loader=_loader(stream, by_path),
     )
+
+
+def _loader(stream: BinaryIO, by_path: dict[str, ImageFile[FileRange]]) -> SignedLoader:
+    too_large = by_path[EFI_PROGRAM].size > LARGEST_LOADER
+    return signed_loader(EFI_PROGRAM, None if too_large else _small_file(stream, by_path, EFI_PROGRAM, LARGEST_LOADER))
 
 
 def _check(stream: BinaryIO, by_path: dict[str, ImageFile[FileRange]]) -> tuple[BootFiles, list[str]]:

@@ -40,7 +40,7 @@ def parse_config(text: str, name: str) -> Any:
     """The configuration in a text; ``name`` says in errors where it comes from. Raises FormatError."""
     data = text.encode()
     if len(data) > _MOST_BYTES:
-        raise FormatError(f"{name} has more than {_MOST_BYTES} bytes: it is no configuration of MAAS.", _HINT)
+        raise FormatError(f"{name} has more than {_MOST_BYTES} bytes: not a configuration from MAAS.", _HINT)
     return _parse(data, name)
 
 

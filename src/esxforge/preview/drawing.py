@@ -2,39 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import groupby
 
-from esxforge.preview.report import DiskRow, NetworkRow, PartRow, Preview
+from esxforge.preview.report import DiskRow, NetworkRow, NicRow, PartRow, Preview
 from esxforge.preview.text import SIZE_UNKNOWN, size
 
 WIDTH = 1120
-ROW = 64
+ROW = 74
 BOX = 44
+NIC_BOX = 62
 GAP = 26
 # x and width of each column: NICs, vSwitch, port group, VMkernel interface.
-NIC = (10, 190)
-SWITCH = (290, 170)
-GROUP = (550, 210)
+NIC = (10, 220)
+SWITCH = (310, 170)
+GROUP = (560, 200)
 KERNEL = (830, 280)
 PIXELS_A_CHARACTER = 7.2
 DISK_BAR = 46
 SMALLEST_PART = 3.0
 
 
+# What the drawings are made of, by the CSS classes of a part: its legend. Wires are drawn as lines.
+NETWORK_LEGEND = {
+    "nic": "NIC with its MAC address",
+    "nic free": "NIC that nothing uses",
+    "wire active": "link in use",
+    "wire standby": "link on standby",
+    "switch": "vSwitch",
+    "group": "port group",
+    "vmk management": "VMkernel interface for management",
+    "vmk": "VMkernel interface",
+    "machines": "for virtual machines",
+}
+DISK_LEGEND = {
+    "part store": "datastore that MAAS asks for",
+    "part vmfs": "VMFS that MAAS does not ask for",
+    "part osdata": "OSDATA",
+    "part boot": "boot bank",
+    "part efi": "EFI system partition",
+    "part core": "core dump",
+    "part other": "other partition",
+    "disk": "unused space",
+}
+
+
+def legend(drawing: str, entries: Mapping[str, str]) -> str:
+    """The parts that occur in a drawing, as a list with their colours."""
+    used = [(kind, text) for kind, text in entries.items() if f'class="{kind}"' in drawing]
+    items = "".join(f"<li>{_swatch(kind)}{escape(text)}</li>" for kind, text in used)
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _swatch(kind: str) -> str:
+    shape = (
+        f'<path class="{kind}" d="M0 7H26"/>'
+        if kind.startswith("wire ")
+        else f'<rect class="{kind}" x="1.5" y="1.5" width="23" height="11" rx="3"/>'
+    )
+    return f'<svg class="swatch" viewBox="0 0 26 14" aria-hidden="true">{shape}</svg>'
+
+
+def link(nic: NicRow) -> str:
+    """What is known of a NIC's link: ``10 Gbit/s``, ``no link``; empty where nothing is."""
+    if nic.link_connected is False:
+        return "no link"
+    if not nic.link_speed:
+        return ""
+    return f"{nic.link_speed / 1000:g} Gbit/s" if nic.link_speed >= 1000 else f"{nic.link_speed} Mbit/s"
+
+
 def network_drawing(report: Preview) -> str:
     """NICs, teams, vSwitches, port groups and VMkernel interfaces, left to right."""
     parts: list[str] = list(_headings(("NIC", NIC), ("vSwitch", SWITCH), ("port group", GROUP), ("host", KERNEL)))
+    nics = {nic.vmnic: nic for nic in report.nics}
     top = 34
     for _, found in groupby(report.network, key=lambda row: row.vswitch):
         rows = list(found)
         height = max(len(rows), len(rows[0].nics), 1) * ROW
-        parts += _switch(rows, top, height)
+        parts += _switch(rows, nics, top, height)
         top += height + GAP
     for vmnic, name in report.free_nics:
-        parts.append(_box(NIC, top + 8, "nic free", vmnic, name or "not in MAAS"))
-        parts.append(_text(SWITCH[0], top + 8 + BOX / 2 + 4, "free: nothing uses it", "small"))
+        nic = nics.get(vmnic, NicRow(vmnic, name, ""))
+        parts.append(_nic(nic, name or "not in MAAS", top + (ROW - NIC_BOX) / 2, "nic free"))
         top += ROW
     return _svg(top + 4, parts, "The host's network, from NICs on the left to addresses on the right")
 
@@ -80,13 +131,19 @@ def _part_title(part: PartRow) -> str:
     )
 
 
-def _switch(rows: list[NetworkRow], top: int, height: int) -> Iterator[str]:
+def _nic(nic: NicRow, name: str, top: float, kind: str, role: str = "") -> str:
+    below = " · ".join(text for text in (link(nic), role) if text)
+    return _box(NIC, top, kind, f"{nic.vmnic} · {name}" if name else nic.vmnic, nic.mac, below, height=NIC_BOX)
+
+
+def _switch(rows: list[NetworkRow], nics: Mapping[str, NicRow], top: int, height: int) -> Iterator[str]:
     first = rows[0]
     middle_of = [top + height * (index + 0.5) / len(first.nics) for index in range(len(first.nics))]
     for (name, vmnic), middle in zip(first.nics, middle_of, strict=True):
         standby = vmnic in first.standby
         yield _line(NIC[0] + NIC[1], SWITCH[0], middle, "standby" if standby else "active")
-        yield _box(NIC, middle - BOX / 2, "nic", vmnic, name + (" · standby" if standby else ""))
+        nic = nics.get(vmnic, NicRow(vmnic, name, ""))
+        yield _nic(nic, name, middle - NIC_BOX / 2, "nic", "standby" if standby else "")
     x, wide = SWITCH
     yield f'<g><rect class="switch" x="{x}" y="{top + 4}" width="{wide}" height="{height - 8}" rx="8"/>'
     yield _text(x + wide / 2, top + height / 2 - 6, first.vswitch, "label middle")
@@ -97,11 +154,11 @@ def _switch(rows: list[NetworkRow], top: int, height: int) -> Iterator[str]:
         yield _line(SWITCH[0] + SWITCH[1], GROUP[0], middle, "active")
         vlan = f"VLAN {row.vlan_id}" if row.vlan_id else "no VLAN"
         yield _box(GROUP, middle - BOX / 2, "group", row.port_group, vlan)
-        yield _line(GROUP[0] + GROUP[1], KERNEL[0], middle, "active" if row.vmk else "standby")
+        yield _line(GROUP[0] + GROUP[1], KERNEL[0], middle, "active")
         if row.vmk:
             role = " · management" if row.management else ""
             addresses = ", ".join(row.addresses) or "no address"
-            kind = "desired_vmk management" if row.management else "desired_vmk"
+            kind = "vmk management" if row.management else "vmk"
             yield _box(KERNEL, middle - BOX / 2, kind, row.vmk + role, addresses)
         else:
             yield _box(KERNEL, middle - BOX / 2, "machines", "virtual machines", f"MTU {row.mtu}")
@@ -112,14 +169,19 @@ def _headings(*columns: tuple[str, tuple[int, int]]) -> Iterator[str]:
         yield _text(x + wide / 2, 18, title, "heading middle")
 
 
-def _box(column: tuple[int, int], top: float, kind: str, title: str, below: str) -> str:
+def _box(column: tuple[int, int], top: float, kind: str, title: str, *below: str, height: float = BOX) -> str:
     x, wide = column
     room = int((wide - 16) / PIXELS_A_CHARACTER)
+    lines = [line for line in below if line]
+    first = top + (height - 17 * len(lines)) / 2 + 5
     return (
-        f"<g><title>{escape(title)}: {escape(below)}</title>"
-        f'<rect class="{kind}" x="{x}" y="{top:.1f}" width="{wide}" height="{BOX}" rx="7"/>'
-        + _text(x + 10, top + 18, _fitting(title, room), "label")
-        + _text(x + 10, top + 35, _fitting(below, room + 4), "small")
+        f"<g><title>{escape(': '.join((title, *lines)))}</title>"
+        f'<rect class="{kind}" x="{x}" y="{top:.1f}" width="{wide}" height="{height}" rx="7"/>'
+        + _text(x + 10, first, _fitting(title, room), "label")
+        + "".join(
+            _text(x + 10, first + 17 * number, _fitting(line, room + 4), "small")
+            for number, line in enumerate(lines, 1)
+        )
         + "</g>"
     )
 

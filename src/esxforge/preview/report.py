@@ -54,6 +54,20 @@ class NetworkRow:
 
 
 @dataclass(frozen=True)
+class NicRow:
+    """A NIC: ESXi's name, MAAS's (empty: not in MAAS), and its MAC in lower case (empty: not known).
+
+    ``link_speed`` is in Mbit/s, ``link_connected`` says whether there is a link; None where that is not known.
+    """
+
+    vmnic: str
+    name: str
+    mac: str
+    link_speed: int | None = None
+    link_connected: bool | None = None
+
+
+@dataclass(frozen=True)
 class PartRow:
     """A partition of a disk, in bytes; ``datastore`` is empty where it carries none of MAAS's."""
 
@@ -79,7 +93,10 @@ class DiskRow:
 
 @dataclass(frozen=True)
 class Preview:
-    """What ``esxforge plan`` shows. With errors of the configuration itself there is no plan to show."""
+    """What ``esxforge plan`` shows. With errors of the configuration itself there is no plan to show.
+
+    ``machine`` is its name in MAAS; empty where only a configuration is known.
+    """
 
     release: str
     assumed: bool
@@ -92,6 +109,8 @@ class Preview:
     name_servers: tuple[str, ...]
     search_domains: tuple[str, ...]
     disks: tuple[DiskRow, ...]
+    nics: tuple[NicRow, ...] = ()
+    machine: str = ""
 
 
 def report_for(config: Path, inventory: Path | None, release: str, *, golden: bool = False) -> Preview:
@@ -166,6 +185,10 @@ def make_report(desired: DesiredHost, inventory: Inventory, *, assumed: bool) ->
         name_servers=desired.name_servers,
         search_domains=desired.search_domains,
         disks=_disk_rows(desired, inventory),
+        nics=tuple(
+            NicRow(nic.name, named.get(nic.mac, ""), nic.mac, link_connected=None if assumed else nic.link_up)
+            for nic in inventory.nics
+        ),
     )
 
 
@@ -179,6 +202,7 @@ def document(report: Preview) -> dict[str, Any]:
         "notices": list(report.notices),
         "network": [vars(row) | {"nics": [list(nic) for nic in row.nics]} for row in report.network],
         "free_nics": [list(nic) for nic in report.free_nics],
+        "nics": [vars(nic) for nic in report.nics],
         "routes": [{"destination": to, "gateway": gateway} for to, gateway in report.routes],
         "name_servers": list(report.name_servers),
         "search_domains": list(report.search_domains),

@@ -1,233 +1,428 @@
-"""What the person wants, as one frozen model. ``esxforge.toml`` and the flags of ``build`` both end up here.
+"""The recipe: every setting that decides an image. ``esxforge.toml`` and the flags of ``build`` both end up here.
 
-Each field's description is what ``esxforge recipe schema`` and ``esxforge recipe example`` show.
+**To add a setting, add a field here.** Its flag, its help, its completion, its lines in ``esxforge recipe example``, in
+the schema and in ``build --dry-run`` follow from it (``setting.py``). CONTRIBUTING.md says how to renew docs/recipe.md.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing import Annotated, Any, ClassVar, Literal
 
 from esxforge.formats.image_names import name_problem, title_problem
-from esxforge_target.runtime.documents import shown
+from esxforge.recipe.setting import Setting
 
 _CRYPT_HASH = re.compile(r"\$(1|6)\$[!-9;-~]{1,1000}\Z")
 _HOST_PATH = re.compile(r"[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*\Z")
+_THUMBPRINT = re.compile(r"([0-9A-Fa-f]{2}:?){20}|([0-9A-Fa-f]{2}:?){32}")
 # What the tool sets itself in kernelopt: a person's own would fight it.
 _OWN_KERNEL_OPTIONS = ("ks=", "ks", "runweasel", "cdromBoot", "systemMediaSize=", "autoPartitionOSDataSize=")
+_LONGEST_WORD = 255
+
+_BOTH = ("build", "capture")
+_GOLDEN = "Golden images"
 
 
-_Word = Annotated[str, Field(max_length=255)]
-# A text or a number in their place is a mistake, above all where something is accepted.
-_Truth = Annotated[bool, Field(strict=True)]
-_Number = Annotated[int, Field(strict=True)]
+class _Table:
+    """How pydantic reads all of them: unknown keys are errors."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "str_strip_whitespace": True}
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+# Checks: each returns the value, or raises ValueError with a sentence that follows the key's name.
+def _crypt_hash(value: str) -> str:
+    if not _CRYPT_HASH.match(value):
+        raise ValueError("not a crypt hash that ESXi takes; make one with: openssl passwd -6")
+    return value
 
 
-class ImageRecipe(_Model):
+def _kernel_options(value: tuple[str, ...]) -> tuple[str, ...]:
+    for option in value:
+        if not option or not option.isascii() or not option.isprintable() or " " in option:
+            raise ValueError(f"{option!r} is not one word of plain ASCII")
+        if len(option) > _LONGEST_WORD:
+            raise ValueError(f"{option[:30]}… is longer than {_LONGEST_WORD} characters")
+        name = option.split("=")[0] + ("=" if "=" in option else "")
+        if name in _OWN_KERNEL_OPTIONS:
+            raise ValueError(f"{option} is set by esxforge itself; leave it out (see system_media_size, kickstart)")
+    return value
+
+
+def _public_keys(value: tuple[str, ...]) -> tuple[str, ...]:
+    from esxforge_target.metadata.public_keys import problem_of_key  # noqa: PLC0415 - not for --help
+    from esxforge_target.runtime.documents import shown  # noqa: PLC0415
+
+    for key in value:
+        if "PRIVATE" in key:
+            raise ValueError("that is a private key; give the public one (the .pub file's line)")
+        if problem := problem_of_key(key):
+            raise ValueError(f"{shown(key[:30])} is not an SSH public key line: {problem}")
+    return value
+
+
+def _path_on_host(value: str) -> str:
+    if not _HOST_PATH.match(value) or ".." in value.split("/") or "." in value.split("/"):
+        raise ValueError("not a relative path of letters, digits and ._+- without “..”")
+    return value
+
+
+def _added_file(text: str) -> dict[str, str]:
+    return {"file": text}
+
+
+def _image_name(value: str) -> str:
+    if problem := name_problem(value):
+        raise ValueError(f"{problem}: MAAS takes any other name for another operating system, or fails on it")
+    return value
+
+
+def _image_title(value: str) -> str:
+    if problem := title_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+def _server(value: str) -> str:
+    from esxforge_target.vcenter.desired import parse_server  # noqa: PLC0415 - not for --help
+    from esxforge_target.vcenter.errors import VcenterError  # noqa: PLC0415
+
+    if not value:
+        raise ValueError("empty; give the host name of a vCenter")
+    try:
+        parse_server(value)
+    except VcenterError as error:
+        raise ValueError(f"{error.message} {error.hint}") from None
+    return value
+
+
+def _datacenter(value: str) -> str:
+    if not value:
+        raise ValueError("empty; give the name of a datacenter")
+    if not value.isprintable():
+        raise ValueError("it holds characters that cannot be shown")
+    return value
+
+
+def _thumbprint(value: str) -> str:
+    if not _THUMBPRINT.fullmatch(value):
+        raise ValueError("not a SHA-1 or SHA-256 thumbprint in hexadecimal")
+    return value
+
+
+@dataclass(frozen=True)
+class ImageRecipe(_Table):
     """The image file."""
 
-    kind: Literal["installer", "golden"] = Field("installer", description="What MAAS writes to the disk.")
-    format: Literal["ddgz", "raw"] = Field("ddgz", description="ddgz for MAAS; raw is a sparse disk file.")
-    sector_size: Literal[512, 4096] = Field(512, description="4096 only for hosts whose boot disk has 4Kn sectors.")
+    kind: Annotated[
+        Literal["installer", "golden"],
+        Setting(
+            "Kind of image: VMware's installer, which runs on each host, or a disk with ESXi installed.",
+            flag="--kind",
+            more="See [golden images](golden.md).",
+        ),
+    ] = "installer"
+    format: Annotated[
+        Literal["ddgz", "raw"],
+        Setting("Format of the file: ddgz for MAAS, or raw, a sparse disk.", flag="--format", verbs=_BOTH),
+    ] = "ddgz"
+    sector_size: Annotated[
+        Literal[512, 4096],
+        Setting(
+            "Sector size; 4096 only for hosts whose boot disk has 4Kn sectors.",
+            flag="--sector-size",
+            more="Golden images always have 512.",
+        ),
+    ] = 512
 
 
-class RootPasswordRecipe(_Model):
-    """Root's password: exactly one of hash, file and random; or none, where the kickstart has ``rootpw``."""
+@dataclass(frozen=True)
+class InstallRecipe(_Table):
+    """How VMware's installer runs on each host, and what each host is set up with."""
 
-    hash: str | None = Field(None, description="A crypt hash: $6$… (or $1$…).", repr=False)
-    file: Path | None = Field(None, description="A file whose first line is the password in clear.")
-    random: _Truth = Field(False, description="Each host gets a random one; root is left to SSH keys and vCenter.")
-    public_key: Path | None = Field(
-        None, description="With random: an RSA public key (PEM); each host reports its password encrypted to it."
-    )
+    accept_eula: Annotated[
+        bool, Setting("Accept VMware's end user license agreement, which you have read.", flag="--accept-eula")
+    ] = False
+    kickstart: Annotated[
+        Path | None,
+        Setting(
+            "Your own kickstart (KS.CFG); it is checked, kept and merged with what esxforge adds.",
+            flag="--kickstart",
+            example='"KS.CFG"',
+        ),
+    ] = None
+    kernel_options: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Additional kernel options, one word each, such as allowLegacyCPU=true.",
+            more="Those that esxforge sets itself are rejected: `ks`, `runweasel`, `cdromBoot`, `systemMediaSize`, "
+            "`autoPartitionOSDataSize`.",
+            longest=128,
+            check=_kernel_options,
+        ),
+    ] = ()
+    system_media_size: Annotated[
+        Literal["auto", "min", "small", "default", "max"],
+        Setting(
+            "Space that ESXi reserves for itself (7.0 U1c and later); auto is the most that leaves room for the "
+            "datastores that MAAS asks for.",
+            more='9.1 and later know only `"default"` and `"max"`.',
+        ),
+    ] = "auto"
+    allow_power_off: Annotated[
+        bool,
+        Setting(
+            "Allow scripts in the kickstart to power the machine off; someone must power it on again.",
+            flag="--allow-power-off",
+        ),
+    ] = False
+    keep_boot_order: Annotated[bool, Setting("Leave ESXi first in the UEFI boot order instead of the network.")] = False
+    require_working: Annotated[
+        Literal["none", "management", "all"],
+        Setting(
+            "Interfaces that must work or the deployment fails.",
+            more="An interface works if it has a link, a lease where DHCP is configured, and no duplicate IPv6 "
+            "address. Interfaces that do not work are listed in MAAS's event log in any case.",
+        ),
+    ] = "management"
+    secure_boot: Annotated[
+        Literal["refuse", "try"],
+        Setting(
+            "Deploy to hosts with Secure Boot on: refuse, or try (untested on real ESXi).",
+            flag="--secure-boot",
+            more="Read [what may happen](troubleshooting.md#secure-boot) before you try. Not with golden images, "
+            "`[vcenter]`, `[[files]]` or `[[add]]`.",
+        ),
+    ] = "refuse"
+    acceptance_level: Annotated[
+        Literal["certified", "accepted", "partner", "community"],
+        Setting(
+            "Lowest acceptance level of VIBs that --add adds.",
+            flag="--acceptance-level",
+            more="`community` excludes Secure Boot and VMware's support. See [drivers](drivers.md).",
+        ),
+    ] = "partner"
+    ssh_keys: Annotated[
+        tuple[str, ...],
+        Setting("SSH public keys for root, in addition to those from MAAS.", longest=256, check=_public_keys),
+    ] = ()
 
-    @field_validator("hash")
-    @classmethod
-    def _hash_is_crypt(cls, value: str | None) -> str | None:
-        if value is not None and not _CRYPT_HASH.match(value):
-            raise ValueError("not a crypt hash that ESXi takes; make one with: openssl passwd -6")
-        return value
 
-    @model_validator(mode="after")
-    def _one_source(self) -> RootPasswordRecipe:
+@dataclass(frozen=True)
+class RootPasswordRecipe(_Table):
+    """The root password: exactly one of hash, file and random, or none of them if the kickstart has rootpw."""
+
+    hash: Annotated[
+        str | None,
+        Setting(
+            "Root password as a crypt hash ($6$… or $1$…).",
+            flag="--root-password-hash",
+            metavar="HASH",
+            verbs=_BOTH,
+            secret=True,
+            more="Make one with `openssl passwd -6`.",
+            example='"$6$salt$…"',
+            check=_crypt_hash,
+        ),
+    ] = field(default=None, repr=False)
+    file: Annotated[
+        Path | None,
+        Setting(
+            "File whose first line is the root password.",
+            flag="--root-password-file",
+            verbs=_BOTH,
+            more="The image holds only its hash.",
+            example='"root-password.txt"',
+        ),
+    ] = None
+    random: Annotated[
+        bool,
+        Setting(
+            "Generate a random root password on each host; log in with SSH keys.",
+            flag="--root-password-random",
+            verbs=_BOTH,
+        ),
+    ] = False
+    public_key: Annotated[
+        Path | None,
+        Setting(
+            "With random: an RSA public key (PEM); each host reports its password encrypted with it.",
+            example='"passwords.pem"',
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
         named = [name for name in ("hash", "file", "random") if getattr(self, name)]
         if len(named) > 1:
             raise ValueError(f"{' and '.join(named)} exclude each other; keep one")
         if self.public_key is not None and not self.random:
             raise ValueError("public_key goes with random = true")
-        return self
 
     @property
     def given(self) -> bool:
-        """Whether the recipe says anything of the password."""
+        """True if the recipe gives a password, or asks for a random one."""
         return self.hash is not None or self.file is not None or self.random
 
 
-class InstallRecipe(_Model):
-    """How VMware's installer runs on each host."""
-
-    accept_eula: _Truth = Field(False, description="true: you have read VMware's EULA and accept it.")
-    kickstart: Path | None = Field(None, description="Your own KS.CFG; checked, kept and merged with what is added.")
-    kernel_options: tuple[_Word, ...] = Field(
-        (), description="Further kernel options, e.g. allowLegacyCPU=true.", max_length=128
-    )
-    system_media_size: Literal["auto", "min", "small", "default", "max"] = Field(
-        "auto", description="Space ESXi keeps for itself (7.0U1c+); auto: the most that leaves the datastore asked for."
-    )
-    allow_power_off: _Truth = Field(
-        False, description="true: the kickstart's scripts may switch the machine off; somebody must switch it on."
-    )
-    keep_boot_order: _Truth = Field(False, description="true: leave ESXi first in UEFI's boot order, not the network.")
-    require_working: Literal["none", "management", "all"] = Field(
-        "management",
-        description="Whose interfaces must work, or the deployment fails: link, lease, no duplicate.",
-    )
-    ssh_keys: tuple[str, ...] = Field(
-        (), description="Public keys for root, beside those that MAAS gives.", max_length=256
-    )
-
-    @field_validator("kernel_options")
-    @classmethod
-    def _options_are_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for option in value:
-            if not option or not option.isascii() or not option.isprintable() or " " in option:
-                raise ValueError(f"{option!r} is not one word of plain ASCII")
-            name = option.split("=")[0] + ("=" if "=" in option else "")
-            if name in _OWN_KERNEL_OPTIONS:
-                raise ValueError(f"{option} is set by esxforge itself; leave it out (see system_media_size, kickstart)")
-        return value
-
-    @field_validator("ssh_keys")
-    @classmethod
-    def _keys_are_public_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        from esxforge_target.metadata.public_keys import problem_of_key  # noqa: PLC0415 - slow to import
-
-        for key in value:
-            if "PRIVATE" in key:
-                raise ValueError("that is a private key; give the public one (the .pub file's line)")
-            if problem := problem_of_key(key):
-                raise ValueError(f"{shown(key[:30])} is not an SSH public key line: {problem}")
-        return value
-
-
-class GoldenRecipe(_Model):
+@dataclass(frozen=True)
+class GoldenRecipe(_Table):
     """The virtual machine of a golden build."""
 
-    disk_size: _Number | None = Field(
-        None, ge=1, le=2048, description="Its disk in GiB, written to every host; left out: the least for the release."
-    )
-    memory: _Number | None = Field(
-        None, ge=64, le=4 << 20, description="Its memory in MiB; left out: what the release asks for."
-    )
-    timeout: _Number | None = Field(
-        None,
-        ge=1,
-        le=7 * 24 * 60,
-        description="Longest run of the installer in minutes; left out: 60, or 360 without KVM.",
-    )
+    disk_size: Annotated[
+        int | None,
+        Setting(
+            "Disk size of the virtual machine in GiB; all of it is written to every host.",
+            flag="--disk-size",
+            section=_GOLDEN,
+            left_out="32; 10 for 6.x",
+            example="32",
+            minimum=1,
+            maximum=2048,
+        ),
+    ] = None
+    memory: Annotated[
+        int | None,
+        Setting(
+            "Memory of the virtual machine in MiB.",
+            flag="--memory",
+            section=_GOLDEN,
+            left_out="8192; 4096 for 6.x",
+            example="8192",
+            minimum=64,
+            maximum=4 << 20,
+        ),
+    ] = None
+    timeout: Annotated[
+        int | None,
+        Setting(
+            "Maximum run time of the installer, in minutes.",
+            flag="--timeout",
+            section=_GOLDEN,
+            left_out="60; 360 without KVM",
+            example="60",
+            minimum=1,
+            maximum=7 * 24 * 60,
+        ),
+    ] = None
 
 
-class ExtraFile(_Model):
-    """A file of yours that the installer and the new host find under /esxforge/files/."""
+@dataclass(frozen=True)
+class ExtraFile(_Table):
+    """A file of yours, available to the installer and the new host under /esxforge/files/; 64 MiB together."""
 
-    source: Path = Field(description="The file here.")
-    path: str = Field(max_length=255, description="Its name below /esxforge/files/ on the host.")
-
-    @field_validator("path")
-    @classmethod
-    def _path_stays_inside(cls, value: str) -> str:
-        if not _HOST_PATH.match(value) or ".." in value.split("/") or "." in value.split("/"):
-            raise ValueError("not a relative path of letters, digits and ._+- without “..”")
-        return value
-
-
-class MaasRecipe(_Model):
-    """How the image is called in MAAS."""
-
-    name: str | None = Field(None, description="esxi/<release>; left out: from the ISO, e.g. esxi/8.0.3.")
-    title: str | None = Field(None, description="What people see; left out: from the ISO.")
-
-    @field_validator("name")
-    @classmethod
-    def _name_is_esxi(cls, value: str | None) -> str | None:
-        if value is not None and (problem := name_problem(value)):
-            raise ValueError(f"{problem}: MAAS takes any other name for another operating system, or fails on it")
-        return value
-
-    @field_validator("title")
-    @classmethod
-    def _title_can_be_shown(cls, value: str | None) -> str | None:
-        if value is not None and (problem := title_problem(value)):
-            raise ValueError(problem)
-        return value
+    source: Annotated[Path, Setting("The local file.", example='"driver.vib"')]
+    path: Annotated[
+        str,
+        Setting(
+            "Its name below /esxforge/files/ on the host.",
+            more="Hosts of a golden image do not have it; the installer at build time does.",
+            example='"driver.vib"',
+            longest=255,
+            check=_path_on_host,
+        ),
+    ]
 
 
-class VcenterRecipe(_Model):
-    """A vCenter that each host joins; the user's password comes from MAAS's vendor-data, never from here."""
+@dataclass(frozen=True)
+class AddedFile(_Table):
+    """Drivers that the ISO lacks: a VIB, or VIBs of an offline bundle."""
 
-    server: str = Field(min_length=1, max_length=260, description="Its host name, as its certificate has it.")
-    datacenter: str = Field(min_length=1, max_length=1024, description="Datacenter, or the path of a directory in it.")
-    ca_file: Path | None = Field(None, description="PEM file of the CA that signed its certificate.")
-    thumbprint: str | None = Field(
-        None, max_length=100, description="Or the SHA-256 (SHA-1) thumbprint of its certificate."
-    )
+    file: Annotated[
+        Path,
+        Setting(
+            "The local file: a VIB (.vib) or an offline bundle (.zip).",
+            more="See [drivers](drivers.md).",
+            example='"net-driver-offline_bundle.zip"',
+        ),
+    ]
+    vibs: Annotated[
+        tuple[str, ...],
+        Setting("VIBs of a bundle, as NAME or NAME:VERSION.", left_out="all", example='["net-driver"]', longest=100),
+    ] = ()
 
-    @field_validator("server")
-    @classmethod
-    def _is_a_server(cls, value: str) -> str:
-        from esxforge_target.vcenter.desired import parse_server  # noqa: PLC0415
-        from esxforge_target.vcenter.errors import VcenterError  # noqa: PLC0415 - slow to import, and seldom needed
 
-        try:
-            parse_server(value)
-        except VcenterError as error:
-            raise ValueError(f"{error.message} {error.hint}") from None
-        return value
+@dataclass(frozen=True)
+class MaasRecipe(_Table):
+    """How MAAS lists the image."""
 
-    @field_validator("datacenter")
-    @classmethod
-    def _can_be_shown(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("it holds characters that cannot be shown")
-        return value
+    name: Annotated[
+        str | None,
+        Setting(
+            "Name in MAAS; it must start with esxi/.",
+            left_out="from the ISO, such as `esxi/8.0.3`",
+            example='"esxi/8.0.3"',
+            check=_image_name,
+        ),
+    ] = None
+    title: Annotated[
+        str | None,
+        Setting(
+            "Title in MAAS.",
+            more="`upload` appends the version of esxforge that built the image.",
+            left_out="from the ISO",
+            example='"VMware ESXi 8.0U3e"',
+            check=_image_title,
+        ),
+    ] = None
 
-    @field_validator("thumbprint")
-    @classmethod
-    def _thumbprint_is_hex(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"([0-9A-Fa-f]{2}:?){20}|([0-9A-Fa-f]{2}:?){32}", value):
-            raise ValueError("not a SHA-1 or SHA-256 thumbprint in hexadecimal")
-        return value
 
-    @model_validator(mode="after")
-    def _verified(self) -> VcenterRecipe:
+@dataclass(frozen=True)
+class VcenterRecipe(_Table):
+    """Only to join hosts to a vCenter; user name and password come from MAAS, never from here."""
+
+    server: Annotated[
+        str,
+        Setting("Host name of vCenter, as in its certificate.", example='"vc.example.com"', longest=260, check=_server),
+    ]
+    datacenter: Annotated[
+        str,
+        Setting("Datacenter, or the path of a folder in it.", example='"DC1"', longest=1024, check=_datacenter),
+    ]
+    ca_file: Annotated[
+        Path | None, Setting("PEM file of the CA that signed vCenter's certificate.", example='"ca.pem"')
+    ] = None
+    thumbprint: Annotated[
+        str | None,
+        Setting(
+            "SHA-256 (or SHA-1) thumbprint of vCenter's certificate, instead of ca_file.",
+            more="One of the two is required.",
+            example='"AB:CD:…"',
+            longest=100,
+            check=_thumbprint,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
         if self.ca_file is None and self.thumbprint is None:
             raise ValueError("give ca_file or thumbprint: the certificate is always verified")
-        return self
 
 
-class Recipe(_Model):
+@dataclass(frozen=True)
+class Recipe(_Table):
     """Everything that decides an image, except the ISO."""
 
-    image: ImageRecipe = Field(default_factory=ImageRecipe)
-    install: InstallRecipe = Field(default_factory=InstallRecipe)
-    root_password: RootPasswordRecipe = Field(default_factory=RootPasswordRecipe)
-    golden: GoldenRecipe = Field(default_factory=GoldenRecipe)
-    files: tuple[ExtraFile, ...] = Field((), description="Files of yours.", max_length=1000)
-    maas: MaasRecipe = Field(default_factory=MaasRecipe)
-    vcenter: Annotated[VcenterRecipe | None, Field(description="Only to join hosts to a vCenter.")] = None
+    image: ImageRecipe = ImageRecipe()
+    install: InstallRecipe = InstallRecipe()
+    root_password: RootPasswordRecipe = RootPasswordRecipe()
+    golden: GoldenRecipe = GoldenRecipe()
+    files: Annotated[tuple[ExtraFile, ...], Setting("Additional files for the host.", longest=1000)] = ()
+    add: Annotated[
+        tuple[AddedFile, ...],
+        Setting(
+            "Add a driver: a VIB or an offline bundle; may be repeated.",
+            flag="--add",
+            metavar="FILE",
+            from_flag=_added_file,
+            longest=100,
+        ),
+    ] = ()
+    maas: MaasRecipe = MaasRecipe()
+    vcenter: VcenterRecipe | None = None
 
-    @model_validator(mode="after")
-    def _paths_differ(self) -> Recipe:
+    def __post_init__(self) -> None:
         seen: set[str] = set()
         for file in self.files:
             if file.path.casefold() in seen:
                 raise ValueError(f"files: {file.path} is named twice")
             seen.add(file.path.casefold())
-        return self

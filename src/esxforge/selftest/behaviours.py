@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from esxforge.selftest import judge_behaviours as look
+from esxforge.selftest.claim import Area, Claim, Part, by_hand
 from esxforge.selftest.evidence import Evidence
+from esxforge.selftest.verdicts import Verdict, contradicted, not_seen, seen
 
 NOTHING = "nothing public says"
 
@@ -200,6 +202,16 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         "`hostname get` after it",
     ),
     Behaviour(
+        "secure-boot-check", "What does `secureBoot.py -c` say?",
+        {
+            "can": "it can be enabled",
+            "cannot": "it cannot, and why",
+            "missing": "there is no such program",
+            "hangs": "nothing, for as long as anybody waits",
+        },
+        "both sentences are in VMware's documents", "the agent's event", look=look.secure_boot_check,
+    ),
+    Behaviour(
         "firewall", "Is the firewall on after the installation?",
         {"closed": "yes, and what no rule set lets out is dropped", "open": "it is off"},
         "on by default (documented); images of others may switch it off", "`firewall get`", look=look.firewall,
@@ -222,3 +234,29 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         look=look.boot_device,
     ),
 )  # fmt: skip
+
+
+def _claim_of(one: Behaviour) -> Claim:
+    """The claim that asks where real ESXi stands: the settings are its possible answers."""
+
+    def check(evidence: Evidence) -> Verdict:
+        setting = one.look(evidence) if one.look else None
+        if setting is None:
+            return not_seen("Nothing in this run shows it.")
+        if setting not in one.settings:
+            return contradicted(f"None of the settings that are tried: {setting}.")
+        return seen(f"{setting}: {one.settings[setting]}.")
+
+    answers = "; ".join(f"{name}: {meaning}" for name, meaning in one.settings.items())
+    return Claim(
+        f"esxi-{one.id}",
+        check if one.look else by_hand,
+        Area.BEHAVIOUR,
+        f"{one.question} {answers[0].upper()}{answers[1:]}",
+        one.known,
+        one.how or "no run has the hardware or the network that shows it",
+        Part.ALWAYS if one.look else Part.BY_HAND,
+    )
+
+
+BEHAVIOUR_CLAIMS = tuple(_claim_of(one) for one in BEHAVIOURS)

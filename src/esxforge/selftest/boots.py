@@ -29,6 +29,7 @@ SENTENCES = {
     Stage.SECOND_BOOT: "start it again: the agent works, up to Deployed",
     Stage.LATER_BOOT: "start the finished host once more",
     Stage.GOLDEN_BUILD: "build a golden image",
+    Stage.GOLDEN_BIOS: "start that host by legacy BIOS, up to its kernel",
     Stage.GOLDEN_BOOT: "start a host from the golden image, up to Deployed",
 }
 # A machine that says one of these and then nothing more goes no further by itself.

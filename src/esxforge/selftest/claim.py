@@ -1,4 +1,4 @@
-"""What a claim about real ESXi is."""
+"""A claim about real ESXi: what it says, what it rests on, and the check that looks at it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Area(str, Enum):
     HOST = "The host becomes what MAAS asked for"
     AFTERWARDS = "Nothing of us stays but the result"
     GOLDEN = "Golden images"
+    DRIVERS = "Drivers that an image adds"
+    SECURE_BOOT = "Secure Boot"
     MAAS = "A real MAAS"
     BY_HAND = "What the self-test cannot see"
     BEHAVIOUR = "What no source says of ESXi"
@@ -31,6 +33,8 @@ class Part(str, Enum):
     FROM_7 = "ESXi 7 and later"
     ONLY_9 = "ESXi 9"
     GOLDEN = "--golden"
+    ADD = "--add"
+    SECURE_BOOT = "--secure-boot"
     MAAS = "--maas-url or --profile"
     BY_HAND = "by hand"
 
@@ -51,6 +55,7 @@ class Claim:
         """The check's verdict; not asked where the claim is no part of this run."""
         asked = {
             Part.GOLDEN: evidence.asked.golden,
+            Part.ADD: evidence.asked.add,
             Part.MAAS: evidence.asked.maas,
             Part.FROM_7: evidence.subject.major >= 7,
             Part.ONLY_9: evidence.subject.major >= 9,
@@ -61,5 +66,13 @@ class Claim:
 
 
 def by_hand(_evidence: Evidence) -> Verdict:
-    """The check of a claim that no run looks at."""
+    """The check of a claim that only a person can look at."""
     return not_asked("Not a part of any run: see how to look at it by hand.")
+
+
+DOCS, TOOL, LOADER, INFERRED = (
+    "VMware's documents",
+    "other people's tools",
+    "VMware's loader, built from its source",
+    "a conclusion",
+)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from esxforge.selftest import judge_bios, judge_host, judge_install
-from esxforge.selftest.behaviours import BEHAVIOURS, Behaviour
-from esxforge.selftest.claim import Area, Claim, Part, by_hand
+from esxforge.selftest.behaviours import BEHAVIOUR_CLAIMS
+from esxforge.selftest.claim import DOCS, INFERRED, LOADER, TOOL, Area, Claim, Part, by_hand
+from esxforge.selftest.driver_claims import DRIVER_CLAIMS
 from esxforge.selftest.evidence import Evidence
+from esxforge.selftest.secure_boot_claims import SECURE_BOOT_CLAIMS
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_reached, not_seen, seen
 
 
@@ -27,43 +29,13 @@ def _release_9(evidence: Evidence) -> Verdict:
     return seen("All that this run looked at was seen.")
 
 
-def _claim_of(one: Behaviour) -> Claim:
-    """The claim that asks where real ESXi stands: the settings are its possible answers."""
-
-    def check(evidence: Evidence) -> Verdict:
-        setting = one.look(evidence) if one.look else None
-        if setting is None:
-            return not_seen("Nothing in this run shows it.")
-        if setting not in one.settings:
-            return contradicted(f"None of the settings that are tried: {setting}.")
-        return seen(f"{setting}: {one.settings[setting]}.")
-
-    answers = "; ".join(f"{name}: {meaning}" for name, meaning in one.settings.items())
-    return Claim(
-        f"esxi-{one.id}",
-        check if one.look else by_hand,
-        Area.BEHAVIOUR,
-        f"{one.question} {answers[0].upper()}{answers[1:]}",
-        one.known,
-        one.how or "no run has the hardware or the network that shows it",
-        Part.ALWAYS if one.look else Part.BY_HAND,
-    )
-
-
-_DOCS, _TOOL, _LOADER, _INFERRED = (
-    "VMware's documents",
-    "other people's tools",
-    "VMware's loader, built from its source",
-    "a conclusion",
-)
-
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "boots",
         judge_install.boots,
         Area.START,
         "UEFI firmware starts VMware's boot loader from the image",
-        _LOADER,
+        LOADER,
         "the loader speaks on the console, or the kernel does",
     ),
     Claim(
@@ -71,7 +43,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.boot_cfg,
         Area.START,
         "The boot loader takes our boot.cfg and hands every module, ours last, to the kernel",
-        _LOADER,
+        LOADER,
         "the kernel starts, and the loader names no error",
     ),
     Claim(
@@ -79,7 +51,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.hardware,
         Area.START,
         "ESXi takes QEMU's hardware as `run` and `libvirt-xml` set it up",
-        _TOOL,
+        TOOL,
         "installer and installed host run on it; the second NIC and both disks are found",
     ),
     Claim(
@@ -87,7 +59,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.interactive,
         Area.START,
         "An image that no hook has personalised starts the interactive installer, and writes nothing",
-        _DOCS,
+        DOCS,
         "the installer's log or welcome on the console, a picture of the screen, and a boot disk that stays as it was",
     ),
     Claim(
@@ -96,15 +68,15 @@ CLAIMS: tuple[Claim, ...] = (
         Area.INSTALL,
         "The installer takes a kickstart that an extra module carries (`ks=file:///esxforge/ks.cfg`), asks nothing, "
         "and restarts the machine",
-        _TOOL,
-        "with nobody at the keys the machine restarts by itself, with ESXi on a disk",
+        TOOL,
+        "without a key press the machine restarts by itself, with ESXi on a disk",
     ),
     Claim(
         "pre-stamp",
         judge_install.pre_stamp,
         Area.INSTALL,
         "`%pre` runs our Python, reads the first sectors of every disk and finds the stamped one",
-        _TOOL,
+        TOOL,
         "our log in the new boot bank names the disk; of two disks the right one has ESXi",
     ),
     Claim(
@@ -112,7 +84,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.include,
         Area.INSTALL,
         "Lines that `%pre` writes are included: which disk, and root's password",
-        _DOCS,
+        DOCS,
         "the installer needs both; it installed to the disk that `%pre` named",
     ),
     Claim(
@@ -120,7 +92,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.own_disk,
         Area.INSTALL,
         "The installer, which runs from memory, installs onto the disk that it was started from",
-        _TOOL,
+        TOOL,
         "that disk has ESXi's partitions and a boot bank of the ISO's build",
     ),
     Claim(
@@ -128,7 +100,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.new_label,
         Area.INSTALL,
         "It writes a new partition table there, with a GUID of its own",
-        _INFERRED,
+        INFERRED,
         "the boot disk's GUID before and after",
     ),
     Claim(
@@ -136,7 +108,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.other_disks,
         Area.INSTALL,
         "It leaves other disks, their tables and their GUIDs alone",
-        _INFERRED,
+        INFERRED,
         "the second disk's GUID and partition before and after",
     ),
     Claim(
@@ -144,7 +116,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.partitions,
         Area.INSTALL,
         "Partitions have the numbers, types and sizes of VMware's documents, with the `systemMediaSize` we ask for",
-        _DOCS,
+        DOCS,
         "the table on the disk; from 7.0 on the end of the system's part",
     ),
     Claim(
@@ -152,7 +124,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.bank_format,
         Area.INSTALL,
         "A boot bank is a FAT volume with VMware's marker in its second sector, which our code reads",
-        _LOADER,
+        LOADER,
         "both banks are read with esxforge's FAT code",
     ),
     Claim(
@@ -160,7 +132,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.post_module,
         Area.INSTALL,
         "`%post` finds the new boot bank on the disk, puts our module into it and lists it last in its boot.cfg",
-        _TOOL,
+        TOOL,
         "the bank's boot.cfg and the module's content after the restart",
     ),
     Claim(
@@ -168,7 +140,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.secrets_installer,
         Area.INSTALL,
         "After the install no secret is on any disk but in that module",
-        _INFERRED,
+        INFERRED,
         "every sector of both disks is searched for MAAS's token",
     ),
     Claim(
@@ -176,7 +148,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.module_loaded,
         Area.FIRST_BOOT,
         "A module in the boot bank is loaded on the next boot, and its script in `/etc/rc.local.d` is run",
-        _TOOL,
+        TOOL,
         "the agent speaks to MAAS",
     ),
     Claim(
@@ -184,7 +156,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.firewall,
         Area.FIRST_BOOT,
         "The agent gets through ESXi's firewall to MAAS's port",
-        _TOOL,
+        TOOL,
         "the metadata service, on a port that is neither 80 nor 443, hears a signed request",
     ),
     Claim(
@@ -192,7 +164,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_install.power_cut,
         Area.FIRST_BOOT,
         "The module survives a power cut in the middle of the agent's work: the next boot starts the agent again",
-        _TOOL,
+        TOOL,
         "the power is cut at the agent's first event; the bank is looked at, and the machine started again",
     ),
     Claim(
@@ -200,7 +172,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.python,
         Area.FIRST_BOOT,
         "ESXi's Python is 3.5 or newer, and its standard library is enough",
-        _DOCS,
+        DOCS,
         "the agent runs, and the host tells its Python's version",
     ),
     Claim(
@@ -208,7 +180,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.esxcli,
         Area.FIRST_BOOT,
         "`esxcli --formatter=json`, `vmkfstools` and `partedUtil` answer as the fake in `tests/standin/esxi` does",
-        _TOOL,
+        TOOL,
         "the agent's inventory, plan, changes and verification of them succeed; the outputs are in the report",
     ),
     Claim(
@@ -216,7 +188,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.network,
         Area.HOST,
         "NICs are told apart by MAC, and the address asked for is set on the right one",
-        _INFERRED,
+        INFERRED,
         "only the second NIC reaches MAAS; the host names its interfaces and uplinks",
     ),
     Claim(
@@ -224,7 +196,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.datastore_data,
         Area.HOST,
         "A datastore is made on the second disk, which is recognised by its stamp",
-        _TOOL,
+        TOOL,
         "the host's list of file systems and their extents",
     ),
     Claim(
@@ -232,7 +204,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.datastore_boot,
         Area.HOST,
         "A datastore is made on what ESXi leaves of the boot disk",
-        _TOOL,
+        TOOL,
         "the host's list of file systems and their extents",
     ),
     Claim(
@@ -240,7 +212,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.identity,
         Area.HOST,
         "The host name and the SSH key that MAAS gives are set",
-        _DOCS,
+        DOCS,
         "the host tells its name, and whether the key is among root's",
     ),
     Claim(
@@ -248,7 +220,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.time,
         Area.HOST,
         "Time servers of MAAS's vendor-data are set",
-        _DOCS,
+        DOCS,
         "the host tells its NTP servers",
     ),
     Claim(
@@ -256,7 +228,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.deployed,
         Area.HOST,
         "MAAS hears the story in order, and user-data is fetched last: the machine is Deployed only when all is done",
-        _TOOL,
+        TOOL,
         "the calls that the metadata service heard, in their order",
     ),
     Claim(
@@ -264,7 +236,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.user_data,
         Area.HOST,
         "A Python script of user-data runs on the host, where ESXi 8 and later execute no files of others",
-        _TOOL,
+        TOOL,
         "the script of this run tells us what it finds on the host",
     ),
     Claim(
@@ -272,7 +244,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.boot_order,
         Area.AFTERWARDS,
         "`/usr/lib/vmware/uefi/bin/bootorder` is there and puts the network first again",
-        _TOOL,
+        TOOL,
         "the host tells whether it is there; the agent's log, what became of it",
         Part.FROM_7,
     ),
@@ -281,7 +253,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.leaves,
         Area.AFTERWARDS,
         "The agent takes its module out of the boot bank, and no secret stays in any sector of any disk",
-        _INFERRED,
+        INFERRED,
         "the banks' boot.cfg and files, and a search of both disks, after power off",
     ),
     Claim(
@@ -289,7 +261,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.persists,
         Area.AFTERWARDS,
         "Saving renews `state.tgz`, and the set-up survives a restart: the host answers, the agent stays away",
-        _DOCS,
+        DOCS,
         "else the deployment fails; one more start: the host answers, the metadata service hears nothing",
     ),
     Claim(
@@ -297,7 +269,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.management,
         Area.AFTERWARDS,
         "ESXi's management service answers at that address with TLS",
-        _DOCS,
+        DOCS,
         "a TLS handshake with port 443",
     ),
     Claim(
@@ -305,7 +277,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.timings,
         Area.AFTERWARDS,
         "From the installer's start to Deployed it takes less than 55 minutes, and the agent less than 15 of them",
-        _INFERRED,
+        INFERRED,
         "the times of each phase; they count with KVM only",
     ),
     Claim(
@@ -313,7 +285,7 @@ CLAIMS: tuple[Claim, ...] = (
         _release_9,
         Area.AFTERWARDS,
         "ESXi 9's ISO, kickstart and commands are as its documents say",
-        _DOCS,
+        DOCS,
         "all of the above with an ISO of 9.x",
         Part.ONLY_9,
     ),
@@ -322,7 +294,7 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.golden_build,
         Area.GOLDEN,
         "The installer runs unattended from USB storage in QEMU and powers the machine off; the disk can be captured",
-        _TOOL,
+        TOOL,
         "a golden build from this ISO",
         Part.GOLDEN,
     ),
@@ -331,20 +303,27 @@ CLAIMS: tuple[Claim, ...] = (
         judge_host.golden_boots,
         Area.GOLDEN,
         "A captured disk boots on another machine, and the agent makes it the host that MAAS asked for",
-        _INFERRED,
+        INFERRED,
         "a second virtual host from that image, up to Deployed",
         Part.GOLDEN,
     ),
     Claim(
         "gptmbr-size", judge_bios.gptmbr, Area.GOLDEN,
-        "The installer's boot code for a legacy BIOS finds its partition by GUID", _INFERRED,
+        "The installer's boot code for a legacy BIOS finds its partition by GUID", INFERRED,
         "UPGRADE/GPTMBR.BIN on the ISO leaves bytes 424 to 439 to the GUID", Part.GOLDEN,
     ),
     Claim(
         "bios-code", judge_bios.bios_code, Area.GOLDEN,
-        "On the installed disk that boot code leads to syslinux and VMware's two loaders", _INFERRED,
+        "On the installed disk that boot code leads to syslinux and VMware's two loaders", INFERRED,
         "what capture finds on the golden build's disk", Part.GOLDEN,
     ),
+    Claim(
+        "bios-boots", judge_bios.bios_boots, Area.GOLDEN,
+        "A captured and personalised disk starts by legacy BIOS", LOADER,
+        "the second host's disk under SeaBIOS, up to the kernel's first words, before it starts by UEFI", Part.GOLDEN,
+    ),
+    *DRIVER_CLAIMS,
+    *SECURE_BOOT_CLAIMS,
     Claim(
         "maas-upload",
         judge_host.maas_upload,
@@ -364,20 +343,11 @@ CLAIMS: tuple[Claim, ...] = (
         Part.BY_HAND,
     ),
     Claim(
-        "secure-boot",
-        by_hand,
-        Area.BY_HAND,
-        "With Secure Boot on, an unsigned module stops the start; the hook refuses such machines",
-        _INFERRED,
-        "switch Secure Boot on at a machine to spare, and deploy",
-        Part.BY_HAND,
-    ),
-    Claim(
         "sectors-4096",
         by_hand,
         Area.BY_HAND,
         "ESXi's installer starts from a FAT volume with sectors of 4096 bytes",
-        _DOCS,
+        DOCS,
         "an image built with --sector-size 4096, on a machine whose boot disk is 4Kn",
         Part.BY_HAND,
     ),
@@ -405,14 +375,9 @@ CLAIMS: tuple[Claim, ...] = (
         by_hand,
         Area.BY_HAND,
         "Joining vCenter works as it does with govmomi's simulator and our stand-in",
-        _DOCS,
+        DOCS,
         "a recipe with [vcenter], deployed by MAAS",
         Part.BY_HAND,
-    ),
-    Claim(
-        "bios-boots", by_hand, Area.BY_HAND,
-        "A captured and personalised disk starts by legacy BIOS", _LOADER,
-        "esxforge run --firmware bios IMAGE, or a deployment to a machine in BIOS mode", Part.BY_HAND,
     ),
     Claim(
         "local-boot",
@@ -423,8 +388,8 @@ CLAIMS: tuple[Claim, ...] = (
         "deploy a machine, and watch its console",
         Part.BY_HAND,
     ),
+    *BEHAVIOUR_CLAIMS,
 )  # fmt: skip
-CLAIMS += tuple(_claim_of(one) for one in BEHAVIOURS)
 
 
 def judge(evidence: Evidence) -> dict[str, Verdict]:

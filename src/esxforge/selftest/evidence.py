@@ -22,7 +22,8 @@ class Stage(str, Enum):
     SECOND_BOOT = "4-second-boot"
     LATER_BOOT = "5-later-boot"
     GOLDEN_BUILD = "6-golden-build"
-    GOLDEN_BOOT = "7-golden-boot"
+    GOLDEN_BIOS = "7-golden-bios"
+    GOLDEN_BOOT = "8-golden-boot"
 
 
 class Stop(str, Enum):
@@ -99,12 +100,16 @@ class BankFacts:
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """A disk after power off. ``problem``: why it has no readable table, or empty."""
+    """A disk after power off. ``problem``: why it has no readable table, or empty.
+
+    ``boot_bank``: the partition of the bank that ESXi's boot loader takes; 0 where it takes none.
+    """
 
     guid: str = ""
     partitions: tuple[PartitionFacts, ...] = ()
     banks: tuple[BankFacts, ...] = ()
     problem: str = ""
+    boot_bank: int = 0
 
     def partition(self, number: int) -> PartitionFacts | None:
         """The entry with this number."""
@@ -112,9 +117,8 @@ class DiskFacts:
 
     @property
     def current_bank(self) -> BankFacts | None:
-        """The bank that ESXi's loader takes: valid, and the highest ``updated``."""
-        valid = [bank for bank in self.banks if not bank.problem and bank.build and bank.updated > 0]
-        return max((bank for bank in valid if bank.bootstate < 3), key=lambda bank: bank.updated, default=None)
+        """The bank that ESXi's boot loader takes."""
+        return next((bank for bank in self.banks if bank.partition == self.boot_bank), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +211,14 @@ class Asked:
 
     golden: bool = False
     maas: bool = False
+    add: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All of it. What was not reached is not there. ``told`` is what the host answered to our questions.
 
+    ``added_modules``: names of modules of VIBs that were added.
     ``gptmbr_bytes``: the length of the ISO's boot code. ``bios``: the golden image's manifest on starts by legacy BIOS.
     """
 
@@ -230,6 +236,7 @@ class Evidence:
     answer: ServiceAnswer | None = None
     upload: MaasUpload | None = None
     golden_problem: str = ""
+    added_modules: tuple[str, ...] = ()
     gptmbr_bytes: int | None = None
     bios: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()

@@ -20,6 +20,8 @@ from esxforge_target.runtime.blocks import Blocks, FileBlocks, Window
 # EFI_GLOBAL_VARIABLE; a file of efivarfs holds 4 bytes of attributes, then the value.
 GLOBAL_VARIABLE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _ATTRIBUTES = b"\x06\0\0\0"
+# EFI_IMAGE_SECURITY_DATABASE_GUID, of db and dbx.
+IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 CREDENTIALS = "root/curtin-install-cfg.yaml"
 
 
@@ -43,11 +45,18 @@ class HostDirectory:
         """The file that is the disk ``name``."""
         return self.root / "dev" / name
 
-    def variable(self, name: str, value: bytes) -> None:
-        """Set a global variable of the firmware."""
+    def variable(self, name: str, value: bytes, vendor: str = GLOBAL_VARIABLE) -> None:
+        """Set a variable of the firmware."""
         directory = self.root / "sys/firmware/efi/efivars"
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{name}-{GLOBAL_VARIABLE}").write_bytes(_ATTRIBUTES + value)
+        (directory / f"{name}-{vendor}").write_bytes(_ATTRIBUTES + value)
+
+    def hardware_clock(self, seconds: float) -> None:
+        """Show a hardware clock, in seconds since 1970."""
+        directory = self.root / "sys/class/rtc/rtc0"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "since_epoch").write_text(f"{seconds:.0f}\n")
+        (directory / "hctosys").write_text("1\n")
 
     def attach(self, name: str, size: int, serial: str = "", **udev: str) -> Path:
         """Show the disk ``name`` of ``size`` bytes; its file is made, or grown to that size."""
@@ -110,12 +119,14 @@ class HostDirectory:
 
 
 class FileHost(LinuxHost):
-    """The hook's machine on such a directory. ``has_keys``: whether MAAS has an SSH key for the owner."""
+    """The hook's machine on such a directory. ``has_keys``: whether MAAS has an SSH key for the owner; ``maas_time``:
+    what MAAS says that the time is, in seconds since 1970."""
 
-    def __init__(self, directory: HostDirectory, *, has_keys: bool = False) -> None:
+    def __init__(self, directory: HostDirectory, *, has_keys: bool = False, maas_time: float | None = None) -> None:
         super().__init__(str(directory.root))
         self._sector_size = directory.sector_size
         self._has_keys = has_keys
+        self._maas_time = maas_time
 
     def open_disk(self, name: str, writable: bool = False) -> Blocks:
         return FileBlocks(self.device(name), writable, self._sector_size)
@@ -128,6 +139,9 @@ class FileHost(LinuxHost):
 
     def maas_has_keys(self, config: dict[str, Any]) -> bool:
         return self._has_keys
+
+    def maas_clock(self, config: dict[str, Any]) -> float | None:
+        return self._maas_time
 
 
 def volume_of(disk: Blocks) -> FatEditor:

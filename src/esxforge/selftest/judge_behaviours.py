@@ -221,6 +221,17 @@ def rule_file(evidence: Evidence) -> str | None:
     return "taken" if "the firewall lets TCP out" in log else None
 
 
+def secure_boot_check(evidence: Evidence) -> str | None:
+    log = evidence.log(Stage.SECOND_BOOT)
+    signs = {
+        "missing": "This ESXi has no check for Secure Boot",
+        "hangs": "ESXi's check for Secure Boot did not end",
+        "cannot": "ESXi's check says that Secure Boot cannot be enabled",
+        "can": "ESXi's check says that Secure Boot can be enabled",
+    }
+    return next((name for name, sign in signs.items() if sign in log), None)
+
+
 def boot_device(evidence: Evidence) -> str | None:
     found = [one.optional("isbootdevice").lower() for one in records(evidence, "devices")]
     return None if not found else "shown" if "true" in found else "not shown"

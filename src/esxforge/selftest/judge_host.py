@@ -54,7 +54,7 @@ def python(evidence: Evidence) -> Verdict:
         text = ".".join(map(str, version))
         return seen(f"Python {text}.") if version >= [3, 5] else contradicted(f"Python {text}.")
     if evidence.calls_in(*_AGENT_STAGES):
-        return seen("The agent runs; its Python's version was not told.")
+        return seen("The agent runs; it did not report its Python version.")
     return not_reached("The agent was not heard of.")
 
 
@@ -149,7 +149,7 @@ def time(evidence: Evidence) -> Verdict:
     text = str((evidence.told.get("texts") or {}).get("/etc/ntp.conf") or "")
     if any(SECOND.gateway in one for one in told) or f"server {SECOND.gateway}" in text:
         return seen(f"{SECOND.gateway} is a time server of the host.")
-    return contradicted(f"Time servers: {told or 'none told'}.")
+    return contradicted(f"Time servers: {told or 'none reported'}.")
 
 
 def deployed(evidence: Evidence) -> Verdict:
@@ -197,7 +197,7 @@ def user_data(evidence: Evidence) -> Verdict:
     if not fetched:
         return not_reached("user-data was not fetched.")
     failed = [call for call in evidence.events(*_AGENT_STAGES) if call.result.startswith("FAIL")]
-    return contradicted(failed[-1].description) if failed else not_seen("It was fetched, and told us nothing.")
+    return contradicted(failed[-1].description) if failed else not_seen("It was fetched, and reported nothing.")
 
 
 def boot_order(evidence: Evidence) -> Verdict:
@@ -222,7 +222,7 @@ def leaves(evidence: Evidence) -> Verdict:
         if bank.lists_module or left:
             return contradicted(f"The bank in partition {bank.partition} still has {', '.join(left) or 'it listed'}.")
     if snapshot.secrets:
-        return contradicted(f"MAAS's token stands in clear at: {'; '.join(snapshot.secrets[:5])}.")
+        return contradicted(f"MAAS's token is in clear text at: {'; '.join(snapshot.secrets[:5])}.")
     kept = ", ".join(name for name, _ in snapshot.logs)
     return seen(f"No bank has the module, no sector the token. What stays: {kept or 'no log'}.")
 

@@ -77,7 +77,7 @@ def interactive(evidence: Evidence) -> Verdict:
     if boot.written:
         return contradicted(f"{boot.written} bytes were written to the boot disk.{pictures}")
     if boot.stop in (Stop.RESTARTED, Stop.POWERED_OFF):
-        return contradicted(f"Nobody touched a key, and {boot.stop.value}.{pictures}")
+        return contradicted(f"No key was pressed, and {boot.stop.value}.{pictures}")
     if boot.reached(Phase.INSTALLER):
         return seen(f"The installer spoke {_when(boot, Phase.INSTALLER)}; nothing was written.{pictures}")
     return not_seen(f"The kernel ran, the console does not name the installer; nothing was written.{pictures}")
@@ -209,8 +209,8 @@ def secrets_installer(evidence: Evidence) -> Verdict:
         return not_reached("No boot bank has our module.")
     outside = [place for place in snapshot.secrets if "in the host module" not in place]
     if outside:
-        return contradicted(f"MAAS's token stands in clear at: {'; '.join(outside[:5])}.")
-    return seen(f"MAAS's token stands in the bank's module alone ({len(snapshot.secrets)} places there).")
+        return contradicted(f"MAAS's token is in clear text at: {'; '.join(outside[:5])}.")
+    return seen(f"MAAS's token is in the bank's module only ({len(snapshot.secrets)} places there).")
 
 
 def module_loaded(evidence: Evidence) -> Verdict:
@@ -244,11 +244,13 @@ def power_cut(evidence: Evidence) -> Verdict:
         return contradicted("After the cut no bank lists the module, or it cannot be read.")
     calls = evidence.calls_in(Stage.SECOND_BOOT)
     if calls:
-        return seen(f"The module was whole; {calls[0].seconds:.0f} seconds after the next start the agent spoke again.")
+        return seen(
+            f"The module was intact; {calls[0].seconds:.0f} seconds after the next start the agent spoke again."
+        )
     boot = evidence.boot(Stage.SECOND_BOOT)
     if boot is None:
         return not_reached("The machine was not started again.")
-    return contradicted(f"The module was whole, but after the next start the agent was not heard of: {_why(boot)}")
+    return contradicted(f"The module was intact, but after the next start the agent was not heard of: {_why(boot)}")
 
 
 def _installed(evidence: Evidence) -> bool:

@@ -106,7 +106,7 @@ class MaasMachine:
 
     @property
     def events(self) -> list[Mapping[str, Any]]:
-        """The events that MAAS was told, in order, also those that it does not store."""
+        """The events that MAAS was notified, in order, also those that it does not store."""
         return [heard.event for heard in self.heard if heard.event is not None]
 
     @property

@@ -108,7 +108,7 @@ class Service:
         if method != "POST":
             return Reply(400)
         try:
-            self.told = parse_document(body, _TOLD, "What the host told", "told")
+            self.told = parse_document(body, _TOLD, "What the host reported", "told")
         except FormatError:
             return Reply(400)
         return Reply(204)

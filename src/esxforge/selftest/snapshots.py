@@ -14,6 +14,7 @@ from esxforge.errors import ForgeError, FormatError
 from esxforge.formats.segments import FileRange
 from esxforge.image.sparse import segments_of_file
 from esxforge.selftest.evidence import BankFacts, DiskFacts, PartitionFacts, Snapshot
+from esxforge_target.esxi.banks import Bank, bank_to_boot, judged
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_volume import FatVolume
@@ -30,11 +31,13 @@ _LARGEST_LOG = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Bank:
-    """What was read of a bank: the facts, our logs in it, and where the module stands on the disk."""
+    """What was read of a bank: the facts, our logs in it, where the module stands on the disk, and the bank as the
+    boot loader sees it (None where it has no boot.cfg)."""
 
     facts: BankFacts
     logs: tuple[tuple[str, str], ...] = ()
     module_at: tuple[tuple[int, int], ...] = ()
+    for_loader: Bank | None = None
 
 
 def take_snapshot(boot: Path, data: Path, secrets: Sequence[str]) -> Snapshot:
@@ -92,7 +95,9 @@ def _read_disk(path: Path) -> tuple[DiskFacts, list[_Bank]]:
             partitions.append(PartitionFacts(number, str(partition.type_guid), *table.byte_range(number)))
         banks = [_read_bank(disk, one) for one in partitions if one.number in _BANKS]
     facts = tuple(bank.facts for bank in banks)
-    return DiskFacts(str(table.disk_guid), tuple(partitions), facts, "; ".join(reading.problems)), banks
+    boots = bank_to_boot(tuple(bank.for_loader for bank in banks if bank.for_loader))
+    number = boots.partition if boots else 0
+    return DiskFacts(str(table.disk_guid), tuple(partitions), facts, "; ".join(reading.problems), number), banks
 
 
 def _read_bank(disk: Blocks, partition: PartitionFacts) -> _Bank:
@@ -107,7 +112,8 @@ def _bank(volume: FatVolume, partition: PartitionFacts) -> _Bank:
     marker = bool(volume.vmware_uuid())
     if "boot.cfg" not in files:
         return _Bank(BankFacts(partition.number, marker, files=tuple(files.items())))
-    cfg = BootCfg.parse(volume.read_file("boot.cfg"))
+    data = volume.read_file("boot.cfg")
+    cfg = BootCfg.parse(data)
     module, installed, problem = None, None, ""
     module_at: tuple[tuple[int, int], ...] = ()
     if MODULE in files:
@@ -131,7 +137,8 @@ def _bank(volume: FatVolume, partition: PartitionFacts) -> _Bank:
         problem,
     )
     texts = [(name, volume.read_file(name, _LARGEST_LOG).decode("utf-8", "replace")) for name in sorted(logs)]
-    return _Bank(facts, tuple(texts), module_at)
+    for_loader = judged(Bank("", partition.number, "", -1, None), data)
+    return _Bank(facts, tuple(texts), module_at, for_loader)
 
 
 def _module(data: bytes) -> tuple[Mapping[str, int], Mapping[str, Any] | None]:

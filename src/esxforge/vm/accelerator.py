@@ -62,7 +62,7 @@ _FIXES = {
     KvmState.MISSING: "Enable VT-x or AMD-V in the firmware (in a virtual machine: nested virtualisation on its host), "
     "and load the module kvm_intel or kvm_amd.",
     KvmState.NO_PERMISSION: "Join the group that owns /dev/kvm (sudo usermod -aG kvm $USER) and log in again.",
-    KvmState.BROKEN: "Look at “dmesg”; in a virtual machine its host must offer nested virtualisation whole.",
+    KvmState.BROKEN: "Look at “dmesg”; in a virtual machine its host must offer nested virtualisation.",
     KvmState.NO_QEMU: "Install QEMU: “qemu-system-x86” on Debian and Ubuntu, “qemu-kvm” on Fedora.",
 }
 

@@ -178,8 +178,7 @@ DIAGNOSES = {
         Diagnosis(
             Cause.KVM_BROKEN,
             "KVM is there but gave up while the guest ran.",
-            "In a virtual machine its host must offer nested virtualisation whole; --accel tcg is the slow way without "
-            "KVM.",
+            "In a virtual machine its host must offer nested virtualisation; --accel tcg is the slow way without KVM.",
         ),
         Diagnosis(
             Cause.CPU_NOT_SUPPORTED,
@@ -226,7 +225,7 @@ DIAGNOSES = {
         Diagnosis(
             Cause.SCRIPT_FAILED,
             "A script of the kickstart failed.",
-            "What it said stands in the serial log. Correct it; of a %post that may fail, ignorefailure=true says so.",
+            "Its output is in the serial log. Correct it, or add ignorefailure=true to a %post that may fail.",
         ),
         Diagnosis(
             Cause.KICKSTART_REFUSED,
@@ -235,14 +234,14 @@ DIAGNOSES = {
         ),
         Diagnosis(
             Cause.STUCK_AT_PROMPT,
-            "The machine asks something, and nobody answers.",
+            "The machine is waiting at a prompt.",
             "Look at the screenshot; an unattended install asks when the kickstart leaves something out.",
         ),
         Diagnosis(
             Cause.NOT_BOOTABLE,
             "The firmware found nothing to boot.",
             "Is it made for this firmware? “esxforge run --firmware bios IMAGE” starts an image by legacy BIOS; "
-            "“esxforge verify IMAGE” tells whether it is whole.",
+            "“esxforge verify IMAGE” checks that it is intact.",
         ),
         Diagnosis(
             Cause.MEDIA_DAMAGED,
@@ -278,7 +277,7 @@ DIAGNOSES = {
         Diagnosis(
             Cause.SILENT,
             "It stopped making progress without a word.",
-            "Watch it with --vnc; the screenshot shows where it stands.",
+            "Watch it with --vnc; the screenshot shows where it is.",
         ),
         Diagnosis(
             Cause.SWITCHED_ITSELF_OFF,

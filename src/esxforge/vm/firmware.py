@@ -14,12 +14,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from esxforge.errors import FormatError, ProcessError
+from esxforge.errors import FormatError, InputError, ProcessError
+from esxforge.local.reading import read_file
 from esxforge.vm.hardware import Chipset, Ovmf
-from esxforge_target.runtime.strict_json import load_json
+from esxforge_target.runtime.documents import ANYTHING, ONE_LINE, TEXT, TEXTS, Record, Shape, parse_document
 
 # ESXi's extra modules are not signed, and a golden build uses one: firmware that enforces Secure Boot is of no use.
 _UNWANTED_FEATURES = {"secure-boot", "enrolled-keys", "requires-smm"}
+_LARGEST_DESCRIPTOR = 1 << 20
+# Linux's PATH_MAX, with the byte that ends a path.
+_PATH = Shape(str, high=4095, form=ONE_LINE)
+_FILE = Shape(Record({"filename": _PATH, "format": Shape(str, choices=("raw", "qcow2"))}, rest=ANYTHING))
+_TARGET = Shape(Record({"architecture": TEXT, "machines": TEXTS}, rest=ANYTHING), many=True)
+_FLASH = Shape(
+    Record(
+        {
+            "interface-types": TEXTS,
+            "features": TEXTS,
+            "targets": _TARGET,
+            "mapping": Shape(
+                Record(
+                    {
+                        "device": Shape(str, choices=("flash",)),
+                        "mode": Shape(str, absent=True, choices=("split",)),
+                        "executable": _FILE,
+                        "nvram-template": _FILE,
+                    },
+                    rest=ANYTHING,
+                )
+            ),
+        },
+        rest=ANYTHING,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +84,7 @@ def find_ovmf(chipset: Chipset = Chipset.Q35, places: FirmwarePlaces | None = No
     places = places or default_places()
     for descriptor in _descriptors(places.descriptor_directories):
         found = _from_descriptor(descriptor, chipset)
-        if found and found.code.is_file() and found.variables.is_file():
+        if found and _is_file(found.code) and _is_file(found.variables):
             return found
     for code, variables in places.known_pairs:
         if code.is_file() and variables.is_file():
@@ -75,6 +102,13 @@ def private_copy(template: Ovmf, directory: Path) -> Ovmf:
     return replace(template, variables=own)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a part of the name that is too long
+        return False
+
+
 def _descriptors(directories: Sequence[Path]) -> list[Any]:
     # A file hides those of the same name in weaker directories; an empty one hides without a replacement.
     by_name: dict[str, Path] = {}
@@ -85,27 +119,24 @@ def _descriptors(directories: Sequence[Path]) -> list[Any]:
 
 
 def _read_json(path: Path) -> Any:
+    """The descriptor of flash firmware; None for another kind, and for one that cannot be used."""
     try:
-        return load_json(path.read_bytes(), str(path))
-    except (OSError, FormatError):
+        data = read_file(path, largest=_LARGEST_DESCRIPTOR)
+        return parse_document(data, _FLASH, str(path), "descriptor")
+    except (InputError, FormatError):
         return None  # the distribution's matter; the next one may do
 
 
 def _from_descriptor(descriptor: Any, chipset: Chipset) -> Ovmf | None:
-    try:
-        mapping = descriptor["mapping"]
-        if (
-            "uefi" not in descriptor["interface-types"]
-            or mapping["device"] != "flash"
-            or mapping.get("mode", "split") != "split"
-            or _UNWANTED_FEATURES & set(descriptor["features"])
-            or not any(_serves(target, chipset) for target in descriptor["targets"])
-        ):
-            return None
-        code, variables = mapping["executable"], mapping["nvram-template"]
-        return Ovmf(Path(code["filename"]), Path(variables["filename"]), code["format"], variables["format"])
-    except (KeyError, TypeError, AttributeError):
+    if (
+        descriptor is None
+        or "uefi" not in descriptor["interface-types"]
+        or _UNWANTED_FEATURES & set(descriptor["features"])
+        or not any(_serves(target, chipset) for target in descriptor["targets"])
+    ):
         return None
+    code, variables = descriptor["mapping"]["executable"], descriptor["mapping"]["nvram-template"]
+    return Ovmf(Path(code["filename"]), Path(variables["filename"]), code["format"], variables["format"])
 
 
 def _serves(target: Any, chipset: Chipset) -> bool:

@@ -40,7 +40,7 @@ def png_from_ppm(data: bytes) -> bytes:
     pixels = data[header.end() :]
     if len(pixels) != width * height * 3 or not pixels:
         raise FormatError(
-            f"QEMU's picture of the screen is not whole: {len(pixels)} bytes, {width} by {height}.", _HINT
+            f"QEMU's picture of the screen is incomplete: {len(pixels)} bytes, {width} by {height}.", _HINT
         )
     rows = b"".join(b"\0" + pixels[row * width * 3 : (row + 1) * width * 3] for row in range(height))
     return (

@@ -116,7 +116,7 @@ def _is_clean(module: bytes) -> bool:
 def _overwrite(system: System, path: str, data: bytes) -> None:
     system.bank_files.overwrite(path, data)
     if system.bank_files.read(path) != data:
-        raise DiskError("{} reads back otherwise than it was overwritten.".format(path), BANK_FAILS)
+        raise DiskError("{} reads back different from what overwrote it.".format(path), BANK_FAILS)
 
 
 def _empty(length: int) -> bytes:

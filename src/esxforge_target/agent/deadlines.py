@@ -31,7 +31,7 @@ LIMITS = (
     (VERIFY, 45, "everything read back"),
     (PERSIST, 20, "ESXi saves its configuration"),
     (VENDOR_DATA, 40, "time servers, vCenter"),
-    (DEPLOYED, 30, "user-data is fetched, which marks the machine Deployed; or the failure is told"),
+    (DEPLOYED, 30, "user-data is fetched, which marks the machine Deployed; or the failure is reported"),
 )  # type: Tuple[Tuple[str, int, str], ...]
 MOST = 900
 

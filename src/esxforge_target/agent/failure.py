@@ -34,7 +34,7 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
     if not told and parts.ends.left(deadlines.DEPLOYED):
         told = parts.reporter.failed(reason, parts.ends.left(deadlines.DEPLOYED))
     if not told:
-        parts.log.announce("MAAS could not be told; it will give up on this machine by itself")
+        parts.log.announce("MAAS could not be notified; it will give up on this machine by itself")
     return told
 
 

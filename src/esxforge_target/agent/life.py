@@ -5,7 +5,7 @@ import sys
 import traceback
 from typing import Optional
 
-from esxforge_target.agent import cleanup, deadlines
+from esxforge_target.agent import cleanup, deadlines, readiness
 from esxforge_target.agent.deployment import Deployment, read_deployment
 from esxforge_target.agent.failure import finish_failed, may_be_saved, unlike_found
 from esxforge_target.agent.firewall import Firewall, addresses_of
@@ -120,7 +120,7 @@ class _Life:
         if starts > 1:
             self._recover(resumes)
         if deployment is None:
-            return self._outcome(False, "the host module is damaged; MAAS cannot be told")
+            return self._outcome(False, "the host module is damaged; MAAS cannot be notified")
         maas = deployment.desired.maas
         self._firewall.open(maas.port, addresses_of(maas.host, maas.port, maas.addresses))
         patience = Patience(request=15.0, total=45.0)
@@ -142,10 +142,20 @@ class _Life:
         except Exception as error:
             reason = _describe(error)
         else:
-            return self._outcome(True, "; ".join(["this machine is deployed"] + problems))
+            outcome = self._outcome(True, "; ".join(["this machine is deployed"] + problems))
+            self._report_readiness(parts)
+            return outcome
         save = self._settle(parts, work, reason)
         text = "the host is set up, but not all was done: {}" if work.saved else "the deployment failed: {}"
         return self._outcome(save, text.format(reason))
+
+    def _report_readiness(self, parts: Parts) -> None:
+        """The last act on a machine that is Deployed; the outcome is noted before, so that a power cut skips it."""
+        if parts.deployment.record.secure_boot:
+            return
+        self._system.until(None)
+        parts.reporter.start(readiness.PHASE, readiness.secure_boot_readiness(self._system))
+        parts.reporter.deliver(deadlines.CLOSING)
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
         """Whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""
@@ -255,7 +265,7 @@ class _Life:
         kinds = [record["kind"] for record in self._journal.records]
         if kinds[kinds.index("outcome") :].count("boot") < MOST_STARTS:
             raise ForgeError("The host is not as it was found.", "Reboot it: that rolls back what is left.")
-        self._log.announce("the host is not as it was found, and no boot mended that: deploy it again")
+        self._log.announce("the host is not as it was found, and restarting did not help: redeploy it")
 
 
 def _describe(error: Exception) -> str:

@@ -111,7 +111,7 @@ class StatusReporter:
                 self._client.report(kind, name, description, result or None, left)
             except MetadataError as error:
                 if _passes(error):
-                    self._log.say("MAAS was not told yet: {}".format(error.message))
+                    self._log.say("MAAS has not been notified yet: {}".format(error.message))
                     self._silent = True
                     return False
                 self._log.say("MAAS did not take an event: {}".format(error.message))

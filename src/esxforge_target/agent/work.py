@@ -3,6 +3,7 @@
 from typing import List, Tuple
 
 from esxforge_target.agent import cloud, deadlines
+from esxforge_target.agent.added_modules import looked_for
 from esxforge_target.agent.boot_order import restore_boot_order
 from esxforge_target.agent.connectivity import Connectivity
 from esxforge_target.agent.deadlines import Deadlines
@@ -155,7 +156,17 @@ class Work:
                 inventory.release.version, inventory.release.build, len(inventory.nics), len(inventory.devices)
             ),
         )
+        self._look_for_modules()
         return inventory
+
+    def _look_for_modules(self) -> None:
+        """Tell whether the modules that the image added are loaded: where not, hardware may be missing."""
+        parts = self._parts
+        loaded, missing = looked_for(parts.system, parts.deployment.record.modules)
+        if loaded:
+            parts.reporter.start("drivers", loaded)
+        if missing:
+            parts.reporter.failed_phase("drivers", missing)
 
     def _keep(self, inventory: Inventory) -> None:
         """For people, and for the desk, which cannot know otherwise which disk of MAAS's is which."""
@@ -360,7 +371,7 @@ class Work:
         if problem:
             raise StepError(
                 "ESXi did not save its configuration: {}.".format(problem),
-                "Is the boot disk failing, or its boot bank full? Deploy again once it is mended.",
+                "Is the boot disk failing, or its boot bank full? Redeploy once it is repaired.",
             )
         self.saved = True
         parts.undo.commit(NETWORK, FALLBACK, STORAGE, IDENTITY)

@@ -56,7 +56,7 @@ def _parser() -> Any:
     except ImportError:
         raise CloudDataError(
             "This image carries no YAML parser, so vendor-data and user-data cannot be read.",
-            "Build the image again with a whole installation of esxforge.",
+            "Build the image again with a complete installation of esxforge.",
         )
     return yaml
 

@@ -21,7 +21,7 @@ def gunzip(data: bytes, what: str, limit: int = CONTENT_BYTES) -> bytes:
     try:
         content = unpacker.decompress(data, limit + 1)
     except zlib.error:
-        raise CloudDataError("{} is not a whole gzip file.".format(what), "Compress it again.")
+        raise CloudDataError("{} is not a complete gzip file.".format(what), "Compress it again.")
     if len(content) > limit:
         raise CloudDataError("{} unpacks to more than {} bytes.".format(what, limit), "Fetch large files by a script.")
     if not unpacker.eof:

@@ -112,7 +112,7 @@ def _leaves(message: "email.message.Message") -> "List[Tuple[str, bytes]]":
         if part.is_multipart():
             continue
         if part.get_content_maintype() == "multipart":
-            raise CloudDataError("user-data says that it is multipart, but its parts cannot be told apart.")
+            raise CloudDataError("user-data says that it is multipart, but its parts cannot be separated.")
         if len(found) >= PARTS:
             raise CloudDataError("user-data has more than {} parts.".format(PARTS))
         name = "part {} of user-data".format(len(found) + 1)

@@ -26,6 +26,11 @@ class BondMode(Value):
         self.one_active = one_active
         self.notice = notice
 
+    @property
+    def one_nic_works(self) -> bool:
+        """True where the switch forwards to a single one of the NICs, too: its ports form no channel."""
+        return self.load_balancing in ("portid", "explicit")
+
 
 DEFAULT = "balance-rr"
 BOND_MODES = (

@@ -10,7 +10,7 @@ from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.runtime.values import Value
 
 # Raised whenever a field is added, dropped or means something else.
-VERSION = 2
+VERSION = 3
 HINT = "Another version of esxforge wrote it, or it is damaged: build the image again, and redeploy."
 
 V = TypeVar("V", bound=Value)

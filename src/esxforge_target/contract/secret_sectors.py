@@ -62,6 +62,6 @@ def overwrite(disk: Blocks, offset: int, length: int, secrets: bytes) -> None:
     disk.flush()
     if disk.read_at(offset, length) != gone:
         raise DiskError(
-            "The secrets on the boot disk (byte {}) read back otherwise than they were overwritten.".format(offset),
+            "The secrets on the boot disk (byte {}) read back different from what overwrote them.".format(offset),
             "The boot disk is failing: replace it.",
         )

@@ -226,7 +226,7 @@ def _read_static(subnet: Item, alias: int) -> Optional[Address]:
     try:
         interface = ip_interface(_without_scope(text))
     except ValueError:
-        subnet.refuse("{} is no address with a prefix length.".format(shown(text)))
+        subnet.refuse("{} is not an address with a prefix length.".format(shown(text)))
         return None
     if _is_no_host(subnet, text):
         return None
@@ -238,7 +238,7 @@ def _is_no_host(subnet: Item, text: str) -> bool:
     interface = ip_interface(text)
     ip, net = interface.ip, interface.network
     if ip.is_multicast or ip.is_loopback or ip.is_unspecified or net.prefixlen == 0:
-        subnet.refuse("{} is no address that a host can have.".format(text))
+        subnet.refuse("{} is not an address that a host can have.".format(text))
         return True
     if ip.version == 6 and ip.is_link_local:
         subnet.refuse("{} is a link-local address, which ESXi gives itself; give it a global one in MAAS.".format(text))
@@ -255,7 +255,7 @@ def _read_gateway(subnet: Item, text: str, version: int) -> str:
     try:
         gateway = ip_address(_without_scope(text))
     except ValueError:
-        subnet.refuse("gateway {} is no address.".format(shown(text)))
+        subnet.refuse("gateway {} is not an address.".format(shown(text)))
         return ""
     if gateway.version != version:
         subnet.refuse("gateway {} is not of the address's IP version.".format(gateway))
@@ -275,14 +275,14 @@ def _read_name_servers(item: Item, servers: str, domains: str, network: NetworkS
         try:
             server = str(ip_address(_without_scope(text)))
         except ValueError:
-            item.refuse("DNS server {} is no address.".format(shown(text)))
+            item.refuse("DNS server {} is not an address.".format(shown(text)))
             continue
         if server not in network.name_servers:
             network.name_servers.append(server)
     for text in item.texts(domains):
         domain = text.rstrip(".")
         if not re.match(r"\A[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})\Z", domain):
-            item.refuse("DNS search domain {} is no domain name.".format(shown(domain)))
+            item.refuse("DNS search domain {} is not a domain name.".format(shown(domain)))
         elif domain not in network.search_domains:
             network.search_domains.append(domain)
 

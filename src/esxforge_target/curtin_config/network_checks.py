@@ -38,13 +38,15 @@ def _resolved(interface: Interface, network: NetworkSection, reasons: Problems) 
         if kinds.get(link) == VLAN:
             reasons.refuse(where, "it lies on the VLAN {}; ESXi has no VLANs within VLANs.".format(shown(link)))
         elif link not in kinds:
-            reasons.refuse(where, "it lies on {}, which is no NIC and no bond of this machine.".format(shown(link)))
+            reasons.refuse(
+                where, "it lies on {}, which is neither a NIC nor a bond of this machine.".format(shown(link))
+            )
         return interface.replace(link=link)
     if interface.kind == BOND:
         members = [network.ids.get(member, member) for member in interface.members]
         for member in members:
             if kinds.get(member) != NIC:
-                reasons.refuse(where, "its member {} is no NIC of this machine.".format(shown(member)))
+                reasons.refuse(where, "its member {} is not a NIC of this machine.".format(shown(member)))
         if len(set(members)) != len(members):
             reasons.refuse(where, "a NIC is a member of it twice.")
         primary = network.ids.get(interface.primary, interface.primary)
@@ -190,7 +192,7 @@ def _check_names(network: NetworkSection, reasons: Problems) -> None:
             if name.startswith("-"):
                 reasons.refuse(where, "esxcli would take its name for an option; rename the interface.")
             if any(character in name for character in FORBIDDEN_IN_NAMES):
-                reasons.refuse(where, "ESXi takes no “/”, “\\” or “%” in the name of a port group.")
+                reasons.refuse(where, "ESXi does not allow “/”, “\\” or “%” in the name of a port group.")
             if name in ("Management Network", "VM Network"):
                 reasons.refuse(where, "ESXi has a port group of this name of its own; rename the interface.")
             if names.setdefault(name, interface.name) != interface.name:

@@ -68,7 +68,7 @@ def token_from_config(config: Any) -> Token:
 
 def _section(top: Item, name: str) -> Optional[Item]:
     if name not in top.values:
-        top.reasons.refuse(name, "the section is missing; this is not a whole configuration of MAAS.")
+        top.reasons.refuse(name, "the section is missing; this is not a complete configuration from MAAS.")
     elif top.values[name] is None:
         top.reasons.refuse(name, "the section is empty.")
     return top.item(name)

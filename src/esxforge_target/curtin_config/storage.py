@@ -169,7 +169,7 @@ def _read_size(item: Item, key: str) -> Optional[int]:
     # curtin takes 5G, 5GB, 5GiB alike: powers of 1024.
     match = re.match(r"\A([0-9]{1,19})(?:([BKMGT]?)|([KMGT])i?B)\Z", str(value).strip(), re.IGNORECASE | re.ASCII)
     if match is None:
-        item.refuse("{} {} is no size.".format(key, shown(value)))
+        item.refuse("{} {} is not a size.".format(key, shown(value)))
         return None
     size = int(match.group(1)) * _UNITS[(match.group(2) or match.group(3) or "").upper()]
     if size > LARGEST_SIZE:

@@ -58,7 +58,7 @@ def _check_partitions(storage: StorageSection, reasons: Problems) -> None:
     for partition in storage.partitions:
         where = storage.places.get(partition.id, "storage")
         if partition.disk and partition.disk not in disks and not storage.linux:
-            reasons.refuse(where, "it lies on {}, which is no disk of this machine.".format(shown(partition.disk)))
+            reasons.refuse(where, "it lies on {}, which is not a disk of this machine.".format(shown(partition.disk)))
         key = (partition.disk, partition.number)
         if key in numbers and partition.disk:
             reasons.refuse(
@@ -81,11 +81,11 @@ def _check_names(storage: StorageSection, reasons: Problems) -> None:
         if len(name) > LONGEST_DATASTORE_NAME:
             reasons.refuse(where, "the datastore's name is longer than {} characters.".format(LONGEST_DATASTORE_NAME))
         if not name.isprintable() or name != name.strip() or name in ("", ".", ".."):
-            reasons.refuse(where, "ESXi takes no datastore with the name {}.".format(shown(name)))
+            reasons.refuse(where, "ESXi does not allow a datastore with the name {}.".format(shown(name)))
         if name.startswith("-"):
             reasons.refuse(where, "ESXi's tools would take its name for an option; rename the datastore.")
         if any(character in name for character in FORBIDDEN_IN_NAMES):
-            reasons.refuse(where, "ESXi takes no “/”, “\\” or “%” in a datastore's name.")
+            reasons.refuse(where, "ESXi does not allow “/”, “\\” or “%” in a datastore's name.")
         if name in RESERVED_NAMES or name.startswith(("OSDATA-", "LOCKER-")):
             reasons.refuse(where, "ESXi has a volume of the name {} of its own.".format(shown(name)))
 
@@ -101,7 +101,7 @@ def _check_extents(datastore: Datastore, storage: StorageSection, owner: Dict[st
     for index, key in enumerate(datastore.partitions):
         partition = _find(storage.partitions, key)
         if partition is None:
-            reasons.refuse(where, "it uses {}, which is no partition of this machine.".format(shown(key)))
+            reasons.refuse(where, "it uses {}, which is not a partition of this machine.".format(shown(key)))
             continue
         total += partition.size or 0
         if key in owner:
@@ -113,8 +113,8 @@ def _check_extents(datastore: Datastore, storage: StorageSection, owner: Dict[st
         elif not disk.boot and storage.preserved & {key, disk.id, storage.ids.get(datastore.name, "")}:
             reasons.refuse(
                 where,
-                "{} is marked preserve, but datastores are made anew and what the disk holds is lost; take the mark "
-                "away, or leave this disk out.".format(shown(key)),
+                "{} is marked preserve, but datastores are created on empty disks and its data would be lost; clear "
+                "the mark, or leave this disk out.".format(shown(key)),
             )
         elif disk.boot and index > 0:
             reasons.refuse(

@@ -160,7 +160,9 @@ class BankFiles:
 
 def _check_same(path: str, found: "Optional[bytes]", data: bytes) -> None:
     if found != data:
-        raise DiskError("{} reads back otherwise than it was written.".format(path), "The disk is failing: replace it.")
+        raise DiskError(
+            "{} reads back different from what was written.".format(path), "The disk is failing: replace it."
+        )
 
 
 def query(runner: Runner, path: str) -> "Optional[Spanned]":
@@ -226,7 +228,7 @@ def _stops_at(bank: Bank) -> str:
     build = "" if bank.cfg is None else bank.cfg.build
     if build[:1].isdigit():
         return ""
-    return "its boot.cfg says build={}, of which the boot loader can tell no release, so that it stops".format(build)
+    return "its boot.cfg says build={}, from which the boot loader cannot tell the release, so it stops".format(build)
 
 
 def judged(bank: Bank, data: bytes) -> Bank:

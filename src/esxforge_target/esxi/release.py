@@ -24,7 +24,7 @@ class Release(Value):
         """From a version (``8.0.3``, ``8.0.3-24280767``) and what boot.cfg says (``8.0.3-0.35.24280767``)."""
         found = re.match(r"\s*(\d+)\.(\d+)(?:\.(\d+))?", version)
         if found is None:
-            raise FormatError("“{}” is no ESXi release.".format(version), "Build the image again.")
+            raise FormatError("“{}” is not an ESXi release.".format(version), "Build the image again.")
         number = re.search(r"(?<!\d)(\d{7,9})\s*\Z", version) or re.search(r"(?<!\d)(\d{7,9})\s*\Z", build)
         return cls(tuple(int(part or 0) for part in found.groups()), int(number.group(1)) if number else 0)
 

@@ -121,7 +121,7 @@ def check_line(line: bytes, number: int) -> None:
     for byte in line:
         if byte in _CONTROLS:
             raise FormatError(
-                "boot.cfg line {}: byte 0x{:02X} is no text, so this is no boot.cfg.".format(number, byte), hint
+                "boot.cfg line {}: byte 0x{:02X} is not text, so this is not a boot.cfg.".format(number, byte), hint
             )
     key = key_of(line)
     if key is None:
@@ -134,7 +134,7 @@ def check_line(line: bytes, number: int) -> None:
         text = merge_blanks(value).decode("ascii")
     except UnicodeDecodeError:
         # The loader would take byte 0xA0 for a blank, and firmware other bytes for whatever it likes.
-        raise FormatError("boot.cfg line {}: the value of {} is no plain ASCII text.".format(number, meant[0]), hint)
+        raise FormatError("boot.cfg line {}: the value of {} is not plain ASCII text.".format(number, meant[0]), hint)
     digits = text[1:] if text.startswith("-") else text
     for option in meant:
         if option in INTEGER_OPTIONS and digits and not digits.isdigit():

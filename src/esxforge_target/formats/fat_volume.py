@@ -173,7 +173,10 @@ class FatVolume:
 
     def extents(self, path: str) -> "List[Tuple[int, int]]":
         """(offset on the volume, length) in bytes of the content of a file, in order; none when it is empty."""
-        entry = self.file_entry(path)
+        return self.extents_of(path, self.file_entry(path))
+
+    def extents_of(self, path: str, entry: DirectoryEntry) -> "List[Tuple[int, int]]":
+        """``extents`` of a file whose entry is known; ``path`` is for messages."""
         extents = []
         left = entry.size
         for offset, length in self.runs_of(self.clusters_of(path, entry)):

@@ -83,7 +83,7 @@ def read_table(blocks: Blocks, sector_size: "Optional[int]" = None) -> Reading:
             "The disk is too small for this image, or the image was cut short.",
         )
     if end != total - 1:
-        problems.append("The backup GPT stands at LBA {}, the disk ends at LBA {}.".format(end, total - 1))
+        problems.append("The backup GPT is at LBA {}, the disk ends at LBA {}.".format(end, total - 1))
     try:
         backup = _read_copy(blocks, size, end, "backup")
         if backup != primary:
@@ -105,7 +105,7 @@ def _from_backup(blocks: Blocks, size: int, total: int, why: str) -> Reading:
             reasons.append(error.message)
     raise FormatError(
         "No usable GUID partition table with sectors of {} bytes: {}".format(size, " ".join(reasons)),
-        "Check that this is the right disk or image, that it is whole, and its sector size.",
+        "Check that this is the right disk or image, that it is complete, and its sector size.",
     )
 
 

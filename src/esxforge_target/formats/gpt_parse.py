@@ -71,8 +71,8 @@ def parse_header(sector: bytes, lba: int, which: str) -> Header:
 
     def wrong(what: str) -> FormatError:
         return FormatError(
-            "The {} GPT header at LBA {} is no good: {}.".format(which, lba, what),
-            "Is this a whole GPT disk, and is its sector size right?",
+            "The {} GPT header at LBA {} is invalid: {}.".format(which, lba, what),
+            "Is this a complete GPT disk, and is its sector size right?",
         )
 
     if len(sector) < HEADER.size:
@@ -90,13 +90,13 @@ def parse_header(sector: bytes, lba: int, which: str) -> Header:
     if counted != header_crc:
         raise wrong("its CRC-32 is {:08x}, it says {:08x}".format(counted, header_crc))
     if my_lba != lba:
-        raise wrong("it says that it stands at LBA {}".format(my_lba))
+        raise wrong("it says that it is at LBA {}".format(my_lba))
     if entry != ENTRY_BYTES:
         raise wrong("its entries are {} bytes each, only {} are known".format(entry, ENTRY_BYTES))
     if not 1 <= count <= MOST_ENTRIES:
         raise wrong("it has {} entries, at most {} make sense".format(count, MOST_ENTRIES))
     if alternate == lba:
-        raise wrong("it says that the other header stands at LBA {} too".format(alternate))
+        raise wrong("it says that the other header is at LBA {} too".format(alternate))
     return Header(which, my_lba, alternate, first, last, uuid.UUID(bytes_le=guid), entries_lba, count, crc, header_crc)
 
 

@@ -32,6 +32,7 @@ _FIRST_LINE_BYTES = len(_FIRST_LINE.format(0, NO_HASH))
 _GRAIN_BYTES = 4096
 LARGEST_MANIFEST_BYTES = 16 << 20
 GOLDEN = "golden"
+SECURE_BOOT = "secure_boot"
 _SHA256 = Shape(str, form=(re.compile(r"\A[0-9a-f]{64}\Z"), "a SHA-256 in hexadecimal"))
 _WORD = Shape(str, high=64)
 _NAME = Shape(str, low=1, high=255)
@@ -57,6 +58,18 @@ _GOLDEN = {
         absent=True,
     ),
 }
+_HEXADECIMAL = (re.compile(r"\A([0-9a-f]{2})+\Z"), "hexadecimal digits")
+_SECURE_BOOT = {
+    "problem": Shape(str, absent=True),
+    "path": Shape(str, absent=True, low=1, high=1024),
+    "hashes": Shape(Record({}, rest=Shape(str, form=_HEXADECIMAL, high=128)), absent=True),
+    "signatures": Shape(
+        Record({"issuer": TEXT, "certificates": Shape(str, many=True, low=2, high=1 << 17, form=_HEXADECIMAL)}),
+        many=True,
+        absent=True,
+    ),
+    "modules": Shape(str, many=True, absent=True, low=1, high=1024),
+}
 _DETAILS = {
     "tool": Shape(Record({"name": _WORD, "version": _WORD}, rest=ANYTHING)),
     "iso": Shape(Record({"name": TEXT, "size": SIZE, "sha256": _SHA256}, rest=ANYTHING), absent=True),
@@ -74,6 +87,20 @@ _DETAILS = {
         )
     ),
     "vibs": Shape(Record({"name": TEXT, "version": TEXT, "vendor": TEXT}, rest=ANYTHING), many=True),
+    SECURE_BOOT: Shape(Record(_SECURE_BOOT, rest=ANYTHING), absent=True),
+    "add_ons": Shape(
+        Record(
+            {
+                "name": TEXT,
+                "version": TEXT,
+                "vendor": TEXT,
+                "modules": Shape(Record({"path": TEXT, "sha256": _SHA256}, rest=ANYTHING), many=True),
+            },
+            rest=ANYTHING,
+        ),
+        many=True,
+        absent=True,
+    ),
     "recipe": ANYTHING,
     "maas": Shape(Record({"name": _NAME, "title": _NAME}, rest=ANYTHING)),
     GOLDEN: Shape(Record(_GOLDEN, rest=ANYTHING), absent=True),
@@ -187,7 +214,7 @@ class Manifest(Value):
         """Read the file. Raises FormatError when it is not a manifest, not whole, or of a later form."""
         found = _FIRST_LINE_PATTERN.match(data)
         if not found:
-            raise FormatError("There is no manifest of esxforge where one should stand.")
+            raise FormatError("There is no esxforge manifest where one should be.")
         if found.group(1) != b"1":
             raise FormatError(
                 "The manifest has form {}, this version reads form 1.".format(found.group(1).decode("ascii")),

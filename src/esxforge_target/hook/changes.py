@@ -45,13 +45,13 @@ class Changes:
     def _by_curtin(self) -> str:
         if self.disks is None:
             return ""
-        where = self.image.label if self.image else "a disk that cannot be told"
+        where = self.image.label if self.image else "an unknown disk"
         cleared, unclear = cleared_disks(self.config, self.disks, self._machine, self.image)
         ours = self._finished + ([self._begun] if self._begun else [])
         unclear = [disk for disk in unclear if disk not in ours]
         said = "before this hook ran, curtin wrote the image to {}".format(where)
         said += " and cleared {}".format(_listed(cleared)) if cleared else ""
-        said += "; whether it cleared {} cannot be told".format(_listed(unclear)) if unclear else ""
+        said += "; it is unknown whether it cleared {}".format(_listed(unclear)) if unclear else ""
         return said
 
     def _by_hook(self) -> str:

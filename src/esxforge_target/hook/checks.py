@@ -5,13 +5,14 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from esxforge_target.contract.desired_host import DesiredHost, Disk
 from esxforge_target.contract.host_record import GOLDEN, INSTALLER
-from esxforge_target.contract.image_settings import SETTINGS_PATH, ImageSettings
+from esxforge_target.contract.image_settings import SETTINGS_PATH, TRY, ImageSettings
+from esxforge_target.contract.secure_boot_steps import TRIED
 from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.parse import desired_host_from_config, token_from_config
 from esxforge_target.esxi import limits, media_size
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.manifest import MANIFEST_PATH, Manifest
-from esxforge_target.hook import golden
+from esxforge_target.hook import golden, secure_boot
 from esxforge_target.hook.credentials import only_by_vcenter, password_refusal
 from esxforge_target.hook.disks import BlockDisk, Disks, boot_disk, foreign_boot_volumes
 from esxforge_target.hook.machine import LinuxHost
@@ -61,17 +62,25 @@ class Image(Value):
 
 
 class Situation(Value):
-    """Host, disks and token, all of them checked. ``data`` pairs MAAS's disks with this machine's."""
+    """Host, disks and token, all of them checked. ``data`` pairs MAAS's disks with this machine's. ``secure_boot``: it
+    is on, and tried.
+    """
 
-    __slots__ = ("desired", "token", "boot", "data")
+    __slots__ = ("desired", "token", "boot", "data", "secure_boot")
 
     def __init__(
-        self, desired: DesiredHost, token: Token, boot: BlockDisk, data: "Tuple[Tuple[Disk, BlockDisk], ...]"
+        self,
+        desired: DesiredHost,
+        token: Token,
+        boot: BlockDisk,
+        data: "Tuple[Tuple[Disk, BlockDisk], ...]",
+        secure_boot: bool = False,
     ) -> None:
         self.desired = desired
         self.token = token
         self.boot = boot
         self.data = tuple(data)
+        self.secure_boot = secure_boot
 
 
 def read_environment(variables: "Mapping[str, str]") -> Environment:
@@ -80,7 +89,7 @@ def read_environment(variables: "Mapping[str, str]") -> Environment:
     if not path or not target or not os.path.isdir(target):
         raise ForgeError(
             "CONFIG or TARGET_MOUNT_POINT is missing, or names nothing that is there.",
-            "This script is started by curtin when MAAS deploys the image; it is of no use by hand.",
+            "This script is started by curtin when MAAS deploys the image; do not run it by hand.",
         )
     what = "curtin's configuration {}".format(path)
     try:
@@ -115,6 +124,7 @@ def check_machine(
 ) -> Situation:
     """All that can be judged without reading the whole image. Raises ValidationErrors with every reason at once."""
     reasons = _firmware_reasons(machine, image, report)
+    tries = tries_secure_boot(machine, image)
     desired, token = None, None
     try:
         desired = desired_host_from_config(environment.config, machine.boot_mac())
@@ -124,6 +134,9 @@ def check_machine(
         token = token_from_config(environment.config)
     except ValidationErrors as validation_errors:
         reasons += [reason for reason in validation_errors.reasons if reason not in reasons]
+    if tries:
+        report.warn(TRIED)
+        reasons += secure_boot.machine_reasons(machine, image.manifest, environment.config, desired)
     if password_refusal(image.settings):
         has_keys = bool(token) and machine.maas_has_keys(environment.config)
         reasons += [reason for reason in [password_refusal(image.settings, has_keys)] if reason]
@@ -141,7 +154,12 @@ def check_machine(
             "{} has an EFI system partition too; MAAS's boot loader takes the first that it finds, which may be that "
             "one. Wipe or remove it if this machine starts something else.".format(other.label)
         )
-    return Situation(desired, token, boot, tuple(data))
+    return Situation(desired, token, boot, tuple(data), tries)
+
+
+def tries_secure_boot(machine: LinuxHost, image: Image) -> bool:
+    """True where Secure Boot is on, and the image is to be tried there."""
+    return bool(machine.secure_boot()) and image.settings.secure_boot == TRY and not image.is_golden
 
 
 def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List[str]":
@@ -155,10 +173,10 @@ def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List
             "firmware: this machine started in UEFI mode, but the captured disk has no EFI program; install ESXi in "
             "UEFI mode and capture that."
         )
-    elif machine.secure_boot():
+    elif machine.secure_boot() and not tries_secure_boot(machine, image):
         reasons.append(
-            "firmware: Secure Boot is on; disable Secure Boot: ESXi rejects the unsigned module that carries this "
-            "host's configuration."
+            "firmware: Secure Boot is on; disable Secure Boot: nobody has seen ESXi start with a module that VMware "
+            "did not sign, and this host's configuration comes in one."
         )
     elif machine.secure_boot() is None:
         report.warn("the firmware does not say whether Secure Boot is on; if it is, ESXi's installer will not start")

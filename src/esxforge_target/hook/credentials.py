@@ -32,7 +32,7 @@ def password_refusal(settings: ImageSettings, has_maas_keys: bool = False) -> "O
         settings.password_key or settings.ssh_keys or settings.vcenter or has_maas_keys
     ):
         return (
-            "root password: it is drawn at random and shown to nobody, and there is no SSH key: nobody could log in. "
+            "root password: it is generated at random and never shown, and there is no SSH key: no one could log in. "
             "Build the image with root_password.public_key, with ssh_keys or with a vCenter to join, or add an SSH "
             "key to your user in MAAS."
         )
@@ -44,7 +44,7 @@ def only_by_vcenter(settings: ImageSettings) -> "Tuple[str, ...]":
     if settings.root_password_mode != RANDOM or settings.password_key or settings.ssh_keys or not settings.vcenter:
         return ()
     warning = (
-        "root's password is drawn at random and shown to nobody, and the image has no SSH key: without a key in MAAS "
+        "root's password is generated at random and never shown, and the image has no SSH key: without a key in MAAS "
         "this host is reached through vCenter only, once it has joined"
     )
     return (warning,)

@@ -80,7 +80,7 @@ def stamp(disk: Blocks, table: Table) -> None:
     found = read_table(disk, table.sector_size)
     if found.problems or found.table != table or disk.read_at(0, table.sector_size) != first:
         raise DiskError(
-            "The partition table reads back otherwise than it was written.", "The disk is failing: replace it."
+            "The partition table reads back different from what was written.", "The disk is failing: replace it."
         )
 
 

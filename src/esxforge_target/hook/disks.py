@@ -80,9 +80,7 @@ class Disks:
         number = _mounted_device(self._machine.text("proc/self/mountinfo"), os.path.realpath(directory))
         if not number:
             raise ForgeError(
-                "Nothing is mounted at {}, so the disk that this image was written to cannot be told.".format(
-                    directory
-                ),
+                "Nothing is mounted at {}, so the disk that this image was written to is unknown.".format(directory),
                 "This script is for curtin, which mounts the image first.",
             )
         return self._one(
@@ -134,7 +132,7 @@ class Disks:
         found = [disk for disk in self.disks if disk.name in names]
         if len(found) != 1:
             raise ForgeError(
-                "The disk of {} cannot be told: Linux names {}.".format(what, ", ".join(names) or "none"),
+                "The disk of {} is unknown: Linux names {}.".format(what, ", ".join(names) or "none"),
                 "Deploy to a plain disk: no RAID or volume group of Linux.",
             )
         return found[0]

@@ -48,7 +48,7 @@ def _check_file(disk: Blocks, record: FileRecord) -> None:
         raise ForgeError(
             "{} on the boot disk is not as built: an earlier run prepared this host already, or the image is "
             "damaged.".format(record.path),
-            "Deploy the machine again, so that the image is written anew.",
+            "Redeploy the machine, so that the image is written again.",
         )
     raise ForgeError(
         "{} on the boot disk ({} bytes from byte {}) is not as built: the image was cut short or damaged on its "

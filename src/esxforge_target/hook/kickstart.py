@@ -4,7 +4,8 @@ import shlex
 from typing import List, Optional
 
 from esxforge_target.contract import agent_start
-from esxforge_target.contract.desired_host import DesiredHost
+from esxforge_target.contract.bond_modes import DEFAULT, bond_mode
+from esxforge_target.contract.desired_host import BOND, DHCP4, STATIC, DesiredHost
 from esxforge_target.contract.image_settings import IN_KICKSTART, ImageSettings
 from esxforge_target.contract.kickstart_sections import FREE, GUARDED, LENIENT, carried, section_of
 from esxforge_target.contract.management import base_of, management_of, nics_of
@@ -103,6 +104,26 @@ def network_line(desired: DesiredHost) -> str:
     if management.interface.vlan_id:
         words.append("--vlanid={}".format(management.interface.vlan_id))
     return " ".join(words + ["--addvmportgroup=0"])
+
+
+def network_line_problem(desired: DesiredHost) -> str:
+    """Why ``network_line`` alone would not make the host reachable, as a clause; empty where it does."""
+    management = management_of(desired)
+    if management is None:
+        return "no interface has an address"
+    address = management.address
+    if (address.kind == STATIC and address.version != 4) or address.kind not in (STATIC, DHCP4):
+        return "it sets up IPv4 only, but the way to MAAS is IPv6"
+    base = base_of(desired, management.interface)
+    mode = bond_mode(base.bond_mode or DEFAULT) if base.kind == BOND else None
+    if mode is not None and not mode.one_nic_works:
+        return "it sets up one NIC, but {} is a bond of mode {}, whose switch ports need all of it".format(
+            base.name, mode.name
+        )
+    on_link = any(address.kind == STATIC and address.reaches(maas) for maas in desired.maas.addresses)
+    if address.kind == STATIC and not on_link and not _gateway(desired):
+        return "it knows the default gateway only, but the way to MAAS is another route"
+    return ""
 
 
 def _gateway(desired: DesiredHost) -> "Optional[str]":

@@ -8,15 +8,22 @@ from typing import Any, Dict, List, Optional
 
 from esxforge_target.contract.endpoint import parse_endpoint
 from esxforge_target.contract.token import Token
+from esxforge_target.formats.efi_signatures import LARGEST_DATABASE
 from esxforge_target.hook.direct import DirectBlocks
 from esxforge_target.hook.volume import HookVolume, MountedVolume
-from esxforge_target.metadata.client import MetadataClient, Patience
+from esxforge_target.metadata.client import MetadataClient, Patience, date_of
 from esxforge_target.metadata.errors import MetadataError
+from esxforge_target.metadata.exchange import Request, exchange
 from esxforge_target.runtime.blocks import Blocks, FileBlocks
+from esxforge_target.runtime.errors import ForgeError
 
 # EFI_GLOBAL_VARIABLE, UEFI specification 2.10, 3.3. A file of efivarfs holds 4 bytes of attributes, then the value.
 _GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+# EFI_IMAGE_SECURITY_DATABASE_GUID, there 32.6.1: the vendor of db and dbx.
+_IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
+_EFIVARS = "sys/firmware/efi/efivars"
 _ATTRIBUTES = 4
+_DATE_SECONDS, _DATE_BYTES = 20.0, 1 << 16
 
 
 class LinuxHost:
@@ -49,8 +56,27 @@ class LinuxHost:
 
     def efi_variable(self, name: str) -> "Optional[bytes]":
         """The value of a global variable of the firmware, or None."""
-        data = self.data("sys/firmware/efi/efivars/{}-{}".format(name, _GLOBAL))
+        data = self.data("{}/{}-{}".format(_EFIVARS, name, _GLOBAL))
         return data[_ATTRIBUTES:] if len(data) > _ATTRIBUTES else None
+
+    def signature_database(self, name: str) -> "Optional[bytes]":
+        """The firmware's ``db`` or ``dbx``; None where it has no such variable. Raises ForgeError if it is unreadable.
+
+        A variable that is not there is no entry in the directory; that directory itself must be there.
+        """
+        variable = "{}-{}".format(name, _IMAGE_SECURITY)
+        try:
+            if variable not in os.listdir(self.path(_EFIVARS)):
+                return None
+            with open(self.path("{}/{}".format(_EFIVARS, variable)), "rb") as file:
+                data = file.read(_ATTRIBUTES + LARGEST_DATABASE + 1)
+        except OSError as error:
+            raise ForgeError(
+                "the firmware's variable {} cannot be read: {}.".format(name, error.strerror), "Disable Secure Boot."
+            )
+        if len(data) < _ATTRIBUTES:
+            raise ForgeError("the firmware's variable {} cannot be read: it is cut short.".format(name))
+        return data[_ATTRIBUTES:]
 
     def secure_boot(self) -> "Optional[bool]":
         """Whether Secure Boot is on; None where the firmware does not say."""
@@ -61,6 +87,31 @@ class LinuxHost:
         """The firmware's BootOrder as it is now, such as 0003; empty where there is none."""
         value = self.efi_variable("BootOrder") or b""
         return ["{:04X}".format(number) for (number,) in struct.iter_unpack("<H", value[: len(value) // 2 * 2])]
+
+    # -- clocks -------------------------------------------------------------------------------------------------
+
+    def hardware_clock(self) -> "Optional[int]":
+        """Seconds since 1970 by the hardware clock that the system's was set from; None where none can be read.
+
+        Not the system's clock, which NTP may have corrected since: ESXi reads the hardware's (Linux: rtc class, sysfs).
+        """
+        directory = "sys/class/rtc"
+        try:
+            names = sorted(os.listdir(self.path(directory)))
+        except OSError:
+            return None
+        names.sort(key=lambda name: self.text("{}/{}/hctosys".format(directory, name)) != "1")
+        seconds = self.text("{}/{}/since_epoch".format(directory, names[0])) if names else ""
+        return int(seconds) if re.match("[0-9]{1,12}$", seconds) else None
+
+    def maas_clock(self, config: "Dict[str, Any]") -> "Optional[float]":
+        """Seconds since 1970 by the Date header of MAAS's answer; None where it does not answer or gives no date."""
+        try:
+            endpoint = parse_endpoint(config["reporting"]["maas"]["endpoint"])
+            request = Request("GET", endpoint.base, {"Accept": "*/*", "User-Agent": "esxforge", "Connection": "close"})
+            return date_of(exchange(endpoint, request, _DATE_SECONDS, _DATE_BYTES))
+        except (ForgeError, KeyError, TypeError):
+            return None
 
     # -- network ------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import uuid
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from esxforge_target.contract import agent_start
+from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.desired_document import desired_host_to_json
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.host_record import HostRecord, VcenterOptions
@@ -26,7 +27,7 @@ from esxforge_target.esxi.release import Release
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord
-from esxforge_target.hook import golden
+from esxforge_target.hook import golden, secure_boot
 from esxforge_target.hook.changes import Changes
 from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
 from esxforge_target.hook.credentials import root_password
@@ -89,7 +90,7 @@ def _fail(error: ForgeError, changes: Changes, report: Report) -> int:
     try:
         lines = changes.lines()
     except Exception as odd:  # what the refusal is for must not be lost
-        lines = ["what was changed cannot be told: {}".format(_defect(odd).message)]
+        lines = ["it is unknown what was changed: {}".format(_defect(odd).message)]
     for line in lines:
         report.say(line)
     return 1
@@ -133,6 +134,8 @@ def prepare(disk: Blocks, image: Image, situation: Situation, machine: LinuxHost
     desired = _with_addresses(desired.with_disk_guids(stamps), machine, report)
     slot = golden.slot_in_bank(manifest) if image.is_golden else slot_of(manifest, HOST_MODULE)
     module = _module(image, slot, desired, situation, machine, report)
+    if situation.secure_boot:
+        _check_modules(disk, image, module)
     serials = fat_volumes(disk, boot_table)
     if image.is_golden:
         edits = Edits((slot, module), [], serials, golden.renewed_volumes(boot_table, manifest))
@@ -144,6 +147,19 @@ def prepare(disk: Blocks, image: Image, situation: Situation, machine: LinuxHost
             serials,
         )
     return Prepared(data, boot_table, edits)
+
+
+def _check_modules(disk: Blocks, image: Image, module: bytes) -> None:
+    """Raises ValidationErrors where VMware's loader would refuse what it is to load with Secure Boot on."""
+    loader = secure_boot.loader_of(image.manifest)
+    reasons = []  # type: List[str]
+    for path in (BOOT_CFG, UEFI_BOOT_CFG):
+        record = slot_of(image.manifest, path)
+        cfg = BootCfg.parse(disk.read_at(record.offset, record.length))
+        found = secure_boot.module_reasons(cfg, loader, HOST_MODULE, module)
+        reasons += [reason for reason in found if reason not in reasons]
+    if reasons:
+        raise ValidationErrors(reasons, 'Build the image again, without secure_boot = "try" if it repeats.')
 
 
 def _kernel_options(disk: Blocks, image: Image, situation: Situation, report: Report) -> "List[str]":
@@ -180,6 +196,8 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
         VcenterOptions(**settings.vcenter) if settings.vcenter else None,
         password.encrypted,
         require_working=settings.require_working,
+        secure_boot=situation.secure_boot,
+        modules=[AddedModule(**module) for module in settings.modules],
     )
     files = {DESIRED_HOST: desired_host_to_json(desired).encode("ascii")}
     if kickstart:

@@ -67,7 +67,7 @@ def boot_cfg_edit(disk: Blocks, record: FileRecord, words: "List[str]") -> "Tupl
     if any(word.lower().startswith("ks=") for word in cfg.kernelopt):
         raise FormatError(
             "{} already starts an installation: this image was prepared before.".format(record.path),
-            "Deploy the machine again, so that the image is written anew.",
+            "Redeploy the machine, so that the image is written again.",
         )
     return record, now, cfg.fill_reserved_kernelopt(cfg.kernelopt + words)
 
@@ -149,5 +149,6 @@ def _changed_sectors(before: bytes, after: bytes) -> "List[int]":
 def _verify(disk: Blocks, record: FileRecord, data: bytes, start: int = 0) -> None:
     if disk.read_at(record.offset + start, len(data) - start) != data[start:]:
         raise DiskError(
-            "{} reads back otherwise than it was written.".format(record.path), "The boot disk is failing: replace it."
+            "{} reads back different from what was written.".format(record.path),
+            "The boot disk is failing: replace it.",
         )

@@ -109,7 +109,7 @@ class MountedVolume(HookVolume):
         except OSError as error:
             raise DiskError(
                 "The serial number cannot be written to {}: {}.".format(self._device, error.strerror),
-                "Nothing needs it; a copy of the image can be told from this host's by its GUIDs.",
+                "It is not required; its GUIDs distinguish a copy of the image from this host's.",
             )
 
     def _overwrite(self, place: str) -> None:

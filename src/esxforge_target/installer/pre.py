@@ -21,9 +21,10 @@ from esxforge_target.contract.names import (
 )
 from esxforge_target.contract.secret_sectors import overwrite
 from esxforge_target.contract.secrets import Secrets
+from esxforge_target.contract.secure_boot_steps import INSTALLER_RUNS
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.stamped_disks import Found, find_boot_disk
-from esxforge_target.installer.step import STATE, run_step
+from esxforge_target.installer.step import STATE, report_event, run_step
 from esxforge_target.runtime.blocks import DiskError
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
@@ -41,6 +42,8 @@ def prepare(installer: Installer, report: Report) -> None:
     for path in (INSTALL_INCLUDE, ROOT_PASSWORD_INCLUDE, STATE):
         installer.remove(path)
     record = HostRecord.from_json(installer.text(HOST_RECORD))
+    if record.secure_boot:
+        report_event(installer, report, INSTALLER_RUNS)
     desired = desired_host_from_json(installer.text(DESIRED_HOST))
     raw = installer.read(SECRETS)
     root_password = Secrets.from_bytes(raw).root_password

@@ -1,6 +1,7 @@
 """Talk to MAAS from ESXi's installer: ``python -m esxforge_target.installer.report_to_maas WHAT ROOT``.
 
-WHAT is ``failed``, with the reason on stdin, or ``at-work``, which restarts MAAS's time limit.
+WHAT is ``failed``, with the reason on stdin, ``event`` with a sentence there, or ``at-work``, which restarts MAAS's
+time limit.
 
 A process of its own, so that its starter can put an end to it: nothing promises a network inside ESXi's installer, and
 looking up a name without one can take minutes. The token comes from the RAM disk, never by argument.
@@ -12,8 +13,9 @@ from esxforge_target.contract.desired_document import desired_host_from_json
 from esxforge_target.contract.errors import ContractError
 from esxforge_target.contract.names import DESIRED_HOST, SECRETS
 from esxforge_target.contract.secrets import Secrets
+from esxforge_target.contract.secure_boot_steps import EVENT_NAME
 from esxforge_target.installer.environment import Installer
-from esxforge_target.installer.step import AT_WORK
+from esxforge_target.installer.step import AT_WORK, EVENT
 from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.errors import MetadataError
 from esxforge_target.runtime.errors import ForgeError
@@ -42,6 +44,8 @@ def main() -> int:
         client = connect(Installer(root))
         if what == AT_WORK:
             client.restart_limit()
+        elif what == EVENT:
+            client.report("start", EVENT_NAME, sys.stdin.read())
         else:
             client.report_failed_deployment(sys.stdin.read())
     except ForgeError as error:

@@ -18,7 +18,7 @@ _RESCAN_SECONDS = 120.0
 _NOT_THERE = (
     "Likely causes: ESXi has no driver for the disk's controller (take the server maker's ESXi image, or set the "
     "controller to another mode), the disk was taken out or failed, or its cable or SAN zone changed since the "
-    "deployment. Nothing was installed: mend it, then deploy the machine again."
+    "deployment. Nothing was installed: fix it, then deploy the machine again."
 )
 _TWICE = (
     "One is a copy of the other: half of a broken mirror, a snapshot or clone on a SAN, or one disk by two paths that "

@@ -17,6 +17,7 @@ STATE = RUN + "/state.json"
 _TELL = "esxforge_target.installer.report_to_maas"
 _TELL_SECONDS = 40.0
 AT_WORK = "at-work"
+EVENT = "event"
 _FAILED = "failed"
 
 
@@ -67,6 +68,12 @@ def run_step(
     return 1
 
 
+def report_event(installer: Installer, report: Report, text: str) -> None:
+    """Tell MAAS how far a machine with Secure Boot on came: it may never say more. Its loss stops nothing."""
+    why = _tell(installer, EVENT, text)
+    report.say("MAAS was not told: {}".format(why) if why else "MAAS was told: {}".format(text))
+
+
 def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> None:
     text = io.StringIO()
     Report(text).fail(failure, outcome)
@@ -76,14 +83,16 @@ def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> Non
 def _to_maas(installer: Installer, failure: ForgeError, outcome: str, report: Report) -> None:
     reason = " ".join("{} {} {}".format(outcome, failure.message, failure.hint).split())
     why = _tell(installer, _FAILED, reason)
-    report.say("MAAS could not be told, and will give up by itself: {}".format(why) if why else "MAAS was told")
+    report.say("MAAS could not be notified, and will give up by itself: {}".format(why) if why else "MAAS was notified")
 
 
 def _restart_limit(installer: Installer, report: Report) -> None:
     """MAAS up to 3.5 waits anew from now on. Nothing promises a network here, so this may fail."""
     why = _tell(installer, AT_WORK)
     report.say(
-        "MAAS was not reached, its time limit goes on: {}".format(why) if why else "MAAS was told that this is at work"
+        "MAAS was not reached, its time limit goes on: {}".format(why)
+        if why
+        else "MAAS was notified that this is running"
     )
 
 

@@ -80,7 +80,7 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
         installer.remove(INSTALL_INCLUDE)
         raise ForgeError(
             "{} asked to stop ({}).".format(capitalized(order.name), ", ".join(called)),
-            "A power command in %pre refuses the machine. What the script said stands above; deploy another machine, "
+            "A power command in %pre refuses the machine. The script's output is above; deploy another machine, "
             "or correct the script.",
         )
     for sentence in noted(order.name, called):
@@ -92,7 +92,7 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
     failure = "{} {}.".format(capitalized(order.name), what)
     if order.section == "%pre":
         installer.remove(INSTALL_INCLUDE)
-        raise ForgeError(failure, "A %pre that fails stops the installation. What it said stands above.")
+        raise ForgeError(failure, "A %pre that fails stops the installation. Its output is above.")
     if order.is_strict:
         raise ForgeError(failure, "Correct it, or write --ignorefailure=true beside %post if that may be.")
     report.warn(failure)
@@ -121,7 +121,7 @@ def power_wishes(installer: Installer) -> "List[str]":
 
 def noted(who: str, names: "Sequence[str]") -> "List[str]":
     """A sentence for each power command that was not done."""
-    form = "{} called {}: it was not done, as MAAS does not switch the machine on again."
+    form = "{} called {}: it was not done, as MAAS does not power the machine on again."
     return [form.format(capitalized(who), name) for name in names]
 
 
@@ -177,7 +177,7 @@ def _interpreter(name: str) -> str:
     """The program; what the installer runs us with where none of the usual ones is there."""
     if name not in _INTERPRETERS:
         raise ForgeError(
-            "{!a} is no interpreter that ESXi's installer has.".format(name),
+            "{!a} is not an interpreter that ESXi's installer has.".format(name),
             "Write --interpreter=busybox or --interpreter=python.",
         )
     found = [path for path in _INTERPRETERS[name] if os.path.exists(path)]

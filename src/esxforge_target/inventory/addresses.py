@@ -36,7 +36,7 @@ def odd_addresses(inventory: Inventory) -> "List[str]":
         elif vmk.ipv4 == "static" and not vmk.address:
             odd.append("{}.address is missing for a static one.".format(place))
         if vmk.gateway and not is_address(vmk.gateway):
-            odd.append("{}.gateway: {!r} is no address.".format(place, vmk.gateway))
+            odd.append("{}.gateway: {!r} is not an address.".format(place, vmk.gateway))
         for number, one in enumerate(vmk.ipv6_addresses):
             if ":" not in one.address or not is_address(one.address, one.prefix_length):
                 odd.append(
@@ -49,5 +49,5 @@ def odd_addresses(inventory: Inventory) -> "List[str]":
         if not is_network(route.network):
             odd.append("{}.network: {!r} is no network.".format(place, route.network))
         if not is_address(route.gateway):
-            odd.append("{}.gateway: {!r} is no address.".format(place, route.gateway))
+            odd.append("{}.gateway: {!r} is not an address.".format(place, route.gateway))
     return odd

@@ -42,7 +42,7 @@ from esxforge_target.runtime.strict_json import load_json
 
 VERSION = 2
 _OLDER = 1
-_HINT = "Take the whole file /bootbank/esxforge.inv of a host, one JSON object."
+_HINT = "Take the complete file /bootbank/esxforge.inv of a host, one JSON object."
 _SCHEMA = {
     InstalledRelease: {"version": TEXT, "build": TEXT},
     PhysicalNic: {"name": TEXT, "mac": TEXT, "driver": TEXT, "link_up": MAYBE_TRUTH, "mtu": NUMBER},

@@ -206,7 +206,7 @@ def _ipv4(record: Record) -> Tuple[str, str, int]:
     if kind not in ("static", "dhcp"):
         raise record.unreadable("addresstype", "is neither static, dhcp nor none: {!r}".format(kind[:60]))
     if address in _NOWHERE or not is_address(address) or ":" in address:
-        raise record.unreadable("ipv4address", "is no address: {!r}".format(address[:60]))
+        raise record.unreadable("ipv4address", "is not an address: {!r}".format(address[:60]))
     return kind, address, _prefix_length(record, "ipv4netmask")
 
 
@@ -259,7 +259,7 @@ def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
             gateway = record.text("gateway").split("%")[0]
             is_default = record.name("network").lower() == "default" or _network(record) == everything
             if not gateway or (is_default and (gateway == _NOWHERE[0] or not is_address(gateway))):
-                raise record.unreadable("gateway", "is no address: {!r}".format(gateway[:60]))
+                raise record.unreadable("gateway", "is not an address: {!r}".format(gateway[:60]))
             if gateway in _NOWHERE or not is_address(gateway):
                 continue  # a connected network
             network = everything if is_default else _network(record)

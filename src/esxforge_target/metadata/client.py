@@ -295,7 +295,7 @@ class MetadataClient:
         answer = exchange(
             self.endpoint, Request(method, path, headers, body), timeout, limit, self._context, self._connection
         )
-        dated = _date(answer)
+        dated = date_of(answer)
         if dated is not None:
             self.skew = dated - self._clock.time()
             self._dated = True
@@ -321,7 +321,8 @@ class MetadataClient:
         return RejectedError(what + ".", answer.status, "See MAAS's own log for the reason.")
 
 
-def _date(answer: MetadataResponse) -> Optional[float]:
+def date_of(answer: MetadataResponse) -> Optional[float]:
+    """The moment in the answer's Date header, in seconds since 1970; None where it has none."""
     parsed = parsedate_tz(answer.headers.get("date", ""))
     if parsed is None:
         return None

@@ -16,7 +16,7 @@ from esxforge_target.metadata.errors import ANSWERED, SILENCE, TooLargeError, Un
 from esxforge_target.runtime.http_limits import Alarm, AnswerTooLongError, read_body
 from esxforge_target.runtime.values import Value
 
-_WORKS = "The network works; look at MAAS's services, and at what stands between (proxy, firewall, MTU)."
+_WORKS = "The network works; look at MAAS's services, and at what is in between (proxy, firewall, MTU)."
 
 
 class Request(Value):

@@ -128,9 +128,9 @@ def _vmk(desired_vmk: DesiredVmk, vmk: Vmk) -> List[str]:
     if desired_vmk.needs_ipv6 and not vmk.ipv6_enabled:
         found.append("{} has no IPv6.".format(vmk.name))
     if vmk.dhcp6 != desired_vmk.dhcp6:
-        found.append("{} asks DHCPv6: {}.".format(vmk.name, vmk.dhcp6))
+        found.append("{} uses DHCPv6: {}.".format(vmk.name, vmk.dhcp6))
     if desired_vmk.router_advertisements is not None and vmk.router_advertisements != desired_vmk.router_advertisements:
-        found.append("{} heeds router advertisements: {}.".format(vmk.name, vmk.router_advertisements))
+        found.append("{} accepts router advertisements: {}.".format(vmk.name, vmk.router_advertisements))
     return found
 
 

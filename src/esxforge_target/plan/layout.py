@@ -276,7 +276,7 @@ class _Work:
         if self._static_ipv6_default:
             if interface.router_advertisements:
                 self.notices.append(
-                    "network {}: router advertisements are not heeded, because the IPv6 gateway is static.".format(
+                    "network {}: router advertisements are ignored, because the IPv6 gateway is static.".format(
                         interface.name
                     )
                 )

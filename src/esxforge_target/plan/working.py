@@ -52,7 +52,7 @@ def _links(vmk: Vmk, vswitch: "Optional[VSwitch]", inventory: Inventory) -> List
     uplinks = [nic for nic in inventory.nics if vswitch is not None and nic.name in vswitch.uplinks]
     if uplinks and all(nic.link_up is False for nic in uplinks):
         return [
-            "none of its NICs has a link ({}), so {} reaches nobody.".format(
+            "none of its NICs has a link ({}), so {} is isolated.".format(
                 ", ".join(nic.name for nic in uplinks), vmk.name
             )
         ]

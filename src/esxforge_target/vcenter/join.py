@@ -129,7 +129,7 @@ def own_thumbprint(host: Host) -> str:
     except ValueError:
         raise VcenterError(
             "This host's certificate ({}) cannot be read.".format(_CERTIFICATE),
-            "Make it anew on the host: /sbin/generate-certificates",
+            "Generate a new one on the host: /sbin/generate-certificates",
         )
     # The API defines this field as SHA-1. It only names a certificate to vCenter, over a verified connection.
     digest = binascii.hexlify(hashlib.sha1(der).digest()).decode("ascii").upper()  # noqa: S324

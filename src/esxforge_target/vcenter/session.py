@@ -24,7 +24,7 @@ from esxforge_target.vcenter.reasons import explain
 from esxforge_target.vcenter.tls import Trust, connect
 
 _LIMIT = 4 * 1024 * 1024
-_HINT = "Check vcenter_server, and what stands between (proxy); or join the host by hand."
+_HINT = "Check vcenter_server, and what is in between (proxy); or join the host by hand."
 _SLOW = "Is vCenter under load, or are its services starting? Join the host by hand once it answers."
 # What a vCenter without /api/session may answer to a POST there. Before 7.0 U2 /api was a JSON-RPC endpoint.
 _NO_SUCH_DIALECT = (400, 404, 405, 406, 415, 500, 501)

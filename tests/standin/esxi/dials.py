@@ -288,6 +288,19 @@ _TABLE: List[Dial] = [
         "both in VMware's documents; one public script says that 9 leaves the host part alone",
         "`hostname get` after it",
     ),
+    # -- Secure Boot
+    Dial(
+        "secure-boot-check",
+        "What does `secureBoot.py -c` say?",
+        {
+            "can": "it can be enabled",
+            "cannot": "it cannot, and why",
+            "missing": "there is no such program",
+            "hangs": "nothing, for as long as anybody waits",
+        },
+        "both sentences are in VMware's documents",
+        "the agent's event",
+    ),
     # -- firewall
     Dial(
         "firewall",

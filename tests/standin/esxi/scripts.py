@@ -6,6 +6,7 @@ import os
 import tarfile
 from typing import Callable, Dict, List
 
+from esxforge_target.runtime.commands import COULD_NOT_START, TIMED_OUT
 from standin.esxi import nics, reach, routes, system, vimcmd
 from standin.esxi.disks import DIRECTORY, disks
 from standin.esxi.errors import CommandError, PowerLost
@@ -88,6 +89,20 @@ def _boot_order(host: Host, arguments: List[str]) -> str:
     if arguments != ["-l"]:
         raise CommandError(BOOT_ORDER_HELP, 1)
     return "".join("Boot{}* {}\n".format(entry["id"], entry["name"]) for entry in entries)
+
+
+def _secure_boot_check(host: Host, arguments: List[str]) -> str:
+    """The two sentences are documented; what stands beside them is invented."""
+    setting = host.dial("secure-boot-check")
+    if setting == "missing":
+        raise CommandError("secureBoot.py: No such file or directory", COULD_NOT_START)
+    if setting == "hangs":
+        raise CommandError("not finished", TIMED_OUT)
+    if arguments != ["-c"]:
+        raise CommandError("usage: secureBoot.py [-a | -c | -s]", 2)
+    if setting == "cannot":
+        return "Secure boot CANNOT be enabled: Failed to verify signatures of the following vib(s): [net-community].\n"
+    return "Secure boot can be enabled: All vib signatures verified. All tardisks validated.\n"
 
 
 def _vsish(host: Host, arguments: List[str]) -> str:
@@ -256,6 +271,7 @@ PROGRAMS: Dict[str, Program] = {
     "backup.sh": _backup,
     "generate-certificates": _certificates,
     "bootorder": _boot_order,
+    "secureBoot.py": _secure_boot_check,
     "vmkping": _vmkping,
     "vsish": _vsish,
     "vim-cmd": vimcmd.run,

@@ -35,7 +35,7 @@ def test_after_a_moment_of_503_maas_hears_the_whole_story(site: MakeSite, moment
 
     host.moment.at[moment] = start
     assert host.start() == 0
-    assert "MAAS was not told yet" in host.log
+    assert "MAAS has not been notified yet" in host.log
     assert host.status is MachineStatus.DEPLOYED
     names = [one["name"] for one in host.maas.machine.events]
     assert phase in names

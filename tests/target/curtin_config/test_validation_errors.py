@@ -35,7 +35,7 @@ BAD_NETWORKS = {
     ),
     "bond on nothing": (
         [nic(1, static("10.0.0.5/24")), bond("bond0", ["eno7"], static("10.0.1.5/24"))],
-        "network bond0: its member “eno7” is no NIC of this machine.",
+        "network bond0: its member “eno7” is not a NIC of this machine.",
     ),
     "bond without members": (
         [nic(1, static("10.0.0.5/24")), bond("bond0", [], static("10.0.1.5/24"))],
@@ -51,7 +51,7 @@ BAD_NETWORKS = {
     ),
     "VLAN on nothing": (
         [nic(1, static("10.0.0.5/24")), vlan("eno9", 5, static("10.0.1.5/24"))],
-        "network eno9.5: it lies on “eno9”, which is no NIC and no bond of this machine.",
+        "network eno9.5: it lies on “eno9”, which is neither a NIC nor a bond of this machine.",
     ),
     "VLAN within a VLAN": (
         [nic(1, static("10.0.0.5/24")), vlan("eno1", 5), vlan("eno1.5", 6, static("10.0.1.5/24"))],
@@ -91,15 +91,15 @@ BAD_NETWORKS = {
     ),
     "an address with Linux' interface in it": (
         [nic(1, static("fe80::5%eno1/64"))],
-        "network eno1 subnet 1: “fe80::5%eno1/64” is no address with a prefix length.",
+        "network eno1 subnet 1: “fe80::5%eno1/64” is not an address with a prefix length.",
     ),
     "a gateway with Linux' interface in it": (
         [nic(1, static("2001:db8::5/64", gateway="fe80::1%eno1"))],
-        "network eno1 subnet 1: gateway “fe80::1%eno1” is no address.",
+        "network eno1 subnet 1: gateway “fe80::1%eno1” is not an address.",
     ),
     "a DNS server with Linux' interface in it": (
         [nic(1, static("10.0.0.5/24")), {"type": "nameserver", "address": "fe80::1%e"}],
-        "network config[1]: DNS server “fe80::1%e” is no address.",
+        "network config[1]: DNS server “fe80::1%e” is not an address.",
     ),
     "address twice": (
         [nic(1, static("10.0.0.5/24")), nic(2, static("10.0.0.5/24"))],
@@ -169,7 +169,7 @@ BAD_NETWORKS = {
     ),
     "a name that ESXi escapes": (
         [nic(1, static("10.0.0.5/24"), name="a/b", id="a/b")],
-        "network a/b: ESXi takes no “/”, “\\” or “%” in the name of a port group.",
+        "network a/b: ESXi does not allow “/”, “\\” or “%” in the name of a port group.",
     ),
     "an alias named like a NIC": (
         [
@@ -182,9 +182,9 @@ BAD_NETWORKS = {
         [nic(1), nic(2)],
         "network: no interface has an address or DHCP, so the host could not be reached; give it one in MAAS.",
     ),
-    "DNS server that is no address": (
+    "DNS server that is not an address": (
         [nic(1, static("10.0.0.5/24")), {"type": "nameserver", "address": ["dns.example"]}],
-        "network config[1]: DNS server “dns.example” is no address.",
+        "network config[1]: DNS server “dns.example” is not an address.",
     ),
 }
 
@@ -214,20 +214,20 @@ def store(name: str, *partitions: str) -> dict[str, Any]:
 
 
 PRESERVED = (
-    "storage d: “{}” is marked preserve, but datastores are made anew and what the disk holds is lost; take the mark "
-    "away, or leave this disk out."
+    "storage d: “{}” is marked preserve, but datastores are created on empty disks and its data would be lost; clear "
+    "the mark, or leave this disk out."
 )
 BAD_STORAGES = {
     "datastore on an unknown disk": (
         [{**part("sdz", 1)}, store("d", "sdz1")],
         [
-            "storage sdz1: it lies on “sdz”, which is no disk of this machine.",
+            "storage sdz1: it lies on “sdz”, which is not a disk of this machine.",
             "storage d: it lies on the unknown disk “sdz”.",
         ],
     ),
     "datastore on an unknown partition": (
         [store("d", "sdb9")],
-        ["storage d: it uses “sdb9”, which is no partition of this machine."],
+        ["storage d: it uses “sdb9”, which is not a partition of this machine."],
     ),
     "datastore without a partition": ([store("d")], ["storage d: the datastore has no partition."]),
     "boot disk as a further extent": (
@@ -263,7 +263,7 @@ BAD_STORAGES = {
     ),
     "a name that ESXi escapes": (
         [part("sdb", 1), store("a/b", "sdb1")],
-        ["storage a/b: ESXi takes no “/”, “\\” or “%” in a datastore's name."],
+        ["storage a/b: ESXi does not allow “/”, “\\” or “%” in a datastore's name."],
     ),
     "a name of ESXi's own": (
         [part("sdb", 1), store("BOOTBANK1", "sdb1")],
@@ -287,7 +287,7 @@ BAD_STORAGES = {
     ),
     "a size that is none": (
         [part("sdb", 1, "lots"), store("d", "sdb1")],
-        ["storage sdb1: size “lots” is no size."],
+        ["storage sdb1: size “lots” is not a size."],
     ),
     "one number twice": (
         [part("sdb", 1), {**part("sdb", 1), "id": "x"}, store("d", "sdb1"), store("e", "x")],
@@ -352,7 +352,7 @@ def test_layouts_of_linux_are_named_or_refused_but_never_made(kind: str) -> None
             {"bond9", "bond9.5"},
             "no bond mode “broadcast”",
         ),
-        ([bond("bond9", ["eno2", "eno7"])], {"bond9"}, "its member “eno7” is no NIC of this machine."),
+        ([bond("bond9", ["eno2", "eno7"])], {"bond9"}, "its member “eno7” is not a NIC of this machine."),
         ([vlan("eno1", 4095)], {"eno1.4095"}, "a VLAN id is between 1 and 4094, not 4095."),
         ([vlan("eno9", 5)], {"eno9.5"}, "it lies on “eno9”"),
         ([nic(4, mtu=9216)], {"eno4"}, "MTU 9216: ESXi takes 1280 to 9000 bytes."),
@@ -387,9 +387,9 @@ def test_a_bridge_without_an_address_is_left_out_with_a_note() -> None:
 @pytest.mark.parametrize(
     ("odd", "note"),
     [
-        (part("sdc", 1, "lots"), "size “lots” is no size."),
+        (part("sdc", 1, "lots"), "size “lots” is not a size."),
         ({**part("sdc", 1), "number": 200}, "a partition's number is between 1 and 128, not 200."),
-        (part("sdz", 1), "it lies on “sdz”, which is no disk of this machine."),
+        (part("sdz", 1), "it lies on “sdz”, which is not a disk of this machine."),
     ],
 )
 def test_an_odd_partition_that_no_datastore_uses_is_left_out_with_a_note(odd: dict[str, Any], note: str) -> None:

@@ -61,7 +61,7 @@ class FileHost(file_host.FileHost):
     """The hook's machine, on the bench's files."""
 
     def __init__(self, bench: Bench) -> None:
-        super().__init__(bench, has_keys=bench.maas_has_keys)
+        super().__init__(bench, has_keys=bench.maas_has_keys, maas_time=bench.maas_time)
         self._bench = bench
 
     def open_disk(self, name: str, writable: bool = False) -> Blocks:
@@ -82,6 +82,7 @@ class Bench(file_host.HostDirectory):
         self.opened: list[tuple[str, bool]] = []
         self.fail_at = -1
         self.maas_has_keys = False
+        self.maas_time: float | None = None
         self.output = ""
 
     def disk(self, name: str, size: int, serial: str = "", image: Path | None = None, **udev: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from target.plan.configs import sample
 
 HASH = "$6$saltsalt$" + "a" * 86
 GB = 10**9
+LOADER = "EFI/BOOT/BOOTX64.EFI"
 
 Deployed = Callable[..., tuple[Bench, dict[str, Any]]]
 
@@ -27,12 +29,13 @@ def image_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
     directory = tmp_path_factory.mktemp("images")
     made: dict[str, Path] = {}
 
-    def make(release: str = "8.0", sector_size: int = 512, **recipe: Any) -> Path:
-        key = f"{release} {sector_size} {recipe}"
+    def make(release: str = "8.0", sector_size: int = 512, loader: bytes | None = None, **recipe: Any) -> Path:
+        signed = hashlib.sha256(loader or b"").hexdigest()[:8]
+        key = f"{release} {sector_size} {signed} {recipe}"
         if key not in made:
-            iso = directory / f"{release}.iso"
+            iso = directory / f"{release}-{signed}.iso"
             if not iso.exists():
-                make_standin_iso(iso, release=release)
+                make_standin_iso(iso, release=release, extra_files={LOADER: loader} if loader else None)
             whole = {
                 "install": {"accept_eula": True},
                 "root_password": {"hash": HASH},

@@ -183,5 +183,5 @@ def test_a_repeated_run_over_a_half_personalised_image_is_refused(deployed: Depl
     bench.fail_at = -1
     writes = len(bench.writes)
     assert bench.run(config) == 1
-    assert "Deploy the machine again" in bench.said
+    assert "Redeploy the machine" in bench.said
     assert len(bench.writes) == writes

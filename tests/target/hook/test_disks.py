@@ -155,7 +155,7 @@ def test_a_volume_over_two_disks_has_no_one_disk(bench: Bench) -> None:
         bench.disk(name, 140 * GB, name)
     device_mapper(bench, "dm-0", "LVM-abc", "sda", "sdb")
     bench.mount("252:0", "/dev/mapper/vg-root")
-    with pytest.raises(ForgeError, match="cannot be told: Linux names sda, sdb"):
+    with pytest.raises(ForgeError, match="is unknown: Linux names sda, sdb"):
         disks(bench).of_mount(str(bench.target))
 
 

@@ -251,7 +251,7 @@ def test_a_second_run_is_refused(deployed: Deployed) -> None:
     bench.fail_at = -1
     writes = len(bench.writes)
     assert bench.run(config) == 1
-    assert "Deploy the machine again" in bench.said
+    assert "Redeploy the machine" in bench.said
     assert len(bench.writes) == writes
 
 
@@ -445,7 +445,7 @@ def test_a_disk_that_loses_the_write_of_the_first_sector_is_failing(
 
     monkeypatch.setattr(Recorded, "write_at", losing)
     assert bench.run(config) == 1
-    assert "The partition table reads back otherwise than it was written." in bench.said
+    assert "The partition table reads back different from what was written." in bench.said
 
 
 def test_what_curtin_changes_by_mounting_is_no_damage(deployed: Deployed) -> None:

@@ -266,7 +266,7 @@ class Failing(FileBlocks):
             raise DiskError(f"{self.path}: writing at byte {offset} failed: Input/output error.")
 
 
-@pytest.mark.parametrize(("how", "reason"), [("fails", "Input/output error"), ("forgets", "read back otherwise")])
+@pytest.mark.parametrize(("how", "reason"), [("fails", "Input/output error"), ("forgets", "read back different")])
 def test_a_disk_whose_secrets_cannot_be_overwritten_is_not_installed_to(
     how: str, reason: str, prepared: Prepared
 ) -> None:

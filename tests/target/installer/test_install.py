@@ -12,7 +12,6 @@ from esxforge_target.contract import agent_start
 from esxforge_target.contract.document import VERSION
 from esxforge_target.formats.stored_gzip import member_extent
 from standin.esxi import label as labels
-from target.hook.conftest import HASH
 from target.installer.conftest import Prepared
 from target.installer.site import AGENT, PLAIN
 
@@ -35,7 +34,7 @@ def test_a_prepared_host_is_installed_and_boots_with_the_agent(release: str, pre
         "build": f"{build['release']}-{build['build']}",
         "notices": [],
     }
-    assert json.loads(files["esxforge/secrets.json"])["rootpw"] == "rootpw --iscrypted " + HASH
+    assert json.loads(files["esxforge/secrets.json"])["rootpw"] == ""
     assert json.loads(files["esxforge/host.json"])["secrets"] is None
     assert files["esxforge/desired.json"] == site.ram("/esxforge/desired.json").read_bytes()
     assert files["etc/rc.local.d/999.esxforge.sh"].decode() == agent_start.SCRIPT

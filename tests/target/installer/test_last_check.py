@@ -112,7 +112,7 @@ def test_what_there_is_to_report_goes_to_the_agent(installed: Callable[[], Site]
     assert check(site) == 0, site.said
     assert json.loads(site.module_files()["esxforge/installed.json"])["notices"] == [
         "Your %post (line 7 of your kickstart) ended with status 3.",
-        "A script of your kickstart called poweroff: it was not done, as MAAS does not switch the machine on again.",
+        "A script of your kickstart called poweroff: it was not done, as MAAS does not power the machine on again.",
     ]
     assert site.boots() == AGENT
     assert check(site) == 0

@@ -11,8 +11,10 @@ import pytest
 
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
 from esxforge_target.contract.endpoint import parse_endpoint
-from esxforge_target.contract.names import DESIRED_HOST, SECRETS
+from esxforge_target.contract.host_record import HostRecord
+from esxforge_target.contract.names import DESIRED_HOST, HOST_RECORD, SECRETS
 from esxforge_target.contract.secrets import Secrets
+from esxforge_target.contract.secure_boot_steps import INSTALLED, INSTALLER_RUNS
 from esxforge_target.runtime.commands import ProcessRunner, Result, Runner
 from standin.maas_metadata import FakeMetadataService, MachineStatus
 from target.installer.conftest import Prepared
@@ -64,7 +66,7 @@ def test_a_stopped_installation_is_a_failed_deployment_in_maas(
     known_to(site, maas, name)
     site.installer.runner = runner = WithPython(site)
     assert site.pre() == 1
-    assert "MAAS was told" in site.said
+    assert "MAAS was notified" in site.said
     assert maas.machine.status == MachineStatus.FAILED_DEPLOYMENT
     assert runner.seconds <= 60
     told = json.dumps(maas.machine.events)
@@ -77,7 +79,7 @@ def test_without_a_network_the_log_says_that_maas_was_not_told(prepared: Prepare
     listen_at(site, "http://127.0.0.1:1/MAAS/metadata/status/abc123", [])
     site.installer.runner = WithPython(site)
     assert site.pre() == 1
-    assert "MAAS could not be told, and will give up by itself: MAAS at 127.0.0.1:1 refused" in site.said
+    assert "MAAS could not be notified, and will give up by itself: MAAS at 127.0.0.1:1 refused" in site.said
 
 
 def test_secrets_that_are_used_up_leave_nothing_to_tell_maas_with(prepared: Prepared) -> None:
@@ -95,7 +97,7 @@ def test_each_step_restarts_the_time_limit_of_a_maas_that_it_reaches(
     known_to(site, maas)
     site.installer.runner = WithPython(site)
     site.run()
-    assert site.said.count("MAAS was told that this is at work") == 2
+    assert site.said.count("MAAS was notified that this is running") == 2
     assert [(one["origin"], one["name"], one["result"]) for one in maas.machine.events] == [
         ("curtin", "cmd-install/stage-late", "SUCCESS")
     ] * 2
@@ -115,3 +117,29 @@ def test_a_maas_that_is_not_reached_stops_no_step(prepared: Prepared, status: in
     site.installer.runner = NoNetwork(site)
     site.run()
     assert "MAAS was not reached, its time limit goes on: MAAS at 10.0.0.2:5248 did not answer" in site.said
+
+
+def test_with_secure_boot_on_maas_hears_how_far_the_machine_came(prepared: Prepared, maas: FakeMetadataService) -> None:
+    site = prepared()
+    known_to(site, maas)
+    record = HostRecord.from_json(site.ram(HOST_RECORD).read_text())
+    site.ram(HOST_RECORD).write_text(record.replace(secure_boot=True).to_json())
+    site.installer.runner = WithPython(site)
+    assert site.pre() == 0
+    first = [event["description"] for event in maas.machine.events if event["origin"] == "esxforge"]
+    assert first == [INSTALLER_RUNS]
+    site.install()
+    assert site.post() == 0
+    assert [event["description"] for event in maas.machine.events if event["origin"] == "esxforge"] == [
+        INSTALLER_RUNS,
+        INSTALLED,
+    ]
+    assert maas.machine.status == MachineStatus.DEPLOYING
+
+
+def test_with_secure_boot_off_no_such_event_is_sent(prepared: Prepared, maas: FakeMetadataService) -> None:
+    site = prepared()
+    known_to(site, maas)
+    site.installer.runner = WithPython(site)
+    assert site.pre() == 0
+    assert [event for event in maas.machine.events if event["origin"] == "esxforge"] == []

@@ -120,7 +120,7 @@ def test_a_power_command_is_noted_and_ends_the_script(name: str, runs: Runs) -> 
     assert runs.wrote("did") == "before\n"
     assert runs.notes == [
         (
-            f"Your %post (line 7 of your kickstart) called {name}: it was not done, as MAAS does not switch the "
+            f"Your %post (line 7 of your kickstart) called {name}: it was not done, as MAAS does not power the "
             "machine on again."
         )
     ]
@@ -187,7 +187,7 @@ def test_an_interpreter_that_is_not_there_is_a_failure_of_the_script(runs: Runs)
     assert runs.run("true\n", f"%post 7 /bin/perl 0 {GUARDED} {LENIENT}") == 0
     assert runs.notes == [
         (
-            "Your %post (line 7 of your kickstart) could not be run: '/bin/perl' is no interpreter that ESXi's "
+            "Your %post (line 7 of your kickstart) could not be run: '/bin/perl' is not an interpreter that ESXi's "
             "installer has."
         )
     ]

@@ -88,7 +88,7 @@ def test_addresses_that_are_none_are_named() -> None:
         "inventory.vmks[0].address: 10.0.0.999/24 is no IPv4 address.",
         "inventory.vmks[0].ipv6_addresses[0]: 2001:db8::5/129 is no IPv6 address.",
         "inventory.routes[0].network: '10.0.0.1/8' is no network.",
-        "inventory.routes[0].gateway: 'fe80::1%vmk0' is no address.",
+        "inventory.routes[0].gateway: 'fe80::1%vmk0' is not an address.",
     ]
 
 

@@ -140,7 +140,7 @@ def test_a_field_that_makes_no_sense_is_not_taken_for_nothing(
 
 def test_a_default_route_without_gateway_is_not_overlooked(fake: FakeEsxi) -> None:
     for value in ("", "0.0.0.0", "N/A"):  # noqa: S104  # nothing is bound to it
-        with pytest.raises(CommandError, match="the field gateway is no address"):
+        with pytest.raises(CommandError, match="the field gateway is not an address"):
             read_routes(Esxcli(Bent(fake, "network ip route ipv4 list", having("gateway", value))))
 
 

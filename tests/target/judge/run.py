@@ -46,7 +46,7 @@ from target.judge.spoil import make_case
 # What may come out, and whether that is right.
 RIGHT = ("Deployed, right", "Failed rightly, as found", "refused rightly", "Failed with an excuse, as found")
 WRONG = (
-    "false Deployed", "stranded", "valid, but failed", "valid, but refused", "not as found", "not told",
+    "false Deployed", "stranded", "valid, but failed", "valid, but refused", "not as found", "unknown",
     "broken unnamed", "second run changes", "secret or rest left", "no end",
 )  # fmt: skip
 COMMAND_SECONDS = 0.5
@@ -304,7 +304,7 @@ def _judge(
     if different:
         return Outcome("not as found", "; ".join(different))
     if status is not MachineStatus.FAILED_DEPLOYMENT and not expected.untold:
-        return Outcome("not told", str(status))
+        return Outcome("unknown", str(status))
     if left:
         return Outcome("secret or rest left", "; ".join(left))
     if expected.must_deploy:

@@ -95,7 +95,7 @@ def _crash(site: RandomSite) -> None:
     [
         (_claim, "false Deployed"),
         (_fail, "valid, but failed"),
-        (_fail_and_forget, "not told"),
+        (_fail_and_forget, "unknown"),
         (_fail_and_leave, "not as found"),
         (_fail_off_the_network, "stranded"),
         (_crash, "no end"),

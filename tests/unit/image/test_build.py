@@ -220,7 +220,7 @@ def test_a_kickstart_that_says_nothing_accepts_no_eula_and_gives_no_password(
 @pytest.mark.parametrize(
     ("kickstart", "sentence"),
     [
-        (GOOD_KICKSTART + "frobnicate\n", "line 5: 'frobnicate' is no command of ESXi's installer"),
+        (GOOD_KICKSTART + "frobnicate\n", "line 5: 'frobnicate' is not a command of ESXi's installer"),
         (
             GOOD_KICKSTART.replace("vmaccepteula\n", ""),
             "licence agreement is not accepted. Read it, then add vmaccepteula",

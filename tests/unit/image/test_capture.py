@@ -391,7 +391,7 @@ def naming_a_uuid(disk: Path) -> None:
         (with_foreign_partition, "holds what ESXi's installer does not make: partition 9"),
         (without_bank, "partition 6 is missing"),
         (with_dirty_bank, "partition 5: its boot.cfg says bootstate=3"),
-        (without_table, "is no disk with an installed ESXi"),
+        (without_table, "is not a disk with an installed ESXi"),
         (with_damaged_bank, "chain"),
         (with_file(5, "esxforge.tgz"), "partition 5 holds esxforge.tgz already"),
         (with_file(6, "esxforge.tgz"), "partition 6 holds esxforge.tgz already"),
@@ -401,7 +401,7 @@ def naming_a_uuid(disk: Path) -> None:
         ),
         (with_build("6.0.0-3.73.14320388"), "holds ESXi 6.0.0; releases 6.5 to 9 are known"),
         (with_build("10.0.0-0.1.99999999"), "holds ESXi 10.0.0; releases 6.5 to 9 are known"),
-        (with_build("unknown"), "build=unknown, of which the boot loader can tell no release, so that it stops"),
+        (with_build("unknown"), "build=unknown, from which the boot loader cannot tell the release, so it stops"),
         (without_kernel, "partition 5 lacks what its boot.cfg loads: b.b00 is missing; k.b00 is missing."),
         (with_empty_module, "partition 5 lacks what its boot.cfg loads: s.v00 is empty."),
         (
@@ -500,7 +500,7 @@ def test_an_old_boot_uuid_in_the_kernel_options_is_dropped(tmp_path: Path) -> No
         (b"QFI\xfb", "qcow2", "qemu-img convert -O raw"),
         (b"KDMV", "vmdk", "qemu-img convert -O raw"),
         (b"\x1f\x8b", "gzip", "gunzip"),
-        (b"", "no disk with an installed ESXi", "machine"),
+        (b"", "not a disk with an installed ESXi", "machine"),
     ],
 )
 def test_what_is_no_raw_disk_is_named(head: bytes, said: str, hint: str, tmp_path: Path) -> None:

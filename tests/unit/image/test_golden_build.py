@@ -275,7 +275,7 @@ def test_what_nobody_can_see_is_not_called_never_started(bench: Bench) -> None:
     told = result.document["details"]["golden"]
     assert told["life"] == "unknown"
     assert "SSH host keys and the host's certificate" in told["shared_by_all_hosts"]
-    (notice,) = [event for event in bench.told if isinstance(event, Notice) and "nobody can see" in event.text]
+    (notice,) = [event for event in bench.told if isinstance(event, Notice) and "it is unknown whether" in event.text]
     assert notice.warning
 
 
@@ -439,6 +439,13 @@ def test_mistakes_are_told_before_anything_starts(bench: Bench, tmp_path: Path) 
     own.write_text("vmaccepteula\nrootpw esX-forge-Test1x\nupgrade --firstdisk\n")
     with pytest.raises(ForgeError, match="line 3: upgrade: a machine"):
         bench.build(never, install={"kickstart": str(own)}, root_password={})
+
+
+def test_a_build_by_legacy_bios_is_refused_before_anything_is_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="starts by UEFI only") as caught:
+        build_golden_image(tmp_path / "absent.iso", load_recipe(None, {}), GoldenOptions(uefi=False), print)
+    assert "“esxforge capture”" in caught.value.hint
+    assert caught.value.place == "--firmware"
 
 
 def test_a_disk_too_small_for_the_release_is_told_before_anything_starts(bench: Bench) -> None:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from esxforge.local.interrupts import put_off, termination_as_interrupt
+
+
+@pytest.fixture(autouse=True)
+def _default_handlers() -> Iterator[None]:
+    """nohup starts the tests with SIGHUP ignored, and esxforge leaves ignored signals alone."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_an_interrupt_arrives_after_the_block_and_not_within() -> None:

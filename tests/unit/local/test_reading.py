@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,3 +154,21 @@ def test_a_shells_process_substitution_works() -> None:
     command = f'"{sys.executable}" -c "$0" <(sleep 0.1; echo secret)'
     done = subprocess.run(["bash", "-c", command, script], capture_output=True, text=True, check=True)
     assert done.stdout == "b'secret\\n' b'secret\\n'\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_a_dash_is_standard_input(kind: str, tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\nfrom esxforge.local.reading import check_readable, read_file\n"
+        "check_readable(Path('-'), pipes=True)\n"
+        "print([read_file(Path('-'), largest=100, pipes=True) for _ in range(2)])"
+    )
+    (tmp_path / "file").write_bytes(b"secret\n")
+    with (tmp_path / "file").open("rb") as stream:
+        given: dict[str, Any] = {"input": b"secret\n"} if kind == "pipe" else {"stdin": stream}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60, **given)
+    assert done.stdout == b"[b'secret\\n', b'secret\\n']\n", done.stderr
+
+
+def test_a_dash_is_a_name_where_only_files_are_read() -> None:
+    assert refusal(lambda: read(Path("-"), pipes=False)) == "There is no file -."

@@ -214,7 +214,7 @@ def test_names_that_break_maas_are_refused_before_anything_is_sent(maas: Maas, i
     [
         ({"title": "  "}, "cannot be a title: it is empty"),
         ({"title": "a\x1b[2J"}, "cannot be shown"),
-        ({"architecture": "amd64"}, "no architecture of MAAS"),
+        ({"architecture": "amd64"}, "not a MAAS architecture"),
         ({"size": 0}, "no size"),
         ({"sha256": "abc"}, "no size, or no sha256"),
     ],

@@ -319,7 +319,7 @@ def test_bytes_damaged_on_the_way_are_removed_and_the_same_command_succeeds(
     maas.fault(Fault("PUT", "damage", at=1))
     with pytest.raises(MaasError, match="does not have the image's sha256") as caught:
         maas.upload(image)
-    assert "Give the same command again" in caught.value.hint
+    assert "Run the same command again" in caught.value.hint
     assert maas.region.resources == {}
     assert maas.upload(image).action == "uploaded"
     assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
@@ -401,6 +401,6 @@ def test_a_progress_that_is_no_number_of_bytes_is_not_guessed_at(maas: Maas, ima
         maas.upload(image)
     maas.fault()
     maas.region.storage.regions = 3  # counted by MAAS, though it lists one
-    with pytest.raises(MaasError, match="no whole number of bytes") as caught:
+    with pytest.raises(MaasError, match="not a whole number of bytes") as caught:
         maas.upload(image)
     assert "esxforge images delete" in caught.value.hint

@@ -31,7 +31,7 @@ def test_no_recipe_at_all_is_the_default_one() -> None:
 
 def test_flags_lie_over_the_file_and_flags_not_given_change_nothing(tmp_path: Path) -> None:
     path = _write(tmp_path, '[image]\nformat = "raw"\nsector_size = 4096\n[maas]\nname = "esxi/8"\n')
-    recipe = load_recipe(path, {"image": {"format": "ddgz", "sector_size": None}, "maas": {"name": None}})
+    recipe = load_recipe(path, {"image": {"format": "ddgz"}})
     assert (recipe.image.format, recipe.image.sector_size, recipe.maas.name) == ("ddgz", 4096, "esxi/8")
 
 

@@ -25,7 +25,7 @@ from standin.esxi.dials import DIALS
 from unit.selftest.made_up import FINISHED, good
 
 # What the agent's log of a start says, and not what a command answers; a test below has its lines.
-BY_LOG = ("hostd", "rule-file")
+BY_LOG = ("hostd", "rule-file", "secure-boot-check")
 # Settings that the evidence cannot tell from the first one, or not by the name.
 UNSEEN = {("list-lag", "2 s"), ("list-lag", "8 s"), ("no-value", "null"), ("no-value", "empty"), ("no-value", "N/A")}
 LOOKED_AT = [
@@ -73,6 +73,10 @@ def test_a_run_says_where_esxi_stands(tmp_path: Path, dial: str, setting: str) -
         ("rule-file", "the firewall lets TCP out to port 5248 of 10.0.0.2", "taken"),
         ("rule-file", "the firewall was not opened, …: esxcli network firewall refresh ended with 1", "refused"),
         ("rule-file", "the firewall was not opened, …: Invalid ruleset id esxforge", "ignored"),
+        ("secure-boot-check", "ESXi's check says that Secure Boot can be enabled.", "can"),
+        ("secure-boot-check", "ESXi's check says that Secure Boot cannot be enabled: esxforge", "cannot"),
+        ("secure-boot-check", "This ESXi has no check for Secure Boot (/usr/lib/…).", "missing"),
+        ("secure-boot-check", "ESXi's check for Secure Boot did not end within 90 seconds.", "hangs"),
     ],
 )
 def test_the_agents_log_says_where_esxi_stands(dial: str, line: str, setting: str) -> None:

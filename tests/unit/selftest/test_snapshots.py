@@ -84,6 +84,17 @@ def test_the_bank_with_the_higher_counter_is_the_current_one(disk: Path, data: P
     assert bank.partition == 6
 
 
+@pytest.mark.parametrize("line", ["bootstate=1\nquickboot=1", "bootstate=2", "updated=0"])
+def test_a_bank_that_the_boot_loader_does_not_take_is_not_the_current_one(line: str, disk: Path, data: Path) -> None:
+    higher = CFG.format("").replace("updated=1", "updated=2")
+    key = line.partition("=")[0]
+    changed = "\n".join(one for one in higher.splitlines() if not one.startswith(key)) + f"\n{line}\n"
+    put(disk, 6, "boot.cfg", changed.encode())
+    bank = take_snapshot(disk, data, ()).boot.current_bank
+    assert bank is not None
+    assert bank.partition == 5
+
+
 def test_damage_is_told_and_stops_nothing(disk: Path, data: Path, tmp_path: Path) -> None:
     put(disk, 5, "esxforge.tgz", b"no gzip and no tar")
     with disk.open("r+b") as stream:

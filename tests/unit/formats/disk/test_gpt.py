@@ -53,7 +53,7 @@ def test_what_is_written_is_read_back_from_either_copy(sector_size: int) -> None
     disk.write_at(sector_size + 60, b"\xff")
     reading = read_table(disk)
     assert (reading.table, reading.source) == (table, "backup")
-    assert "primary GPT header at LBA 1 is no good: its CRC-32 is" in reading.problems[0]
+    assert "primary GPT header at LBA 1 is invalid: its CRC-32 is" in reading.problems[0]
 
 
 def test_sgdisk_finds_no_problem_and_the_same_partitions(tmp_path: Path) -> None:
@@ -116,9 +116,7 @@ def test_an_image_on_a_larger_disk_is_noticed_and_grown(tmp_path: Path) -> None:
         out.truncate(SECTORS * 512 * 3)
     with FileBlocks(str(image), writable=True) as disk:
         reading = read_table(disk)
-        assert reading.problems == (
-            f"The backup GPT stands at LBA {SECTORS - 1}, the disk ends at LBA {SECTORS * 3 - 1}.",
-        )
+        assert reading.problems == (f"The backup GPT is at LBA {SECTORS - 1}, the disk ends at LBA {SECTORS * 3 - 1}.",)
         write_table(disk, reading.table.grown_to(SECTORS * 3).with_new_guids(uuid.uuid4))
         again = read_table(disk)
     assert again.problems == ()
@@ -222,8 +220,8 @@ def rewritten_header(disk: MemoryBlocks, offset: int, form: str, value: int) -> 
     [
         (8, "<I", 0x20000, "revision is 0x20000"),
         (12, "<I", 4000, "4000 bytes long"),
-        (24, "<Q", 7, "stands at LBA 7"),
-        (32, "<Q", 1, "the other header stands at LBA 1 too"),
+        (24, "<Q", 7, "it is at LBA 7"),
+        (32, "<Q", 1, "the other header is at LBA 1 too"),
         (32, "<Q", 1 << 62, "the disk ends|for a disk of|cannot be"),
         (40, "<Q", 1, "LBA 1 to .* cannot be the usable ones"),
         (48, "<Q", SECTORS, "cannot be the usable ones"),

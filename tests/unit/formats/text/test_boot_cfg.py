@@ -113,10 +113,10 @@ def test_module_lists(value: bytes, modules: list[Module]) -> None:
     [
         (
             b"title=x\nker\x00nel=/b.b00\n",
-            "boot.cfg line 2: byte 0x00 is no text, so this is no boot.cfg.",
+            "boot.cfg line 2: byte 0x00 is not text, so this is not a boot.cfg.",
         ),
-        (b"\x1f\x8b\x08", "boot.cfg line 1: byte 0x1F is no text, so this is no boot.cfg."),
-        (b"kernel=/b\xff\n", "boot.cfg line 1: the value of kernel is no plain ASCII text."),
+        (b"\x1f\x8b\x08", "boot.cfg line 1: byte 0x1F is not text, so this is not a boot.cfg."),
+        (b"kernel=/b\xff\n", "boot.cfg line 1: the value of kernel is not plain ASCII text."),
         (
             b"title=x\n\ntimeout=5s\n",
             "boot.cfg line 3: timeout=5s is not a whole number; VMware's boot loader stops there.",

@@ -21,8 +21,8 @@ HASH = "$6$saltsalt$" + "a" * 86
 MERGED, GIVEN, ALONE = Use(), Use(password_given=True), Use(standalone=True)
 # Errors where root's password stands in the kickstart, and where the recipe gives it: (line, start of the sentence).
 ERRORS: dict[str, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {
-    "backtick": ([(1, "'`vmaccepteula' is no command")], [(1, "'`vmaccepteula' is no command")]),
-    "comment_hash": ([(2, "rootpw takes one bare word, and none is there")], []),
+    "backtick": ([(1, "'`vmaccepteula' is not a command")], [(1, "'`vmaccepteula' is not a command")]),
+    "comment_hash": ([(2, "rootpw takes one positional argument, and none is there")], []),
     "heredoc": ([(7, "this line begins with include")], [(7, "this line begins with include")]),
     "inttype": (
         [(6, "%firstboot: --interpreter cannot be 'python3'")],
@@ -30,7 +30,7 @@ ERRORS: dict[str, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {
     ),
     "lic": ([(3, "vmserialnum: --esx is a placeholder")], [(3, "vmserialnum: --esx is a placeholder")]),
     "phpw": ([(2, "this is a template: render it first")], []),
-    "placeholder": ([(2, "this is a placeholder, no password")], []),
+    "placeholder": ([(2, "this is a placeholder, not a password")], []),
     "post_python": ([(6, "poweroff through Python in %post")], [(6, "poweroff through Python in %post")]),
     "tmpl": (
         [(line, "this is a template: render it first") for line in (2, 3, 5)],
@@ -41,7 +41,7 @@ ERRORS: dict[str, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {
 # Warnings besides those that an install or network line is replaced, and that a password stands in clear.
 WARNINGS = {
     "inttype": [(4, "%post names its interpreter in a way that is not the installer's; busybox is taken")],
-    "bom": [(1, "a byte order mark (U+FEFF) stands before the first line; it is left out")],
+    "bom": [(1, "a byte order mark (U+FEFF) precedes the first line; it is left out")],
     "boss": [(3, "install: --ignoressd is left out")],
     "clearpart": [(3, "clearpart is left out: MAAS's storage layout decides which disks are wiped")],
     "endash": [(3, "an en dash (U+2013) stands there")],

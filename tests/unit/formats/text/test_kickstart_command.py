@@ -33,8 +33,8 @@ def test_all_findings_are_shown_at_once_and_status_is_1(kickstart: Path) -> None
     result = CliRunner().invoke(app, ["check", str(kickstart)])
     assert result.exit_code == 1
     assert result.stderr == (
-        f"{kickstart}: error: line 4: 'instal' is no command of ESXi's installer; a 7.0 installer was seen to stop at "
-        "such a line, what 8.0's does is not known.\n"
+        f"{kickstart}: error: line 4: 'instal' is not a command of ESXi's installer; a 7.0 installer was seen to stop "
+        "at such a line, what 8.0's does is not known.\n"
         "  Remove the line, or move it into a section. Did you mean install?\n"
         f"{kickstart}: error: line 5: dryrun: nothing would be installed, and MAAS would wait for it.\n"
         "  Remove the line.\n"

@@ -59,8 +59,8 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
 @pytest.mark.parametrize(
     ("line", "severity", "message"),
     [
-        ("instal --firstdisk", WARNING, f"'instal' is no command of ESXi's installer: {IGNORES}."),
-        ("%end", WARNING, f"'%end' is no command of ESXi's installer: {IGNORES}."),
+        ("instal --firstdisk", WARNING, f"'instal' is not a command of ESXi's installer: {IGNORES}."),
+        ("%end", WARNING, f"'%end' is not a command of ESXi's installer: {IGNORES}."),
         ("lang en_US", WARNING, "ESXi ignores lang."),
         ("keyboard 'US", ERROR, "it cannot be split into words: no closing quotation."),
         (
@@ -68,17 +68,17 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
             ERROR,
             "a backslash at its end does not continue it: 6.7's installer takes it for a word.",
         ),
-        ("reboot now", WARNING, f"reboot takes no bare word; 'now' is one too many, and {IGNORES}."),
-        ("keyboard", ERROR, "keyboard takes one bare word, and none is there."),
+        ("reboot now", WARNING, f"reboot takes no positional argument; 'now' is one too many, and {IGNORES}."),
+        ("keyboard", ERROR, "keyboard takes one positional argument, and none is there."),
         (
             "keyboard US Default",
             WARNING,
             (
-                "keyboard takes one bare word; 'Default' is one too many, and 6.7's installer takes the last one with "
-                "a warning."
+                "keyboard takes one positional argument; 'Default' is one too many, and 6.7's installer takes the last "
+                "one with a warning."
             ),
         ),
-        ("keyboard Klingon", WARNING, "'Klingon' is no keyboard layout that ESXi is known to have."),
+        ("keyboard Klingon", WARNING, "'Klingon' is not a known ESXi keyboard layout."),
         ("reboot --eject", WARNING, f"reboot has no option --eject; {IGNORES}."),
         ("reboot --noeject=1", WARNING, f"reboot: --noeject takes no value; {IGNORES}."),
         ("network --bootproto", WARNING, f"network: --bootproto needs a value after an equals sign; {IGNORES}."),
@@ -117,7 +117,7 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
         (
             "serialnum --esx=XXXXX-XXXXX-XXXXX-XXXXX-XXXXX",
             ERROR,
-            "vmserialnum: --esx is a placeholder, no licence key; 6.7's installer stops at keys that are none.",
+            "vmserialnum: --esx is a placeholder, not a licence key; 6.7's installer stops at keys that are none.",
         ),
         ("vmserialnum", ERROR, "vmserialnum needs --esx=…."),
         ("clearpart --overwritevmfs", ERROR, "clearpart names no disk."),
@@ -148,7 +148,7 @@ def test_an_install_command_is_needed_only_where_esxforge_adds_none() -> None:
         ),
         ("%firstboot\ntrue", WARNING, "%firstboot names no interpreter; busybox is taken."),
         ("%pre --interpreter=busybox", WARNING, "%pre is empty."),
-        ("%pre --interpreter=busybox echo\ntrue", WARNING, f"%pre takes no bare word; {IGNORES}."),
+        ("%pre --interpreter=busybox echo\ntrue", WARNING, f"%pre takes no positional argument; {IGNORES}."),
         ("%pre --interpreter='busy\ntrue", ERROR, "it cannot be split into words: no closing quotation."),
     ],
 )
@@ -177,7 +177,7 @@ def test_an_unknown_command_is_an_error_from_the_release_on_that_was_seen_to_sto
             3,
             ERROR,
             (
-                f"{word!r} is no command of ESXi's installer; a 7.0 installer was seen to stop at such a line, what "
+                f"{word!r} is not a command of ESXi's installer; a 7.0 installer was seen to stop at such a line, what "
                 f"{release}'s does is not known."
             ),
         )
@@ -416,7 +416,7 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
             WARNING,
             {
                 "%pre": "halt in %pre refuses the machine: nothing is installed, and the deployment fails.",
-                "%post": "halt in %post is noted instead of done, and ends the script: MAAS would not switch the "
+                "%post": "halt in %post is noted instead of done, and ends the script: MAAS would not power the "
                 "machine on again.",
             }[section],
         )
@@ -425,7 +425,7 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
         (
             5,
             ERROR,
-            f"/sbin/halt in {section} cannot be kept from ending the machine, and MAAS does not switch it on again.",
+            f"/sbin/halt in {section} cannot be kept from ending the machine, and MAAS does not power it on again.",
         )
     ]
     python = f"{BASE}{section} --interpreter=python\nimport os\nos.system('poweroff')\n"
@@ -433,7 +433,7 @@ def test_a_script_that_ends_the_machine(section: str) -> None:
     for text in (plain, plain.replace("halt", "/sbin/halt"), python):
         ((_, severity, message),) = found(text, Use(allow_power_off=True))
         assert severity == WARNING
-        assert message.endswith("the machine may go off here, and MAAS does not switch it on again.")
+        assert message.endswith("the machine may go off here, and MAAS does not power it on again.")
         assert found(f"{INSTALL}{text}", ALONE) == []
 
 
@@ -443,7 +443,7 @@ def test_what_may_end_the_machine_is_a_warning_and_a_restart_is_called_one() -> 
         (
             4,
             WARNING,
-            "/sbin/poweroff in %post may end the machine; whether it is run cannot be told by reading.",
+            "/sbin/poweroff in %post may end the machine; reading alone cannot show whether it is run.",
         )
     ]
     assert found(f"{post}/sbin/reboot\n") == [
@@ -464,8 +464,8 @@ def test_what_may_end_the_machine_is_a_warning_and_a_restart_is_called_one() -> 
             4,
             WARNING,
             (
-                "/sbin/poweroff in %firstboot may end the machine while the agent works; whether it is run cannot be "
-                "told by reading."
+                "/sbin/poweroff in %firstboot may end the machine while the agent works; reading alone cannot show "
+                "whether it is run."
             ),
         )
     ]
@@ -589,7 +589,7 @@ FIRSTBOOT = f"{BASE}%firstboot --interpreter=busybox\n"
         ("esxcli system maintenanceMode set -e true", "puts the host into maintenance mode"),
         ("vim-cmd hostsvc/maintenance_mode_enter", "puts the host into maintenance mode"),
         ("esxcli system shutdown reboot -d 15 -r done", "restarts the host while the agent works"),
-        ("/sbin/poweroff", "switches the host off while the agent works"),
+        ("/sbin/poweroff", "powers the host off while the agent works"),
     ],
 )
 def test_a_first_boot_that_fights_with_the_agent(command: str, what: str) -> None:
@@ -616,8 +616,8 @@ def test_a_first_boot_that_does_not(command: str) -> None:
 @pytest.mark.parametrize(
     ("line", "findings"),
     [
-        ("rootpw", [(2, ERROR, "rootpw takes one bare word, and none is there.")]),
-        ("rootpw one two", [(2, ERROR, "rootpw takes one bare word.")]),
+        ("rootpw", [(2, ERROR, "rootpw takes one positional argument, and none is there.")]),
+        ("rootpw one two", [(2, ERROR, "rootpw takes one positional argument.")]),
         (
             f"rootpw --crypted --iscrypted {HASH}",
             [
@@ -650,19 +650,19 @@ def test_a_first_boot_that_does_not(command: str) -> None:
             "rootpw xY7Gq",
             [
                 (2, ERROR, "rootpw: ESXi refuses this password: it has 5 characters; at least 7 are needed."),
-                (2, WARNING, "rootpw: the password stands here in clear, and so will it in the image."),
+                (2, WARNING, "rootpw: the password is in clear text here, and so it will be in the image."),
             ],
         ),
         (
             "rootpw xY7GqzpLm#w",
             [
                 (2, ERROR, "an unquoted # ends the line, also within a password."),
-                (2, WARNING, "rootpw: the password stands here in clear, and so will it in the image."),
+                (2, WARNING, "rootpw: the password is in clear text here, and so it will be in the image."),
             ],
         ),
         (
             "rootpw 'xY7GqzpLm#w'",
-            [(2, WARNING, "rootpw: the password stands here in clear, and so will it in the image.")],
+            [(2, WARNING, "rootpw: the password is in clear text here, and so it will be in the image.")],
         ),
     ],
 )
