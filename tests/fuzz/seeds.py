@@ -161,5 +161,5 @@ def maas_by_path() -> list[bytes]:
     seeds += [
         {**one, "version/": {"version": version}, "regioncontrollers/": [{}, {}]} for version in ("3.2", "x", "3.6")
     ]
-    seeds += [{**one, "machines/": [], "machines/node1/": status} for status in (403, 404, 500)]
+    seeds += [{**one, "machines/": [], "machines/abc123/": status} for status in (403, 404, 500)]
     return [json.dumps({"paths": answers}).encode() for answers in seeds]
