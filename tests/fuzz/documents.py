@@ -352,8 +352,10 @@ def _profile_seeds() -> list[bytes]:
     names = (b"ESXi-7.0U3d-1", b"ESXi-8.0-update3", b"ESXi-6.7.0-20220304001-standard", b"ESXi-9.0.0.0100-1", b"x")
     found = [xml, metadata_xml(release), *(xml.replace(b"ESXi-8.0U3e-24674464-standard", name) for name in names)]
     deep = b"<a>" * 80 + b"</a>" * 80
-    bad = [deep, b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"<a>", b"", b"<a/>",
-           b"<metadata><esxVersion>8.0.3</esxVersion></metadata>", xml.replace(b"esx-base", b"esx-bas"), b" " * (1 << 20)]  # fmt: skip
+    bad = [
+        deep, b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"<a>", b"", b"<a/>", xml.replace(b"esx-base", b"esx-bas"),
+        b"<metadata><esxVersion>8.0.3</esxVersion></metadata>", b" " * (1 << 20),
+    ]  # fmt: skip
     return [*found, *bad]
 
 
