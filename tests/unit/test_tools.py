@@ -36,7 +36,8 @@ def test_the_readmes_pictures_are_what_the_program_draws_today(tmp_path: Path) -
     code = (
         "import runpy, sys\n"
         "made = runpy.run_path(sys.argv[1])['pictures']()\n"
-        "stale = [name for name, text in made.items() if open(f'docs/pictures/{name}', encoding='utf-8').read() != text]\n"
+        "read = lambda name: open(f'docs/pictures/{name}', encoding='utf-8').read()\n"
+        "stale = [name for name, text in made.items() if read(name) != text]\n"
         "sys.exit(f'{stale}: make pictures' if stale else 0)\n"
     )
     command = [sys.executable, "-c", code, str(ROOT / "tools" / "pictures.py")]
