@@ -41,6 +41,10 @@ def selftest(
     golden: Annotated[
         bool, typer.Option("--golden", help="Then build a golden image too, and deploy a host from it.")
     ] = False,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option("--add", metavar="FILE", help="Add a VIB or an offline bundle, and see what ESXi does with it."),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option("--keep", help="Keep disks, consoles and pictures in this new directory.", show_default=False),
@@ -77,7 +81,8 @@ def selftest(
         disk_size or 0,
         tuple(kernel_option or ()),
         default_patience(chosen),
-        Asked(golden=golden, maas=maas.profile is not None or maas.maas_url is not None),
+        Asked(golden=golden, maas=maas.profile is not None or maas.maas_url is not None, add=bool(add)),
+        tuple(add or ()),
     )
     with (
         listener(verbose=verbose) as listen,

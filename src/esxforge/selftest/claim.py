@@ -19,6 +19,7 @@ class Area(str, Enum):
     HOST = "The host becomes what MAAS asked for"
     AFTERWARDS = "Nothing of us stays but the result"
     GOLDEN = "Golden images"
+    DRIVERS = "Drivers that an image adds"
     SECURE_BOOT = "Secure Boot"
     MAAS = "A real MAAS"
     BY_HAND = "What the self-test cannot see"
@@ -31,6 +32,7 @@ class Part(str, Enum):
     FROM_7 = "ESXi 7 and later"
     ONLY_9 = "ESXi 9"
     GOLDEN = "--golden"
+    ADD = "--add"
     SECURE_BOOT = "--secure-boot"
     MAAS = "--maas-url or --profile"
     BY_HAND = "by hand"
@@ -52,6 +54,7 @@ class Claim:
         """The check's verdict; not asked where the claim is no part of this run."""
         asked = {
             Part.GOLDEN: evidence.asked.golden,
+            Part.ADD: evidence.asked.add,
             Part.MAAS: evidence.asked.maas,
             Part.FROM_7: evidence.subject.major >= 7,
             Part.ONLY_9: evidence.subject.major >= 9,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from esxforge.selftest import judge_bios, judge_host, judge_install
 from esxforge.selftest.claim import DOCS, INFERRED, LOADER, TOOL, Area, Claim, Part, by_hand
+from esxforge.selftest.driver_claims import DRIVER_CLAIMS
 from esxforge.selftest.evidence import Evidence
 from esxforge.selftest.secure_boot_claims import SECURE_BOOT_CLAIMS
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_reached, not_seen, seen
@@ -316,6 +317,7 @@ CLAIMS: tuple[Claim, ...] = (
         "A captured and personalised disk starts by legacy BIOS", LOADER,
         "the second host's disk under SeaBIOS, up to the kernel's first words, before it starts by UEFI", Part.GOLDEN,
     ),
+    *DRIVER_CLAIMS,
     *SECURE_BOOT_CLAIMS,
     Claim(
         "maas-upload",

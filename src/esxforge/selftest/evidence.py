@@ -211,12 +211,14 @@ class Asked:
 
     golden: bool = False
     maas: bool = False
+    add: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All of it. What was not reached is not there. ``told`` is what the host answered to our questions.
 
+    ``added_modules``: names of modules of VIBs that were added.
     ``gptmbr_bytes``: the length of the ISO's boot code. ``bios``: the golden image's manifest on starts by legacy BIOS.
     """
 
@@ -234,6 +236,7 @@ class Evidence:
     answer: ServiceAnswer | None = None
     upload: MaasUpload | None = None
     golden_problem: str = ""
+    added_modules: tuple[str, ...] = ()
     gptmbr_bytes: int | None = None
     bios: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()

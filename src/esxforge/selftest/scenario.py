@@ -53,6 +53,7 @@ _MANAGEMENT_WAIT = {Accelerator.KVM: 180.0, Accelerator.TCG: 30.0}
 class SelftestSettings:
     """What the person asked for. ``limit``: the longest that one start may take, in seconds.
 
+    ``add``: VIBs and bundles for the installer image.
     ``boot_gib`` 0 is for the smallest disk that leaves a datastore. ``patience`` stretches short waits: 1 with KVM.
     """
 
@@ -64,6 +65,7 @@ class SelftestSettings:
     kernel_options: tuple[str, ...] = ()
     patience: float = 1.0
     asked: Asked = field(default_factory=Asked)
+    add: tuple[Path, ...] = ()
 
     @property
     def all_kernel_options(self) -> tuple[str, ...]:
@@ -106,6 +108,11 @@ def run_selftest(
         image_bytes=result.size,
         build_seconds=time.monotonic() - began,
         boot_datastore_desired=bool(order.boot_datastore_bytes),
+        added_modules=tuple(
+            str(module["path"]).lower()
+            for added in result.document["details"].get("add_ons", [])
+            for module in added["modules"]
+        ),
         gptmbr_bytes=gptmbr.content.length if gptmbr else None,
     )
     host.attach_disks()
@@ -129,10 +136,16 @@ def _recipe(settings: SelftestSettings, kind: str) -> Recipe:
         None,
         {
             "image": {"format": "raw", "kind": kind},
-            "install": {"accept_eula": True, "kernel_options": settings.all_kernel_options},
+            "install": {
+                "accept_eula": True,
+                "kernel_options": settings.all_kernel_options,
+                # This host is nobody's: whatever the person names is tried.
+                "acceptance_level": "community",
+            },
             # Nobody needs to know it: the host answers by itself.
             "root_password": {"hash": str(sha512_crypt.using(rounds=5000).hash(secrets.token_urlsafe(18)))},
             "golden": {"memory": settings.changes.memory_mib},
+            **({"add": [{"file": path} for path in settings.add]} if kind == "installer" else {}),
         },
     )
 

@@ -42,7 +42,8 @@ PARTITIONS = (
     PartitionFacts(7, str(VMFS_L), 8294 * MIB, 25000 * MIB),
 )
 BANK = BankFacts(
-    5, True, "8.0.3-0.70.24674464", 0, 1, ("jumpstrt.gz", "k.b00", "esxforge.tgz"), (), (("b.b00", 900),), MODULE,
+    5, True, "8.0.3-0.70.24674464", 0, 1, ("jumpstrt.gz", "k.b00", "netdrv.v00", "esxforge.tgz"), (),
+    (("b.b00", 900), ("netdrv.v00", 500)), MODULE,
     {"version": 1, "device": BOOT_DEVICE, "disk_guid": "3333", "build": "8.0.3"},
 )  # fmt: skip
 EMPTY_BANK = BankFacts(6, True, "", 3, 0)
@@ -62,7 +63,7 @@ FINISHED = Snapshot(
     DiskFacts(
         INSTALLED.boot.guid,
         (*PARTITIONS, PartitionFacts(8, str(VMFS), 34000 * MIB, 15000 * MIB)),
-        (replace(BANK, modules=("jumpstrt.gz", "k.b00"), module=None, installed=None), EMPTY_BANK),
+        (replace(BANK, modules=("jumpstrt.gz", "k.b00", "netdrv.v00"), module=None, installed=None), EMPTY_BANK),
         boot_bank=5,
     ),
     DATA,
@@ -138,7 +139,7 @@ def good() -> Evidence:
     """All was asked for, and all was seen."""
     return Evidence(
         SUBJECT,
-        Asked(golden=True, maas=True),
+        Asked(golden=True, maas=True, add=True),
         700 * MIB,
         3.0,
         (
@@ -155,6 +156,7 @@ def good() -> Evidence:
         {Stage.INSTALL: INSTALLED, Stage.FIRST_BOOT: INSTALLED, Stage.SECOND_BOOT: FINISHED},
         (
             event(Stage.FIRST_BOOT, 60.0, "wait"),
+            event(Stage.SECOND_BOOT, 59.0, "drivers", text="Loaded: netdrv.v00"),
             *story(Stage.SECOND_BOOT),
             get(Stage.GOLDEN_BOOT, 70.0, "user-data"),
         ),
@@ -163,6 +165,7 @@ def good() -> Evidence:
         told(),
         ServiceAnswer("tls", 80.0, HOST_NAME),
         MaasUpload("3.6.5", "esxi/selftest-8.0.3", "uploaded"),
+        added_modules=("netdrv.v00",),
         gptmbr_bytes=424,
         bios={"starts": True, "reason": "the boot code finds partition 1", "boot_code": "guid", "partition": 1},
     )

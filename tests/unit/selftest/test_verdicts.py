@@ -246,6 +246,34 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], VerdictStatus]] = [
         VerdictStatus.CONTRADICTED,
     ),
     ("bios-boots", lambda run: replace(run, subject=replace(run.subject, is_standin=True)), VerdictStatus.NOT_REACHED),
+    (
+        "added-loaded",
+        lambda run: replace(
+            run, calls=(*run.calls, event(Stage.SECOND_BOOT, 59.5, "drivers", "finish", result="FAIL"))
+        ),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("added-loaded", lambda run: replace(run, calls=run.calls[:1]), VerdictStatus.NOT_REACHED),
+    ("added-loaded", lambda run: replace(run, calls=()), VerdictStatus.NOT_REACHED),
+    (
+        "added-stays",
+        lambda run: with_disk(
+            run, Stage.SECOND_BOOT, with_bank(run.snapshots[Stage.SECOND_BOOT], modules=("jumpstrt.gz", "k.b00"))
+        ),
+        VerdictStatus.CONTRADICTED,
+    ),
+    (
+        "added-stays",
+        lambda run: with_disk(
+            run, Stage.SECOND_BOOT, with_bank(run.snapshots[Stage.SECOND_BOOT], files=(("b.b00", 900),))
+        ),
+        VerdictStatus.CONTRADICTED,
+    ),
+    (
+        "added-stays",
+        lambda run: with_disk(run, Stage.SECOND_BOOT, run.snapshots[Stage.INSTALL]),
+        VerdictStatus.NOT_REACHED,
+    ),
     ("maas-upload", lambda run: replace(run, upload=MaasUpload(problem="401")), VerdictStatus.CONTRADICTED),
     ("maas-upload", lambda run: replace(run, upload=None), VerdictStatus.NOT_REACHED),
 ]
