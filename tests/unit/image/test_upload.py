@@ -45,7 +45,8 @@ def test_a_build_asks_maas_once_and_does_not_read_the_image_again(
     tmp_path: Path, iso_of: Callable[[str], Path]
 ) -> None:
     region, log = FakeRegion(), tmp_path / "log"
-    words = ["--accept-eula", "--root-password-random", "-o", tmp_path / "image.dd.gz", "--upload", "--log-file", log]
+    words: list[str | Path] = ["--accept-eula", "--root-password-random", "-o", tmp_path / "image.dd.gz", "--upload"]
+    words += ["--log-file", log]
     with serve(region) as url:
         done = _esxforge("build", iso_of("8.0"), *words, "--verbose", url=url)
     assert done.returncode == 0, done.stderr
@@ -59,7 +60,7 @@ def test_a_build_asks_maas_once_and_does_not_read_the_image_again(
 def test_a_key_that_may_not_upload_ends_it_before_the_build(
     key: str, text: str, tmp_path: Path, iso_of: Callable[[str], Path]
 ) -> None:
-    words = ["--accept-eula", "--root-password-random", "-o", tmp_path / "image.dd.gz", "--upload"]
+    words: list[str | Path] = ["--accept-eula", "--root-password-random", "-o", tmp_path / "image.dd.gz", "--upload"]
     with serve(FakeRegion()) as url:
         done = _esxforge("build", iso_of("8.0"), *words, url=url, key=key)
     assert done.returncode == 1
