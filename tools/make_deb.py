@@ -128,7 +128,8 @@ def control(root: Path, version: str) -> str:
 def build(wheels: Path, output: Path) -> Path:
     """The package's file."""
     os.umask(0o022)
-    os.environ.setdefault("SOURCE_DATE_EPOCH", run("git", "log", "-1", "--format=%ct").strip())
+    if "SOURCE_DATE_EPOCH" not in os.environ:
+        os.environ["SOURCE_DATE_EPOCH"] = run("git", "log", "-1", "--format=%ct").strip()
     with tempfile.TemporaryDirectory(prefix="esxforge-deb-") as directory:
         work, root = Path(directory), Path(directory) / "root"
         install(root, wheels, work)

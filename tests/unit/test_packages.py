@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -27,7 +28,13 @@ HASH = "$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aC
 
 def run(*arguments: str | Path, cwd: Path = ROOT, **variables: str) -> str:
     """Output of a command that must succeed, in an environment that holds nothing of ours."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(cwd), "LANG": "C.UTF-8", **variables}
+    environment = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": tempfile.gettempdir(),
+        "LANG": "C.UTF-8",
+        "PIP_NO_CACHE_DIR": "1",
+        **variables,
+    }
     done = subprocess.run(
         [str(one) for one in arguments],
         cwd=cwd,
