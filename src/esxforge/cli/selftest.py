@@ -41,6 +41,12 @@ def selftest(
     golden: Annotated[
         bool, typer.Option("--golden", help="Then build a golden image too, and deploy a host from it.")
     ] = False,
+    secure_boot: Annotated[
+        bool,
+        typer.Option(
+            "--secure-boot", help="Then install another host under firmware with Secure Boot on (7.0 and later)."
+        ),
+    ] = False,
     keep: Annotated[
         Path | None,
         typer.Option("--keep", help="Keep disks, consoles and pictures in this new directory.", show_default=False),
@@ -77,7 +83,7 @@ def selftest(
         disk_size or 0,
         tuple(kernel_option or ()),
         default_patience(chosen),
-        Asked(golden=golden, maas=maas.profile is not None or maas.maas_url is not None),
+        Asked(golden=golden, maas=maas.profile is not None or maas.maas_url is not None, secure_boot=secure_boot),
     )
     with (
         listener(verbose=verbose) as listen,

@@ -52,6 +52,7 @@ class Claim:
         """The check's verdict; not asked where the claim is no part of this run."""
         asked = {
             Part.GOLDEN: evidence.asked.golden,
+            Part.SECURE_BOOT: evidence.asked.secure_boot,
             Part.MAAS: evidence.asked.maas,
             Part.FROM_7: evidence.subject.major >= 7,
             Part.ONLY_9: evidence.subject.major >= 9,

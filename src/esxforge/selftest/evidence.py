@@ -23,6 +23,8 @@ class Stage(str, Enum):
     LATER_BOOT = "5-later-boot"
     GOLDEN_BUILD = "6-golden-build"
     GOLDEN_BOOT = "7-golden-boot"
+    SECURE_INSTALL = "8-secure-boot-install"
+    SECURE_BOOT = "9-secure-boot-start"
 
 
 class Stop(str, Enum):
@@ -210,6 +212,7 @@ class Asked:
 
     golden: bool = False
     maas: bool = False
+    secure_boot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +236,9 @@ class Evidence:
     answer: ServiceAnswer | None = None
     upload: MaasUpload | None = None
     golden_problem: str = ""
+    secure_problem: str = ""
+    secure_hook: HookRun | None = None
+    secure_answer: ServiceAnswer | None = None
     gptmbr_bytes: int | None = None
     bios: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
