@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from esxforge.formats.efi_variable_store import LARGEST_STORE, read_variable
 from esxforge.local import processes
 from esxforge.local.reading import read_file
 from esxforge.selftest import order as orders
@@ -17,7 +18,6 @@ from esxforge.selftest.order import FIRST, SECOND, GuestToken, Order
 from esxforge.vm.deployed import Changes, deployed_host
 from esxforge.vm.firmware import find_ovmf, find_secure_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Forward, Machine, Nic, Ovmf, hardware_for
-from esxforge.vm.variable_store import LARGEST_STORE, read_variable
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.gpt_disk import read_table

@@ -75,7 +75,9 @@ class LinuxHost:
                 "the firmware's variable {} cannot be read: {}.".format(name, error.strerror), "Disable Secure Boot."
             )
         if len(data) < _ATTRIBUTES:
-            raise ForgeError("the firmware's variable {} cannot be read: it is cut short.".format(name))
+            raise ForgeError(
+                "the firmware's variable {} cannot be read: it is cut short.".format(name), "Disable Secure Boot."
+            )
         return data[_ATTRIBUTES:]
 
     def secure_boot(self) -> "Optional[bool]":

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esxforge.errors import FormatError
+from esxforge.formats.efi_variable_store import read_variable
 from esxforge.selftest.file_host import GLOBAL_VARIABLE, IMAGE_SECURITY
-from esxforge.vm.variable_store import read_variable
 from esxforge_target.formats.efi_signatures import X509, parse_signature_lists
 from standin.signing import SNAKEOIL, SigningKey
 
 DIRECTORY = Path("/usr/share/OVMF")
-SAMPLES = Path(__file__).parents[2] / "data/secure-boot"
+SAMPLES = Path(__file__).parents[3] / "data/secure-boot"
 STORE = (DIRECTORY / "OVMF_VARS_4M.snakeoil.fd").read_bytes()
 
 
