@@ -28,9 +28,9 @@ def report(rounds: int = 3) -> list[str]:
         ratios = []
         for _ in range(rounds):
             command = [sys.executable, "-m", "esxforge", "capture", str(disk), "-o", str(image), "--force"]
-            ours, peak, _ = timed(command)
-            theirs, _, _ = timed(["pigz", "-1", "-p2", "-c", str(disk)], directory / "pigz.gz")
-            ratios.append((ours / theirs, ours, theirs))
+            capture = timed(command)
+            pigz = timed(["pigz", "-1", "-p2", "-c", str(disk)], directory / "pigz.gz")
+            ratios.append((capture.seconds / pigz.seconds, capture.seconds, pigz.seconds))
         subprocess.run(["pigz", "-t", str(image)], check=True)
         ratio, ours, theirs = sorted(ratios)[len(ratios) // 2]
         sizes = image.stat().st_size / (directory / "pigz.gz").stat().st_size
@@ -38,7 +38,7 @@ def report(rounds: int = 3) -> list[str]:
         times = f"{ours:.2f} s, pigz -1 -p2 {theirs:.2f} s: time ratio {ratio:.3f} (goal {GOAL})"
         return [
             f"capture of {DISK_GIB} GiB with {stored} MB stored: {times}, size ratio {sizes:.3f}",
-            f"peak memory of capture: {peak:.0f} MiB (goal {GOAL_MIB})",
+            f"peak memory of capture: {capture.peak:.0f} MiB (goal {GOAL_MIB})",
         ]
 
 

@@ -8,6 +8,7 @@
     ├── ValidationErrors                what MAAS wants that ESXi cannot be; all reasons at once
     (esxforge_target.curtin_config) ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's,
     damaged, contradictory ├── RecipeError             what the person asked for is not possible; all problems at once
+    ├── AddOnError              a VIB or an offline bundle is damaged, or is none (addons.errors)
     ├── InputError              a file that was named cannot be read: absent, a device, too large, a silent pipe
     ├── OutputError             the output cannot be written: exists, in use, no space, no permission
     ├── ImageError              an image is not whole or not ours; a disk holds no installed ESXi

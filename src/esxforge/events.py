@@ -46,7 +46,14 @@ class Decision:
     text: str
 
 
-Event: TypeAlias = StepStarted | BytesDone | StepFinished | Notice | Decision
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What only a log has room for, such as each request to MAAS. Holds no secrets."""
+
+    text: str
+
+
+Event: TypeAlias = StepStarted | BytesDone | StepFinished | Notice | Decision | Detail
 Listener: TypeAlias = Callable[[Event], None]
 
 

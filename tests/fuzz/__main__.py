@@ -17,10 +17,17 @@ from pathlib import Path
 from random import Random
 
 from esxforge_target.runtime.errors import ForgeError
-from fuzz import disks, documents, images, machines, signatures
+from fuzz import addons, disks, documents, images, machines, signatures
 from fuzz.target import Target
 
-TARGETS = (*disks.TARGETS, *images.TARGETS, *documents.TARGETS, *machines.TARGETS, *signatures.TARGETS)
+TARGETS = (
+    *disks.TARGETS,
+    *images.TARGETS,
+    *documents.TARGETS,
+    *machines.TARGETS,
+    *signatures.TARGETS,
+    *addons.TARGETS,
+)
 FINDINGS = Path("build/fuzz")
 # A reader that computes longer than this for one small input is a finding, too.
 SLOW_SECONDS = 20.0
@@ -97,7 +104,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", help="names; all without")
     parser.add_argument("--cases", type=int, help="at most so many of each target")
     parser.add_argument("--seed", type=int, default=None)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # names before or after options
     if not (options.seconds or options.cases):
         parser.error("give seconds, or --cases")
     unknown = sorted(set(options.targets) - {target.name for target in TARGETS})

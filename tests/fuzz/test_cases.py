@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -12,6 +13,7 @@ from esxforge_target.runtime.errors import ForgeError, FormatError
 from fuzz import __main__ as fuzzing
 from fuzz.target import CASES, Target
 
+SOURCES = Path(__file__).parents[2] / "src"
 CASE_FILES = [(target, path) for target in fuzzing.TARGETS for path in target.cases]
 
 
@@ -100,8 +102,30 @@ def test_the_same_seed_gives_the_same_inputs(tmp_path: Path, monkeypatch: pytest
     assert seen[0] == seen[1]
 
 
+def test_names_of_targets_may_follow_the_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["fuzz", "0", "--cases", "30", "--seed", "5", "screen", "endpoint"])
+    assert fuzzing.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "seed 5"
+    assert [line.split()[:2] for line in lines[1:3]] == [["endpoint", "30"], ["screen", "30"]]
+
+
 @pytest.mark.parametrize("arguments", [["0"], ["5", "no-such-reader"]])
 def test_a_run_that_would_look_at_nothing_is_refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["fuzz", *arguments])
     with pytest.raises(SystemExit, match="2"):
         fuzzing.main()
+
+
+@pytest.mark.parametrize("target", fuzzing.TARGETS, ids=lambda target: target.name)
+def test_a_target_names_functions_that_are_there(target: Target) -> None:
+    for module in target.modules:
+        path, _, names = module.partition(":")
+        tree = ast.parse((SOURCES / path).read_text("utf-8"))
+        there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for one in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+            there |= {f"{one.name}.{node.name}" for node in one.body if isinstance(node, ast.FunctionDef)}
+        assert set(filter(None, names.split(","))) <= there, module

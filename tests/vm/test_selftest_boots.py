@@ -11,6 +11,7 @@ from esxforge.errors import ProcessError
 from esxforge.events import Event, StepFinished, ignore
 from esxforge.selftest.boots import SENTENCES, BootPlan, Finish, Progress, run_boot
 from esxforge.selftest.evidence import Stage, Stop
+from esxforge.selftest.scenario import _kernel_speaks
 from esxforge.vm.hardware import Accelerator
 from esxforge.vm.phases import Phase
 from vm.guests import HANG, POWER_OFF, RESTART, boot_sector, machine
@@ -61,6 +62,15 @@ def test_enough_is_enough(tmp_path: Path, finish: Finish, monkeypatch: pytest.Mo
         boot = run_boot(replace(plan(tmp_path, LOADER, HANG), enough=enough, settle=0.2, finish=finish), ignore)
     assert boot.stop is Stop.ENOUGH
     assert boot.when(Phase.BOOT_LOADER) is not None
+
+
+def test_a_kernel_that_speaks_under_seabios_is_enough_for_a_golden_disk(tmp_path: Path) -> None:
+    with nothing_left(tmp_path):
+        guest = plan(tmp_path, "2026-11-28T10:00:00Z cpu0:131072)VMB: 61\r\n", HANG, Stage.GOLDEN_BIOS)
+        boot = run_boot(replace(guest, enough=_kernel_speaks), ignore)
+    assert boot.stop is Stop.ENOUGH
+    assert boot.reached(Phase.KERNEL)
+    assert "7-golden-bios-end.png" in boot.screens
 
 
 def test_time_runs_out_with_a_likely_cause(tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def _contents(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "release", f"ESXi {release['version']} build {release['build'] or 'not known'} {release['update']}".rstrip()
     yield "profile", " ".join(part for part in (release["profile"], release["vendor"]) if part) or "not known"
     yield "VIBs", str(len(document["vibs"]))
+    for vib in document.get("add_ons", []):
+        yield "added VIB", f"{vib['name']} {vib['version']} of {vib['vendor']}, sha256 {vib['sha256']}"
     for item in document["added"]:
         yield "added", f"{item['path']} ({item['size']} bytes)"
     for path in document["changed"]:

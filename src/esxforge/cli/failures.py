@@ -5,8 +5,9 @@
     {"error": {"code": "output.exists", "message": "…", "hint": "…", "place": "/srv/esxi.dd.gz", "problems": []}}
 
 ``code`` stays the same when sentences change. ``place`` is the file, option or address that the error is about, or
-null. ``problems`` holds each one where several were found at once; ``message`` is all of them. A verb whose result
-says itself what is wrong (``plan``, ``kickstart check``, ``doctor``, ``selftest``) prints that result instead.
+null. ``problems`` holds each one where several were found at once; ``message`` is all of them. With ``--log-file``
+there is ``log``, too: its path. A verb whose result says itself what is wrong (``plan``, ``kickstart check``,
+``doctor``, ``selftest``) prints that result instead.
 
 ``deploy`` and ``follow`` print one object a line; there it is an event, with the machine that it is about or null::
 
@@ -22,6 +23,7 @@ from typing import Any
 
 import typer
 
+from esxforge.cli import log_file
 from esxforge.cli.render import print_json
 from esxforge.errors import ForgeError
 
@@ -61,8 +63,7 @@ def _document(error: BaseException | int) -> dict[str, Any]:
         problems = list(getattr(error, "problems", None) or getattr(error, "reasons", None) or ())
         return _fields(error.code, error.message, error.hint, error.place, problems)
     if isinstance(error, UsageError):
-        place = getattr(error, "param_hint", None) or getattr(getattr(error, "param", None), "name", None) or ""
-        return _fields("usage", error.format_message(), "See --help.", str(place))
+        return _fields("usage", error.format_message(), "See --help.", _option(error))
     if isinstance(error, OSError):
         return _fields("system", str(error.strerror or error), "Check the system.", str(error.filename or ""))
     if isinstance(error, int | KeyboardInterrupt | typer.Abort):
@@ -72,5 +73,17 @@ def _document(error: BaseException | int) -> dict[str, Any]:
     )
 
 
+def _option(error: Exception) -> str:
+    """The option as people write it, or the argument's name; empty where the error is about neither."""
+    hint = getattr(error, "param_hint", None)
+    if hint:
+        return str(hint)
+    parameter = getattr(error, "param", None)
+    spellings = [name for name in getattr(parameter, "opts", ()) if name.startswith("--")]
+    return str(spellings[0] if spellings else getattr(parameter, "name", None) or "")
+
+
 def _fields(code: str, message: str, hint: str, place: str = "", problems: Sequence[str] = ()) -> dict[str, Any]:
-    return {"code": code, "message": message, "hint": hint, "place": place or None, "problems": list(problems)}
+    fields = {"code": code, "message": message, "hint": hint, "place": place or None, "problems": list(problems)}
+    log = log_file.last()
+    return fields if log is None else {**fields, "log": str(log)}

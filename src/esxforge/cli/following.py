@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
+from esxforge.cli import log_file
 from esxforge.cli.failures import print_line
 from esxforge.deployment.follow import Ended, Happened, Silent, Update
 from esxforge.deployment.phase_times import PhaseTimes, duration
@@ -25,7 +26,23 @@ _WORDS = {
 
 @contextmanager
 def display(machines: Sequence[str], *, as_json: bool) -> Iterator[Callable[[Update], None]]:
-    """Yields the function to call with each update."""
+    """Yields the function to call with each update. ``--log-file`` gets them, too."""
+    log = log_file.current()
+    with _display(machines, as_json=as_json) as show:
+        if log is None:
+            yield show
+            return
+        write = Lines(machines, lambda line: log.write("INFO", line)).show
+
+        def both(update: Update) -> None:
+            write(update)
+            show(update)
+
+        yield both
+
+
+@contextmanager
+def _display(machines: Sequence[str], *, as_json: bool) -> Iterator[Callable[[Update], None]]:
     if as_json:
         yield lambda update: print_line(_document(update))
     elif sys.stdout.isatty():

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from esxforge.cli.log_file import logged
 from esxforge.cli.option_groups import with_option_groups
 
 _WHOLE_SENTENCE = 1000
@@ -61,11 +62,11 @@ class App(typer.Typer):
     def command(
         self, name: str | None = None, *, cls: type[TyperCommand] | None = Verb, **options: Any
     ) -> Callable[[_Function], _Function]:
-        """Add a verb. Its option groups become options."""
+        """Add a verb. Its option groups become options, and it gets ``--log-file``."""
         add = super().command(name, cls=cls, **options)
 
         def register(verb: _Function) -> _Function:
-            add(with_option_groups(verb))
+            add(logged(with_option_groups(verb)))
             return verb
 
         return register

@@ -1,4 +1,4 @@
-"""``esxforge inspect``: what is this ISO, or this image?"""
+"""``esxforge inspect``: what is this ISO, image, VIB or bundle?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from esxforge_target.runtime.visible import one_line
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="An installer ISO, or a built image.", show_default=False, readable=False)
+        Path,
+        typer.Argument(
+            help="An installer ISO, a built image, a VIB or an offline bundle.", show_default=False, readable=False
+        ),
     ],
     *,
     as_json: JsonOption = False,
@@ -26,16 +29,18 @@ def inspect(
         document = describe(path, listen)
     if as_json:
         print_json(document)
+    elif document["type"] in ("vib", "bundle"):
+        _show_facts({name: value for name, value in document.items() if name != "vibs"})
+        for vib in document["vibs"]:
+            typer.echo("")
+            _show_facts(vib)
     else:
         _show(document)
 
 
 def _show(document: dict[str, Any]) -> None:
     """One line a fact, never folded, so that grep finds a hash; VIBs last, as there are many."""
-    for name, value in document.items():
-        if name != "vibs" and value not in ("", [], None):
-            for number, line in enumerate(_lines(name, value)):
-                typer.echo(f"{'' if number else _key(name) + ':':<19}{line}")
+    _show_facts({name: value for name, value in document.items() if name != "vibs"})
     vibs = [["VIB", "VERSION", "VENDOR"]]
     vibs += [[one_line(vib[key]) for key in ("name", "version", "vendor")] for vib in document["vibs"]]
     if len(vibs) > 1:
@@ -43,6 +48,13 @@ def _show(document: dict[str, Any]) -> None:
         widths = [max(len(row[column]) for row in vibs) for column in range(2)]
         for name, version, vendor in vibs:
             typer.echo(f"{name:<{widths[0]}}  {version:<{widths[1]}}  {vendor}")
+
+
+def _show_facts(document: dict[str, Any]) -> None:
+    for name, value in document.items():
+        if value not in ("", [], None):
+            for number, line in enumerate(_lines(name, value)):
+                typer.echo(f"{'' if number else _key(name) + ':':<19}{line}")
 
 
 def _lines(name: str, value: Any) -> list[str]:

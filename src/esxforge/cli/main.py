@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from esxforge import __version__
+from esxforge.cli import log_file
+from esxforge.cli.about import show_help, version
 from esxforge.cli.build import build
 from esxforge.cli.capture import capture
 from esxforge.cli.deploy import deploy, follow
@@ -52,8 +54,8 @@ def _show_version(desired: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    _version: Annotated[
+        bool, typer.Option("--version", "-V", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Make VMware ESXi images that MAAS deploys, from the installer ISO."""
@@ -75,6 +77,8 @@ app.command()(doctor)
 app.command()(run)
 app.command()(libvirt_xml)
 app.command()(selftest)
+app.command()(version)
+app.command("help")(show_help)
 
 
 def main() -> None:
@@ -83,6 +87,9 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
     with filtered_streams():
         status = _with_json() if wants_json(sys.argv[1:]) else _status(app)
+    log = log_file.last()
+    if status and log is not None:
+        sys.stderr.write(f"  Log: {log}\n")
     sys.exit(status)
 
 

@@ -15,7 +15,7 @@ A verb takes a dataclass that derives from :class:`OptionGroup`; on the command 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import wraps
 from inspect import Parameter
@@ -65,8 +65,13 @@ def with_option_groups(verb: Callable[..., Any]) -> Callable[..., Any]:
             values[name] = group.from_options({part.name: values.pop(part.name) for part in group.parameters()})
         return verb(**values)
 
-    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # a function's signature may be set
+    return with_parameters(run, parameters)
+
+
+def with_parameters(verb: Callable[..., Any], parameters: Sequence[Parameter]) -> Callable[..., Any]:
+    """``verb``, which takes keywords, with the parameters that typer is to see."""
+    verb.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # a function's signature may be set
         [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
     )
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return run
+    verb.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return verb

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from esxforge import events
+from esxforge.cli import log_file
 from esxforge.cli.lines import LineDisplay
 from esxforge.errors import ForgeError
 from esxforge_target.runtime.visible import visible_json
@@ -38,7 +39,7 @@ def print_error(error: ForgeError) -> None:
 def listener(*, verbose: bool = False, quiet: bool = False) -> Iterator[events.Listener]:
     """A listener that shows events on stderr: a bar on a terminal, plain lines elsewhere.
 
-    Notices are always shown unless ``quiet``; decisions with ``verbose`` only.
+    Notices are always shown unless ``quiet``; decisions with ``verbose`` only. ``--log-file`` gets all events.
     """
     display = LineDisplay(verbose=verbose, quiet=quiet)
     if sys.stderr.isatty():
@@ -46,4 +47,4 @@ def listener(*, verbose: bool = False, quiet: bool = False) -> Iterator[events.L
 
         display = ProgressDisplay(verbose=verbose, quiet=quiet)
     with display:
-        yield display.on_event
+        yield log_file.both(display.on_event)

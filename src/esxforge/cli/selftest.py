@@ -47,6 +47,10 @@ def selftest(
             "--secure-boot", help="Then install another host under firmware with Secure Boot on (7.0 and later)."
         ),
     ] = False,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option("--add", metavar="FILE", help="Add a VIB or an offline bundle, and see what ESXi does with it."),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option("--keep", help="Keep disks, consoles and pictures in this new directory.", show_default=False),
@@ -83,7 +87,13 @@ def selftest(
         disk_size or 0,
         tuple(kernel_option or ()),
         default_patience(chosen),
-        Asked(golden=golden, maas=maas.profile is not None or maas.maas_url is not None, secure_boot=secure_boot),
+        Asked(
+            golden=golden,
+            maas=maas.profile is not None or maas.maas_url is not None,
+            secure_boot=secure_boot,
+            add=bool(add),
+        ),
+        tuple(add or ()),
     )
     with (
         listener(verbose=verbose) as listen,

@@ -96,7 +96,8 @@ def send(image: UploadImage, destination: Uploader, *, as_json: bool) -> None:
     try:
         result = destination.upload(image)
     except KeyboardInterrupt:
-        sys.stderr.write("esxforge: interrupted; MAAS keeps what it has: “esxforge upload” goes on from there.\n")
+        command = shlex.join(["esxforge", "upload", str(image.path)])
+        sys.stderr.write(f"esxforge: interrupted; MAAS keeps what it has. To resume: {command}\n")
         raise typer.Exit(130) from None
     if as_json:
         print_json(result.as_dict())

@@ -31,7 +31,7 @@ def secure_boot_outcome(events: Sequence[Event], log: Sequence[str]) -> str:
         seen = f"VMware's installer started with esxforge's module, and did not say that it finished. {_LOOK}"
     else:
         seen = (
-            f"Nothing was heard after the hook. {runs} Else look at its screen: the boot loader refused, or the kernel "
-            "or the installer stopped."
+            f"Nothing was heard after the hook. {runs} Otherwise look at its screen: the boot loader refused, or the "
+            "kernel or the installer stopped."
         )
     return f"Secure Boot was on and tried. {seen} {_LEFT}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from esxforge.errors import MediaError, RecipeError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.segments import Bytes, ImageFile, Segment
+from esxforge.image.add_ons import AddOns
 from esxforge.image.target_code import HOOK_SCRIPT, target_zip
 from esxforge.local.reading import read_file
 from esxforge.media.boot_files import BootCfgFile
@@ -32,7 +33,7 @@ _NOT_PERSONALISED = b"This image was not personalised for a host: the installer 
 
 
 def boot_volume_files(
-    media: InstallerMedia, recipe: Recipe, settings: ImageSettings, listener: Listener
+    media: InstallerMedia, recipe: Recipe, settings: ImageSettings, add_ons: AddOns, listener: Listener
 ) -> list[ImageFile[Segment]]:
     """Every file of the volume but the manifest, which comes last.
 
@@ -46,17 +47,17 @@ def boot_volume_files(
             f"{media.path} already has {', '.join(taken)}: it seems to be made by esxforge, or a tool like it.",
             "Use the installer ISO as VMware or the server's vendor ships it.",
         )
-    edited = {boot_cfg.path: _edited(boot_cfg, media, recipe, listener) for boot_cfg in media.boot_cfgs}
+    edited = {boot_cfg.path: _edited(boot_cfg, media, recipe, add_ons, listener) for boot_cfg in media.boot_cfgs}
     tree = [
         ImageFile(entry.path, entry.content)
         for entry in sorted(media.files, key=lambda entry: entry.content.offset)
         if entry.path not in edited
     ]
     boot_cfgs = [ImageFile(path, Bytes(data), at_deploy=True) for path, data in sorted(edited.items())]
-    return [*hook, *tree, *boot_cfgs, *ours]
+    return [*hook, *tree, *add_ons.files(), *boot_cfgs, *ours]
 
 
-def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, listener: Listener) -> bytes:
+def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, add_ons: AddOns, listener: Listener) -> bytes:
     cfg, notices = installer_kernelopt(boot_cfg.cfg)
     for notice in notices:
         listener(Notice(f"{boot_cfg.path}: {notice}"))
@@ -66,6 +67,8 @@ def _edited(boot_cfg: BootCfgFile, media: InstallerMedia, recipe: Recipe, listen
     if recipe.install.kernel_options:
         cfg = cfg.with_kernelopt([*cfg.kernelopt, *recipe.install.kernel_options])
         listener(Decision(f"{boot_cfg.path}: kernel options added: {' '.join(recipe.install.kernel_options)}"))
+    for module in add_ons.modules:
+        cfg = cfg.with_module(f"/{module.name}")
     cfg = cfg.with_module(f"/{HOST_MODULE.lower()}")
     if recipe.files:
         cfg = cfg.with_module(f"/{FILES_MODULE.lower()}")

@@ -10,12 +10,14 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from esxforge.errors import RecipeError
+from esxforge.errors import ImageError, RecipeError
 from esxforge.events import Decision, Listener, Notice
 from esxforge.formats.fat_layout import FatLayout, layout, smallest_volume_bytes
 from esxforge.formats.gzip_member import backend_name
 from esxforge.formats.segments import Bytes, Hashes, ImageFile, Late, Segment, Zeros
+from esxforge.image.add_ons import AddOns, add_ons_of
 from esxforge.image.boot_volume import boot_volume_files
 from esxforge.image.details import details_of, identity_of
 from esxforge.image.host_settings import settings_for
@@ -64,6 +66,7 @@ class PlannedImage:
     media: InstallerMedia
     recipe: Recipe
     settings: ImageSettings
+    add_ons: AddOns
     output: Path
     inputs: Mapping[str, Path]
     files: Sequence[ImageFile[Segment]]
@@ -80,7 +83,8 @@ def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, list
     """Build the image. Raises a :class:`ForgeError` of some kind, and then leaves no output behind."""
     planned = plan_installer_image(iso, recipe, options.output, listener)
     with reserve_image(planned.output, overwrite=options.overwrite, mode=options.mode, inputs=planned.inputs) as files:
-        return write_image(files, planned.image, listener, sbom_maker(planned.media) if options.sbom else None)
+        sbom = sbom_maker(planned.media, planned.add_ons) if options.sbom else None
+        return write_image(files, planned.image, listener, sbom)
 
 
 def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listener: Listener) -> PlannedImage:
@@ -95,9 +99,11 @@ def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listene
         listener(Notice(notice, warning=True))
     listener(Decision(f"{iso}: ESXi {media.release.name}, told by {media.release.source}; names from {media.tree}"))
     settings = settings_for(recipe, media, listener)
+    add_ons = add_ons_of(recipe, media, listener)
+    settings = settings.replace(modules=add_ons.for_host())
     output = output or Path(_default_name(media, recipe))
-    files = boot_volume_files(media, recipe, settings, listener)
-    disk = disk_of(media, recipe, files)
+    files = boot_volume_files(media, recipe, settings, add_ons, listener)
+    disk = disk_of(media, recipe, add_ons, files)
     listener(
         Decision(
             f"disk of {disk.manifest.raw_size} bytes in sectors of {disk.manifest.sector_size}, "
@@ -106,28 +112,30 @@ def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listene
     )
     packed = f"compressed by {backend_name()}" if recipe.image.format == "ddgz" else "a sparse raw disk"
     listener(Decision(f"output: {output}, {packed}"))
-    return PlannedImage(media, recipe, settings, output, {"the ISO": iso, **named_files(recipe)}, files, disk)
+    return PlannedImage(media, recipe, settings, add_ons, output, {"the ISO": iso, **named_files(recipe)}, files, disk)
 
 
-def sbom_maker(media: InstallerMedia) -> Callable[[str], bytes]:
+def sbom_maker(media: InstallerMedia, add_ons: AddOns) -> Callable[[str], bytes]:
     """What makes the SBOM of an image once its SHA-256 is known."""
     from esxforge.image.sbom import sbom_json  # noqa: PLC0415 - slow to import, and seldom asked for
 
-    return lambda sha256: sbom_json(media, sha256)
+    return lambda sha256: sbom_json(media, add_ons, sha256)
 
 
-def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[ImageFile[Segment]]) -> ImageDisk:
+def disk_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns, files: Sequence[ImageFile[Segment]]) -> ImageDisk:
     """Lay out the disk. A pure function but for the ISO's extents, which stay where they are."""
     sector = recipe.image.sector_size
-    identity = identity_of(media, recipe, files)
-    blank = _manifest(media, recipe, files, None, None)
+    identity = identity_of(media, recipe, add_ons, files)
+    details = details_of(media, recipe, add_ons)
+    blank = _manifest(recipe, details, files, None, None)
     length = blank.length_needed() + 16 * (len(files) + 8)  # places are numbers of more digits once they are known
     made: list[Manifest] = []
 
     def make(hashes: Hashes) -> bytes:
+        _check_unchanged(add_ons, hashes)
         records = [record.replace(sha256=hashes.files[record.path]) for record in manifest.files]
-        details = {**manifest.details, "iso": {**manifest.details["iso"], "sha256": hashes.source}}
-        made.append(manifest.replace(files=records, details=details))
+        complete = {**manifest.details, "iso": {**manifest.details["iso"], "sha256": hashes.source}}
+        made.append(manifest.replace(files=records, details=complete))
         return made[0].to_bytes(length)
 
     fat_files = [*files, ImageFile(MANIFEST_PATH, Late(length, make))]
@@ -145,8 +153,17 @@ def disk_of(media: InstallerMedia, recipe: Recipe, files: Sequence[ImageFile[Seg
         directories=("root",),
     )
     table = _table(identity, volume_bytes, sector)
-    manifest = _manifest(media, recipe, files, table, volume)
+    manifest = _manifest(recipe, details, files, table, volume)
     return ImageDisk(_segments(table, volume), manifest.files, manifest, made)
+
+
+def _check_unchanged(add_ons: AddOns, hashes: Hashes) -> None:
+    """What was written is what was checked. Raises :class:`ImageError`."""
+    for module in add_ons.modules:
+        if hashes.files[module.path] != module.payload.sha256:
+            raise ImageError(
+                f"{module.payload.source.path} changed while the image was written.", "Build the image again."
+            )
 
 
 def _table(identity: str, volume_bytes: int, sector: int) -> Table:
@@ -176,8 +193,8 @@ def _segments(table: Table, volume: FatLayout) -> list[Segment]:
 
 
 def _manifest(
-    media: InstallerMedia,
     recipe: Recipe,
+    details: dict[str, Any],
     files: Sequence[ImageFile[Segment]],
     table: Table | None,
     volume: FatLayout | None,
@@ -196,14 +213,14 @@ def _manifest(
     ]
     return Manifest(
         kind=recipe.image.kind,
-        release=media.release.version,
+        release=details["release"]["version"],
         sector_size=recipe.image.sector_size,
         raw_size=raw_size,
         disk_guid=str(table.disk_guid) if table else "",
         partition_offset=_MIB,
         partition_length=raw_size - 2 * _MIB,
         files=records,
-        details=details_of(media, recipe),
+        details=details,
     )
 
 

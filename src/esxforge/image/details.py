@@ -11,6 +11,7 @@ from typing import Any
 
 from esxforge import __version__
 from esxforge.formats.segments import Bytes, ImageFile, Segment
+from esxforge.image.add_ons import AddOns
 from esxforge.image.boot_volume import LARGEST_EXTRA_BYTES
 from esxforge.image.secure_boot import loader_details
 from esxforge.local.reading import read_file
@@ -20,7 +21,7 @@ from esxforge.recipe.setting import document
 from esxforge_target.formats.manifest import NO_HASH
 
 
-def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
+def details_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns) -> dict[str, Any]:
     """The details; the ISO's SHA-256 stands as zeros until it is known."""
     release = media.release
     return {
@@ -36,6 +37,7 @@ def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
         },
         "vibs": [{"name": vib.name, "version": vib.version, "vendor": vib.vendor} for vib in media.vibs],
         "secure_boot": loader_details(media),
+        **({"add_ons": add_ons.details()} if add_ons.vibs else {}),
         "recipe": recipe_details(recipe),
         "maas": {
             "name": recipe.maas.name or f"esxi/{release.version}",
@@ -44,13 +46,13 @@ def details_of(media: InstallerMedia, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def identity_of(media: InstallerMedia, recipe: Recipe, files: Sequence[ImageFile[Segment]]) -> str:
+def identity_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns, files: Sequence[ImageFile[Segment]]) -> str:
     """The same for the same ISO, recipe and tool, wherever and whenever it is asked: GUIDs are drawn from it.
 
     The ISO's hash is not known before the pass, so its size, volume and extents stand for it.
     """
     told = [
-        details_of(media, recipe),
+        details_of(media, recipe, add_ons),
         recipe.image.sector_size,
         media.volume_id,
         [(file.path, file.content.offset, file.content.length) for file in media.files],
@@ -71,6 +73,7 @@ def recipe_details(recipe: Recipe) -> dict[str, Any]:
         "root_password": {"given_as": given, "public_key": _file(password.public_key)},
         **({"golden": document(recipe.golden)} if recipe.image.kind == "golden" else {}),
         "files": [{"path": extra.path, **_known(extra.source)} for extra in recipe.files],
+        "add": [{"name": _file_name(one.file), "vibs": list(one.vibs)} for one in recipe.add],
         "vcenter": {
             "server": recipe.vcenter.server,
             "datacenter": recipe.vcenter.datacenter,

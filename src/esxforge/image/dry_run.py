@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from esxforge.events import Listener
 from esxforge.formats.segments import ImageFile, Segment
+from esxforge.image.add_ons import AddOns
 from esxforge.image.build import BuildOptions, PlannedImage, plan_installer_image
 from esxforge.image.details import details_of
 from esxforge.image.host_settings import LARGEST_TEXT_BYTES, LEFT_OUT_OF_GOLDEN
@@ -54,7 +55,7 @@ def rehearse_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, l
         size = gzip_size(image.segments, source=image.source, watched=image.watched, listener=listener)
     check_image_names(planned.output, size=size, overwrite=options.overwrite, inputs=planned.inputs)
     return {
-        **_document(planned.media, recipe, planned.settings),
+        **_document(planned.media, recipe, planned.settings, planned.add_ons),
         "image": _image(planned.output, planned.media, recipe, size, raw_size),
         **_contents(planned),
     }
@@ -69,7 +70,7 @@ def rehearse_golden_image(
     job = plan_golden_image(iso, recipe, options, listener, computer)
     check_image_names(job.output, size=0, overwrite=options.overwrite, inputs=job.inputs)
     return {
-        **_document(job.media, recipe, job.settings),
+        **_document(job.media, recipe, job.settings, AddOns()),
         "image": _image(job.output, job.media, recipe, None, job.disk_bytes),
         "added": [],
         "changed": [],
@@ -77,7 +78,7 @@ def rehearse_golden_image(
 
 
 def _image(output: Path, media: InstallerMedia, recipe: Recipe, size: int | None, raw_size: int) -> dict[str, Any]:
-    details = details_of(media, recipe)
+    details = details_of(media, recipe, AddOns())
     return {
         "path": str(output),
         "kind": recipe.image.kind,
@@ -90,11 +91,12 @@ def _image(output: Path, media: InstallerMedia, recipe: Recipe, size: int | None
     }
 
 
-def _document(media: InstallerMedia, recipe: Recipe, settings: ImageSettings) -> dict[str, Any]:
-    details = details_of(media, recipe)
+def _document(media: InstallerMedia, recipe: Recipe, settings: ImageSettings, add_ons: AddOns) -> dict[str, Any]:
+    details = details_of(media, recipe, add_ons)
     return {
         "release": details["release"],
         "vibs": details["vibs"],
+        "add_ons": add_ons.details(),
         "files": [
             {
                 "path": _FILES_ON_HOST + extra.path,

@@ -12,6 +12,7 @@ from esxforge.checks.report import missing
 from esxforge.checks.requirements import DoctorOptions, Kind, check_computer
 from esxforge.errors import ForgeError, ImageError, ProcessError, RecipeError
 from esxforge.events import Decision, Listener, Notice, ignore
+from esxforge.image.add_ons import AddOns
 from esxforge.image.build import BuildOptions, build_installer_image, sbom_maker
 from esxforge.image.capture import Origin, capture
 from esxforge.image.details import recipe_details
@@ -99,12 +100,7 @@ def plan_golden_image(
     """Check whatever can be known before the minutes of work. Raises :class:`ForgeError`; nothing is written."""
     if not options.uefi:
         raise RecipeError(
-            [
-                (
-                    "--firmware bios: a golden build starts VMware's installer from an installer image, "
-                    "and that starts by UEFI only."
-                )
-            ],
+            ["--firmware bios: the installer's medium is an installer image, and that starts by UEFI only."],
             "Build with UEFI: the installer's disk starts by legacy BIOS too where “esxforge inspect” says so. For a "
             "disk that was installed in BIOS mode, install from VMware's ISO on a BIOS machine, power it off when the "
             "installer asks to restart, and give its disk to “esxforge capture”.",
@@ -114,6 +110,11 @@ def plan_golden_image(
         raise RecipeError(
             ["image.sector_size: a golden image has the sectors of its virtual disk, 512 bytes."],
             "Build an installer image for 4Kn disks.",
+        )
+    if recipe.add:
+        raise RecipeError(
+            ["add: a golden image cannot have drivers added: ESXi would not own them on the disk that is captured."],
+            "Build an installer image, or an ISO that has the drivers with VMware's Image Builder.",
         )
     media = open_installer(iso)
     settings = settings_for(recipe, media, listener)
@@ -194,7 +195,7 @@ def _captured(
                     warning=True,
                 )
             )
-        sbom = sbom_maker(job.media) if job.options.sbom else None
+        sbom = sbom_maker(job.media, AddOns()) if job.options.sbom else None
         return capture(target.path, blocks, found, job.recipe, origin, files=files, listener=job.listener, sbom=sbom)
 
 

@@ -135,8 +135,8 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
     Raises :class:`RecipeError` with every problem.
     """
     problems = secure_boot_problems(recipe, golden=True)
-    if recipe.install.kickstart or recipe.files or recipe.install.kernel_options:
-        text = "install.kickstart, install.kernel_options and files do nothing here: ESXi is installed already."
+    if recipe.install.kickstart or recipe.files or recipe.install.kernel_options or recipe.add:
+        text = "install.kickstart, install.kernel_options, files and add do nothing here: ESXi is installed already."
         listener(Notice(text, warning=True))
     mode, hashed = _password(recipe, problems, listener) if recipe.root_password.given else ("kept", "")
     if problems:

@@ -1,4 +1,4 @@
-"""What an ISO or an image is, as one document."""
+"""What an ISO, an image, a VIB or a bundle is, as one document."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from esxforge.addons.describe import describe_add_on
+from esxforge.addons.files import is_add_on
 from esxforge.errors import ImageError, MediaError
 from esxforge.events import Listener
 from esxforge.image.verify import VerifiedImage, verify_image
@@ -19,7 +21,9 @@ _OURS = re.compile(r"(\d+/)?(curtin/|esxforge\.|esxfiles\.)", re.IGNORECASE)
 
 
 def describe(path: Path, listener: Listener) -> dict[str, Any]:
-    """Describe the ISO or the image at ``path``; an image is verified on the way."""
+    """Describe the file at ``path``; an image is verified on the way, and a VIB held against its hashes."""
+    if is_add_on(path):
+        return describe_add_on(path)
     return _iso(open_installer(path)) if _is_iso(path) else _image(verify_image(path, listener))
 
 
@@ -37,8 +41,8 @@ def _is_iso(path: Path) -> bool:
     if start == b"\x1f\x8b" or gpt:
         return False
     raise ImageError(
-        f"{path} is neither an ISO nor an image: no ISO 9660 volume, no gzip, no GPT.",
-        "Name an ESXi installer ISO, or an image that esxforge built.",
+        f"{path} is neither an ISO nor an image: no ISO 9660 volume, no gzip, no GPT; nor a VIB or a bundle.",
+        "Name an ESXi installer ISO, an image that esxforge built, a .vib file or an offline bundle.",
     )
 
 
@@ -69,6 +73,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
     manifest = image.manifest
     details = dict(manifest.details)
     golden = {name: value for name, value in details.pop("golden", {}).items() if name != "structures"}
+    modules = {module["path"] for added in details.get("add_ons", []) for module in added["modules"]}
     found = {
         "type": "image",
         "path": str(image.path),
@@ -92,7 +97,7 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
         ],
         "files": len(manifest.files),
         "changed_at_deploy": [record.path for record in manifest.files if record.at_deploy],
-        "added": [record.path for record in manifest.files if _OURS.match(record.path)],
+        "added": [record.path for record in manifest.files if _OURS.match(record.path) or record.path in modules],
         **({"golden": golden} if golden else {}),
     }
     # What another version wrote besides is shown, and never takes the place of what was found out here.

@@ -30,6 +30,11 @@ def secure_boot_problems(recipe: Recipe, *, golden: bool, loader_problem: str = 
         problems.append(
             "install.secure_boot: files cannot be used with it: they are one more module that VMware did not sign."
         )
+    if recipe.add:
+        problems.append(
+            "install.secure_boot: add cannot be used with it: a module of a VIB is one more that nothing "
+            "vouches for at the start."
+        )
     if loader_problem:
         problems.append(f"install.secure_boot: this ISO cannot be tried: {loader_problem}")
     return problems

@@ -282,6 +282,12 @@ class _Seen:
                 problems.append(f"{record.path} is not where, or not as long as, it was built")
             elif hashes.get(path) != record.sha256:
                 problems.append(f"{record.path} is damaged")
+        for added in manifest.details.get("add_ons", []):
+            problems += [
+                f"{module['path']} is not what its VIB {added['name']} holds"
+                for module in added["modules"]
+                if hashes.get(module["path"].upper()) != module["sha256"]
+            ]
         problems += [f"{path} was added" for path in self._files if path not in told and path != MANIFEST_PATH.upper()]
         return problems
 

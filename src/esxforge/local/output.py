@@ -21,12 +21,13 @@ from typing import BinaryIO
 from esxforge.errors import OutputError
 from esxforge.local import output_errors
 from esxforge.local.interrupts import put_off
-from esxforge.local.locks import LockedError, LockFile
+from esxforge.local.locks import LockedError, LockFile, lock
 from esxforge.local.naming import PARTIAL, Directory, FileSet, Naming, NewFile, TakenError, recover
 from esxforge.local.workspace import work_directory
 
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 _AS_UMASK_SAYS = 0o666
+_PRIVATE = 0o600
 # What file systems say that cannot sync directories.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NO_MODES = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -202,6 +203,33 @@ def output_file(
     """
     with reserve(path, overwrite=overwrite, option=option) as reservation, reservation.write({path: mode}) as streams:
         yield streams[path]
+
+
+def open_log(path: Path, option: str) -> BinaryIO:
+    """Open a file to append to. Unlike other outputs, a log has to be there when the run is killed.
+
+    A new file can be read by its owner alone. It is locked until it is closed, so that runs do not mix their lines.
+    Raises :class:`~esxforge.errors.OutputError` for what is not a regular file, or cannot be written, or is in use.
+    """
+    _check([path], option)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, _PRIVATE)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise output_errors.no_directory(path, error, option) from error
+        raise output_errors.system_error(path, error, option) from error
+    stream = os.fdopen(descriptor, "wb", buffering=0)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):  # it was replaced after the check
+        stream.close()
+        raise output_errors.wrong_kind(path, mode, option)
+    try:
+        lock(descriptor)
+    except LockedError:
+        stream.close()
+        raise output_errors.in_use(path, path, option) from None
+    return stream
 
 
 @contextmanager

@@ -133,6 +133,10 @@ class Client:
             ) from error
         if self._deadline.passed:  # an answer that ends where the connection does looks complete then
             raise failures.too_slow(self.connection.url, self.connection.timeout)
+        sent = f", {len(content)} bytes sent" if content is not None else ""
+        self._listener(
+            events.Detail(self._redactor.clean(f"MAAS: {method} {response.url} → {response.status_code}{sent}"))
+        )
         self._judge(response, text)
         self._reached = True
         return MaasResponse(response.status_code, text)

@@ -177,7 +177,7 @@ def _missing_files(recipe: Recipe) -> list[str]:
     problems = []
     for place, path in named_files(recipe).items():
         try:
-            check_readable(path, pipes=not place.startswith("files."))
+            check_readable(path, pipes=not place.startswith(("files.", "add.")))
         except InputError as error:  # noqa: PERF203 - every file that is missing is named
             problems.append(f"{place}: {error.message}")
     return problems

@@ -68,6 +68,10 @@ def _path_on_host(value: str) -> str:
     return value
 
 
+def _added_file(text: str) -> dict[str, str]:
+    return {"file": text}
+
+
 def _image_name(value: str) -> str:
     if problem := name_problem(value):
         raise ValueError(f"{problem}: MAAS takes any other name for another operating system, or fails on it")
@@ -185,12 +189,20 @@ class InstallRecipe(_Table):
     secure_boot: Annotated[
         Literal["refuse", "try"],
         Setting(
-            "Deploy to hosts with Secure Boot on: refuse, or try; nobody has seen ESXi start like that.",
+            "Deploy to hosts with Secure Boot on: refuse, or try (untested on real ESXi).",
             flag="--secure-boot",
             more="Read [what may happen](troubleshooting.md#secure-boot) before you try. Not with golden images, "
-            "`[vcenter]` or `[[files]]`.",
+            "`[vcenter]`, `[[files]]` or `[[add]]`.",
         ),
     ] = "refuse"
+    acceptance_level: Annotated[
+        Literal["certified", "accepted", "partner", "community"],
+        Setting(
+            "Lowest acceptance level of VIBs that --add adds.",
+            flag="--acceptance-level",
+            more="`community` excludes Secure Boot and VMware's support. See [drivers](drivers.md).",
+        ),
+    ] = "partner"
     ssh_keys: Annotated[
         tuple[str, ...],
         Setting("SSH public keys for root, in addition to those from MAAS.", longest=256, check=_public_keys),
@@ -313,6 +325,24 @@ class ExtraFile(_Table):
 
 
 @dataclass(frozen=True)
+class AddedFile(_Table):
+    """Drivers that the ISO lacks: a VIB, or VIBs of an offline bundle."""
+
+    file: Annotated[
+        Path,
+        Setting(
+            "The local file: a VIB (.vib) or an offline bundle (.zip).",
+            more="See [drivers](drivers.md).",
+            example='"net-driver-offline_bundle.zip"',
+        ),
+    ]
+    vibs: Annotated[
+        tuple[str, ...],
+        Setting("VIBs of a bundle, as NAME or NAME:VERSION.", left_out="all", example='["net-driver"]', longest=100),
+    ] = ()
+
+
+@dataclass(frozen=True)
 class MaasRecipe(_Table):
     """How MAAS lists the image."""
 
@@ -377,6 +407,16 @@ class Recipe(_Table):
     root_password: RootPasswordRecipe = RootPasswordRecipe()
     golden: GoldenRecipe = GoldenRecipe()
     files: Annotated[tuple[ExtraFile, ...], Setting("Additional files for the host.", longest=1000)] = ()
+    add: Annotated[
+        tuple[AddedFile, ...],
+        Setting(
+            "Add a driver: a VIB or an offline bundle; may be repeated.",
+            flag="--add",
+            metavar="FILE",
+            from_flag=_added_file,
+            longest=100,
+        ),
+    ] = ()
     maas: MaasRecipe = MaasRecipe()
     vcenter: VcenterRecipe | None = None
 

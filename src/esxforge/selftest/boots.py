@@ -29,6 +29,7 @@ SENTENCES = {
     Stage.SECOND_BOOT: "start it again: the agent works, up to Deployed",
     Stage.LATER_BOOT: "start the finished host once more",
     Stage.GOLDEN_BUILD: "build a golden image",
+    Stage.GOLDEN_BIOS: "start that host by legacy BIOS, up to its kernel",
     Stage.GOLDEN_BOOT: "start a host from the golden image, up to Deployed",
     Stage.SECURE_INSTALL: "start the personalised image with Secure Boot on",
     Stage.SECURE_BOOT: "start what it installed, with Secure Boot on",

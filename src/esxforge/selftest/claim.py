@@ -19,6 +19,7 @@ class Area(str, Enum):
     HOST = "The host becomes what MAAS asked for"
     AFTERWARDS = "Nothing of us stays but the result"
     GOLDEN = "Golden images"
+    DRIVERS = "Drivers that an image adds"
     SECURE_BOOT = "Secure Boot"
     MAAS = "A real MAAS"
     BY_HAND = "What the self-test cannot see"
@@ -31,6 +32,7 @@ class Part(str, Enum):
     FROM_7 = "ESXi 7 and later"
     ONLY_9 = "ESXi 9"
     GOLDEN = "--golden"
+    ADD = "--add"
     SECURE_BOOT = "--secure-boot"
     MAAS = "--maas-url or --profile"
     BY_HAND = "by hand"
@@ -53,6 +55,7 @@ class Claim:
         asked = {
             Part.GOLDEN: evidence.asked.golden,
             Part.SECURE_BOOT: evidence.asked.secure_boot,
+            Part.ADD: evidence.asked.add,
             Part.MAAS: evidence.asked.maas,
             Part.FROM_7: evidence.subject.major >= 7,
             Part.ONLY_9: evidence.subject.major >= 9,

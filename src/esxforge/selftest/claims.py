@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from esxforge.selftest import judge_bios, judge_host, judge_install
 from esxforge.selftest.claim import DOCS, INFERRED, LOADER, TOOL, Area, Claim, Part, by_hand
+from esxforge.selftest.driver_claims import DRIVER_CLAIMS
 from esxforge.selftest.evidence import Evidence
 from esxforge.selftest.secure_boot_claims import SECURE_BOOT_CLAIMS
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not_reached, not_seen, seen
@@ -311,6 +312,12 @@ CLAIMS: tuple[Claim, ...] = (
         "On the installed disk that boot code leads to syslinux and VMware's two loaders", INFERRED,
         "what capture finds on the golden build's disk", Part.GOLDEN,
     ),
+    Claim(
+        "bios-boots", judge_bios.bios_boots, Area.GOLDEN,
+        "A captured and personalised disk starts by legacy BIOS", LOADER,
+        "the second host's disk under SeaBIOS, up to the kernel's first words, before it starts by UEFI", Part.GOLDEN,
+    ),
+    *DRIVER_CLAIMS,
     *SECURE_BOOT_CLAIMS,
     Claim(
         "maas-upload",
@@ -366,11 +373,6 @@ CLAIMS: tuple[Claim, ...] = (
         DOCS,
         "a recipe with [vcenter], deployed by MAAS",
         Part.BY_HAND,
-    ),
-    Claim(
-        "bios-boots", by_hand, Area.BY_HAND,
-        "A captured and personalised disk starts by legacy BIOS", LOADER,
-        "esxforge run --firmware bios IMAGE, or a deployment to a machine in BIOS mode", Part.BY_HAND,
     ),
     Claim(
         "local-boot",

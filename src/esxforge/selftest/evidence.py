@@ -22,8 +22,9 @@ class Stage(str, Enum):
     SECOND_BOOT = "4-second-boot"
     LATER_BOOT = "5-later-boot"
     GOLDEN_BUILD = "6-golden-build"
-    GOLDEN_BOOT = "7-golden-boot"
-    SECURE_INSTALL = "8-secure-boot-install"
+    GOLDEN_BIOS = "7-golden-bios"
+    GOLDEN_BOOT = "8-golden-boot"
+    SECURE_INSTALL = "9-secure-boot-install"
     SECURE_BOOT = "9-secure-boot-start"
 
 
@@ -213,12 +214,14 @@ class Asked:
     golden: bool = False
     maas: bool = False
     secure_boot: bool = False
+    add: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All of it. What was not reached is not there. ``told`` is what the host answered to our questions.
 
+    ``added_modules``: names of modules of VIBs that were added.
     ``gptmbr_bytes``: the length of the ISO's boot code. ``bios``: the golden image's manifest on starts by legacy BIOS.
     """
 
@@ -239,6 +242,7 @@ class Evidence:
     secure_problem: str = ""
     secure_hook: HookRun | None = None
     secure_answer: ServiceAnswer | None = None
+    added_modules: tuple[str, ...] = ()
     gptmbr_bytes: int | None = None
     bios: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()

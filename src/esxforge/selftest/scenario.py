@@ -31,7 +31,7 @@ from esxforge.selftest.subject import subject_of
 from esxforge.selftest.virtual_host import VirtualHost
 from esxforge.vm.deployed import Changes
 from esxforge.vm.disks import create_overlay
-from esxforge.vm.hardware import Accelerator
+from esxforge.vm.hardware import Accelerator, SeaBios
 from esxforge.vm.phases import Phase
 from esxforge.vm.watch import WatchPage
 
@@ -55,6 +55,7 @@ _MANAGEMENT_WAIT = {Accelerator.KVM: 180.0, Accelerator.TCG: 30.0}
 class SelftestSettings:
     """What the person asked for. ``limit``: the longest that one start may take, in seconds.
 
+    ``add``: VIBs and bundles for the installer image.
     ``boot_gib`` 0 is for the smallest disk that leaves a datastore. ``patience`` stretches short waits: 1 with KVM.
     """
 
@@ -66,6 +67,7 @@ class SelftestSettings:
     kernel_options: tuple[str, ...] = ()
     patience: float = 1.0
     asked: Asked = field(default_factory=Asked)
+    add: tuple[Path, ...] = ()
 
     @property
     def all_kernel_options(self) -> tuple[str, ...]:
@@ -108,6 +110,11 @@ def run_selftest(
         image_bytes=result.size,
         build_seconds=time.monotonic() - began,
         boot_datastore_desired=bool(order.boot_datastore_bytes),
+        added_modules=tuple(
+            str(module["path"]).lower()
+            for added in result.document["details"].get("add_ons", [])
+            for module in added["modules"]
+        ),
         gptmbr_bytes=gptmbr.content.length if gptmbr else None,
     )
     host.attach_disks()
@@ -137,12 +144,19 @@ def _recipe(settings: SelftestSettings, kind: str, *, secure_boot: str = "refuse
                 "accept_eula": True,
                 "kernel_options": settings.all_kernel_options,
                 "secure_boot": secure_boot,
+                # This host is nobody's: whatever the person names is tried.
+                "acceptance_level": "community",
             },
             # Nobody needs to know it: the host answers by itself.
             "root_password": {"hash": str(sha512_crypt.using(rounds=5000).hash(secrets.token_urlsafe(18)))},
             "golden": {"memory": settings.changes.memory_mib},
+            **({"add": [{"file": path} for path in settings.add]} if kind == "installer" else {}),
         },
     )
+
+
+def _kernel_speaks(progress: Progress) -> bool:
+    return progress.phase >= Phase.KERNEL
 
 
 @dataclass(slots=True)
@@ -268,8 +282,24 @@ class _Run:
         bank = take_snapshot(self.host.boot_disk, self.host.data_disk, ()).boot.current_bank
         if bank is not None:
             self.host.add_kernel_options(bank.partition, self.settings.all_kernel_options)
+        self._golden_bios()
         self._run(self._plan(Stage.GOLDEN_BOOT, self._done, settle=5.0, finish=Finish.BUTTON))
         whole.evidence = self.evidence
+
+    def _golden_bios(self) -> None:
+        """The personalised disk under SeaBIOS, where capture found that a BIOS starts it. Writes are dropped."""
+        if not (self.evidence.bios or {}).get("starts"):
+            return
+        overlay = self.directory / "bios.qcow2"
+        create_overlay(self.host.boot_disk, overlay, self.host.order.boot_bytes)
+        limit = min(self.settings.limit, 900.0 * self.settings.patience)
+        machine = self.host.machine_on_overlay(SeaBios(), overlay)
+        try:
+            # Not longer: what is seen of a host that goes on is seen with UEFI.
+            self._run(BootPlan(Stage.GOLDEN_BIOS, machine, self.directory, limit, _kernel_speaks))
+        except ForgeError as error:  # the start by UEFI can be looked at all the same
+            self.note(f"The golden disk was not started by legacy BIOS: {error.message}")
+        overlay.unlink()
 
     def secure_boot(self) -> None:
         """Another host, whose firmware enforces Secure Boot: how far it comes. What goes wrong is evidence."""

@@ -17,7 +17,7 @@ from esxforge.selftest.file_host import IMAGE_SECURITY, FileHost, HostDirectory
 from esxforge.selftest.order import FIRST, SECOND, GuestToken, Order
 from esxforge.vm.deployed import Changes, deployed_host
 from esxforge.vm.firmware import find_ovmf, find_secure_ovmf, private_copy
-from esxforge.vm.hardware import Accelerator, Disk, Forward, Machine, Nic, Ovmf, hardware_for
+from esxforge.vm.hardware import Accelerator, Disk, Forward, Machine, Nic, Ovmf, SeaBios, hardware_for
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.gpt_disk import read_table
@@ -103,11 +103,11 @@ class VirtualHost:
         """The release's hardware with both disks and both NICs; only the second leads to this computer."""
         return self._machine(firmware, (Disk(self.boot_disk, boot_index=0), Disk(self.data_disk)))
 
-    def machine_on_overlay(self, firmware: Ovmf, overlay: Path) -> Machine:
+    def machine_on_overlay(self, firmware: Ovmf | SeaBios, overlay: Path) -> Machine:
         """The same, with one disk that is an overlay."""
         return self._machine(firmware, (Disk(overlay, "qcow2", boot_index=0),))
 
-    def _machine(self, firmware: Ovmf, disks: tuple[Disk, ...]) -> Machine:
+    def _machine(self, firmware: Ovmf | SeaBios, disks: tuple[Disk, ...]) -> Machine:
         card = self._changes.card or hardware_for(self.order.release).card
         base = deployed_host(self.order.release, disks[0], firmware, self._accelerator, changes=self._changes)
         forward = Forward(self.management_port, SECOND.address, HTTPS)

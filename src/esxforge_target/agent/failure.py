@@ -88,6 +88,9 @@ def _put_back(parts: Parts) -> None:
     if not parts.undo.is_open(*about):
         return
     parts.log.announce("rolling back what was changed")
+    lasting = parts.undo.lasting()
+    if lasting:
+        parts.reporter.failed_phase("put-back", "VMFS never shrinks, so this stays: {}".format("; ".join(lasting)))
     problems = parts.undo.roll_back(*about)
     for pause in _PAUSES:
         unlike = _unlike(parts, problems)

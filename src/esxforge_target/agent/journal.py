@@ -30,6 +30,7 @@ _SHAPES = {
     "found": {"inventory": Shape(str, high=_LARGEST), "ssh": Shape(bool, optional=True)},
     "failed": {"reason": Shape(str, high=_LARGEST)},
     "outcome": {"save": TRUTH, "text": Shape(str, high=_LARGEST)},
+    "lasting": {"changes": TEXT},
     "deployed": {"runs": Shape(bool, absent=True)},
     "change": {"number": NUMBER, "about": TEXT, "commands": Shape(TEXTS, many=True), "files": Shape(_FILE, many=True)},
     "committed": {"numbers": Shape(int, many=True)},

@@ -32,8 +32,7 @@ from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
 from esxforge_target.runtime.errors import ForgeError
 
-# How long an answer that cannot be read, or contradicts another one, is asked for again.
-_READ_SECONDS = 20.0
+# Between two questions, where an answer cannot be read or contradicts another one.
 _READ_PAUSE = 4.0
 
 
@@ -92,18 +91,6 @@ class NetworkSetup:
                     raise
                 self._log.warn("{} Asked again.".format(error.message))
             self._system.clock.sleep(_READ_PAUSE)
-
-    def reread(self, before: Inventory, plan: Plan) -> Inventory:
-        """``before`` with those parts read anew that the plan's steps may have changed: each command costs a second."""
-        commands = [step.command for step in plan.steps]
-
-        def ask() -> Inventory:
-            after = reread_network(self._system.runner, before, commands, self._system.program)
-            if any(command[:2] != ("esxcli", "network") for command in commands):
-                after = reread_storage(self._system.runner, after, self._system.program)
-            return after
-
-        return self._patiently(ask, _READ_SECONDS)
 
     def current(self, before: Inventory, network: bool, storage: bool, seconds: float) -> Inventory:
         """``before`` with its ``network``, its ``storage`` or both read anew, but not what no step changes: the release

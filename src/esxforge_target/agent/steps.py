@@ -7,6 +7,7 @@ from esxforge_target.agent.system import COMMAND_SECONDS, System, said
 from esxforge_target.agent.undo import Undo
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import reread_network, reread_storage
+from esxforge_target.plan.commands import dhcp_command, renew_commands, route_command
 from esxforge_target.plan.routes import obstacle
 from esxforge_target.plan.steps import STORAGE, Step
 from esxforge_target.runtime.errors import ForgeError
@@ -36,7 +37,9 @@ class Steps:
             self._try(step, before)
             if step.phase == STORAGE:
                 # Noted after it only: rolling back a partition that was never made could take another one.
-                self._undo.before(about, step.undo)
+                self._undo.after(about, step.undo)
+                if not step.undo:
+                    self._undo.note_lasting(step.changes)
 
     def _try(self, step: Step, before: Inventory) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -52,11 +55,14 @@ class Steps:
                 self._log.say("ESXi shows it as desired all the same: {}".format(reason))
                 return
             self._log.warn(reason)
-            way = None if now is None else obstacle(step, now)
-            if way is not None and attempt < _ATTEMPTS:
-                self._log.say("in its way: {}".format(" ".join(way)))
-                self._system.run(way)
-            elif step.may_fail:
+            route = None if now is None else obstacle(step, now)
+            if route is not None and attempt < _ATTEMPTS:
+                self._log.say("in its way: the route by {} of {}".format(route.gateway, route.interface))
+                removed = self._system.run(route_command("remove", route.network, route.gateway)).status == 0
+                # Refused the first time, ESXi's management service may just have been busy.
+                if not removed and attempt > 1 and self._run_without_lease(step, route.interface, before):
+                    return
+            elif step.may_fail and attempt > 1:
                 return
             if attempt < _ATTEMPTS:
                 self._system.clock.sleep(_PAUSE)
@@ -64,6 +70,28 @@ class Steps:
             "ESXi refused to {}: {}.".format(step.changes, reason),
             "Run the command in the host's shell to see why; the host is put back as it was found.",
         )
+
+    def _run_without_lease(self, step: Step, name: str, before: Inventory) -> bool:
+        """Run a step while the interface ``name`` has no lease: what was set by hand stays when the lease comes back.
+
+        For an ESXi that takes no lease's route away. Whether the step worked.
+        """
+        runner, commands = self._system.runner, [dhcp_command(name, True)]
+        try:
+            vmk = reread_network(runner, before, commands, self._system.program, outdated=True).vmk(name)
+        except ForgeError:
+            return False
+        if vmk is None or vmk.ipv4 != "dhcp":
+            return False
+        gives_up, asks = renew_commands(name, vmk.dhcp_dns)
+        self._log.say("{} gives up its lease for a moment".format(name))
+        self._system.run(gives_up)
+        worked = self._system.run(step.command, COMMAND_SECONDS, step.stdin).status == 0
+        for _ in range(_ATTEMPTS):
+            if self._system.run(asks).status == 0:
+                break
+            self._system.clock.sleep(_PAUSE)
+        return worked
 
     def _read(self, step: Step, before: Inventory) -> "Optional[Inventory]":
         """What ESXi shows after a failed command, which may have done its work where it hung; None: it does not say."""

@@ -79,6 +79,21 @@ class Undo:
         files: "Sequence[Tuple[str, Optional[bytes]]]" = (),
     ) -> None:
         """Note, before a change, how it is rolled back."""
+        change = self._add(about, commands, files)
+        self._noted[change.number] = change
+        self.changes.append(change)
+
+    def after(self, about: str, commands: "Sequence[Tuple[str, ...]]") -> None:
+        """As ``before``, for a change that was made already: it is rolled back even where it cannot be noted."""
+        change = Change(self._next, about, tuple(commands))
+        self._noted[change.number] = change
+        self.changes.append(change)
+        self._add(about, commands, ())
+
+    def _add(
+        self, about: str, commands: "Sequence[Tuple[str, ...]]", files: "Sequence[Tuple[str, Optional[bytes]]]"
+    ) -> Change:
+        """A change in the journal. Raises DiskError."""
         number = self._next
         self._next += 1
         encoded = [
@@ -86,8 +101,15 @@ class Undo:
             for path, data in files
         ]
         self._journal.add("change", number=number, about=about, commands=[list(one) for one in commands], files=encoded)
-        self._noted[number] = Change(number, about, tuple(commands), tuple(files))
-        self.changes.append(self._noted[number])
+        return Change(number, about, tuple(commands), tuple(files))
+
+    def note_lasting(self, changes: str) -> None:
+        """Note a change that nothing takes back: VMFS never shrinks."""
+        self._journal.add("lasting", changes=changes)
+
+    def lasting(self) -> "List[str]":
+        """Changes that nothing takes back."""
+        return [record["changes"] for record in self._journal.records if record["kind"] == "lasting"]
 
     def open(self, about: str) -> None:
         """Note, before its first change, that the network is not as found any more."""

@@ -3,6 +3,7 @@
 from typing import List, Tuple
 
 from esxforge_target.agent import cloud, deadlines
+from esxforge_target.agent.added_modules import looked_for
 from esxforge_target.agent.boot_order import restore_boot_order
 from esxforge_target.agent.connectivity import Connectivity
 from esxforge_target.agent.deadlines import Deadlines
@@ -39,6 +40,8 @@ _ROUND_PAUSE = 5.0
 # Disks may come some time after the start, and a list may lag behind another: what is missing is looked for this long.
 _LATE_SECONDS = 90.0
 _LAG_SECONDS = 75.0
+# How long an answer that cannot be read, or contradicts another one, is asked for again.
+_READ_SECONDS = 20.0
 # A DHCP server, a link or the check of an IPv6 address may take this long.
 _WORKING_SECONDS = 40.0
 _RESCAN = ("esxcli", "storage", "core", "adapter", "rescan", "--all")
@@ -109,9 +112,7 @@ class Work:
         Raises ForgeError where the deployment failed.
         """
         inventory, plan = self._plan(self._take_inventory())
-        inventory = self._set_up(plan, inventory)
-        self._make_identity()
-        now = self._verify(inventory)
+        now = self._verify(self._set_up(plan, inventory))
         self._check_working(now)
         self._save(now)
         problems = self._vendor_data(now)
@@ -155,7 +156,17 @@ class Work:
                 inventory.release.version, inventory.release.build, len(inventory.nics), len(inventory.devices)
             ),
         )
+        self._look_for_modules()
         return inventory
+
+    def _look_for_modules(self) -> None:
+        """Tell whether the modules that the image added are loaded: where not, hardware may be missing."""
+        parts = self._parts
+        loaded, missing = looked_for(parts.system, parts.deployment.record.modules)
+        if loaded:
+            parts.reporter.start("drivers", loaded)
+        if missing:
+            parts.reporter.failed_phase("drivers", missing)
 
     def _keep(self, inventory: Inventory) -> None:
         """For people, and for the desk, which cannot know otherwise which disk of MAAS's is which."""
@@ -199,7 +210,11 @@ class Work:
         return inventory, plan
 
     def _set_up(self, plan: Plan, inventory: Inventory) -> Inventory:
-        """Network and storage, in some rounds where DHCP needs them; the inventory after it. Raises ForgeError."""
+        """Network, storage and identity; the first two in some rounds where DHCP needs them. Raises ForgeError.
+
+        The inventory that is returned was read after the last change: each command costs a second, so that one reading
+        says what remains and is what is verified.
+        """
         parts = self._parts
         count = len(plan.steps)
         parts.reporter.start("network", "Setting up the network: {} steps in all".format(count))
@@ -212,12 +227,14 @@ class Work:
                 parts.reporter.start("storage", "Setting up {}".format(self._datastores()))
             parts.until(deadlines.STORAGE)
             parts.steps.run(storage, STORAGE, inventory)
-            inventory, plan = self._plan_again(inventory, plan)
+            if not number:
+                parts.reporter.done("storage")
+                self._make_identity()
+                parts.reporter.start("verify", "Reading everything back")
+            inventory, plan = self._plan_again(inventory)
             if not plan.steps:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
-        figures = "; ".join(datastore_figures(parts.desired, inventory))
-        parts.reporter.done("storage", figures + "." if figures else "")
         return inventory
 
     def _may_read_again(self, began: float, end: float) -> bool:
@@ -234,7 +251,7 @@ class Work:
         clock.sleep(_ROUND_PAUSE)
         return True
 
-    def _plan_again(self, before: Inventory, done: Plan) -> "Tuple[Inventory, Plan]":
+    def _plan_again(self, before: Inventory) -> "Tuple[Inventory, Plan]":
         """What remains, from an inventory that may lag behind at first. Raises StepError where it cannot be planned."""
         parts = self._parts
         parts.until(deadlines.VERIFY)
@@ -243,7 +260,7 @@ class Work:
         settled = clock.monotonic() + 2 * _ROUND_PAUSE
         while True:
             began = clock.monotonic()
-            inventory = parts.network.reread(before, done)
+            inventory = parts.network.current(before, True, True, _READ_SECONDS)
             plan = make_plan(parts.desired, inventory)
             # What is left to do may be a list that lags; what cannot be planned may be one that lags for longer.
             if not plan.errors and (not plan.steps or clock.monotonic() >= settled):
@@ -285,16 +302,14 @@ class Work:
             parts.reporter.done("identity", "This host is {}.".format(self._name))
 
     def _verify(self, before: Inventory) -> Inventory:
-        """All that steps change read back, and MAAS asked who this is; ``before`` is from after the last step.
-
-        Raises StepError.
+        """All that MAAS asks for is there, and MAAS knows who this is; ``before`` was read after the last change. What
+        is not there is read again, as a list may lag behind. Raises StepError.
         """
         parts = self._parts
         parts.until(deadlines.VERIFY)
-        parts.reporter.start("verify", "Reading everything back")
         clock = parts.system.clock
         end = min(clock.monotonic() + _LAG_SECONDS, parts.ends.end(deadlines.VERIFY))
-        inventory, network, storage = before, True, True
+        inventory, network, storage = before, False, False
         while True:
             began = clock.monotonic()
             inventory = parts.network.current(inventory, network, storage, end - began)
@@ -316,7 +331,8 @@ class Work:
                 "See whether MAAS's services run, and whether the network to them is steady; then deploy again.",
             )
         parts.reporter.heard()
-        parts.reporter.done("verify", "The host is as MAAS asked.")
+        figures = "; ".join(datastore_figures(parts.desired, inventory))
+        parts.reporter.done("verify", "The host is as MAAS asked. {}".format(figures + "." if figures else "").strip())
         return inventory
 
     def _check_working(self, inventory: Inventory) -> None:

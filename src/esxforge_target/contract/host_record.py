@@ -2,6 +2,8 @@
 
 from typing import Optional, Sequence, Tuple
 
+from esxforge_target.contract import added_module
+from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.document import read_document, write_document
 from esxforge_target.contract.image_settings import REQUIRE_ALL, REQUIRE_MANAGEMENT, REQUIRE_NONE
 from esxforge_target.formats import manifest
@@ -40,11 +42,12 @@ class HostRecord(Value):
     %pre writes. ``encrypted_password`` is root's, drawn by the hook and encrypted to the recipe's public key, or "".
     ``secrets`` is None once no boot medium holds them. ``require_working``: whose network must work for the deployment
     to succeed, REQUIRE_NONE, REQUIRE_MANAGEMENT or REQUIRE_ALL. ``secure_boot``: it was on when the hook ran.
+    ``modules`` are of VIBs that the image adds to ESXi.
     """
 
     __slots__ = (
         "kind", "boot_order", "keep_boot_order", "install_options", "ssh_keys", "vcenter", "encrypted_password",
-        "secrets", "require_working", "secure_boot",
+        "secrets", "require_working", "secure_boot", "modules",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -59,6 +62,7 @@ class HostRecord(Value):
         secrets: "Optional[SecretsExtent]" = None,
         require_working: str = REQUIRE_MANAGEMENT,
         secure_boot: bool = False,
+        modules: "Sequence[AddedModule]" = (),
     ) -> None:
         self.kind = kind
         self.boot_order = tuple(boot_order)  # type: Tuple[str, ...]
@@ -70,6 +74,7 @@ class HostRecord(Value):
         self.secrets = secrets
         self.require_working = require_working
         self.secure_boot = secure_boot
+        self.modules = tuple(modules)  # type: Tuple[AddedModule, ...]
 
     @property
     def is_golden(self) -> bool:
@@ -88,6 +93,7 @@ class HostRecord(Value):
 
 _SCHEMA = {
     SecretsExtent: {"offset": SIZE, "length": SIZE},
+    AddedModule: added_module.SHAPES,
     VcenterOptions: {"server": TEXT, "datacenter": TEXT, "ca": Shape(str, high=1 << 20), "thumbprint": TEXT},
     HostRecord: {
         "kind": Shape(str, choices=(INSTALLER, GOLDEN)),
@@ -100,5 +106,6 @@ _SCHEMA = {
         "secrets": Shape(SecretsExtent, optional=True),
         "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
         "secure_boot": TRUTH,
+        "modules": Shape(AddedModule, many=True, most=added_module.MOST),
     },
 }  # type: Schema

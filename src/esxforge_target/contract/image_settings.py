@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any, Dict, List, Optional
 
+from esxforge_target.contract import added_module
 from esxforge_target.runtime.documents import ONE_LINE, TEXT, TRUTH, Builder, Record, Shape
 from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.strict_json import load_json
@@ -29,12 +30,13 @@ class ImageSettings(Value):
     ``allow_power_off``: the kickstart's scripts may power the machine off. ``vcenter``: {"server", "datacenter", "ca"
     (PEM text) or "thumbprint"}. ``require_working``: whose network must work: "none", "management" or "all".
     ``secure_boot``: "refuse" or "try" a machine with Secure Boot on.
+    ``modules``: of VIBs that the image adds, {"name", "vib", "sha256", "size"} as in AddedModule.
     """
 
     __slots__ = (
         "kind", "release", "accept_eula", "kickstart", "root_password_mode", "root_password_hash", "password_key",
         "kernel_options", "system_media_size", "keep_boot_order", "allow_power_off", "ssh_keys", "vcenter",
-        "require_working", "secure_boot",
+        "require_working", "secure_boot", "modules",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
@@ -54,6 +56,7 @@ class ImageSettings(Value):
         vcenter: "Optional[Dict[str, str]]" = None,
         require_working: str = REQUIRE_MANAGEMENT,
         secure_boot: str = REFUSE,
+        modules: "Optional[List[Dict[str, Any]]]" = None,
     ) -> None:
         self.kind = kind
         self.release = release
@@ -70,6 +73,7 @@ class ImageSettings(Value):
         self.vcenter = vcenter
         self.require_working = require_working
         self.secure_boot = secure_boot
+        self.modules = list(modules or [])
 
     def __repr__(self) -> str:
         return "ImageSettings(kind={!r}, release={!r}, …)".format(self.kind, self.release)  # the rest may hold secrets
@@ -121,6 +125,7 @@ _SHAPES = {
     "require_working": Shape(str, choices=(REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL)),
     "secure_boot": Shape(str, choices=(REFUSE, TRY)),
     "ssh_keys": Shape(str, many=True, form=ONE_LINE, most=1024),
+    "modules": Shape(Record(added_module.SHAPES), many=True, most=added_module.MOST),
     "vcenter": Shape(
         Record(
             {

@@ -88,6 +88,19 @@ _DETAILS = {
     ),
     "vibs": Shape(Record({"name": TEXT, "version": TEXT, "vendor": TEXT}, rest=ANYTHING), many=True),
     SECURE_BOOT: Shape(Record(_SECURE_BOOT, rest=ANYTHING), absent=True),
+    "add_ons": Shape(
+        Record(
+            {
+                "name": TEXT,
+                "version": TEXT,
+                "vendor": TEXT,
+                "modules": Shape(Record({"path": TEXT, "sha256": _SHA256}, rest=ANYTHING), many=True),
+            },
+            rest=ANYTHING,
+        ),
+        many=True,
+        absent=True,
+    ),
     "recipe": ANYTHING,
     "maas": Shape(Record({"name": _NAME, "title": _NAME}, rest=ANYTHING)),
     GOLDEN: Shape(Record(_GOLDEN, rest=ANYTHING), absent=True),

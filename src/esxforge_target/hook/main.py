@@ -7,6 +7,7 @@ import uuid
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from esxforge_target.contract import agent_start
+from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.desired_document import desired_host_to_json
 from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.host_record import HostRecord, VcenterOptions
@@ -196,6 +197,7 @@ def _module(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may no
         password.encrypted,
         require_working=settings.require_working,
         secure_boot=situation.secure_boot,
+        modules=[AddedModule(**module) for module in settings.modules],
     )
     files = {DESIRED_HOST: desired_host_to_json(desired).encode("ascii")}
     if kickstart:

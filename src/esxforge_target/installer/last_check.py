@@ -12,9 +12,10 @@ from esxforge_target.contract.install_record import InstallRecord
 from esxforge_target.contract.names import DESIRED_HOST, INSTALL_RECORD
 from esxforge_target.esxi.banks import BOOT_CFG, MODULE, banks_on, module_name
 from esxforge_target.formats import tar_module
+from esxforge_target.installer.added_modules import read_modules, with_modules
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import Installer
-from esxforge_target.installer.post import DISTURBED, find_bank, keep_log, put_module, room_for
+from esxforge_target.installer.post import DISTURBED, added_modules, find_bank, keep_log, put_modules, room_for
 from esxforge_target.installer.step import STATE, run_step
 from esxforge_target.installer.user_script import add_note, noted, notes, power_wishes
 from esxforge_target.runtime.errors import ForgeError
@@ -36,7 +37,9 @@ def check(installer: Installer, report: Report) -> None:
     there = installer.bank_files.read(bank.file(MODULE))
     first = bank_module(installer, installed)
     desired = bank_module(installer, installed.replace(notices=tuple(sentences)))
-    is_listed = cfg.with_module(module_name(cfg)).to_bytes() == cfg.to_bytes()
+    added = read_modules(installer, added_modules(installer))
+    is_listed = with_modules(cfg, [one for one, _ in added]).with_module(module_name(cfg)).to_bytes() == cfg.to_bytes()
+    is_complete = all(installer.bank_files.read(bank.file(one.name)) == data for one, data in added)
     if there not in (first, desired):
         report.warn("{} was changed or removed after it was written; it is put back".format(bank.file(MODULE)))
     if not is_listed:
@@ -44,10 +47,12 @@ def check(installer: Installer, report: Report) -> None:
     if there == first and is_listed and desired != first and not room_for(bank, len(desired)):
         report.warn("the boot bank has no room for a report to MAAS; the log alone has it")
         desired = first
-    if there == desired and is_listed:
+    if not is_complete:
+        report.warn("a module of a VIB was changed or removed after it was written; it is put back")
+    if there == desired and is_listed and is_complete:
         report.say("checked: the agent is in the boot bank")
     else:
-        put_module(installer, report, bank, cfg, desired)
+        put_modules(installer, report, bank, cfg, desired, added)
     keep_log(installer, bank, report)
 
 

@@ -5,14 +5,16 @@ boot.cfg is edited last: until then the bank boots plain ESXi, and from then on 
 
 import json
 import sys
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
+from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.host_record import HostRecord
 from esxforge_target.contract.install_record import InstallRecord
 from esxforge_target.contract.names import HOST_RECORD, INSTALL_INCLUDE, INSTALLER_LOG, ROOT_PASSWORD_INCLUDE
 from esxforge_target.contract.secure_boot_steps import INSTALLED
 from esxforge_target.esxi.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name, why_none
 from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.installer.added_modules import Zipped, read_modules, with_modules, write_modules
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import LOG, Installer
 from esxforge_target.installer.step import STATE, report_event, run_step
@@ -48,8 +50,9 @@ def finish(installer: Installer, report: Report) -> None:
     if not installed.disk_guid:
         report.warn("{} has no GPT; the agent will know the boot disk by its name alone".format(device))
     module = bank_module(installer, installed)
-    check_room(bank, len(module))
-    put_module(installer, report, bank, cfg, module)
+    added = read_modules(installer, added_modules(installer))
+    check_room(bank, len(module) + sum(len(data) for _, data in added))
+    put_modules(installer, report, bank, cfg, module, added)
     for path in (INSTALL_INCLUDE, ROOT_PASSWORD_INCLUDE):
         installer.remove(path)
     installer.write(
@@ -59,9 +62,19 @@ def finish(installer: Installer, report: Report) -> None:
         report_event(installer, report, INSTALLED)
 
 
-def put_module(installer: Installer, report: Report, bank: Bank, cfg: BootCfg, module: bytes) -> None:
-    """Write the module, then list it in the bank's boot.cfg. Raises DiskError."""
+def added_modules(installer: Installer) -> "Tuple[AddedModule, ...]":
+    """The modules of VIBs that the image adds. Raises ForgeError."""
+    return HostRecord.from_json(installer.text(HOST_RECORD)).modules
+
+
+def put_modules(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
+    installer: Installer, report: Report, bank: Bank, cfg: BootCfg, module: bytes, added: "Sequence[Zipped]"
+) -> None:
+    """Write the agent's module and those of VIBs, then list all of them at once in boot.cfg. Raises DiskError."""
     files = installer.bank_files
+    write_modules(installer, report, bank, added)
+    if added:  # the agent's module stays the last one
+        cfg = with_modules(cfg.without_module(module_name(cfg)), [one for one, _ in added])
     files.write(bank.file(MODULE), module)
     report.say("{}: {} bytes, written and read back".format(bank.file(MODULE), len(module)))
     # Said before it is done, as the log goes into the bank first.

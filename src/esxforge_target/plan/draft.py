@@ -3,7 +3,7 @@
 from typing import Dict, List, Tuple
 
 from esxforge_target.plan.commands import Command, renew_commands
-from esxforge_target.plan.steps import PHASES, Expectation, Step
+from esxforge_target.plan.steps import PHASES, STORAGE, Expectation, Step
 
 
 class Draft:
@@ -39,5 +39,6 @@ class Draft:
         self._steps[step.phase].append(step)
 
     def steps(self) -> Tuple[Step, ...]:
-        """All steps in order."""
+        """All steps in order. What cannot be undone, as VMFS never shrinks, comes last: most failures come before."""
+        self._steps[STORAGE].sort(key=lambda step: not step.undo)
         return tuple(step for phase in PHASES for step in self._steps[phase])

@@ -7,7 +7,7 @@ from esxforge_target.contract.desired_host import DesiredHost, Route
 from esxforge_target.inventory.model import Inventory, RouteEntry, Vmk
 from esxforge_target.plan.commands import BY_HAND, EVERYTHING, Command, esxcli, route_command
 from esxforge_target.plan.draft import Draft
-from esxforge_target.plan.layout import MANAGEMENT_VMK, Layout
+from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, Expectation, Step
 from esxforge_target.plan.vmks import VmkPlanner
 
@@ -36,6 +36,8 @@ class RoutePlanner:
     def _stays(self, route: RouteEntry) -> bool:
         if _is_advertised(route):
             return route.interface not in self._kernels.deaf
+        if is_leftover(route, self._inventory):
+            return False
         return (route.interface, ip_address(route.gateway).version) not in self._kernels.disturbed
 
     def plan_after(self) -> None:
@@ -46,12 +48,26 @@ class RoutePlanner:
             if route.source in BY_HAND:
                 if self._stays(route) and not same:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
-            elif (replaced and not same) or (_is_advertised(route) and not self._stays(route)):
+            elif (replaced and not same) or (self._may_be_left(route) and not self._stays(route)):
                 # It may have gone with its lease, or with the listening, and need not be there any more.
-                self._remove(self._phase(replaced[0]) if replaced else MANAGEMENT, route, True)
+                self._remove(self._phase(replaced[0]) if replaced else self._phase_of_default(route), route, True)
         for desired in self._layout.routes:
             if self._is_missing(desired) and self._is_reached(desired):
                 self._add(desired, self._lease_may_come_first(desired))
+
+    def _phase_of_default(self, route: RouteEntry) -> str:
+        """When a route that nobody asks for goes: with the management address, but not before its lease brings one."""
+        return COMPLETE if is_leftover(route, self._inventory) and self._asking()[1] == COMPLETE else MANAGEMENT
+
+    def _asking(self) -> "Tuple[Optional[DesiredVmk], str]":
+        """The interface whose lease is to bring the default route, and when it is asked for."""
+        asking = [one for one in self._layout.vmks if one.ipv4 == "dhcp"]
+        management = [one for one in asking if one.management]
+        return (management + asking + [None])[0], MANAGEMENT if management else COMPLETE
+
+    def _may_be_left(self, route: RouteEntry) -> bool:
+        """Whether a route may stay without what brought it."""
+        return _is_advertised(route) or is_leftover(route, self._inventory)
 
     def plan_last(self, asked: bool) -> None:
         """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
@@ -119,6 +135,11 @@ class RoutePlanner:
         """The last DHCP answer gives the default route: where several interfaces ask, vmk0 asks last. Where its lease
         brings no router, the default route is another one's.
         """
+        owner, phase = self._asking()
+        if self._layout.default_by_dhcp and owner is not None and lacks_leased_default(self._layout, self._inventory):
+            name = self._kernels.names[owner.port_group]
+            self._draft.renew(phase, name, owner.dhcp_dns, "so that there is a default route")
+            return
         management = [desired_vmk for desired_vmk in self._layout.vmks if desired_vmk.management]
         others = [
             desired_vmk
@@ -134,8 +155,14 @@ class RoutePlanner:
             )
 
 
-def obstacle(step: Step, now: Inventory) -> Optional[Command]:
-    """The command that takes away a lease's or a router's route to the network to which ``step`` failed to add one.
+def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:
+    """Whether a lease brought the route, but its interface asks DHCP no more: it goes at the next boot, or never."""
+    vmk = inventory.vmk(route.interface)
+    return route.source == "DHCP" and vmk is not None and vmk.ipv4 != "dhcp"
+
+
+def obstacle(step: Step, now: Inventory) -> Optional[RouteEntry]:
+    """A lease's or a router's route to the network to which ``step`` failed to add another one.
 
     No plan can know of it: it came by an answer to an interface that asked before it was told not to.
     """
@@ -145,7 +172,7 @@ def obstacle(step: Step, now: Inventory) -> Optional[Command]:
         gateways = [value for field, _, value in one.facts if field == "gateways"]
         for route in now.routes:
             if route.network == one.name and [route.gateway] not in gateways and route.source not in BY_HAND:
-                return route_command("remove", route.network, route.gateway)
+                return route
     return None
 
 
@@ -158,6 +185,18 @@ def lease_router(vmk: Vmk) -> str:
         and ip_address(vmk.gateway) in ip_network("{}/{}".format(vmk.address, vmk.prefix_length), strict=False)
     )
     return vmk.gateway if on_its_network else ""
+
+
+def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
+    """Whether a lease that is there brings a router, but no lease's default route is there: another one's, which it had
+    no more, may have been in its way.
+    """
+    defaults = [one for one in inventory.routes if one.network == EVERYTHING[4]]
+    if [one for one in defaults if not is_leftover(one, inventory)]:
+        return False
+    asking = [one.port_group for one in layout.vmks if one.ipv4 == "dhcp"]
+    leased = [vmk for vmk in inventory.vmks if vmk.port_group in asking and vmk.ipv4 == "dhcp" and vmk.address]
+    return any(lease_router(vmk) for vmk in leased) or bool(defaults and leased)
 
 
 def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:

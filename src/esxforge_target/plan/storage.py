@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 from esxforge_target.contract.desired_host import Datastore, DesiredHost, Disk
 from esxforge_target.esxi import limits
 from esxforge_target.inventory.model import Device, Extent, Inventory, PartitionEntry, PartitionTable
-from esxforge_target.plan.commands import esxcli
+from esxforge_target.plan.commands import Command, esxcli
 from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.steps import STORAGE, Expectation
 
@@ -296,15 +296,17 @@ class _Storage:
         missing = (table.last_usable - entry.last) * table.sector_size
         is_last = all(other.last <= entry.last for other in table.partitions)
         last = entry.last
+        extent = self._extent_at(place)
         if missing >= WORTH_GROWING and is_last:
             last = table.last_usable
             self._draft.add(
                 STORAGE,
-                ("partedUtil", "resize", place.device.path, str(entry.number), str(entry.first), str(last)),
+                self._resize(place, entry, last),
                 "partition {} of {} takes what remains: {} bytes more".format(entry.number, place.device.name, missing),
                 (Expectation("partition", place.name, (("last", "is", last),)),),
+                # A file system that may have grown into it must not lose its end.
+                () if extent is not None else (self._resize(place, entry, entry.last),),
             )
-        extent = self._extent_at(place)
         if extent is None or len([one for one in self._inventory.extents if one.uuid == extent.uuid]) > 1:
             return
         sizes = [one.size for one in self._inventory.file_systems if one.uuid == extent.uuid]
@@ -314,6 +316,9 @@ class _Storage:
                 ("vmkfstools", "--growfs", place.path, place.path),
                 "the datastore {} grows into its partition".format(extent.volume),
             )
+
+    def _resize(self, place: Place, entry: PartitionEntry, last: int) -> Command:
+        return ("partedUtil", "resize", place.device.path, str(entry.number), str(entry.first), str(last))
 
 
 def _label(disk: Disk) -> str:

@@ -246,6 +246,11 @@ class VSwitchPlanner:
                 )
             )
             return
+        self._draft.notices.append(
+            "network: the port group {} moves from {}; traffic shaping of its own, if it has any, is not kept.".format(
+                port_group.name, port_group.vswitch
+            )
+        )
         self._draft.add(
             phase,
             esxcli(*STANDARD + ("portgroup", "remove", "-p", port_group.name, "-v", port_group.vswitch)),

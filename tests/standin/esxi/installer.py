@@ -1,5 +1,6 @@
 """ESXi's installer: started from a boot medium, nothing installed yet, no hostd; its root is a RAM disk."""
 
+import gzip
 import io
 import os
 import shlex
@@ -44,6 +45,11 @@ class FakeInstaller(FakeEsxi):
         """What the boot loader and the kernel do with a module: unpacked into the root of the RAM disk."""
         with tarfile.open(fileobj=io.BytesIO(module), mode="r:*") as archive:
             archive.extractall(self.root, filter="fully_trusted")  # noqa: S202  the module is ours
+
+    def load(self, name: str, module: bytes) -> None:
+        """What ESXi shows of a module that the boot loader loaded: its content, unzipped."""
+        with open(self.path("/tardisks/" + name), "wb") as stream:
+            stream.write(gzip.decompress(module))
 
     def installed_earlier(self, device: str) -> None:
         """A disk with an ESXi from another life."""

@@ -10,7 +10,7 @@ import gzip
 import io
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from esxforge.errors import ForgeError
@@ -30,11 +30,13 @@ def make_bootable_iso(
     extra_files: Mapping[str, Content] | None = None,
     variant: Variant | None = None,
     overwrite: bool = False,
+    without: Collection[str] = (),
 ) -> None:
     """Write a bootable stand-in ISO of ``release`` to ``out``, whole or not at all.
 
     ``python``: the version that ESXi's Python has there ("3.6"), of those that PATH or pyenv have; None: this system's.
-    ``program``: what :func:`make_bootable_program` made, to save its time; the rest as for ``make_standin_iso``.
+    ``program``: what :func:`make_bootable_program` made, to save its time. ``without``: drivers of Linux that this ESXi
+    does not have. The rest as for ``make_standin_iso``.
 
     Raises :class:`ProcessError` where a part of the system is missing, and what ``make_standin_iso`` raises.
     """
@@ -45,7 +47,7 @@ def make_bootable_iso(
     with work_directory() as directory:
         if program is None:
             program = directory / "BOOTX64.EFI"
-            make_bootable_program(program, release=release, python=python)
+            make_bootable_program(program, release=release, python=python, without=without)
         make_standin_iso(
             out,
             release=release,
@@ -57,9 +59,9 @@ def make_bootable_iso(
         )
 
 
-def make_bootable_program(out: Path, *, release: str, python: str | None = None) -> None:
+def make_bootable_program(out: Path, *, release: str, python: str | None = None, without: Collection[str] = ()) -> None:
     """Write the EFI program alone. Raises as :func:`make_bootable_iso` does."""
-    make(out, release, python)
+    make(out, release, python, without)
 
 
 def _empty_archive() -> bytes:

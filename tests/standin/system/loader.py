@@ -28,6 +28,8 @@ from standin.system.linux_disks import LinuxDisk, find_disks
 _MOUNT_POINT = Path("/run/boot-volume")
 _PATIENCE = 30.0
 TARDISKS = Path("/tardisks")
+# Where ESXi has its drivers. Those of VMware's own modules are in the stand-in's program.
+DRIVERS = Path("/usr/lib/vmware/vmkmod")
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,13 @@ def unpack(modules: dict[str, bytes]) -> dict[str, str]:
             if name.endswith(".tgz"):
                 raise LoaderError(boot_cfg.INCONSISTENT_DATA, f"{name} is no tar archive: {error}") from error
     return {path: digest for path, digest in digests.items() if path.startswith("/etc/")}
+
+
+def load_drivers() -> None:
+    """Load the drivers that modules brought, in the order of their names; ESXi takes each where it has the hardware."""
+    for path in sorted(DRIVERS.glob("*.ko")):
+        done = subprocess.run(["insmod", str(path)], capture_output=True, text=True, check=False)
+        say(f"Loading driver {path.stem}" + (f": {done.stderr.strip()}" if done.returncode else ""))
 
 
 def extract(archive: tarfile.TarFile) -> None:

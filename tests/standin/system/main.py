@@ -19,6 +19,7 @@ def boot() -> None:
             unknown_modules.purple_screen(unknown[0])
             wait_for_ever()
         digests = loader.unpack(loaded.modules)
+        loader.load_drivers()
     except boot_cfg.LoaderError as error:
         say(str(error))
         say(error.last_words)

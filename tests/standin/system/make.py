@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from esxforge.errors import ForgeError, ProcessError
@@ -45,15 +46,18 @@ _DIRECTORIES = ("proc", "sys", "dev", "run", "tmp", "var/run", "var/lock", "var/
                 "vmfs/devices/disks", "tardisks", "etc/rc.local.d", "etc/init.d", "scratch")  # fmt: skip
 
 
-def make(out: Path, release: str, python: str | None) -> None:
-    """Write the EFI program that plays ESXi ``release``. ``python`` ("3.6"): ESXi's Python; None: the system's."""
+def make(out: Path, release: str, python: str | None, without: Collection[str] = ()) -> None:
+    """Write the EFI program that plays ESXi ``release``. ``python`` ("3.6"): ESXi's Python; None: the system's.
+
+    ``without`` are drivers of Linux that this ESXi does not have.
+    """
     linux = find_guest_linux()
     archive = Archive()
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         contents.add_busybox(archive, leave_out=_NOT_FROM_BUSYBOX)
         modules = (*contents.DISKS, *contents.FILE_SYSTEMS, *contents.NETWORK, "macvlan", "loop", "ext4")
-        contents.add_modules(archive, linux, modules)
+        contents.add_modules(archive, linux, [module for module in modules if module not in without])
         own = contents.add_python(archive, system_python(), work / "own", prefix=f"{LIBRARY}/python")
         esxi = own
         if python is not None:

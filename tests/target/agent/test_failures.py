@@ -539,10 +539,10 @@ def test_the_event_log_reads_as_a_story(site: MakeSite) -> None:
         "#1.01 inventory: ESXi runs; reading its NICs, disks and present settings",
         "#1.02 network: ESXi 8.0.3 build 24674464: 4 NICs, 3 disks. Setting up the network: 36 steps in all",
         "#1.03 storage: MAAS answers over the desired network. Setting up the datastores datastore1, datastore2",
-        f"#1.04 identity: {asked}",
+        "#1.04 identity: Setting host name, SSH keys and certificate",
         "#1.05 password: Root's password, encrypted to the key of the recipe: QUJD",
         "#1.06 verify: This host is esx01.maas. Reading everything back",
-        "#1.07 persist: The host is as MAAS asked. Saving ESXi's configuration",
+        f"#1.07 persist: The host is as MAAS asked. {asked}",
         f"#1.08 vendor-data: {saved} Doing what MAAS itself asks for (time servers, vCenter)",
         "#1.09 user-data: The host is ready; fetching user-data",
     ]

@@ -148,3 +148,13 @@ def test_a_roll_back_reads_the_network_once_before_and_once_after_it(site: MakeS
     assert lines[first:].count(READING) == 1
     started = len(lines) - lines[::-1].index("vim-cmd hostsvc/enable_ssh")
     assert lines[started:].count(READING) == 2
+
+
+def test_what_vmfs_cannot_give_back_is_named_in_an_event(site: MakeSite) -> None:
+    host = site("vmfs7-bond")
+    host.moment.fail_always["vim-cmd hostsvc/start_ssh"] = "fail"
+    host.start()
+    assert host.status is FAILED
+    told = [one for one in host.maas.machine.event_log if "VMFS never shrinks, so this stays" in one]
+    assert len(told) == 1
+    assert "put-back: VMFS never shrinks, so this stays: extend the datastore datastore2 by" in told[0]

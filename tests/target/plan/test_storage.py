@@ -182,9 +182,11 @@ def test_the_installers_datastore_grows_to_what_remains() -> None:
     host = with_boot_table(host, short, datastore=True)
     host = host.replace(file_systems=tuple(one.replace(size=one.size - 40 * GIB) for one in host.file_systems))
     plan = make_plan(desired, host)
-    assert [line.split()[:2] for line in storage_commands(plan)][:2] == [
-        ["partedUtil", "resize"],
+    assert [line.split()[:2] for line in storage_commands(plan)] == [
+        ["vmkfstools", "-C"],
+        ["partedUtil", "resize"],  # from here on nothing can be undone: VMFS never shrinks
         ["vmkfstools", "--growfs"],
+        ["vmkfstools", "-Z"],
     ]
     for cut in range(len(plan.steps) + 1):
         done = run(host, plan.steps[:cut])
@@ -344,3 +346,26 @@ def test_any_datastores_are_made_from_every_cut(data: st.DataObject) -> None:
     done = run(cut, make_plan(desired, cut).steps)
     assert storage_differences(desired, done) == []
     assert make_plan(desired, done).steps == ()
+
+
+def test_what_cannot_be_undone_comes_last() -> None:
+    desired, host = both(sample("vmfs7-bond"))
+    steps = [step for step in make_plan(desired, host).steps if step.phase == "storage"]
+    assert [bool(step.undo) for step in steps] == sorted((bool(step.undo) for step in steps), reverse=True)
+    assert not steps[-1].undo
+
+
+def test_an_empty_partition_that_was_made_larger_is_made_smaller_again() -> None:
+    desired, host = both(sample("vmfs7-bond"))
+    table = boot(host).table
+    assert table is not None
+    short = table.replace(
+        partitions=tuple(
+            one.replace(last=one.last - 40 * GIB // 512) if one.number == 8 else one for one in table.partitions
+        )
+    )
+    host = with_boot_table(host, short, datastore=False)
+    (resize,) = [step for step in make_plan(desired, host).steps if step.command[1] == "resize"]
+    assert [command[-1] for command in resize.undo] == [
+        str(entry.last) for entry in short.partitions if entry.number == 8
+    ]

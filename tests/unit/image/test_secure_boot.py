@@ -86,9 +86,11 @@ def test_what_must_not_stay_on_a_host_that_does_not_start_is_refused(iso: Path, 
             install=TRY,
             vcenter={"server": "vc.example.com", "datacenter": "DC1", "thumbprint": "AB" * 32},
             files=[{"source": str(tmp_path / "driver.vib"), "path": "driver.vib"}],
+            add=[{"file": str(tmp_path / "driver.vib")}],
         )
     assert "[vcenter] cannot be used with it" in error.value.message
     assert "files cannot be used with it" in error.value.message
+    assert "add cannot be used with it" in error.value.message
 
 
 def test_a_golden_image_does_not_try_it() -> None:

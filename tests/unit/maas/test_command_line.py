@@ -226,7 +226,7 @@ def test_an_image_that_does_not_verify_is_never_sent(run: Run, logged_in: Maas, 
 
 
 @pytest.mark.usefixtures("verified")
-def test_an_interrupt_says_that_the_same_command_goes_on(
+def test_an_interrupt_names_the_command_that_resumes(
     run: Run, logged_in: Maas, image: UploadImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_arguments: object) -> str:
@@ -236,7 +236,7 @@ def test_an_interrupt_says_that_the_same_command_goes_on(
         patch.setattr("esxforge.maas.boot_resources.BootResources.put", interrupt)
         status, _out, err = run("upload", str(image.path))
     assert status == 130
-    assert "the same command goes on" in err
+    assert f"To resume: esxforge upload {image.path}" in err
     assert run("upload", str(image.path))[0] == 0
 
 

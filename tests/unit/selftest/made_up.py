@@ -43,7 +43,8 @@ PARTITIONS = (
     PartitionFacts(7, str(VMFS_L), 8294 * MIB, 25000 * MIB),
 )
 BANK = BankFacts(
-    5, True, "8.0.3-0.70.24674464", 0, 1, ("jumpstrt.gz", "k.b00", "esxforge.tgz"), (), (("b.b00", 900),), MODULE,
+    5, True, "8.0.3-0.70.24674464", 0, 1, ("jumpstrt.gz", "k.b00", "netdrv.v00", "esxforge.tgz"), (),
+    (("b.b00", 900), ("netdrv.v00", 500)), MODULE,
     {"version": 1, "device": BOOT_DEVICE, "disk_guid": "3333", "build": "8.0.3"},
 )  # fmt: skip
 EMPTY_BANK = BankFacts(6, True, "", 3, 0)
@@ -63,7 +64,7 @@ FINISHED = Snapshot(
     DiskFacts(
         INSTALLED.boot.guid,
         (*PARTITIONS, PartitionFacts(8, str(VMFS), 34000 * MIB, 15000 * MIB)),
-        (replace(BANK, modules=("jumpstrt.gz", "k.b00"), module=None, installed=None), EMPTY_BANK),
+        (replace(BANK, modules=("jumpstrt.gz", "k.b00", "netdrv.v00"), module=None, installed=None), EMPTY_BANK),
         boot_bank=5,
     ),
     DATA,
@@ -144,7 +145,7 @@ def good() -> Evidence:
     """All was asked for, and all was seen."""
     return Evidence(
         SUBJECT,
-        Asked(golden=True, maas=True, secure_boot=True),
+        Asked(golden=True, maas=True, secure_boot=True, add=True),
         700 * MIB,
         3.0,
         (
@@ -154,6 +155,7 @@ def good() -> Evidence:
             boot(Stage.SECOND_BOOT, Stop.ENOUGH),
             boot(Stage.LATER_BOOT, Stop.ENOUGH),
             boot(Stage.GOLDEN_BUILD, Stop.POWERED_OFF),
+            boot(Stage.GOLDEN_BIOS, Stop.ENOUGH),
             boot(Stage.GOLDEN_BOOT, Stop.ENOUGH),
             boot(Stage.SECURE_INSTALL, Stop.RESTARTED),
             boot(Stage.SECURE_BOOT, Stop.ENOUGH),
@@ -167,6 +169,7 @@ def good() -> Evidence:
         },
         (
             event(Stage.FIRST_BOOT, 60.0, "wait"),
+            event(Stage.SECOND_BOOT, 59.0, "drivers", text="Loaded: netdrv.v00"),
             *story(Stage.SECOND_BOOT),
             get(Stage.GOLDEN_BOOT, 70.0, "user-data"),
             event(Stage.SECURE_BOOT, 60.0, "inventory"),
@@ -178,6 +181,7 @@ def good() -> Evidence:
         MaasUpload("3.6.5", "esxi/selftest-8.0.3", "uploaded"),
         secure_hook=HookRun(True),
         secure_answer=ServiceAnswer("tls", 50.0, HOST_NAME),
+        added_modules=("netdrv.v00",),
         gptmbr_bytes=424,
         bios={"starts": True, "reason": "the boot code finds partition 1", "boot_code": "guid", "partition": 1},
     )

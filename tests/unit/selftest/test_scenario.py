@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 
-from esxforge.errors import ImageError
+from esxforge.errors import ImageError, ProcessError
 from esxforge.events import Event, Listener, Notice
 from esxforge.image.build import BuildOptions, build_installer_image
 from esxforge.image.golden import GoldenOptions
 from esxforge.image.image_files import BuildResult
 from esxforge.recipe.model import Recipe
 from esxforge.selftest import scenario
-from esxforge.selftest.evidence import Asked, Stage
+from esxforge.selftest.boots import BootPlan
+from esxforge.selftest.evidence import Asked, Boot, Stage
 from esxforge.selftest.scenario import SelftestSettings
 from esxforge.selftest.service import Service
 from esxforge.selftest.session import run_session
 from esxforge.standin_iso.iso import make_standin_iso
-from esxforge.vm.hardware import Accelerator, Ovmf
+from esxforge.vm.hardware import Accelerator, Ovmf, SeaBios
+from esxforge.vm.watch import WatchPage
 from standin.signing import make_key, signed_program, snakeoil
 from unit.selftest.play import Play
 
@@ -101,6 +103,36 @@ def test_a_golden_image_is_built_and_deployed_where_it_was_asked_for(
     assert play.stages == [*STAGES, Stage.GOLDEN_BOOT]
     assert {statuses(document)[name] for name in ("golden-build", "golden-boots")} == {"seen"}
     assert document["ok"] is True
+
+
+@pytest.mark.parametrize("how", ["starts", "does not start", "QEMU fails"])
+def test_a_golden_disk_is_started_by_legacy_bios_where_capture_found_that_it_may_be(
+    how: str, settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def built(iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener) -> BuildResult:
+        result = golden_played(iso, recipe, options, listener)
+        result.document["details"]["golden"] = {"bios": {"starts": how != "does not start", "reason": "a reason"}}
+        return result
+
+    class Watching(Play):
+        def __call__(self, plan: BootPlan, listener: Listener, page: WatchPage | None = None) -> Boot:
+            if plan.stage is Stage.GOLDEN_BIOS:
+                assert isinstance(plan.machine.firmware, SeaBios)
+                assert plan.machine.disks[0].format == "qcow2", "the disk itself is written by the next start"
+                if how == "QEMU fails":
+                    raise ProcessError("QEMU has no bios-256k.bin.", "Install it.")
+            return super().__call__(plan, listener, page)
+
+    play = Watching()
+    monkeypatch.setattr(scenario, "build_golden_image", built)
+    desired = replace(settings, asked=Asked(golden=True))
+    document, _ = session(desired, play, tmp_path / "work", monkeypatch)
+    expected = [Stage.GOLDEN_BIOS] if how == "starts" else []
+    assert play.stages == [*STAGES, *expected, Stage.GOLDEN_BOOT]
+    assert statuses(document)["golden-boots"] == "seen"
+    assert any("no bios-256k.bin" in note for note in document["notes"]) is (how == "QEMU fails")
+    assert "bios-boots" not in statuses(document), "the stand-in has no boot code of VMware's"
+    assert not (tmp_path / "work" / "bios.qcow2").exists()
 
 
 def test_a_golden_build_that_fails_is_told_and_spoils_nothing_else(

@@ -40,6 +40,11 @@ def without_calls(*stages: Stage) -> Callable[[Evidence], Evidence]:
     return lambda run: replace(run, calls=tuple(call for call in run.calls if call.stage not in stages))
 
 
+def without_start(run: Evidence, *, bios: dict[str, object] | None) -> Evidence:
+    """The golden disk was not started by legacy BIOS, for what capture found."""
+    return replace(run, bios=bios, boots=tuple(boot for boot in run.boots if boot.stage is not Stage.GOLDEN_BIOS))
+
+
 def failed(run: Evidence) -> Evidence:
     calls = [event(Stage.FIRST_BOOT, 60.0, "inventory"), event(Stage.SECOND_BOOT, 60.0, "inventory"), FAIL]
     return replace(until(run, Stage.LATER_BOOT), calls=tuple(calls), told=None, machine_status="Failed deployment")
@@ -284,6 +289,51 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], VerdictStatus]] = [
     ),
     ("secure-readiness", log_says("ESXi's check says that Secure Boot cannot be enabled: x"), VerdictStatus.SEEN),
     ("secure-readiness", lambda run: until(run, Stage.SECOND_BOOT), VerdictStatus.NOT_REACHED),
+    (
+        "bios-boots",
+        lambda run: without_start(run, bios={"starts": False, "reason": "it has none"}),
+        VerdictStatus.NOT_REACHED,
+    ),
+    ("bios-boots", lambda run: without_start(run, bios=None), VerdictStatus.NOT_REACHED),
+    (
+        "bios-boots",
+        lambda run: with_boot(run, Stage.GOLDEN_BIOS, marks=(), stop=Stop.TIMED_OUT),
+        VerdictStatus.NOT_SEEN,
+    ),
+    (
+        "bios-boots",
+        lambda run: with_boot(run, Stage.GOLDEN_BIOS, marks=(), stop=Stop.RESTARTED),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("bios-boots", lambda run: replace(run, subject=replace(run.subject, is_standin=True)), VerdictStatus.NOT_REACHED),
+    (
+        "added-loaded",
+        lambda run: replace(
+            run, calls=(*run.calls, event(Stage.SECOND_BOOT, 59.5, "drivers", "finish", result="FAIL"))
+        ),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("added-loaded", lambda run: replace(run, calls=run.calls[:1]), VerdictStatus.NOT_REACHED),
+    ("added-loaded", lambda run: replace(run, calls=()), VerdictStatus.NOT_REACHED),
+    (
+        "added-stays",
+        lambda run: with_disk(
+            run, Stage.SECOND_BOOT, with_bank(run.snapshots[Stage.SECOND_BOOT], modules=("jumpstrt.gz", "k.b00"))
+        ),
+        VerdictStatus.CONTRADICTED,
+    ),
+    (
+        "added-stays",
+        lambda run: with_disk(
+            run, Stage.SECOND_BOOT, with_bank(run.snapshots[Stage.SECOND_BOOT], files=(("b.b00", 900),))
+        ),
+        VerdictStatus.CONTRADICTED,
+    ),
+    (
+        "added-stays",
+        lambda run: with_disk(run, Stage.SECOND_BOOT, run.snapshots[Stage.INSTALL]),
+        VerdictStatus.NOT_REACHED,
+    ),
     ("maas-upload", lambda run: replace(run, upload=MaasUpload(problem="401")), VerdictStatus.CONTRADICTED),
     ("maas-upload", lambda run: replace(run, upload=None), VerdictStatus.NOT_REACHED),
 ]

@@ -1,0 +1,126 @@
+"""An offline bundle (depot): a ZIP archive with VIBs, and metadata that say where they are.
+
+Facts (public builders): ``index.xml`` (``<vendorList>``) names each vendor's ``indexfile``, below its ``relativePath``;
+that one (``<metaList>``) names, for each product and version, a ``url``: a ZIP archive with ``vibs/*.xml``, the
+descriptors with ``relative-path``, ``packed-size`` and SHA-256 of the VIB. ``vmware.xml``, bulletins and profiles say
+the same for other programs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from esxforge.addons.archive import Archive
+from esxforge.addons.descriptor import Descriptor, descriptor_of, parse
+from esxforge.addons.errors import AGAIN, AddOnError
+from esxforge.addons.source import Source
+from esxforge.addons.vib import Vib, read_vib
+from esxforge.media.xml import MAX_XML_BYTES, text_of
+from esxforge_target.runtime.visible import one_line
+
+INDEX = "index.xml"
+LARGEST_VIB = 1 << 30
+_LARGEST_METADATA = 64 << 20
+_MOST_VIBS = 5000
+_MOST_XML = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BundledVib:
+    """What the metadata say of a VIB: ``path`` in the bundle, ``size`` in bytes (None: not said), ``sha256`` or ""."""
+
+    descriptor: Descriptor
+    path: str
+    size: int | None
+    sha256: str
+
+
+class Bundle:
+    """A bundle whose metadata were read; a VIB is read when it is asked for."""
+
+    def __init__(self, source: Source) -> None:
+        """Raises :class:`AddOnError` for what is not a bundle, is damaged, or lists no VIB."""
+        self._archive = Archive(source)
+        self._name = source.name
+        if INDEX not in self._archive.files:
+            raise AddOnError(
+                f"{source.name} is a ZIP archive, but not an offline bundle: it has no {INDEX}.",
+                "Vendors often pack the bundle into another ZIP archive: unpack that, and name the one inside.",
+            )
+        found: dict[str, BundledVib] = {}
+        for path in self._metadata():
+            for one in self._listed(path):
+                known = found.setdefault(one.path, one)
+                if known != one:
+                    raise AddOnError(f"{source.name} is damaged: it says two things of {one.path}.", AGAIN)
+        if not found:
+            raise AddOnError(f"{source.name} is damaged: its metadata list no VIB.", AGAIN)
+        self.vibs = tuple(sorted(found.values(), key=lambda one: (one.descriptor.name, one.descriptor.vib_id)))
+
+    def read(self, listed: BundledVib) -> Vib:
+        """The VIB itself. Raises :class:`AddOnError` where it is damaged, or another one than the metadata say."""
+        source = self._archive.source(listed.path, LARGEST_VIB)
+        vib = read_vib(source)
+        problems = []
+        if vib.descriptor.vib_id != listed.descriptor.vib_id:
+            problems.append(f"it is {vib.descriptor.vib_id}, and the metadata say {listed.descriptor.vib_id}")
+        if listed.size not in (None, source.length):
+            problems.append(f"it has {source.length} bytes, and the metadata say {listed.size}")
+        if listed.sha256 not in ("", vib.sha256):
+            problems.append("it has another SHA-256 than the metadata say")
+        if problems:
+            raise AddOnError(f"{source.name} is damaged: {'; '.join(problems)}.", AGAIN)
+        return vib
+
+    def _xml(self, path: str, root: str) -> Element:
+        return parse(self._archive.read(path, MAX_XML_BYTES), f"{self._name}: {path}", root)
+
+    def _metadata(self) -> list[str]:
+        """Paths of the archives with metadata, each once."""
+        found = []
+        for vendor in self._xml(INDEX, "vendorList").findall("vendor"):
+            directory, index = text_of(vendor.find("relativePath")), text_of(vendor.find("indexfile"))
+            if not index:
+                continue
+            path = self._inside(directory, index)
+            for one in self._xml(path, "metaList").findall("metadata"):
+                url = text_of(one.find("url"))
+                if url:
+                    found.append(self._inside(posixpath.dirname(path), url))
+        if not found:
+            raise AddOnError(f"{self._name} is damaged: {INDEX} leads to no metadata.", AGAIN)
+        return sorted(set(found))
+
+    def _listed(self, path: str) -> list[BundledVib]:
+        archive = Archive(self._archive.source(path, _LARGEST_METADATA))
+        descriptors = [name for name in archive.files if re.fullmatch(r"vibs/[^/]+\.xml", name)]
+        sizes = sum(archive.files[name].file_size for name in descriptors)
+        if len(descriptors) > _MOST_VIBS or sizes > _MOST_XML:
+            raise AddOnError(f"{self._name}: {path} describes {len(descriptors)} VIBs in {sizes} bytes.", AGAIN)
+        return [self._one(archive.read(name, MAX_XML_BYTES), f"{self._name}: {path}: {name}") for name in descriptors]
+
+    def _one(self, data: bytes, where: str) -> BundledVib:
+        root = parse(data, where, "vib")
+        place, size = text_of(root.find("relative-path")), text_of(root.find("packed-size"))
+        if not place:
+            raise AddOnError(f"{where} does not say where the VIB is: it has no relative-path.", AGAIN)
+        if size and not re.fullmatch("[0-9]{1,12}", size):
+            raise AddOnError(f"{where}: packed-size is {size[:40]!r}.", AGAIN)
+        sums = [
+            text_of(one).lower()
+            for one in root.findall("checksum")
+            if one.get("checksum-type", "").lower() == "sha-256" and not one.get("verify-process")
+        ]
+        return BundledVib(
+            descriptor_of(root, where), self._inside("", place), int(size) if size else None, sums[0] if sums else ""
+        )
+
+    def _inside(self, directory: str, name: str) -> str:
+        """A path in this archive. Raises :class:`AddOnError` for one that leads out of it, or to another computer."""
+        path = posixpath.normpath(posixpath.join(directory, name))
+        if "://" in name or path.startswith(("/", "..")):
+            raise AddOnError(f"{self._name} refers to {one_line(name)[:200]!r}, which is not in it.", AGAIN)
+        return path

@@ -1,0 +1,196 @@
+"""Which VIBs can be added to an ISO: a pure function, with all reasons against it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from esxforge.addons import versions
+from esxforge.addons.descriptor import LEVELS, PRODUCT_LINE, Constraint, Descriptor
+from esxforge.addons.present import Present
+from esxforge.addons.vib import CheckedPayload, Vib
+
+KINDS = {"tgz": "t", "vgz": "v"}
+"""Types of payloads that ESXi unpacks; the letter begins the extension of their modules, as in VMware's names."""
+# The agent's module, logs, journal and ESXi's own saved state, in a boot bank.
+_OURS_IN_BANK = 12 << 20
+# Modules are zipped again on the host, perhaps less well.
+_ZIPPED_WORSE = 1.1
+_REPLACED = (
+    "Both would be loaded, and which one ESXi takes is not known. Build from an ISO that has it (a server vendor's, or "
+    "one that Image Builder exported), or update it on the running host."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``added`` are those that the ISO lacks. With ``problems`` nothing may be built; ``warnings`` are sentences."""
+
+    added: tuple[Vib, ...]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def decide(vibs: Sequence[Vib], present: Present, allowed: str) -> Decision:
+    """Hold the VIBs against the ISO and each other. ``allowed`` is the lowest acceptance level (one of LEVELS)."""
+    unique = list({vib.sha256: vib for vib in vibs}.values())
+    same = [vib for vib in unique if present.version_of(vib.descriptor.name) == vib.descriptor.version]
+    added = [vib for vib in unique if vib not in same]
+    warnings = [f"{vib.name}: the ISO has this version already; it is not added." for vib in same]
+    problems: list[str] = []
+    for vib in added:
+        own, doubts = _of_one(vib, present, allowed)
+        problems += own
+        warnings += doubts
+    problems += _doubles(added)
+    descriptors = [vib.descriptor for vib in added]
+    for one in descriptors:
+        missing, unknown = _dependencies(one, descriptors, present)
+        problems += missing
+        warnings += unknown
+    problems += _conflicts(descriptors, present)
+    crowded, tight = _room(added, present)
+    return Decision(tuple(added), (*problems, *crowded), (*warnings, *tight))
+
+
+def effective_level(vib: Vib) -> str:
+    """The acceptance level that ESXi could believe: without a signature that is none but community."""
+    return vib.descriptor.acceptance_level if vib.signed else "community"
+
+
+def _of_one(vib: Vib, present: Present, allowed: str) -> tuple[list[str], list[str]]:
+    told = vib.descriptor
+    problems, warnings = [], []
+    if told.kind != "bootbank":
+        problems.append(f"{vib.name} is a VIB of type {told.kind}: only those of type bootbank can be added.")
+    platforms = [one for one in told.platforms if one.product_line in ("", PRODUCT_LINE)]
+    if told.platforms and not any(versions.is_for(one.version, present.release) for one in platforms):
+        named = ", ".join(sorted(f"{one.product_line} {one.version}".strip() for one in told.platforms))
+        problems.append(f"{vib.name} is for {named}, and the ISO is ESXi {present.release}.")
+    elif not told.platforms:
+        warnings.append(f"{vib.name} does not say for which release it is made.")
+    if told.hardware:
+        warnings.append(f"{vib.name} is for hardware of {', '.join(told.hardware[:5])} only.")
+    problems += _level(vib, allowed)
+    installed = present.version_of(told.name)
+    if installed is not None:
+        age = "newer" if versions.key(told.version) > versions.key(installed) else "older"
+        problems.append(
+            f"{vib.name} is {age} than the ISO's own {told.name} {installed or '(version unknown)'}. {_REPLACED}"
+        )
+    for one in told.replaces:
+        version = present.version_of(one.name)
+        if version is not None and one.name != told.name and _meets(one, version):
+            problems.append(f"{vib.name} replaces {one.name} {version}, which the ISO has. {_REPLACED}")
+    for payload in vib.payloads:
+        problems += _payload(vib, payload)
+    if not vib.payloads:
+        problems.append(f"{vib.name} has no payload: there is nothing that could be added.")
+    return problems, warnings
+
+
+def _level(vib: Vib, allowed: str) -> list[str]:
+    level = effective_level(vib)
+    if LEVELS.index(level) <= LEVELS.index(allowed):
+        return []
+    unsigned = (
+        ""
+        if vib.signed or level == vib.descriptor.acceptance_level
+        else (f" (it says {vib.descriptor.acceptance_level}, but carries no signature)")
+    )
+    excludes = " It excludes Secure Boot and VMware's support." if level == "community" else ""
+    text = f"{vib.name} has the acceptance level {level}{unsigned}, and {allowed} is the lowest allowed.{excludes}"
+    return [f"{text} To allow it: --acceptance-level {level}, or acceptance_level under [install]."]
+
+
+def _payload(vib: Vib, payload: CheckedPayload) -> list[str]:
+    if payload.kind == "boot":
+        return [f"{vib.name}: its payload {payload.name} is of type boot, a part of ESXi's kernel: it cannot be added."]
+    if payload.kind not in KINDS:
+        return [f"{vib.name}: its payload {payload.name} is of type {payload.kind}, which is unknown here."]
+    if not payload.is_tar:
+        return [f"{vib.name}: its payload {payload.name} unzips to no tar archive; ESXi could not load it."]
+    return []
+
+
+def _doubles(added: Sequence[Vib]) -> list[str]:
+    by_name: dict[str, list[Vib]] = {}
+    for vib in added:
+        by_name.setdefault(vib.descriptor.name, []).append(vib)
+    return [
+        f"{name} is there {len(found)} times: {', '.join(sorted(one.descriptor.version for one in found))}. "
+        f"Choose one, as “{name}:VERSION”."
+        for name, found in sorted(by_name.items())
+        if len(found) > 1
+    ]
+
+
+def _meets(constraint: Constraint, version: str) -> bool:
+    return not constraint.relation or versions.fits(version, constraint.relation, constraint.version)
+
+
+def _offers(one: Descriptor) -> Iterator[tuple[str, str]]:
+    """(name, version) of all that others can depend on. What is provided without a version fits any."""
+    yield one.name, one.version
+    for provided in one.provides:
+        yield provided.name, provided.version
+
+
+def _is_met(constraint: Constraint, offers: Sequence[tuple[str, str]]) -> bool:
+    return any(name == constraint.name and (not version or _meets(constraint, version)) for name, version in offers)
+
+
+def _dependencies(one: Descriptor, added: Sequence[Descriptor], present: Present) -> tuple[list[str], list[str]]:
+    offers = [(vib.name, vib.version) for vib in present.vibs]
+    offers += [offer for other in [*added, *(present.descriptors or ())] for offer in _offers(other)]
+    problems, warnings = [], []
+    for constraint in one.depends:
+        if _is_met(constraint, offers):
+            continue
+        versions_there = [version for name, version in offers if name == constraint.name]
+        if versions_there:
+            problems.append(f"{one.name} {one.version} needs {constraint}; there is {', '.join(versions_there)}.")
+        elif present.descriptors is not None:
+            problems.append(f"{one.name} {one.version} needs {constraint}, which neither the ISO nor a VIB added has.")
+        else:
+            warnings.append(
+                f"{one.name} {one.version} needs {constraint}. The ISO has no VIB of that name, and does not say what "
+                "its VIBs provide: this is not checked."
+            )
+    return problems, warnings
+
+
+def _conflicts(added: Sequence[Descriptor], present: Present) -> list[str]:
+    own = [(vib.name, vib.version) for vib in present.vibs]
+    problems = []
+    for one in added:
+        others = [other for other in added if other is not one]
+        named = [*own, *((offer) for other in [*others, *(present.descriptors or ())] for offer in _offers(other))]
+        problems += [
+            f"{one.name} {one.version} conflicts with {constraint}."
+            for constraint in one.conflicts
+            if _is_met(constraint, named)
+        ]
+    offers = [offer for one in added for offer in _offers(one)]
+    problems += [
+        f"The ISO's {installed.name} {installed.version} conflicts with {constraint}."
+        for installed in present.descriptors or ()
+        for constraint in installed.conflicts
+        if _is_met(constraint, offers)
+    ]
+    return list(dict.fromkeys(problems))
+
+
+def _room(added: Sequence[Vib], present: Present) -> tuple[list[str], list[str]]:
+    size = sum(int(payload.source.length * _ZIPPED_WORSE) for vib in added for payload in vib.payloads)
+    needed = present.in_bank + size + _OURS_IN_BANK
+    largest, smallest = present.banks
+    if not size or needed <= smallest:
+        return [], []
+    text = (
+        f"In a boot bank ESXi takes {present.in_bank >> 20} MiB, what is added about {size >> 20} MiB, and the agent "
+        f"{_OURS_IN_BANK >> 20} MiB, together {needed >> 20} MiB; "
+    )
+    if needed > largest:
+        return [f"{text}a bank of ESXi {present.release} has {largest >> 20} MiB."], []
+    return [], [f"{text}a bank has {smallest >> 20} MiB on boot disks below 10 GB, and 1 GiB on those below 32 GB."]

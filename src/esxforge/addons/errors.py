@@ -1,0 +1,13 @@
+"""Errors of add-ons."""
+
+from __future__ import annotations
+
+from esxforge.errors import ForgeError
+
+AGAIN = "Download or copy it again, and compare its checksum with the one on the download page."
+
+
+class AddOnError(ForgeError):
+    """A VIB or an offline bundle is damaged, or is none."""
+
+    code = "add-on"

@@ -1,0 +1,76 @@
+"""Where the bytes of a VIB are: a file, a part of one (a member that a bundle stores), or memory (one it deflates)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from esxforge.addons.errors import AGAIN, AddOnError
+from esxforge.formats.segments import Bytes, FileRange
+from esxforge.local.reading import open_regular
+
+LARGEST_BUNDLE = 8 << 30
+"""Bytes. ESXi's own depots, the largest bundles there are, have less than 1 GiB."""
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """``length`` bytes from ``offset`` of ``path``, or, where it is not None, of ``data``. ``name`` is for messages."""
+
+    name: str
+    path: Path
+    offset: int
+    length: int
+    data: bytes | None = field(default=None, repr=False)
+
+    def part(self, name: str, offset: int, length: int) -> Source:
+        """The same bytes, further in. ``offset`` counts from this source's start."""
+        return Source(name, self.path, self.offset + offset, length, self.data)
+
+    def segment(self) -> Bytes | FileRange:
+        """As content of an image."""
+        if self.data is None:
+            return FileRange(self.path, self.offset, self.length)
+        return Bytes(self.data[self.offset : self.offset + self.length])
+
+    def chunks(self) -> Iterator[bytes]:
+        """All of it. Raises :class:`AddOnError` where the file ends before, :class:`InputError` where it is gone."""
+        with self.opened() as stream:
+            left = self.length
+            while left:
+                chunk = stream.read(min(_CHUNK, left))
+                if not chunk:
+                    raise AddOnError(f"{self.name} is truncated: {left} bytes are missing.", AGAIN)
+                left -= len(chunk)
+                yield chunk
+
+    def read(self) -> bytes:
+        """All of it at once, for what is small. Raises as ``chunks``."""
+        return b"".join(self.chunks())
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """A stream that stands at the first byte."""
+        if self.data is not None:
+            stream: BinaryIO = io.BytesIO(self.data)
+        else:
+            stream = open_regular(self.path, largest=LARGEST_BUNDLE)
+        with stream:
+            try:
+                stream.seek(self.offset)
+                yield stream
+            except OSError as error:
+                raise AddOnError(
+                    f"Cannot read {self.path}: {error.strerror or error}.", "Check the disk it is on."
+                ) from error
+
+
+def of_file(path: Path) -> Source:
+    """A whole file. Raises :class:`InputError` where it cannot be opened."""
+    with open_regular(path, largest=LARGEST_BUNDLE) as stream:
+        return Source(str(path), path, 0, stream.seek(0, io.SEEK_END))

@@ -1,0 +1,120 @@
+"""Single behaviours of planner and agent, each on a host that shows it: what the random hosts meet, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from target.judge.run import RandomSite, quietly, run_case
+from target.judge.spoil import make_case
+from target.judge.test_judge import plain
+
+Deploy = Callable[..., RandomSite]
+
+
+def outcome(**choices: str) -> tuple[str, str]:
+    """What became of a host, and the agent's log."""
+    log: list[str] = []
+    found = run_case(make_case(plain(**choices), 3), keep_log=log)
+    return f"{found.kind}: {found.why}".rstrip(": "), log[0]
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Iterator[Deploy]:
+    """Let the agent set up a host; ``require_working`` is the recipe's word."""
+    clock = VirtualClock()
+    with FakeMetadataService(clock=clock.true_time) as maas:
+
+        def make(require_working: str, **choices: str) -> RandomSite:
+            site = RandomSite(tmp_path, maas, clock, make_case(plain(**choices), 3))
+            site.record = site.record.replace(require_working=require_working)
+            site.rewrite_module()
+            quietly(site.live)
+            return site
+
+        yield make
+
+
+def told(site: RandomSite) -> str:
+    return " ".join(str(event.get("description")) for event in site.maas.machine.events)
+
+
+def test_of_two_dhcp_nics_the_other_may_have_the_default_route_where_the_management_lease_brings_no_router() -> None:
+    kind, _ = outcome(addresses="dhcp4", second="dhcp4", trouble="management: lease without router")
+    assert kind == "Deployed, right"
+
+
+@pytest.mark.parametrize("seconds", ["10 s", "60 s"])
+def test_a_data_disk_that_comes_late_is_waited_for(seconds: str) -> None:
+    kind, log = outcome(datastores="data", late_disk=seconds)
+    assert kind == "Deployed, right"
+    assert "no disks of this host carry the stamp" in log
+    assert "Looked for again" in log
+
+
+@pytest.mark.parametrize("seconds", ["4 s", "60 s"])
+def test_a_list_of_extents_that_lags_behind_that_of_file_systems_is_read_again(seconds: str) -> None:
+    kind, _ = outcome(datastores="data", extent_lag=seconds)
+    assert kind == "Deployed, right"
+
+
+def test_a_list_that_still_shows_the_leased_route_does_not_keep_the_desired_one_from_being_added() -> None:
+    choices = {"second": "static4", "third": "dhcp4", "remove_leased_route": "refused", "list_lag": "2 s"}
+    kind, log = outcome(trouble="second: slow DHCP server", default_lease="lowest", **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_a_leased_route_that_no_plan_could_know_of_is_taken_out_of_the_way_of_the_desired_one() -> None:
+    choices = {"new_vmk_ipv4": "dhcp", "stale_lease_route": "stays", "found": "wrong VLAN"}
+    kind, log = outcome(second="static4", **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_a_default_route_that_is_left_of_a_lease_is_removed() -> None:
+    """A new interface asks DHCP before it is told not to, and nobody gives this host a default route."""
+    choices = {"new_vmk_ipv4": "dhcp", "stale_lease_route": "stays"}
+    kind, log = outcome(addresses="static6", second="static4 with route", maas="on its network", **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_the_firewall_is_opened_whatever_its_lists_still_show_of_an_earlier_start() -> None:
+    choices = {"list_lag": "8 s", "renamed_key": "group-vlan", "accident": "power cut"}
+    kind, log = outcome(**choices)
+    assert kind == "Failed with an excuse, as found", log
+
+
+def test_a_host_whose_own_network_is_silent_stays_on_dhcp_where_maas_answers() -> None:
+    kind, log = outcome(found="wrong VLAN", datastores="data", sabotage="disk missing")
+    assert kind == "Failed rightly, as found", log
+    assert "the host stays on DHCP on the NIC that booted" in log
+
+
+BROKEN = {"second": "static4", "trouble": "second: no link"}
+
+
+@pytest.mark.parametrize("required", ["none", "management"])
+def test_a_nic_without_link_is_named_and_fails_nothing_where_management_works(deploy: Deploy, required: str) -> None:
+    site = deploy(required, **BROKEN)
+    assert site.status is MachineStatus.DEPLOYED
+    assert "interfaces: set, but not working: network eno2: none of its NICs has a link" in told(site)
+
+
+def test_a_nic_without_link_fails_the_deployment_where_the_recipe_requires_all_to_work(deploy: Deploy) -> None:
+    site = deploy("all", **BROKEN)
+    assert site.status is MachineStatus.FAILED_DEPLOYMENT
+    assert "The network does not work: network eno2: none of its NICs has a link" in told(site)
+
+
+DUPLICATE = {"addresses": "static4, static6", "trouble": "IPv6 duplicate on management"}
+
+
+@pytest.mark.parametrize(("required", "status"), [("none", "DEPLOYED"), ("management", "FAILED_DEPLOYMENT")])
+def test_a_management_address_that_another_host_has_fails_the_deployment_unless_nothing_must_work(
+    deploy: Deploy, required: str, status: str
+) -> None:
+    site = deploy(required, **DUPLICATE)
+    assert site.status is MachineStatus[status]
+    assert "another host has 2001:db8:1::" in told(site)
