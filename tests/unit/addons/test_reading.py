@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import random
 import re
 import struct
+import tempfile
 import tracemalloc
 import zipfile
 from functools import cache
@@ -211,6 +213,35 @@ def test_all_that_is_wrong_with_a_descriptor_is_said_at_once() -> None:
     message = refused(packed({"descriptor.xml": text.encode()}))
     assert "acceptance-level" in message
     assert "the constraint on b has only one" in message
+
+
+def test_a_large_vib_that_a_bundle_deflates_is_unpacked_into_a_file_that_has_no_name(tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(bundle([NewVib(payloads=(NewPayload(data=tgz({"a": content})),))], method=zipfile.ZIP_DEFLATED))
+    (vib,) = read_add_on(path)
+    payload = vib.payloads[0].source
+    segment = payload.segment()
+    assert isinstance(segment, FileRange)
+    assert segment.path.parent == Path("/proc/self/fd")
+    with segment.path.open("rb") as stream:
+        stream.seek(segment.offset)
+        assert hashlib.sha256(stream.read(segment.length)).hexdigest() == vib.payloads[0].sha256
+    assert list(tmp_path.iterdir()) == [path]
+    del vib, payload
+    gc.collect()
+    assert not segment.path.exists()
+
+
+def test_no_room_to_unpack_a_vib_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(bundle([NewVib(payloads=(NewPayload(data=tgz({"a": content})),))], method=zipfile.ZIP_DEFLATED))
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full)
+        with pytest.raises(AddOnError, match=r"cannot be unpacked to .*: No space left on device") as error:
+            read_add_on(path)
+    assert "TMPDIR" in error.value.hint
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
