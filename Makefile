@@ -7,9 +7,12 @@
 # make random-hosts COUNT=20000     random hosts under every setting of the fake ESXi's dials, judged independently
 # make mutants                      seeded defects of planner and undo: which of them the random hosts find
 # make fuzz SECONDS=60              hostile input for every reader; findings stay in build/fuzz
+# make fuzz-coverage SECONDS=600    the same, guided by coverage (Atheris: CPython 3.11, Linux x86-64)
+# make fuzz-branches                branches of each reader that the fuzzer reaches
 # make benchmark                    speed and memory, as ratios against named peers
 # make deb                          dist/esxforge_VERSION_ARCHITECTURE.deb, with all that it needs besides Python
 # make man                          build/man: a man page for each verb
+# make pictures                     the README's pictures, from real output
 # make demo                         the whole way with stand-ins, in QEMU, told step by step; ARGUMENTS=--watch shows the
 #                                   machine's screen in a browser
 
@@ -19,13 +22,14 @@ ARGUMENTS ?=
 COUNT ?= 20000
 SECONDS ?= 60
 VENV := .venv/bin
-DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools gdisk golang-github-vmware-govmomi-dev golang-go \
-	groff-base gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz qemu-system-x86 qemu-utils \
-	sbsigntool strace syslinux syslinux-common util-linux wget xorriso xz-utils zstd
+DEBIAN_TEST_PACKAGES := binutils busybox-static chromium dmsetup dosfstools fish gdisk golang-github-vmware-govmomi-dev \
+	golang-go groff-base gzip kmod libvirt-clients libxml2-utils lvm2 mdadm mtools openssl ovmf parted pigz \
+	qemu-system-x86 qemu-utils sbsigntool strace syslinux syslinux-common util-linux wget xorriso xz-utils zsh zstd
 
 export PYTHON
 
-.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz deb man clean
+.PHONY: image test demo lint format benchmark faults kills random-hosts mutants fuzz fuzz-coverage fuzz-branches deb man
+.PHONY: pictures clean
 image:
 	$(VENV)/python tools/make_image.py "$(ISO)" $(ARGUMENTS)
 
@@ -61,6 +65,13 @@ mutants: .stamps/dev
 fuzz: .stamps/dev .stamps/debian
 	PYTHONHASHSEED=0 PYTHONPATH=tests $(VENV)/python -m fuzz $(SECONDS) $(ARGUMENTS)
 
+fuzz-coverage: .stamps/dev .stamps/fuzz .stamps/debian
+	PYTHONPATH=tests $(VENV)/python -m fuzz.guided $(SECONDS) $(ARGUMENTS)
+
+fuzz-branches: .stamps/dev .stamps/fuzz .stamps/debian
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(VENV)/coverage run --branch --source=src -m fuzz $(SECONDS) $(ARGUMENTS)
+	PYTHONPATH=tests $(VENV)/python -m fuzz.branches
+
 demo: .stamps/dev .stamps/debian
 	PYTHONPATH=tests $(VENV)/python -m whole_way.demo $(ARGUMENTS)
 
@@ -69,6 +80,9 @@ deb: .stamps/dev .stamps/wheels
 
 man: .stamps/dev
 	$(VENV)/python tools/man_pages.py build/man
+
+pictures: .stamps/dev
+	$(VENV)/python tools/pictures.py
 
 clean:
 	rm -rf .venv .stamps build dist
@@ -79,7 +93,7 @@ image: .stamps/dev
 else
 image: .stamps/build
 endif
-.stamps/build .stamps/dev: .stamps/%: requirements/%.txt pyproject.toml tools/setup
+.stamps/build .stamps/dev .stamps/fuzz: .stamps/%: requirements/%.txt pyproject.toml tools/setup
 	tools/setup $*
 	mkdir -p .stamps && touch $@
 

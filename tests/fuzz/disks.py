@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -10,6 +11,7 @@ import shutil
 import tarfile
 import tempfile
 import zlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -28,9 +30,11 @@ from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.fat_volume import FatVolume
 from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
 from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of
-from esxforge_target.formats.manifest import FileRecord, Manifest
+from esxforge_target.formats.manifest import GOLDEN, FileRecord, Manifest
 from esxforge_target.formats.stored_gzip import member_extent, stored_gzip, stored_length
+from esxforge_target.hook import golden
 from esxforge_target.runtime.blocks import MemoryBlocks
+from esxforge_target.runtime.errors import FormatError
 from fuzz.mutate import mutate_bytes, mutate_in_place, mutate_json
 from fuzz.target import Target, read_all
 
@@ -153,12 +157,22 @@ def _mutate_gpt(random: Random, data: bytes) -> bytes:
 def _tar_seeds() -> list[bytes]:
     entries = [tar_module.directory("esxforge"), tar_module.file("esxforge/secrets.json", b"{}" * 2048),
                tar_module.link("etc/x", "/y"), tar_module.file("a/" + "long" * 20, b"z")]  # fmt: skip
+    many = []
+    for form in (tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT):
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w", format=form) as archive:
+            for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.REGTYPE):
+                entry = tarfile.TarInfo(f"{'d/' * 20}{kind!r}")
+                entry.type, entry.linkname = kind, "../x"
+                archive.addfile(entry)
+        many.append(made.getvalue())
     with_pax = io.BytesIO()
     with tarfile.open(fileobj=with_pax, mode="w", format=tarfile.PAX_FORMAT) as archive:
         member = tarfile.TarInfo("\u00fc" * 60)
         member.size = 5
         archive.addfile(member, io.BytesIO(b"hello"))
-    return [tar_module.build(entries), with_pax.getvalue()]
+    packed = [gzip.compress(many[0], mtime=0), gzip.compress(many[0], mtime=0)[:-9], b"\x1f\x8b", b"", bytes(512)]
+    return [tar_module.build(entries), with_pax.getvalue(), *many, *packed]
 
 
 def _tar(data: bytes) -> None:
@@ -218,30 +232,45 @@ def _manifest_seeds() -> list[bytes]:
         "shared_by_all_hosts": ["x"], "structures": [{"path": "a", "offset": 0, "length": 5, "sha256": "0" * 64}],
     }  # fmt: skip
     files = [FileRecord("B.B00", 1 << 20, 512, "0" * 64, True)]
-    return [
+    bad = [b"", b"x", b"ESXFORGE-MANIFEST 2 0000000001 " + b"0" * 64 + b"\n{}",
+           b"ESXFORGE-MANIFEST 1 0000000002 " + b"0" * 64 + b"\n{}"]  # fmt: skip
+    bad.append(json.dumps(Manifest("golden", "8.0.3", 512, 1 << 30, "g", 1, 1, files, details).document()).encode())
+    return bad + [
         json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1 << 20, 1 << 20, files, more).document()).encode()
         for kind, more in (("installer", details), ("golden", {**details, "golden": golden}))
     ]
 
 
 def _manifest(data: bytes) -> None:
+    with suppress(FormatError):  # without its first line, or with a damaged one
+        Manifest.parse(data)
     first = _MANIFEST.format(len(data), hashlib.sha256(data).hexdigest())
     manifest = Manifest.parse(first.encode() + data)
     _golden_records(manifest)
     manifest.details["release"]["version"], manifest.details["maas"]["title"]
     f"{manifest.raw_size / 2**20:.0f}"
     assert Manifest.parse(manifest.to_bytes(manifest.length_needed())) == manifest
+    if manifest.kind == GOLDEN:
+        table = Table.empty(UUID(int=5), 512, 1 << 20)
+        golden.bios_start(manifest), golden.starts_by_uefi(manifest)
+        read_all(lambda: golden.renewed_volumes(table, manifest), lambda: golden.slot_in_bank(manifest))
 
 
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("media", _media, _iso_seeds, _mutate_directories, (_E + "media/isotree.py", _E + "media/volume.py")),
+    Target("media", _media, _iso_seeds, _mutate_directories,
+           (_E + "media/isotree.py", _E + "media/volume.py:read_volume")),
     Target("fat", _fat, _fat_seeds, _mutate_fat,
            (_T + "formats/fat_volume.py", _T + "formats/fat_geometry.py", _T + "formats/fat_directory.py",
             _T + "formats/fat_table.py")),
     Target("gpt", _gpt, _gpt_seeds, _mutate_gpt, (_T + "formats/gpt_parse.py", _T + "formats/gpt_disk.py")),
-    Target("tar-module", _tar, _tar_seeds, _mutate_tar, (_T + "formats/tar_module.py",), "tar"),
+    Target("tar-module", _tar, _tar_seeds, _mutate_tar,
+           (_T + "formats/tar_module.py:unzip,_read_bounded,read_tar,_check_entry,_check_name,_check_sum,_number,"
+            "_decimal,_pax,_entry",), "tar"),
     Target("gzip", _gzip, _gzip_seeds, mutate_bytes,
-           (_T + "formats/stored_gzip.py", _T + "cloud_data/limits.py", _E + "image/raw_stream.py"), "gz"),
-    Target("manifest", _manifest, _manifest_seeds, mutate_json, (_T + "formats/manifest.py",), "json"),
+           (_T + "formats/stored_gzip.py:stored_offset,member_extent,_find,_blocks", _T + "cloud_data/limits.py",
+            _E + "image/raw_stream.py"), "gz"),
+    Target("manifest", _manifest, _manifest_seeds, mutate_json,
+           (_T + "formats/manifest.py:Manifest.parse,_manifest",
+            _T + "hook/golden.py:bios_start,starts_by_uefi,renewed_volumes,slot_in_bank"), "json"),
 )  # fmt: skip

@@ -40,10 +40,11 @@ from esxforge_target.contract.secrets import Secrets
 from esxforge_target.contract.token import Token
 from esxforge_target.curtin_config.parse import desired_host_from_config, token_from_config
 from esxforge_target.esxi.banks import parse_query
-from esxforge_target.formats.boot_cfg import BootCfg
+from esxforge_target.formats.boot_cfg import BootCfg, installer_kernelopt
 from esxforge_target.formats.kickstart import Kickstart
 from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
+from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import read
 from esxforge_target.inventory.storage import parse_table
 from esxforge_target.metadata.client import MetadataClient, Patience
@@ -55,6 +56,7 @@ from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.vcenter.desired import parse_document
 from esxforge_target.vcenter.reasons import explain
+from fuzz import seeds
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import DATA, Target, read_all
 from standin.esxi import FakeEsxi
@@ -83,6 +85,15 @@ def _file(name: str, data: bytes) -> Path:
 def _boot_cfg(data: bytes) -> None:
     cfg = BootCfg.parse(data)
     cfg.files("/")
+    cfg.bootstate, cfg.updated, cfg.quickboot, cfg.build, cfg.end_of("bootstate")
+    read_all(
+        lambda: cfg.with_module("esxforge.tgz").without_module("esxforge.tgz").to_bytes(),
+        lambda: cfg.without_module(cfg.modules[0].name) if cfg.modules else cfg,
+        lambda: cfg.with_kernelopt(["a=b"]).with_value("title", "x").to_bytes(),
+        lambda: cfg.with_reserved_kernelopt(500).fill_reserved_kernelopt(["a=b"]),
+        lambda: installer_kernelopt(cfg),
+        lambda: cfg.resolve("esxforge.tgz", "/EFI/BOOT"),
+    )
     assert BootCfg.parse(cfg.to_bytes()).to_bytes() == cfg.to_bytes()
 
 
@@ -242,12 +253,15 @@ def _esxcli_seeds() -> list[bytes]:
     return seeds
 
 
+def _texts_of(answers: dict[str, Any]) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in answers.items()}
+
+
 def _esxcli(data: bytes) -> None:
     answers = json.loads(_text(data))
     if not isinstance(answers, dict):
         return
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in answers.items()}
-    found = read(_Replay(texts), DeviceDirectory(str(_scratch() / "none")))
+    found = read(_Replay(_texts_of(answers)), DeviceDirectory(str(_scratch() / "none")))
     text = inventory_to_json(found)
     if found.release.major >= 6:  # an agent that starts again must be able to read what it noted
         assert inventory_from_json(text) == found
@@ -313,7 +327,19 @@ def _data(*patterns: str) -> list[bytes]:
 
 def _inventory_seeds() -> list[bytes]:
     host = stamped(desired_host_from_config(sample("vmfs7-bond")))
-    return [inventory_to_json(assumed_inventory(host, release)).encode() for release in ("6.7", "8.0")]
+    assumed = [assumed_inventory(host, release) for release in ("6.7", "8.0")]
+    return [inventory_to_json(one).encode() for one in (*assumed, *_read_from_hosts())]
+
+
+def _read_from_hosts() -> list[Inventory]:
+    return [
+        read(_Replay(_texts_of(json.loads(seed))), DeviceDirectory(str(_scratch() / "none")))
+        for seed in _esxcli_seeds()
+    ]
+
+
+def _curtin_seeds() -> list[bytes]:
+    return [*(path.read_bytes() for path in SAMPLES), *seeds.curtin_configs()]
 
 
 def _profile_seeds() -> list[bytes]:
@@ -393,29 +419,32 @@ print(1)
 """
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("boot-cfg", _boot_cfg, lambda: _data("boot-cfg/*.cfg"), mutate_lines,
+    Target("boot-cfg", _boot_cfg, lambda: [*_data("boot-cfg/*.cfg"), *seeds.BOOT_CFGS], mutate_lines,
            (_T + "formats/boot_cfg.py", _T + "formats/boot_cfg_grammar.py"), "cfg"),
-    Target("kickstart", _kickstart, lambda: [_KICKSTART], mutate_lines,
+    Target("kickstart", _kickstart, lambda: [_KICKSTART, *seeds.KICKSTARTS], mutate_lines,
            (_T + "formats/kickstart.py", _E + "formats/kickstart_rules.py", _E + "formats/password_rules.py"), "cfg"),
     Target("inventory", _inventory, _inventory_seeds, mutate_json,
            (_T + "inventory/document.py", _T + "inventory/addresses.py", _T + "runtime/documents.py"), "json"),
-    Target("curtin", _curtin, lambda: [path.read_bytes() for path in SAMPLES], _mutate_yaml,
+    Target("curtin", _curtin, _curtin_seeds, _mutate_yaml,
            (_T + "curtin_config/network.py", _T + "curtin_config/storage.py", _T + "curtin_config/reader.py",
             _T + "curtin_config/network_checks.py", _T + "curtin_config/storage_checks.py"), "yaml"),
-    Target("recipe", _recipe, lambda: [_RECIPE], mutate_lines, (_E + "recipe/load.py", _E + "recipe/model.py"), "toml"),
+    Target("recipe", _recipe, lambda: [_RECIPE, *seeds.RECIPES], mutate_lines,
+           (_E + "recipe/load.py", _E + "recipe/model.py"), "toml"),
     Target("maas-answers", _maas, lambda: [json.dumps(one).encode() for one in (_MAAS, [_MAAS])], mutate_json,
            (_T + "runtime/strict_json.py",), "json"),
-    Target("metadata-answers", _metadata, lambda: [KEY, b"esx01.maas\n"], mutate_lines,
+    Target("metadata-answers", _metadata, lambda: [KEY, b"esx01.maas\n", *seeds.PUBLIC_KEYS], mutate_lines,
            (_T + "metadata/public_keys.py",), "txt"),
     Target("endpoint", _endpoint, lambda: [b"http://10.0.0.2:5248/MAAS/metadata/status/abc",
            b"https://[2001:db8::1]/MAAS/metadata/status/abc"], mutate_bytes,
            (_T + "contract/endpoint.py", _T + "runtime/hosts.py"), "txt"),
-    Target("cloud-data", _cloud, lambda: [_CLOUD, _MIME, b"cloud-init: |\n  #cloud-config\n  ntp: {}\n"], _mutate_yaml,
+    Target("cloud-data", _cloud, lambda: [_CLOUD, _MIME, b"cloud-init: |\n  #cloud-config\n  ntp: {}\n",
+           *seeds.CLOUD_DATA], _mutate_yaml,
            (_T + "cloud_data/plans.py", _T + "cloud_data/cloud_config.py", _T + "cloud_data/write_files.py",
             _T + "cloud_data/documents.py", _T + "cloud_data/scripts.py"), "yaml"),
     Target("vcenter", _vcenter, lambda: [_VCENTER, b'{"error_type": "X", "messages": [{"default_message": "m"}]}'],
            _mutate_yaml, (_T + "vcenter/desired.py", _T + "vcenter/reasons.py"), "yaml"),
-    Target("public-keys", _keys, lambda: [KEY], mutate_lines, (_T + "metadata/public_keys.py",), "pub"),
+    Target("public-keys", _keys, lambda: [KEY, *seeds.PUBLIC_KEYS], mutate_lines,
+           (_T + "metadata/public_keys.py",), "pub"),
     Target("profile-xml", _profile, _profile_seeds, mutate_bytes,
            (_E + "media/profile.py", _E + "media/xml.py", _E + "media/release.py"), "xml"),
     Target("contract", _contract, _contract_seeds, mutate_json,

@@ -246,11 +246,12 @@ _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
     Target("capture", _capture, lambda: [_installed().good], _mutate(_installed),
            (_E + "image/installed_disk.py", _E + "image/captured_data.py", _E + "image/captured_edits.py",
-            _E + "image/bios_start.py", _T + "formats/boot_code.py", _T + "esxi/banks.py")),
+            _E + "image/bios_start.py", _T + "formats/boot_code.py",
+            _T + "esxi/banks.py:bank_to_boot,why_none,_taken,_stops_at,judged,module_name")),
     Target("image", _image(_installer_image), lambda: [_installer_image().good], _mutate(_installer_image),
            (_E + "image/verify.py", _E + "image/inspect.py", _E + "image/hardware_release.py")),
     Target("golden-image", _image(_golden_image), lambda: [_golden_image().good], _mutate(_golden_image),
            (_E + "image/verify.py", _E + "image/inspect.py", _E + "image/hardware_release.py")),
     Target("guest-disks", _guest_disks, lambda: [_installed().good], _mutate(_installed),
-           (_E + "selftest/snapshots.py",)),
+           (_E + "selftest/snapshots.py:take_snapshot,_read_disk,_read_bank,_bank,_module",)),
 )  # fmt: skip

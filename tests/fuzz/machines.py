@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from esxforge.deployment import follow
 from esxforge.deployment.answers import answers_of
-from esxforge.deployment.ask import read_answers
+from esxforge.deployment.ask import read_answers, read_state
 from esxforge.deployment.assessment import Wishes, assess, assessment_document
 from esxforge.deployment.event_log import EventLog, Ordered
 from esxforge.deployment.find import find_machine
@@ -27,9 +27,10 @@ from esxforge.deployment.text import against, heading, remarks
 from esxforge.errors import ProcessError
 from esxforge.maas.auth import ApiKey
 from esxforge.maas.boot_resources import BootResources
-from esxforge.maas.client import Client
+from esxforge.maas.client import Client, MaasResponse
 from esxforge.maas.connection import Connection
 from esxforge.maas.credentials import ConnectionOptions, find_connection, names_one
+from esxforge.maas.failures import RefusedError
 from esxforge.maas.region import ask
 from esxforge.maas.upload_state import upload_state
 from esxforge.selftest.claims import judge
@@ -47,9 +48,9 @@ from esxforge_target.hook.disks import Disks
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
+from fuzz import seeds
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import Target, read_all
-from unit.deployment.pairs import named
 from unit.selftest import made_up
 
 _DIRECTORY = tempfile.TemporaryDirectory(prefix="esxforge-fuzz-")  # gone with the process
@@ -94,6 +95,9 @@ class _Replies(Client):
     def json(self, method: str, path: str, **arguments: Any) -> Any:
         return self._answers(path, arguments.get("query"))
 
+    def request(self, method: str, path: str, **arguments: Any) -> MaasResponse:
+        return MaasResponse(200, json.dumps(self.json(method, path, **arguments)))
+
     def patiently(self, call: Callable[[], _Result]) -> _Result:
         return call()
 
@@ -124,20 +128,25 @@ def _saved(documents: dict[str, Any]) -> dict[str, Any]:
         shutil.rmtree(directory)
 
 
-def _answer_seeds() -> list[bytes]:
-    names = ("vmfs7", "bond-active-backup", "static_routes", "auto4", "v6_dhcp")
-    return [json.dumps(named(name).documents).encode() for name in names]
-
-
 def _asking(data: bytes) -> None:
-    """Every request gets the same answer: what asks for it must say what is wrong with it."""
-    answer = load_json(data, "The answer")
-    client = _Replies(lambda _path, _query: answer)
+    """Each request gets the answer of its path, or all the same: what asks for it must say what is wrong with it."""
+    answer = load_json(data, "The answer", most_bytes=1 << 25)
+
+    def reply(path: str, _query: Any) -> Any:
+        if not (isinstance(answer, dict) and isinstance(answer.get("paths"), dict)):
+            return answer
+        found = answer["paths"].get(path)
+        if isinstance(found, int) and not isinstance(found, bool) and 400 <= found < 600:
+            raise RefusedError("MAAS refused.", status=found, answer="")
+        return found
+
+    client = _Replies(reply)
     read_all(
         lambda: ask(client).capabilities,
         lambda: find_machine(client, "node1"),
         lambda: find_machine(client, "node1.maas"),
         lambda: read_answers(client, "abc123"),
+        lambda: read_state(client, "abc123"),
         lambda: BootResources(client).list(),
         lambda: _uploaded(client),
         lambda: follow._read(client, "abc123"),
@@ -162,7 +171,7 @@ def _asking_seeds() -> list[bytes]:
              "sets": sets}  # fmt: skip
     log = {"name": "/tmp/install.log", "output": "ZXN4Zm9yZ2U6IHdoeQo="}
     many: list[Any] = [{"version": "3.7.3"}, [machine], machine, image, [image], {"results": [log]}]
-    return [json.dumps(one).encode() for one in many]
+    return [*(json.dumps(one).encode() for one in many), *seeds.maas_by_path()]
 
 
 def _events(data: bytes) -> str:
@@ -403,26 +412,31 @@ def _mutate_certificate(random: Random, data: bytes) -> bytes:
 
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("deployment-answers", _answers, _answer_seeds, mutate_json,
+    Target("deployment-answers", _answers, seeds.deployment_answers, mutate_json,
            tuple(_E + f"deployment/{name}.py" for name in (
                "answers", "assessment", "auto_addresses", "checks", "connectivity", "gateways", "images",
                "name_servers", "network", "prediction", "saved", "state", "storage")), "json"),
     Target("maas-asking", _asking, _asking_seeds, mutate_json,
-           (_E + "deployment/ask.py", _E + "deployment/find.py", _E + "maas/boot_resources.py", _E + "maas/region.py",
+           (_E + "deployment/ask.py", _E + "deployment/find.py", _E + "maas/boot_resources.py:ResourceFile.upload_path,"
+             "BootResource.newest,BootResources.get,version_order,_with_sets", _E + "maas/region.py",
             _E + "maas/upload_state.py", _E + "maas/versions.py"), "json"),
     Target("events", _events, _event_seeds, mutate_json,
            (_E + "deployment/event_log.py", _E + "deployment/progress.py"), "json"),
     Target("maas-cli", _cli, lambda: [_cli_database([("admin", json.dumps(_PROFILE))])], _mutate_cli,
-           (_E + "maas/credentials.py",), "db"),
+           (_E + "maas/credentials.py:_from_profile,_profiles,_read_profiles",), "db"),
     Target("firmware", _firmware, _firmware_seeds, mutate_json, (_E + "vm/firmware.py",), "json"),
     Target("console", _console, _console_seeds, mutate_lines,
            (_E + "vm/serial.py", _E + "vm/phases.py", _E + "vm/diagnosis.py"), "log"),
-    Target("screen", _screen, lambda: [b"P6\n2 2\n255\n" + bytes(12)], mutate_bytes, (_E + "vm/screen.py",), "ppm"),
+    Target("screen", _screen, lambda: [b"P6\n2 2\n255\n" + bytes(12)], mutate_bytes,
+           (_E + "vm/screen.py:png_from_ppm",), "ppm"),
     Target("linux", _linux, lambda: [json.dumps(_LINUX).encode()], _mutate_texts,
-           (_T + "hook/machine.py", _T + "hook/disks.py"), "json"),
+           (_T + "hook/machine.py:LinuxHost.efi_variable,LinuxHost.secure_boot,LinuxHost.boot_order,"
+             "LinuxHost.boot_mac",
+            _T + "hook/disks.py:Disks._candidates,Disks._names,Disks._udev,_unit_serial,_normal_wwn,_once"), "json"),
     Target("journal", _journal, lambda: [b"".join(_journal_line(json.dumps(one).encode()) for one in _RECORDS)],
-           _mutate_journal, (_T + "agent/journal.py",), "jnl"),
+           _mutate_journal, (_T + "agent/journal.py:_parse",), "jnl"),
     Target("told", _told, lambda: [json.dumps(made_up.told()).encode()], mutate_json,
-           (_E + "selftest/judge_host.py", _E + "selftest/judge_install.py"), "json"),
+           (_E + "selftest/judge_host.py:records,python,esxcli,network,_datastore,_boot_device,identity,time,"
+            "boot_order",), "json"),
     Target("certificate", _certificate, _certificate_seeds, _mutate_certificate, (_T + "agent/certificate.py",), "pem"),
 )  # fmt: skip

@@ -29,7 +29,8 @@ def read_all(*readers: Callable[[], object]) -> None:
 class Target:
     """``run`` raises ForgeError for what cannot be read, and nothing else. ``seeds`` are good inputs.
 
-    ``modules`` are the files below src whose branches it is to reach. ``suffix`` is that of a case's file.
+    ``modules`` are the files below src whose branches it is to reach, or of a file after a colon the functions, where
+    others in it read nothing. ``suffix`` is that of a case's file.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -12,6 +13,7 @@ from esxforge_target.runtime.errors import ForgeError, FormatError
 from fuzz import __main__ as fuzzing
 from fuzz.target import CASES, Target
 
+SOURCES = Path(__file__).parents[2] / "src"
 CASE_FILES = [(target, path) for target in fuzzing.TARGETS for path in target.cases]
 
 
@@ -116,3 +118,14 @@ def test_a_run_that_would_look_at_nothing_is_refused(arguments: list[str], monke
     monkeypatch.setattr("sys.argv", ["fuzz", *arguments])
     with pytest.raises(SystemExit, match="2"):
         fuzzing.main()
+
+
+@pytest.mark.parametrize("target", fuzzing.TARGETS, ids=lambda target: target.name)
+def test_a_target_names_functions_that_are_there(target: Target) -> None:
+    for module in target.modules:
+        path, _, names = module.partition(":")
+        tree = ast.parse((SOURCES / path).read_text("utf-8"))
+        there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for one in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+            there |= {f"{one.name}.{node.name}" for node in one.body if isinstance(node, ast.FunctionDef)}
+        assert set(filter(None, names.split(","))) <= there, module

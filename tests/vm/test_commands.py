@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -64,6 +65,16 @@ def test_an_image_runs_and_stays_as_it_is(tmp_path: Path, work: Path, packed: bo
     assert (done.returncode, done.stdout) == (0, "from the image"), done.stderr
     assert image.read_bytes() == before
     assert not list(work.iterdir())
+
+
+def test_the_address_of_a_vnc_display_is_printed(tmp_path: Path, work: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        display = probe.getsockname()[1] - 5900
+    image = _image(tmp_path, boot_sector("", POWER_OFF, write_disk=True), 32 << 20)
+    done = _esxforge("run", *SLOW, "--vnc", display, image, directory=work)
+    assert done.returncode == 0, done.stderr
+    assert f"note: VNC display on 127.0.0.1:{5900 + display}, without a password" in done.stderr
 
 
 def test_a_failed_run_keeps_its_directory_and_names_it(tmp_path: Path, work: Path) -> None:

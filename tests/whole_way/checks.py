@@ -10,6 +10,9 @@ from whole_way.maas import Maas
 # Of our own files these stay in the boot bank: the logs of agent and installer step, and the inventory.
 KEPT = ("esxforge.log", "esxforge.inv", "esxfinst.log")
 
+# Events that are no phase of the agent's.
+_BESIDE = ("esxforge/kickstart", "esxforge/secure-boot")
+
 
 def check_deployed(maas: Maas) -> None:
     """MAAS heard a story in the right order, and the machine became Deployed at its end."""
@@ -17,7 +20,7 @@ def check_deployed(maas: Maas) -> None:
     assert maas.machine.status_changes == [MachineStatus.DEPLOYED], "\n".join(story)
     names = [event["name"] for event in maas.events() if event["event_type"] == "start"]
     assert names[0] == "cmd-install"
-    phases = [name.partition("/")[2] for name in names if name.startswith("esxforge/") and name != "esxforge/kickstart"]
+    phases = [name.partition("/")[2] for name in names if name.startswith("esxforge/") and name not in _BESIDE]
     assert phases[0] == "inventory"
     assert phases.index("network") < phases.index("verify") < phases.index("persist")
     asked = next(number for number, line in enumerate(story) if line.startswith("GET latest/user-data"))

@@ -43,6 +43,7 @@ def check(
 ) -> None:
     """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
     from esxforge.cli.render import print_json
+    from esxforge.formats.counted import counted
     from esxforge.formats.kickstart_findings import ERROR, Use
     from esxforge.formats.kickstart_rules import check_kickstart, parse_release
 
@@ -56,7 +57,7 @@ def check(
     else:
         for finding in findings:
             sys.stderr.write(f"{file}: {finding}\n  {finding.remedy}\n")
-        sys.stderr.write(f"{file}: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}\n")
+        sys.stderr.write(f"{file}: {counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}\n")
     if errors:
         raise typer.Exit(1)
 
@@ -82,7 +83,3 @@ def _document(file: Path, use: Use, findings: list[Finding]) -> dict[str, object
             for finding in findings
         ],
     }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from esxforge_target.inventory.model import Inventory
 
 _ASSUMED = "8.0"
+_UNBOUNDED = 2000
 
 
 class _Page(NamedTuple):
@@ -214,7 +216,8 @@ def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_j
     elif short:
         sys.stdout.write(summary(report) + "\n")
     else:
-        # Without a terminal there is no width to keep to.
-        show(report, FilteredConsole(sys.stdout, width=None if sys.stdout.isatty() else 120))
+        # Without a terminal or COLUMNS there is no width to keep to: tables are as wide as what they hold.
+        bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
+        show(report, FilteredConsole(sys.stdout, width=None if bounded else _UNBOUNDED))
     if report.errors:
         raise typer.Exit(1)

@@ -9,16 +9,38 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from esxforge import events
 from esxforge.cli.console import FilteredConsole
 from esxforge.cli.lines import LineDisplay
 from esxforge_target.runtime.visible import visible
+
+_WITH_RATE = 80
+_BYTES, _RATE, _TIME = len("1,000.0/1,023.0 MiB"), len("1000.0 MiB/s"), len("0:00:00")
+_LONGEST_NAME = 26
+_SHORTEST_BAR, _LONGEST_BAR = 4, 40
+
+
+def columns(width: int) -> list[ProgressColumn]:
+    """What fits on one line: a narrow terminal has a short bar and no rate, and cuts the step's name."""
+    rates = [TransferSpeedColumn(Column(no_wrap=True))] if width >= _WITH_RATE else []
+    left = width - _BYTES - _TIME - len(rates) * (_RATE + 1) - 3
+    bar = max(_SHORTEST_BAR, min(_LONGEST_BAR, left - _LONGEST_NAME))
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=max(1, left - bar))
+    return [
+        TextColumn("{task.description}", markup=False, table_column=name),
+        BarColumn(bar),
+        DownloadColumn(binary_units=True, table_column=Column(no_wrap=True)),
+        *rates,
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+    ]
 
 
 class ProgressDisplay(LineDisplay):
@@ -29,11 +51,7 @@ class ProgressDisplay(LineDisplay):
         self._console = FilteredConsole(sys.stderr, soft_wrap=True)
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            *columns(self._console.width),
             console=self._console,
             disable=quiet or not self._console.is_terminal,
             transient=True,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from esxforge.deployment.event_log import Event
 from esxforge_target.contract.secure_boot_steps import INSTALLED, PHASE, TRIED
 
+_LOOK = "Look at the machine's screen."
 _LEFT = (
     "Its disk holds esxforge's module with this host's token; do not use the host until both are gone "
     "(docs/troubleshooting.md, Secure Boot)."
@@ -23,18 +24,14 @@ def secure_boot_outcome(events: Sequence[Event], log: Sequence[str]) -> str:
         return ""
     if not told and not any(TRIED in line for line in log):
         return ""
+    runs = "If the host answers at its address, ESXi is installed, and did not start the agent."
     if any(text in INSTALLED for text in told):
-        seen = (
-            "ESXi is installed, and the agent was not heard of. If the host answers at its address, ESXi runs and did "
-            "not start the agent; if it does not, look at its screen: the kernel may have stopped."
-        )
+        seen = f"ESXi is installed, and the agent was not heard of. {runs} Else look at its screen: the kernel stopped."
     elif told:
-        seen = (
-            "VMware's installer started with esxforge's module, and did not say that it finished: look at its screen."
-        )
+        seen = f"VMware's installer started with esxforge's module, and did not say that it finished. {_LOOK}"
     else:
         seen = (
-            "Nothing was heard after the hook. Look at the machine's screen: the boot loader refused, the kernel "
-            "stopped, or the installer has no network to speak over."
+            f"Nothing was heard after the hook. {runs} Otherwise look at its screen: the boot loader refused, or the "
+            "kernel or the installer stopped."
         )
     return f"Secure Boot was on and tried. {seen} {_LEFT}"

@@ -32,8 +32,8 @@ def secure_boot_problems(recipe: Recipe, *, golden: bool, loader_problem: str = 
         )
     if recipe.add:
         problems.append(
-            "install.secure_boot: add cannot be used with it: a module of a VIB that ESXi has not installed is one more "
-            "that nothing vouches for."
+            "install.secure_boot: add cannot be used with it: a module of a VIB is one more that nothing "
+            "vouches for at the start."
         )
     if loader_problem:
         problems.append(f"install.secure_boot: this ISO cannot be tried: {loader_problem}")

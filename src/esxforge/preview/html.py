@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from esxforge import __version__
+from esxforge.formats.counted import counted
 from esxforge.local.output import output_file
 from esxforge.preview.drawing import DISK_LEGEND, NETWORK_LEGEND, disk_drawing, legend, link, network_drawing
 from esxforge.preview.report import Preview
@@ -99,9 +100,9 @@ def _sections(report: Preview, made: datetime | None) -> list[str]:
 def _badges(report: Preview) -> str:
     steps = report.plan.steps
     cut = len([step for step in steps if step.phase == "management"])
-    texts = [f"{len(report.errors)} errors"] if report.errors else [f"{len(steps)} commands"]
+    texts = [counted(len(report.errors), "error") if report.errors else counted(len(steps), "command")]
     if steps:
-        texts.append(f"{cut} on the way to MAAS")
+        texts.append(f"{cut or 'none'} touch the management network")
     if not steps and not report.errors:
         texts.append("the host is as desired")
     return '<p class="badges">' + "".join(f"<span>{escape(text)}</span>" for text in texts) + "</p>"

@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from esxforge.formats.counted import counted
 from esxforge.preview.report import DiskRow, Preview
 from esxforge_target.runtime.visible import visible
 
@@ -43,7 +44,10 @@ def summary(report: Preview) -> str:
         if part.datastore
     ]
     cut = len([step for step in steps if step.phase == "management"])
-    lines.append(f"  {len(steps)} commands, {cut} of them on the way to MAAS; {len(report.notices)} notices")
+    lines.append(
+        f"  {counted(len(steps), 'command')} ({cut or 'none'} touch the management network), "
+        f"{counted(len(report.notices), 'notice')}"
+    )
     return "\n".join(lines)
 
 
@@ -65,7 +69,7 @@ def _text(text: str, style: str = "") -> Text:
 def _heading(report: Preview) -> str:
     host = "a fresh install of" if report.assumed else "the host of the inventory, with"
     count = len(report.plan.steps)
-    return f"Plan for {host} ESXi {report.release}: " + (f"{count} commands." if count else "nothing to do.")
+    return f"Plan for {host} ESXi {report.release}: " + (f"{counted(count, 'command')}." if count else "nothing to do.")
 
 
 def _nics(nics: tuple[tuple[str, str], ...]) -> str:

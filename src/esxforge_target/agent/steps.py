@@ -62,7 +62,7 @@ class Steps:
                 # Refused the first time, ESXi's management service may just have been busy.
                 if not removed and attempt > 1 and self._run_without_lease(step, route.interface, before):
                     return
-            elif step.may_fail:
+            elif step.may_fail and attempt > 1:
                 return
             if attempt < _ATTEMPTS:
                 self._system.clock.sleep(_PAUSE)

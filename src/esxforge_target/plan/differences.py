@@ -6,7 +6,7 @@ from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.inventory.model import DEFAULT_NETSTACK, Inventory, Vmk
 from esxforge_target.plan.commands import BY_HAND, EVERYTHING
 from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout, layout_of
-from esxforge_target.plan.routes import has_anothers_default, is_leftover
+from esxforge_target.plan.routes import has_anothers_default, is_leftover, lacks_leased_default
 from esxforge_target.plan.storage import boot_device
 from esxforge_target.plan.vmks import has_foreign_mac
 
@@ -152,6 +152,8 @@ def _routes(layout: Layout, inventory: Inventory) -> List[str]:
         for one in inventory.routes
         if is_leftover(one, inventory)
     ]
+    if layout.default_by_dhcp and lacks_leased_default(layout, inventory):
+        found.append("There is no default route, though a lease brings one.")
     by_management = any(desired_vmk.management and desired_vmk.ipv4 == "dhcp" for desired_vmk in layout.vmks)
     vmk = inventory.vmk(MANAGEMENT_VMK)
     if layout.default_by_dhcp and by_management and vmk is not None and has_anothers_default(inventory, vmk):

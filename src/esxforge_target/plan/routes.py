@@ -7,7 +7,7 @@ from esxforge_target.contract.desired_host import DesiredHost, Route
 from esxforge_target.inventory.model import Inventory, RouteEntry, Vmk
 from esxforge_target.plan.commands import BY_HAND, EVERYTHING, Command, esxcli, route_command
 from esxforge_target.plan.draft import Draft
-from esxforge_target.plan.layout import MANAGEMENT_VMK, Layout
+from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, Expectation, Step
 from esxforge_target.plan.vmks import VmkPlanner
 
@@ -50,10 +50,20 @@ class RoutePlanner:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
             elif (replaced and not same) or (self._may_be_left(route) and not self._stays(route)):
                 # It may have gone with its lease, or with the listening, and need not be there any more.
-                self._remove(self._phase(replaced[0]) if replaced else MANAGEMENT, route, True)
+                self._remove(self._phase(replaced[0]) if replaced else self._phase_of_default(route), route, True)
         for desired in self._layout.routes:
             if self._is_missing(desired) and self._is_reached(desired):
                 self._add(desired, self._lease_may_come_first(desired))
+
+    def _phase_of_default(self, route: RouteEntry) -> str:
+        """When a route that nobody asks for goes: with the management address, but not before its lease brings one."""
+        return COMPLETE if is_leftover(route, self._inventory) and self._asking()[1] == COMPLETE else MANAGEMENT
+
+    def _asking(self) -> "Tuple[Optional[DesiredVmk], str]":
+        """The interface whose lease is to bring the default route, and when it is asked for."""
+        asking = [one for one in self._layout.vmks if one.ipv4 == "dhcp"]
+        management = [one for one in asking if one.management]
+        return (management + asking + [None])[0], MANAGEMENT if management else COMPLETE
 
     def _may_be_left(self, route: RouteEntry) -> bool:
         """Whether a route may stay without what brought it."""
@@ -125,6 +135,11 @@ class RoutePlanner:
         """The last DHCP answer gives the default route: where several interfaces ask, vmk0 asks last. Where its lease
         brings no router, the default route is another one's.
         """
+        owner, phase = self._asking()
+        if self._layout.default_by_dhcp and owner is not None and lacks_leased_default(self._layout, self._inventory):
+            name = self._kernels.names[owner.port_group]
+            self._draft.renew(phase, name, owner.dhcp_dns, "so that there is a default route")
+            return
         management = [desired_vmk for desired_vmk in self._layout.vmks if desired_vmk.management]
         others = [
             desired_vmk
@@ -170,6 +185,18 @@ def lease_router(vmk: Vmk) -> str:
         and ip_address(vmk.gateway) in ip_network("{}/{}".format(vmk.address, vmk.prefix_length), strict=False)
     )
     return vmk.gateway if on_its_network else ""
+
+
+def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
+    """Whether a lease that is there brings a router, but no lease's default route is there: another one's, which it had
+    no more, may have been in its way.
+    """
+    defaults = [one for one in inventory.routes if one.network == EVERYTHING[4]]
+    if [one for one in defaults if not is_leftover(one, inventory)]:
+        return False
+    asking = [one.port_group for one in layout.vmks if one.ipv4 == "dhcp"]
+    leased = [vmk for vmk in inventory.vmks if vmk.port_group in asking and vmk.ipv4 == "dhcp" and vmk.address]
+    return any(lease_router(vmk) for vmk in leased) or bool(defaults and leased)
 
 
 def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from standin.system import boot_cfg, installer, loader, machine, running
+from standin.system import boot_cfg, installer, loader, machine, running, unknown_modules
 from standin.system.console import say, wait_for_ever
 
 
@@ -14,6 +14,10 @@ def boot() -> None:
     os.makedirs("/run/standin", exist_ok=True)
     try:
         loaded = loader.load()
+        unknown = unknown_modules.unknown_modules(loaded)
+        if unknown and unknown_modules.dial(loaded) == unknown_modules.REFUSE:
+            unknown_modules.purple_screen(unknown[0])
+            wait_for_ever()
         digests = loader.unpack(loaded.modules)
         loader.load_drivers()
     except boot_cfg.LoaderError as error:
@@ -26,4 +30,5 @@ def boot() -> None:
     if any(word == "runweasel" or word.startswith("ks=") for word in loaded.options):
         installer.run(loaded)
     else:
-        running.run(loaded)
+        left_out = unknown_modules.scripts_of(loaded) if unknown_modules.dial(loaded) == unknown_modules.UNRUN else []
+        running.run(loaded, left_out)

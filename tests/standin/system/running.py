@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from standin.esxi.fake import FakeEsxi
@@ -19,8 +20,8 @@ _RC = Path("/etc/rc.local.d")
 _INTERPRETERS = {"busybox": "/bin/sh", "python": "/bin/python"}
 
 
-def run(loaded: Loaded) -> None:
-    """Boot what is installed; returns when it runs."""
+def run(loaded: Loaded, left_out: Sequence[str] = ()) -> None:
+    """Boot what is installed; returns when it runs. ``left_out``: scripts of rc.local.d that are not run."""
     told = machine.release()
     log(f"VMware ESXi {told['version']} build-{told['build']} starts")
     disk = loaded.volume.disk
@@ -43,7 +44,7 @@ def run(loaded: Loaded) -> None:
     server.start(commands.run)
     log("hostd is up")
     _tell_address(fake)
-    _run_scripts()
+    _run_scripts(left_out)
     say(f"VMware ESXi {told['version']} is up")
 
 
@@ -65,14 +66,14 @@ def _one_time_files() -> None:
         os.sync()
 
 
-def _run_scripts() -> None:
+def _run_scripts(left_out: Sequence[str]) -> None:
     first = Path("/") / FIRST_BOOT
     for path in sorted(first.glob("*")) if first.is_dir() else []:
         _run_script([_INTERPRETERS[path.name.partition("_")[2]], str(path)])
         path.unlink()
     for path in sorted(_RC.iterdir()):
         # As /etc/rc.local does: what may be executed, in the order of names.
-        if path.is_file() and os.access(path, os.X_OK):
+        if path.is_file() and os.access(path, os.X_OK) and path.name not in left_out:
             _run_script(["/bin/sh", str(path)])
 
 

@@ -30,10 +30,10 @@ from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.blocks import FileBlocks
 from esxforge_target.runtime.errors import ForgeError
 from standin.maas_metadata.service import FakeMetadataService
+from standin.signing import SigningKey, make_key, signed_program
 from target.hook.bench import Bench, FileHost
 from target.hook.conftest import Deployed
 from target.plan.configs import sample
-from unit.formats.signed.signing import SigningKey, make_key, signed_program
 from unit.formats.signed.test_efi_signatures import signature_list
 
 SHA256 = next(kind for kind, name in HASHES.items() if name == "sha256")

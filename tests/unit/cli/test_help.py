@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from esxforge import __version__
 
 
 def _esxforge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +45,38 @@ def test_options_for_maas_stand_in_a_section_of_their_own() -> None:
 @pytest.mark.parametrize("arguments", [(), ("images",), ("recipe",), ("kickstart",)])
 def test_without_a_verb_the_verbs_are_shown(arguments: tuple[str, ...]) -> None:
     assert "Commands:" in _esxforge(*arguments).stderr + _esxforge(*arguments).stdout
+
+
+@pytest.mark.parametrize("arguments", [("version",), ("-V",), ("--version",)])
+def test_the_version_is_shown_as_people_ask_for_it(arguments: tuple[str, ...]) -> None:
+    done = _esxforge(*arguments)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0] == f"esxforge {__version__}"
+
+
+def test_the_version_names_what_it_runs_on_for_a_report() -> None:
+    document = json.loads(_esxforge("version", "--json").stdout)
+    assert document["python"] == sys.version.split()[0]
+    assert set(document) == {"version", "python", "platform"}
+
+
+@pytest.mark.parametrize("verb", [(), ("build",), ("images",), ("images", "delete")])
+def test_help_of_a_verb_is_what_its_option_shows(verb: tuple[str, ...]) -> None:
+    assert _esxforge("help", *verb).stdout == _esxforge(*verb, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "text"),
+    [
+        (("imags",), "No such command 'imags'. Did you mean 'images'?"),
+        (("images", "lis"), "No such command 'images lis'. Did you mean 'list'?"),
+        (("build", "x"), "No such command 'build x'."),
+    ],
+)
+def test_help_of_a_verb_that_is_not_there_is_a_usage_error(verb: tuple[str, ...], text: str) -> None:
+    done = _esxforge("help", *verb)
+    assert done.returncode == 2
+    assert text in done.stderr
 
 
 def test_a_mistyped_verb_is_guessed() -> None:

@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from esxforge.cli.progress import columns as progress_columns
 
 _SCRIPT = """
 import sys, time
@@ -49,6 +53,22 @@ def test_a_terminal_gets_a_bar_with_bytes_rate_and_time_left() -> None:
     assert re.search(r"writing the image .*/64\.0 MiB [\d.]+ [kMG]?i?B/s \d:\d\d:\d\d", text), text
     assert "warning: look out" in text
     assert "because of this" not in text
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("step", ["writing the image", "uploading esxi/8.0.3-with-a-long-name"])
+def test_a_bar_has_one_line_of_any_width_and_its_numbers_are_whole(step: str, columns: int) -> None:
+    console = Console(width=columns, color_system=None)
+    progress = Progress(*progress_columns(columns), console=console, auto_refresh=False)
+    progress.update(progress.add_task(step, total=1023 << 20), completed=1000 << 20)
+    with console.capture() as captured:
+        console.print(progress.get_renderable())
+    (line,) = captured.get().splitlines()
+    assert len(line) <= columns
+    assert "1,000.0/1,023.0 MiB" in line
+    assert line.rstrip().endswith("-:--:--")
+    assert line.startswith(step[:6])
+    assert columns < 60 or line.startswith(step[:17])
 
 
 def test_no_color_leaves_the_bar_without_colours() -> None:

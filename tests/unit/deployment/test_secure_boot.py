@@ -26,7 +26,7 @@ def event(text: str, origin: str = "esxforge") -> Event:
         ([], LOG, "Nothing was heard after the hook"),
         ([event(INSTALLER_RUNS)], LOG, "VMware's installer started"),
         ([event(INSTALLER_RUNS)], [], "VMware's installer started"),
-        ([event(INSTALLER_RUNS), event(INSTALLED)], LOG, "If the host answers at its address, ESXi runs and did not"),
+        ([event(INSTALLER_RUNS), event(INSTALLED)], LOG, "If the host answers at its address, ESXi is installed"),
         ([event(INSTALLED)], LOG, "the kernel may have stopped"),
     ],
 )

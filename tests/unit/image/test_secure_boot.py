@@ -19,7 +19,7 @@ from esxforge.standin_iso.iso import make_standin_iso
 from esxforge_target.contract.secure_boot import Loader
 from esxforge_target.formats.manifest import Manifest
 from esxforge_target.runtime.errors import FormatError
-from unit.formats.signed.signing import SigningKey, make_key, signed_program
+from standin.signing import SigningKey, make_key, signed_program
 from unit.image.conftest import HASH, Builder
 
 PATH = "EFI/BOOT/BOOTX64.EFI"

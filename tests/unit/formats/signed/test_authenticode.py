@@ -14,7 +14,7 @@ from esxforge.errors import FormatError
 from esxforge.formats.authenticode import authenticode_hash, parse_signature, signatures
 from esxforge.standin_iso.efi_program import build_efi_program
 from esxforge_target.formats.x509 import name_text
-from unit.formats.signed.signing import make_key, run, signed_program
+from standin.signing import make_key, run, signed_program
 
 DATA = Path(__file__).parents[3] / "data/secure-boot"
 SHIM = "80a66d53a945d2286fcadd780fae1c225aa732079cd67b5225dc78aaab4e2ff8"

@@ -14,7 +14,7 @@ from esxforge_target.formats.der import SEQUENCE, read_element
 from esxforge_target.formats.efi_signatures import X509, parse_signature_lists
 from esxforge_target.formats.x509 import Certificate, name_text, parse_certificate
 from esxforge_target.runtime.errors import FormatError
-from unit.formats.signed.signing import make_key
+from standin.signing import make_key
 
 DATA = Path(__file__).parents[3] / "data/secure-boot"
 MICROSOFTS = [one.data for one in parse_signature_lists((DATA / "ovmf-ms-db.esl").read_bytes()) if one.kind == X509]

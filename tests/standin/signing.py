@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from esxforge.standin_iso.efi_program import build_efi_program
 
+SNAKEOIL = Path("/usr/share/ovmf/PkKek-1-snakeoil")
+
 
 @dataclass(frozen=True)
 class SigningKey:
@@ -56,3 +58,11 @@ def run(*command: str) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def snakeoil(directory: Path) -> SigningKey:
+    """Debian's key of no secrecy (package ovmf), which the variables of ``OVMF_VARS_4M.snakeoil.fd`` trust."""
+    key = directory / "snakeoil.key"
+    locked = SNAKEOIL.with_suffix(".key")
+    run("openssl", "rsa", "-in", str(locked), "-passin", "pass:snakeoil", "-out", str(key))
+    return SigningKey(key, SNAKEOIL.with_suffix(".pem"))
