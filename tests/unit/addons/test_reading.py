@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import hashlib
+import io
 import random
 import re
 import struct
@@ -257,6 +258,16 @@ def test_a_bundle_gives_the_same_vibs_whether_it_stores_or_deflates_them(method:
         assert vib.payloads[0].source.read() == DRIVER
         if isinstance(segment, FileRange):
             assert path.read_bytes()[segment.offset : segment.offset + segment.length] == DRIVER
+
+
+def test_a_vendor_may_have_a_directory_of_its_own(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(bundle([NewVib()]))) as made:
+        files = {name: made.read(name) for name in made.namelist()}
+    index = files.pop("index.xml").replace(b"<relativePath/>", b"<relativePath>acm/</relativePath>")
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(zipped({"index.xml": index, **{f"acm/{name}": data for name, data in files.items()}}))
+    (vib,) = read_add_on(path)
+    assert vib.descriptor.name == "net-drv"
 
 
 def test_vibs_are_chosen_by_name_or_by_name_and_version(tmp_path: Path) -> None:
