@@ -91,7 +91,7 @@ class Bundle:
                 if url:
                     found.append(self._inside(posixpath.dirname(path), url))
         if not found:
-            raise AddOnError(f"{self._name} is damaged: {INDEX} leads to no metadata.", AGAIN)
+            raise AddOnError(f"{self._name} is damaged: {INDEX} does not lead to metadata.", AGAIN)
         return sorted(set(found))
 
     def _listed(self, path: str) -> list[BundledVib]:

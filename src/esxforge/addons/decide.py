@@ -113,7 +113,7 @@ def _payload(vib: Vib, payload: CheckedPayload) -> list[str]:
     if payload.kind not in KINDS:
         return [f"{vib.name}: its payload {payload.name} is of type {payload.kind}, which is unknown here."]
     if not payload.is_tar:
-        return [f"{vib.name}: its payload {payload.name} unzips to no tar archive; ESXi could not load it."]
+        return [f"{vib.name}: its payload {payload.name} does not unzip to a tar archive, so ESXi cannot load it."]
     return []
 
 

@@ -157,8 +157,10 @@ def test_platforms_and_hardware_that_nobody_can_check_are_warned_of() -> None:
     assert "is for hardware of ACME X1 only" in decision.warnings[1]
 
 
-def test_a_payload_that_unzips_to_no_tar_is_refused() -> None:
-    assert "unzips to no tar archive" in only(decided(vib(payloads=(NewPayload(data=gzip.compress(b"x" * 999)),))))
+def test_a_payload_that_does_not_unzip_to_a_tar_is_refused() -> None:
+    assert "does not unzip to a tar archive" in only(
+        decided(vib(payloads=(NewPayload(data=gzip.compress(b"x" * 999)),)))
+    )
 
 
 def test_vmware_s_own_variant_of_tar_is_taken() -> None:

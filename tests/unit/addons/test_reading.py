@@ -128,7 +128,7 @@ def test_missing_and_additional_payloads_are_named_together() -> None:
     text = NewVib().descriptor().encode()
     message = refused(packed({"descriptor.xml": text, "sig.pkcs7": b"", "other": b"x"}))
     assert "the payload netdrv is missing" in message
-    assert "the member other is no payload" in message
+    assert "the member other is not listed in its descriptor" in message
 
 
 def test_two_members_of_one_name_are_refused() -> None:
@@ -141,7 +141,7 @@ def test_two_members_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"plain text", "is no gzip file"),
+        (b"plain text", "is not a gzip file"),
         (DRIVER[:-9], "ends before its gzip member does"),
         (DRIVER + b"tail", "goes on after the end of its gzip member"),
     ],
@@ -186,7 +186,7 @@ def test_a_member_whose_name_is_a_path_or_a_command_of_a_terminal_is_refused(nam
     header = b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (name.encode() + b"/", 0, 0, 0, b"644", 0)
     message = refused(b"!<arch>\n" + header)
     assert "\x1b" not in message
-    assert "a member's name cannot be used" in message or "there is no member's header" in message
+    assert "a member's name cannot be used" in message or "the header of a member is missing" in message
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_of_a_single_vib_nothing_can_be_chosen(tmp_path: Path) -> None:
         (lambda: zipped({"a.vib": b"x"}), "not an offline bundle: it has no index.xml"),
         (lambda: bundle([NewVib()], files={"vendor-index.xml": None}), "it has no vendor-index.xml"),
         (lambda: bundle([NewVib()], files={"metadata.zip": None}), "it has no metadata.zip"),
-        (lambda: bundle([NewVib()], files={"index.xml": b"<vendorList/>"}), "leads to no metadata"),
+        (lambda: bundle([NewVib()], files={"index.xml": b"<vendorList/>"}), "does not lead to metadata"),
         (lambda: bundle([]), "list no VIB"),
         (lambda: bundle([NewVib()], tails={"net-drv": ""}), "it has no relative-path"),
         (
