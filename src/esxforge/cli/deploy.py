@@ -119,7 +119,7 @@ def _confirmation(ready: Ready, request: Request) -> list[str]:
     machine, image = ready.answers.machine, ready.found.image
     hardware = machine.hardware_info
     account = ready.answers.account
-    owner = machine.owner or f"nobody; it will be {account.username if account else 'you'}"
+    owner = machine.owner or f"none; it will be {account.username if account else 'you'}"
     admin = account is not None and account.is_superuser
     vcenter = "MAAS's vCenter credentials go to the host, if it has any" if request.vcenter else "off"
     lines = [

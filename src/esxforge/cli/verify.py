@@ -1,4 +1,4 @@
-"""``esxforge verify``: checks every byte of an image."""
+"""``esxforge verify``: is this image whole, byte for byte?"""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def verify(
         )
     else:
         typer.echo(
-            f"{image}: verified. {verified.release.title}, {manifest.kind} image, {len(manifest.files)} files, "
+            f"{image}: intact. {verified.release.title}, {manifest.kind} image, {len(manifest.files)} files, "
             f"{manifest.raw_size / 2**20:.0f} MiB on the disk, sha256 {verified.sha256}"
         )

@@ -21,13 +21,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A key's properties besides its name, type and default: ``kind: Annotated[Literal["a", "b"], Setting("…")] = "a"``.
+    """A key's properties besides its name, type and default.
+
+    ``kind: Annotated[Literal["a", "b"], Setting("…")] = "a"`` declares a key.
 
     ``help`` is one sentence, for ``--help``, the example and the schema; ``more`` follows it in ``docs/recipe.md``.
     ``left_out`` says there what happens without the key, where the default does not. ``example`` is a TOML value.
 
-    ``flag`` is the option of the ``verbs`` that have one; it is listed in the ``section`` of their help. A list takes its
-    flag repeatedly. ``from_flag`` makes a value as it would stand in the file of the flag's text; it raises ValueError.
+    ``flag`` is the option of the ``verbs`` that have one, in a ``section`` of their help. A list takes its flag
+    repeatedly. ``from_flag`` makes a value as it would stand in the file of the flag's text; it raises ValueError.
 
     ``minimum``, ``maximum`` and ``longest`` (characters, or elements) are limits. ``check`` raises ValueError with a
     sentence, or returns the value. The value of a ``secret`` is never shown.
