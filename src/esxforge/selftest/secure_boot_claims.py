@@ -9,7 +9,7 @@ _OPEN = "nothing yet: open"
 SECURE_BOOT_CLAIMS: tuple[Claim, ...] = (
     Claim(
         "secure-loader", by_hand, Area.SECURE_BOOT,
-        "With Secure Boot on, VMware's loader hands a module that nobody signed, and `ks=`, to the kernel: it checks "
+        "With Secure Boot on, VMware's loader hands an unsigned module, and `ks=`, to the kernel: it checks "
         "ELF files and the names `s`, `sb`, `esxcore`, `esxupdt` only",
         LOADER, "deploy a machine to spare with Secure Boot on and `secure_boot = \"try\"`", Part.BY_HAND,
     ),
