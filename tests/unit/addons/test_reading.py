@@ -245,6 +245,19 @@ def test_no_room_to_unpack_a_vib_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert "TMPDIR" in error.value.hint
 
 
+def test_no_directory_to_unpack_a_vib_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bundle.zip"
+    content = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    path.write_bytes(bundle([NewVib(payloads=(NewPayload(data=tgz({"a": content})),))], method=zipfile.ZIP_DEFLATED))
+
+    def nowhere(**_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
+    with pytest.raises(AddOnError, match="cannot be unpacked: No usable temporary directory"):
+        read_add_on(path)
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_bundle_gives_the_same_vibs_whether_it_stores_or_deflates_them(method: int, tmp_path: Path) -> None:
     vibs = [NewVib(), NewVib("net-other", payloads=(NewPayload("other"),))]
