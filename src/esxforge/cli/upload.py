@@ -67,7 +67,7 @@ def upload(
     maas: MaasOptionsWithTimeout,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload an image to MAAS. Skips what is already there, resumes interrupted uploads, and verifies the result."""
+    """Upload an image to MAAS: skip what is already there, resume an interrupted upload, verify the result."""
     from esxforge.errors import MaasError
     from esxforge.maas.upload import uploader
     from esxforge.maas.upload_image import check_image

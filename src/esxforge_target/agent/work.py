@@ -360,7 +360,7 @@ class Work:
             raise StepError(
                 "The network does not work: {}".format(" ".join(str(trouble) for trouble in fatal)),
                 "Look at cables, switch ports, VLANs, DHCP servers and who else has the address; or let the recipe's "
-                "install.require_working say that this is no reason to fail.",
+                "install.require_working say that this is not a failure.",
             )
 
     def _save(self, inventory: Inventory) -> None:

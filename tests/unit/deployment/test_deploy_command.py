@@ -58,7 +58,7 @@ def test_what_is_confirmed_names_the_machine_and_every_disk_that_is_lost(
     for part in (
         "esx01.maas (abc123)",
         f"esxi/8.0.3 “{OURS}”",
-        "owner           nobody; it will be h2admin",
+        "owner           none; it will be h2admin",
         "pool, tags      default, rack7",
         "power type      manual",
         "chassis serial  CZ1",

@@ -17,13 +17,15 @@ from esxforge.image.image_files import BuildResult
 from esxforge.recipe.model import Recipe
 from esxforge.selftest import scenario
 from esxforge.selftest.boots import BootPlan
+from esxforge.selftest.claim import Area
 from esxforge.selftest.evidence import Asked, Boot, Stage
 from esxforge.selftest.scenario import SelftestSettings
 from esxforge.selftest.service import Service
 from esxforge.selftest.session import run_session
 from esxforge.standin_iso.iso import make_standin_iso
-from esxforge.vm.hardware import Accelerator, SeaBios
+from esxforge.vm.hardware import Accelerator, Ovmf, SeaBios
 from esxforge.vm.watch import WatchPage
+from standin.signing import make_key, signed_program, snakeoil
 from standin.vibs import NewVib
 from unit.selftest.installed import CFG, put
 from unit.selftest.play import Play
@@ -50,7 +52,8 @@ def session(
 
 
 def statuses(document: dict[str, Any]) -> dict[str, str]:
-    return {claim["id"]: claim["status"] for claim in document["claims"] if claim["asked"]}
+    claims = [claim for claim in document["claims"] if claim["area"] != Area.BEHAVIOUR.value]
+    return {claim["id"]: claim["status"] for claim in claims if claim["asked"]}
 
 
 def test_a_run_that_goes_well_is_good(
@@ -178,6 +181,65 @@ def test_a_golden_build_that_fails_is_told_and_spoils_nothing_else(
     assert statuses(document)["golden-build"] == "contradicted"
     assert statuses(document)["golden-boots"] == "not reached"
     assert "The virtual machine restarted." in {claim["evidence"] for claim in document["claims"]}
+
+
+@pytest.fixture
+def snakeoil_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The firmware that QEMU's descriptors name first has Secure Boot on, with Debian's snakeoil key."""
+    directory = tmp_path / "config/qemu/firmware"
+    directory.mkdir(parents=True)
+    descriptor = {
+        "interface-types": ["uefi"],
+        "mapping": {
+            "device": "flash",
+            "executable": {"filename": "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "format": "raw"},
+            "nvram-template": {"filename": "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd", "format": "raw"},
+        },
+        "targets": [{"architecture": "x86_64", "machines": ["pc-q35-*"]}],
+        "features": ["enrolled-keys", "requires-smm", "secure-boot"],
+    }
+    (directory / "00-snakeoil.json").write_text(json.dumps(descriptor))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.mark.usefixtures("snakeoil_firmware")
+def test_with_secure_boot_another_host_is_installed_whose_firmware_trusts_the_loader(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = {"EFI/BOOT/BOOTX64.EFI": signed_program(tmp_path, snakeoil(tmp_path))}
+    make_standin_iso(settings.iso, release="8.0", extra_files=program, overwrite=True)
+    play = Play()
+    document, _ = session(replace(settings, asked=Asked(secure_boot=True)), play, tmp_path / "work", monkeypatch)
+    assert play.stages == [*STAGES, Stage.SECURE_INSTALL, Stage.SECURE_BOOT]
+    names = ("secure-loader", "secure-installer", "secure-bank", "secure-script", "secure-readiness")
+    assert {name: statuses(document)[name] for name in names} == dict.fromkeys(names, "seen")
+    assert isinstance(play.firmware, Ovmf)
+    assert play.firmware.secure
+    assert document["ok"] is True
+
+
+@pytest.mark.usefixtures("snakeoil_firmware")
+def test_a_loader_that_the_firmware_does_not_know_is_not_started(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = {"EFI/BOOT/BOOTX64.EFI": signed_program(tmp_path, make_key(tmp_path, "stranger"))}
+    make_standin_iso(settings.iso, release="8.0", extra_files=program, overwrite=True)
+    play = Play()
+    document, _ = session(replace(settings, asked=Asked(secure_boot=True)), play, tmp_path / "work", monkeypatch)
+    assert play.stages == STAGES
+    found = {claim["id"]: claim["evidence"] for claim in document["claims"]}
+    assert "does not know who signed" in found["secure-loader"]
+    assert statuses(document)["secure-loader"] == "not reached"
+
+
+def test_an_iso_whose_loader_is_not_signed_is_told_and_spoils_nothing_else(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, told = session(replace(settings, asked=Asked(secure_boot=True)), Play(), tmp_path / "work", monkeypatch)
+    assert "EFI/BOOT/BOOTX64.EFI is not signed" in told
+    assert statuses(document)["secure-loader"] == "not reached"
+    assert statuses(document)["module-loaded"] == "seen"
+    assert document["ok"] is False
 
 
 def test_no_secret_and_no_path_is_in_the_document(
