@@ -6,8 +6,8 @@ with ``depends``, ``conflicts`` and ``replaces``, lists of ``constraint`` with n
 and ``provides``, a list of ``provide`` with name, and perhaps version; ``system-requires`` with
 ``maintenance-mode``, ``softwarePlatform`` (productLineID, version with ``*`` at its end) and ``hwplatform``; and
 ``payloads``: each with name, type (tgz, vgz, boot; VMware's own have others), size, and ``checksum`` of the file and,
-with ``verify-process="gunzip"``, of what it unzips to. The metadata of a bundle has the same document with relative-path,
-packed-size and a ``checksum`` of the file besides.
+with ``verify-process="gunzip"``, of what it unzips to. The metadata of a bundle has the same document with
+relative-path, packed-size and a ``checksum`` of the file besides.
 """
 
 from __future__ import annotations
