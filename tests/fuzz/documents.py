@@ -30,6 +30,7 @@ from esxforge.vm.deployed import deployed_host
 from esxforge.vm.hardware import Accelerator, Disk, Ovmf, SeaBios
 from esxforge.vm.libvirt import domain_xml
 from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
+from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
 from esxforge_target.contract.endpoint import parse_endpoint
 from esxforge_target.contract.golden_record import GoldenRecord
@@ -310,7 +311,7 @@ def _contract_seeds() -> list[bytes]:
     host = stamped(desired_host_from_config(sample("vmfs7-bond")))
     record = HostRecord(
         "installer", ["0001"], False, ["--novmfsondisk"], [_text(KEY).strip()], VcenterOptions("vc", "DC"), "",
-        SecretsExtent(4096, 4096),
+        SecretsExtent(4096, 4096), modules=[AddedModule("netdrv.v00", "net-drv 1.0-1", "0" * 64, 10240)],
     )  # fmt: skip
     documents = [
         desired_host_to_json(host),

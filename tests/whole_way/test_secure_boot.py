@@ -82,7 +82,7 @@ def test_a_signed_image_is_deployed_with_secure_boot_on_whatever_the_installed_h
         lab.maas.publish(signed_image)
         own = lab.host.directory / "secure-boot-variables.fd"
         own.write_bytes(VARIABLES.read_bytes())
-        lab.host.firmware = Ovmf(CODE, own)
+        lab.host.firmware = Ovmf(CODE, own, secure=True)
         assert lab.deploy(signed_deployer), lab.maas.installation_log
         log = lab.maas.installation_log.replace("esxforge: ", "").splitlines()
         assert any(TRIED in line for line in log)

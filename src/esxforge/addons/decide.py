@@ -38,6 +38,10 @@ def decide(vibs: Sequence[Vib], present: Present, allowed: str) -> Decision:
     added = [vib for vib in unique if vib not in same]
     warnings = [f"{vib.name}: the ISO has this version already; it is not added." for vib in same]
     problems: list[str] = []
+    if added and not present.vibs:
+        warnings.append(
+            "The ISO does not say which VIBs it has: whether it has the same ones, and what they need, is not checked."
+        )
     for vib in added:
         own, doubts = _of_one(vib, present, allowed)
         problems += own
@@ -109,7 +113,7 @@ def _payload(vib: Vib, payload: CheckedPayload) -> list[str]:
     if payload.kind not in KINDS:
         return [f"{vib.name}: its payload {payload.name} is of type {payload.kind}, which is unknown here."]
     if not payload.is_tar:
-        return [f"{vib.name}: its payload {payload.name} unzips to no tar archive; ESXi could not load it."]
+        return [f"{vib.name}: its payload {payload.name} does not unzip to a tar archive, so ESXi cannot load it."]
     return []
 
 

@@ -65,7 +65,7 @@ def read_vib(source: Source) -> Vib:
     descriptor = parse_descriptor(_small(members[DESCRIPTOR], MAX_XML_BYTES), f"{source.name}: {DESCRIPTOR}")
     signature = _small(members[SIGNATURE], _LARGEST_SIGNATURE) if SIGNATURE in members else b""
     problems = [
-        f"the member {name} is no payload of its descriptor"
+        f"the member {name} is not listed in its descriptor"
         for name in members
         if name not in (DESCRIPTOR, SIGNATURE) and name not in [one.name for one in descriptor.payloads]
     ]
@@ -143,7 +143,7 @@ class _Unzip:
             try:
                 piece = self._inflate.decompress(data, _CHUNK)
             except zlib.error:
-                self._problem = "is no gzip file, or a damaged one"
+                self._problem = "is not a gzip file, or damaged"
                 break
             data = self._inflate.unconsumed_tail or self._inflate.unused_data
             self.size += len(piece)

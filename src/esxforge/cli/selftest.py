@@ -50,6 +50,12 @@ def selftest(
     golden: Annotated[
         bool, typer.Option("--golden", help="Also build a golden image and deploy a host from it.")
     ] = False,
+    secure_boot: Annotated[
+        bool,
+        typer.Option(
+            "--secure-boot", help="Then install another host under firmware with Secure Boot on (7.0 and later)."
+        ),
+    ] = False,
     add: Annotated[
         list[Path] | None,
         typer.Option("--add", metavar="FILE", help="Add a VIB or an offline bundle, and check what ESXi does with it."),
@@ -92,7 +98,12 @@ def selftest(
         disk_size or 0,
         tuple(kernel_option or ()),
         default_patience(chosen),
-        Asked(golden=golden, maas=maas.profile is not None or maas.maas_url is not None, add=bool(add)),
+        Asked(
+            golden=golden,
+            maas=maas.profile is not None or maas.maas_url is not None,
+            secure_boot=secure_boot,
+            add=bool(add),
+        ),
         tuple(add or ()),
     )
     with (

@@ -31,7 +31,10 @@ SENTENCES = {
     Stage.GOLDEN_BUILD: "build a golden image",
     Stage.GOLDEN_BIOS: "start that host by legacy BIOS, up to its kernel",
     Stage.GOLDEN_BOOT: "start a host from the golden image, up to Deployed",
+    Stage.SECURE_INSTALL: "start the personalised image with Secure Boot on",
+    Stage.SECURE_BOOT: "start what it installed, with Secure Boot on",
 }
+_INSTALLS = (Stage.INSTALL, Stage.SECURE_INSTALL)
 # A machine that says one of these and then nothing more goes no further by itself.
 _FINAL = {Cause.CPU_NOT_SUPPORTED, Cause.KICKSTART_REFUSED, Cause.MEDIA_DAMAGED, Cause.CRASHED}
 # What our steps in the installer say when they stop it, with the lines that follow.
@@ -140,7 +143,7 @@ class _Observer:
         if growth > self._grew:
             self._spoke = progress.seconds
         self._grew = max(self._grew, growth)
-        phase = phase_of(text, growth if self._plan.stage is Stage.INSTALL else 0, progress.phase)
+        phase = phase_of(text, growth if self._plan.stage in _INSTALLS else 0, progress.phase)
         with suppress(ForgeError, OSError):
             self._picture = running.screenshot()
         if phase is not progress.phase:

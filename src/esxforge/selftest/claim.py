@@ -55,6 +55,7 @@ class Claim:
         """The check's verdict; not asked where the claim is no part of this run."""
         asked = {
             Part.GOLDEN: evidence.asked.golden,
+            Part.SECURE_BOOT: evidence.asked.secure_boot,
             Part.ADD: evidence.asked.add,
             Part.MAAS: evidence.asked.maas,
             Part.FROM_7: evidence.subject.major >= 7,

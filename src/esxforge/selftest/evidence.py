@@ -24,6 +24,8 @@ class Stage(str, Enum):
     GOLDEN_BUILD = "6-golden-build"
     GOLDEN_BIOS = "7-golden-bios"
     GOLDEN_BOOT = "8-golden-boot"
+    SECURE_INSTALL = "9-secure-boot-install"
+    SECURE_BOOT = "9-secure-boot-start"
 
 
 class Stop(str, Enum):
@@ -211,6 +213,7 @@ class Asked:
 
     golden: bool = False
     maas: bool = False
+    secure_boot: bool = False
     add: bool = False
 
 
@@ -236,6 +239,9 @@ class Evidence:
     answer: ServiceAnswer | None = None
     upload: MaasUpload | None = None
     golden_problem: str = ""
+    secure_problem: str = ""
+    secure_hook: HookRun | None = None
+    secure_answer: ServiceAnswer | None = None
     added_modules: tuple[str, ...] = ()
     gptmbr_bytes: int | None = None
     bios: Mapping[str, Any] | None = None

@@ -45,6 +45,8 @@ _GIB = 1 << 30
 _LIMIT = 2400.0
 # Silence after the agent's last word, in seconds: it cleans up when MAAS has its answer.
 _QUIET = 45.0
+# How long after its management service a host's agent may be silent, in seconds.
+_AGENT_WAIT = 240.0
 # The host answers pings long before its management service is up.
 _MANAGEMENT_WAIT = {Accelerator.KVM: 180.0, Accelerator.TCG: 30.0}
 
@@ -128,10 +130,12 @@ def run_selftest(
             run.note(f"The run ended early: {error.message}")
         if settings.asked.golden:
             run.golden()
+        if settings.asked.secure_boot:
+            run.secure_boot()
         return run.finished()
 
 
-def _recipe(settings: SelftestSettings, kind: str) -> Recipe:
+def _recipe(settings: SelftestSettings, kind: str, *, secure_boot: str = "refuse") -> Recipe:
     return load_recipe(
         None,
         {
@@ -139,6 +143,7 @@ def _recipe(settings: SelftestSettings, kind: str) -> Recipe:
             "install": {
                 "accept_eula": True,
                 "kernel_options": settings.all_kernel_options,
+                "secure_boot": secure_boot,
                 # This host is nobody's: whatever the person names is tried.
                 "acceptance_level": "community",
             },
@@ -295,6 +300,53 @@ class _Run:
         except ForgeError as error:  # the start by UEFI can be looked at all the same
             self.note(f"The golden disk was not started by legacy BIOS: {error.message}")
         overlay.unlink()
+
+    def secure_boot(self) -> None:
+        """Another host, whose firmware enforces Secure Boot: how far it comes. What goes wrong is evidence."""
+        settings = self.settings
+        host = VirtualHost(
+            self.directory / "host-3", self.host.order, settings.accelerator, settings.changes, secure_boot=True
+        )
+        try:
+            host.firmware("firmware")
+            recipe = _recipe(settings, "installer", secure_boot="try")
+            build_installer_image(settings.iso, recipe, BuildOptions(host.boot_disk), self.listener)
+            host.attach_disks()
+            with Service(self.service.token) as service:
+                run = replace(self, host=host, service=service)
+                try:
+                    run._secure_boot()
+                finally:
+                    self.evidence = run.evidence
+        except ForgeError as error:
+            self.listener(Notice(error.message, warning=True))
+            self.evidence = replace(self.evidence, secure_problem=error.message.partition("\n")[0])
+
+    def _secure_boot(self) -> None:
+        hook = self.host.run_hook(self.service.endpoint, self.service.token)
+        self.evidence = replace(self.evidence, secure_hook=hook)
+        if not hook.succeeded:
+            return
+        self._run(self._plan(Stage.SECURE_INSTALL))
+        bank = self._look(Stage.SECURE_INSTALL).boot.current_bank
+        if bank is None:
+            return
+        self.host.add_kernel_options(bank.partition, self.settings.all_kernel_options)
+        connectivity = Connectivity(self.host.management_port, _MANAGEMENT_WAIT[self.settings.accelerator])
+
+        patience = _AGENT_WAIT * self.settings.patience
+        answered: list[float] = []
+
+        def enough(progress: Progress) -> bool:
+            if self.service.heard_count:
+                return self._done(progress)
+            # ESXi's service may answer before the agent starts.
+            if not answered and connectivity.ask(progress.seconds):
+                answered.append(progress.seconds)
+            return bool(answered) and progress.seconds - answered[0] > patience
+
+        self._run(self._plan(Stage.SECURE_BOOT, enough, settle=5.0, finish=Finish.BUTTON))
+        self.evidence = replace(self.evidence, secure_answer=connectivity.answer)
 
     def _done(self, progress: Progress) -> bool:
         """Whether the agent has come to its end in this start."""

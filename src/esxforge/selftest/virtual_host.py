@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
+from esxforge.formats.efi_variable_store import LARGEST_STORE, read_variable
 from esxforge.local import processes
+from esxforge.local.reading import read_file
 from esxforge.selftest import order as orders
 from esxforge.selftest.evidence import HookRun
-from esxforge.selftest.file_host import FileHost, HostDirectory
+from esxforge.selftest.file_host import IMAGE_SECURITY, FileHost, HostDirectory
 from esxforge.selftest.order import FIRST, SECOND, GuestToken, Order
 from esxforge.vm.deployed import Changes, deployed_host
-from esxforge.vm.firmware import find_ovmf, private_copy
+from esxforge.vm.firmware import find_ovmf, find_secure_ovmf, private_copy
 from esxforge.vm.hardware import Accelerator, Disk, Forward, Machine, Nic, Ovmf, SeaBios, hardware_for
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.fat_editor import FatEditor
@@ -27,15 +30,21 @@ HTTPS = 443
 
 
 class VirtualHost:
-    """A host in ``directory``, which must be empty. The image is written to ``boot_disk`` first, as MAAS would."""
+    """A host in ``directory``, which must be empty. The image is written to ``boot_disk`` first, as MAAS would.
 
-    def __init__(self, directory: Path, order: Order, accelerator: Accelerator, changes: Changes) -> None:
+    ``secure_boot``: its firmware enforces Secure Boot, with the keys that it comes with.
+    """
+
+    def __init__(
+        self, directory: Path, order: Order, accelerator: Accelerator, changes: Changes, *, secure_boot: bool = False
+    ) -> None:
         self.directory = directory
         self.order = order
         self._accelerator = accelerator
         self._changes = changes
         self._files = HostDirectory(directory / "host", boot_mac=SECOND.mac)
         self.management_port = free_port()
+        self._secure_boot = secure_boot
 
     @property
     def boot_disk(self) -> Path:
@@ -58,11 +67,28 @@ class VirtualHost:
         config = orders.curtin_config(self.order, endpoint, token)
         self._files.credentials(BOOT_DISK, config)
         said = io.StringIO()
-        status = main(FileHost(self._files, has_keys=True), self._files.variables(config), Report(said))
+        if self._secure_boot:
+            self._show_secure_boot()
+        host = FileHost(self._files, has_keys=True, maas_time=time.time())
+        status = main(host, self._files.variables(config), Report(said))
         lines = tuple(said.getvalue().splitlines())
         if status != 0:
             return HookRun(False, lines)
         return HookRun(True, lines, self._stamps())
+
+    def _show_secure_boot(self) -> None:
+        """Let the hook see what Linux would show of this firmware: the databases, and QEMU's clock."""
+        store = read_file(self._template().variables, largest=LARGEST_STORE)
+        self._files.variable("SecureBoot", b"\1")
+        for name in ("db", "dbx"):
+            value = read_variable(store, IMAGE_SECURITY, name)
+            if value is not None:
+                self._files.variable(name, value, IMAGE_SECURITY)
+        self._files.hardware_clock(time.time())
+
+    def _template(self) -> Ovmf:
+        chipset = hardware_for(self.order.release).chipset
+        return find_secure_ovmf(chipset) if self._secure_boot else find_ovmf(chipset)
 
     def _stamps(self) -> dict[str, str]:
         found = {}
@@ -94,7 +120,7 @@ class VirtualHost:
     def firmware(self, name: str) -> Ovmf:
         """UEFI with variables of its own, in a directory of that name; they stay from start to start."""
         place = self.directory / name
-        template = find_ovmf(hardware_for(self.order.release).chipset)
+        template = self._template()
         if place.is_dir():
             return replace(template, variables=place / f"firmware-variables.{template.variables_format}")
         place.mkdir()

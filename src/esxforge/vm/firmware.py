@@ -19,8 +19,10 @@ from esxforge.local.reading import read_file
 from esxforge.vm.hardware import Chipset, Ovmf
 from esxforge_target.runtime.documents import ANYTHING, ONE_LINE, TEXT, TEXTS, Record, Shape, parse_document
 
-# ESXi's extra modules are not signed, and a golden build uses one: firmware that enforces Secure Boot is of no use.
-_UNWANTED_FEATURES = {"secure-boot", "enrolled-keys", "requires-smm"}
+# ESXi's extra modules are not signed, and a golden build uses one: firmware that enforces Secure Boot is of no use
+# there. Where it is asked for, keys are in it already.
+_SECURE_FEATURES = {"secure-boot", "enrolled-keys", "requires-smm"}
+_INSTALL = "Install it: “ovmf” on Debian and Ubuntu, “edk2-ovmf” on Fedora and Arch, “qemu-ovmf-x86_64” on openSUSE."
 _LARGEST_DESCRIPTOR = 1 << 20
 # Linux's PATH_MAX, with the byte that ends a path.
 _PATH = Shape(str, high=4095, form=ONE_LINE)
@@ -52,10 +54,11 @@ _FLASH = Shape(
 @dataclass(frozen=True, slots=True)
 class FirmwarePlaces:
     """Where firmware is looked for: directories of descriptors, weakest first, and (code, variables) of known
-    packages."""
+    packages, without Secure Boot and with it."""
 
     descriptor_directories: tuple[Path, ...]
     known_pairs: tuple[tuple[Path, Path], ...]
+    secure_pairs: tuple[tuple[Path, Path], ...] = ()
 
 
 def default_places() -> FirmwarePlaces:
@@ -70,9 +73,14 @@ def default_places() -> FirmwarePlaces:
         ("/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"),  # openSUSE
         ("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"),  # QEMU's own build
     )
+    secure_pairs = (
+        ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"),  # Debian, Ubuntu
+        ("/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"),  # Fedora
+    )
     return FirmwarePlaces(
         (Path("/usr/share/qemu/firmware"), Path("/etc/qemu/firmware"), configuration / "qemu/firmware"),
         tuple((Path(code), Path(variables)) for code, variables in pairs),
+        tuple((Path(code), Path(variables)) for code, variables in secure_pairs),
     )
 
 
@@ -82,17 +90,39 @@ def find_ovmf(chipset: Chipset = Chipset.Q35, places: FirmwarePlaces | None = No
     Raises :class:`ProcessError` when there is none.
     """
     places = places or default_places()
+    found = _described(places, chipset, secure=False) or _known(places.known_pairs)
+    if found is None:
+        raise ProcessError("No UEFI firmware for virtual machines (OVMF) was found.", _INSTALL)
+    return found
+
+
+def find_secure_ovmf(chipset: Chipset = Chipset.Q35, places: FirmwarePlaces | None = None) -> Ovmf:
+    """The first UEFI firmware for ``chipset`` with Secure Boot on, and Microsoft's keys or others enrolled.
+
+    ``variables`` is a template. Raises :class:`ProcessError` when there is none.
+    """
+    places = places or default_places()
+    found = _described(places, chipset, secure=True)
+    if found is None and chipset is Chipset.Q35:
+        found = _known(places.secure_pairs)
+    if found is None:
+        raise ProcessError(
+            f"No UEFI firmware with Secure Boot on was found for the chipset {chipset.value}.",
+            f"It needs q35, so ESXi 7.0 or later. {_INSTALL}",
+        )
+    return replace(found, secure=True)
+
+
+def _described(places: FirmwarePlaces, chipset: Chipset, *, secure: bool) -> Ovmf | None:
     for descriptor in _descriptors(places.descriptor_directories):
-        found = _from_descriptor(descriptor, chipset)
+        found = _from_descriptor(descriptor, chipset, secure=secure)
         if found and _is_file(found.code) and _is_file(found.variables):
             return found
-    for code, variables in places.known_pairs:
-        if code.is_file() and variables.is_file():
-            return Ovmf(code, variables)
-    raise ProcessError(
-        "No UEFI firmware for virtual machines (OVMF) was found.",
-        "Install it: “ovmf” on Debian and Ubuntu, “edk2-ovmf” on Fedora and Arch, “qemu-ovmf-x86_64” on openSUSE.",
-    )
+    return None
+
+
+def _known(pairs: Sequence[tuple[Path, Path]]) -> Ovmf | None:
+    return next((Ovmf(code, variables) for code, variables in pairs if code.is_file() and variables.is_file()), None)
 
 
 def private_copy(template: Ovmf, directory: Path) -> Ovmf:
@@ -127,11 +157,11 @@ def _read_json(path: Path) -> Any:
         return None  # the distribution's matter; the next one may do
 
 
-def _from_descriptor(descriptor: Any, chipset: Chipset) -> Ovmf | None:
+def _from_descriptor(descriptor: Any, chipset: Chipset, *, secure: bool) -> Ovmf | None:
     if (
         descriptor is None
         or "uefi" not in descriptor["interface-types"]
-        or _UNWANTED_FEATURES & set(descriptor["features"])
+        or _SECURE_FEATURES & set(descriptor["features"]) != (_SECURE_FEATURES if secure else set())
         or not any(_serves(target, chipset) for target in descriptor["targets"])
     ):
         return None

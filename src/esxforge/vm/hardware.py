@@ -46,12 +46,16 @@ class NetworkCard(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ovmf:
-    """UEFI firmware in two flash chips: the code, read-only, and this machine's own copy of the variables."""
+    """UEFI firmware in two flash chips: the code, read-only, and this machine's own copy of the variables.
+
+    ``secure``: the code enforces Secure Boot, and nothing but its own system management mode may write the variables.
+    """
 
     code: Path
     variables: Path
     code_format: str = "raw"
     variables_format: str = "raw"
+    secure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +256,7 @@ def qemu_arguments(machine: Machine) -> list[str]:
         "-no-user-config",
         "-nodefaults",
         # vmport: else ESXi believes that it runs on VMware's own hypervisor and asks it things KVM does not answer.
-        *("-machine", f"{machine.chipset.value},accel={machine.accelerator.value},vmport=off"),
+        *("-machine", f"{machine.chipset.value},accel={machine.accelerator.value},vmport=off{_smm(machine)}"),
         *("-cpu", "host" if machine.accelerator is Accelerator.KVM else "max"),
         *("-smp", f"cpus={machine.cpus},sockets=1,cores={machine.cpus},threads=1"),
         *("-m", f"size={machine.memory_mib}M"),
@@ -284,10 +288,15 @@ def _boot_indexes(machine: Machine) -> list[bool]:
     return [disk.boot_index is not None for disk in disks]
 
 
+def _smm(machine: Machine) -> str:
+    return ",smm=on" if isinstance(machine.firmware, Ovmf) and machine.firmware.secure else ""
+
+
 def _firmware(firmware: Ovmf | SeaBios) -> list[str]:
     if isinstance(firmware, SeaBios):
         return []
     return [
+        *(("-global", "driver=cfi.pflash01,property=secure,value=on") if firmware.secure else ()),
         "-drive",
         f"if=pflash,unit=0,format={firmware.code_format},readonly=on,file={_escaped(firmware.code)}",
         "-drive",

@@ -7,6 +7,7 @@ from esxforge_target.formats.x509 import Certificate, name_text, parse_certifica
 from esxforge_target.runtime.errors import FormatError
 from esxforge_target.runtime.values import Value
 
+_HINT = "Build the image again, or disable Secure Boot."
 # The algorithms by which firmware may know a program, by hashlib's names.
 LOADER_HASHES = tuple(sorted(HASHES.values()))
 
@@ -52,13 +53,17 @@ class Loader(Value):
         """Read ``document``'s, of the shape that the manifest checks. Raises FormatError."""
         missing = [name for name in ("path", "hashes", "signatures", "modules") if not document.get(name)]
         if missing or sorted(document["hashes"]) != list(LOADER_HASHES):
-            raise FormatError("The manifest does not say all of the boot loader.", "Build the image again.")
+            raise FormatError(
+                "The manifest does not say all of the boot loader.", "Build the image again, or disable Secure Boot."
+            )
         signatures = [
             [parse_certificate(bytes.fromhex(certificate)) for certificate in one["certificates"]]
             for one in document["signatures"]
         ]
         if not all(signatures):
-            raise FormatError("The manifest has a signature without a certificate.", "Build the image again.")
+            raise FormatError(
+                "The manifest has a signature without a certificate.", "Build the image again, or disable Secure Boot."
+            )
         hashes = {name: bytes.fromhex(text) for name, text in document["hashes"].items()}
         return Loader(document["path"], hashes, signatures, document["modules"])
 

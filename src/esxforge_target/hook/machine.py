@@ -11,9 +11,8 @@ from esxforge_target.contract.token import Token
 from esxforge_target.formats.efi_signatures import LARGEST_DATABASE
 from esxforge_target.hook.direct import DirectBlocks
 from esxforge_target.hook.volume import HookVolume, MountedVolume
-from esxforge_target.metadata.client import MetadataClient, Patience, date_of
+from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.errors import MetadataError
-from esxforge_target.metadata.exchange import Request, exchange
 from esxforge_target.runtime.blocks import Blocks, FileBlocks
 from esxforge_target.runtime.errors import ForgeError
 
@@ -23,7 +22,7 @@ _GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 _EFIVARS = "sys/firmware/efi/efivars"
 _ATTRIBUTES = 4
-_DATE_SECONDS, _DATE_BYTES = 20.0, 1 << 16
+_DATE_SECONDS = 20.0
 
 
 class LinuxHost:
@@ -75,7 +74,9 @@ class LinuxHost:
                 "the firmware's variable {} cannot be read: {}.".format(name, error.strerror), "Disable Secure Boot."
             )
         if len(data) < _ATTRIBUTES:
-            raise ForgeError("the firmware's variable {} cannot be read: it is cut short.".format(name))
+            raise ForgeError(
+                "the firmware's variable {} cannot be read: it is cut short.".format(name), "Disable Secure Boot."
+            )
         return data[_ATTRIBUTES:]
 
     def secure_boot(self) -> "Optional[bool]":
@@ -106,10 +107,17 @@ class LinuxHost:
 
     def maas_clock(self, config: "Dict[str, Any]") -> "Optional[float]":
         """Seconds since 1970 by the Date header of MAAS's answer; None where it does not answer or gives no date."""
+        client = self._maas(config)
+        if client is None:
+            return None
+        client.probe(_DATE_SECONDS)
+        return client.maas_time
+
+    def _maas(self, config: "Dict[str, Any]") -> "Optional[MetadataClient]":
+        """MAAS as the configuration names it; None where that says too little."""
         try:
-            endpoint = parse_endpoint(config["reporting"]["maas"]["endpoint"])
-            request = Request("GET", endpoint.base, {"Accept": "*/*", "User-Agent": "esxforge", "Connection": "close"})
-            return date_of(exchange(endpoint, request, _DATE_SECONDS, _DATE_BYTES))
+            maas = config["reporting"]["maas"]
+            return MetadataClient(parse_endpoint(maas["endpoint"]), Token.from_config(maas), Patience(total=60.0))
         except (ForgeError, KeyError, TypeError):
             return None
 
@@ -140,10 +148,9 @@ class LinuxHost:
 
     def maas_has_keys(self, config: "Dict[str, Any]") -> bool:
         """Whether MAAS has an SSH key for this machine's owner; not where it cannot be asked."""
-        maas = config["reporting"]["maas"]
+        client = self._maas(config)
         try:
-            client = MetadataClient(parse_endpoint(maas["endpoint"]), Token.from_config(maas), Patience(total=60.0))
-            return bool(client.public_keys().keys)
+            return client is not None and bool(client.public_keys().keys)
         except MetadataError:
             return False
 

@@ -32,6 +32,7 @@ from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.errors import ForgeError, FormatError
 
 _MARK = "Secure Boot: "
+_TAKE_OFF = "Disable Secure Boot."
 _DISABLE = "or disable Secure Boot."
 _MOST_CLOCK_SECONDS = 86400
 _RESERVED = ("s", "sb", "esxcore", "esxupdt")
@@ -48,7 +49,7 @@ def machine_reasons(
         loader = loader_of(manifest)
         db, dbx = database(machine, "db"), database(machine, "dbx")
     except ForgeError as error:
-        reasons.append(" ".join([_MARK + error.message, error.hint or "Disable Secure Boot."]))
+        reasons.append("{}{} {}".format(_MARK, error.message, error.hint))
     else:
         reasons += [trust_reason(loader, db), revocation_reason(loader, db, dbx)]
     reasons.append(clock_reason(machine.hardware_clock(), machine.maas_clock(config)))
@@ -61,9 +62,11 @@ def loader_of(manifest: Manifest) -> Loader:
     """What the manifest says of the loader. Raises FormatError where it says nothing, or why it is not known."""
     document = manifest.details.get(SECURE_BOOT) or {}
     if document.get("problem"):
-        raise FormatError("the image cannot say who signed its boot loader: {}".format(document["problem"]))
+        raise FormatError("the image cannot say who signed its boot loader: {}".format(document["problem"]), _TAKE_OFF)
     if not document:
-        raise FormatError("the image does not say who signed its boot loader.", "Build it with this esxforge.")
+        raise FormatError(
+            "the image does not say who signed its boot loader.", "Build it again, or disable Secure Boot."
+        )
     return Loader.from_document(document)
 
 
@@ -73,11 +76,11 @@ def database(machine: LinuxHost, name: str) -> "List[Signature]":
     """
     data = machine.signature_database(name)
     if data is None and name == "db":
-        raise FormatError("the firmware has no variable db, so nothing says what it starts.")
+        raise FormatError("the firmware has no variable db, so nothing says what it starts.", _TAKE_OFF)
     try:
         return parse_signature_lists(data or b"")
     except FormatError as error:
-        raise FormatError("the firmware's variable {} is not as UEFI has it: {}".format(name, error.message))
+        raise FormatError("the firmware's variable {} is not as UEFI has it: {}".format(name, error.message), _TAKE_OFF)
 
 
 def trust_reason(loader: Loader, db: "Sequence[Signature]") -> str:

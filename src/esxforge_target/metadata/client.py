@@ -109,6 +109,11 @@ class MetadataClient:
         """
         return self._insist("GET", self.endpoint.base + "latest/" + path, None, limit, None).body
 
+    @property
+    def maas_time(self) -> Optional[float]:
+        """The time by MAAS's answers, in seconds since 1970; None where none had a date yet."""
+        return self._clock.time() + self.skew if self._dated else None
+
     def instance_id(self) -> str:
         """What MAAS calls the machine that it thinks is asking; NotOursError unless that is this one."""
         found = self.get("meta-data/instance-id").decode("utf-8", "replace").strip()
@@ -295,7 +300,7 @@ class MetadataClient:
         answer = exchange(
             self.endpoint, Request(method, path, headers, body), timeout, limit, self._context, self._connection
         )
-        dated = date_of(answer)
+        dated = _date(answer)
         if dated is not None:
             self.skew = dated - self._clock.time()
             self._dated = True
@@ -321,8 +326,7 @@ class MetadataClient:
         return RejectedError(what + ".", answer.status, "See MAAS's own log for the reason.")
 
 
-def date_of(answer: MetadataResponse) -> Optional[float]:
-    """The moment in the answer's Date header, in seconds since 1970; None where it has none."""
+def _date(answer: MetadataResponse) -> Optional[float]:
     parsed = parsedate_tz(answer.headers.get("date", ""))
     if parsed is None:
         return None

@@ -321,6 +321,32 @@ def test_another_order_or_case_of_vmwares_modules_is_a_reason(modules: str, sign
     assert "VMware's order" in secure_boot.order_reason(changed, signed.loader, "ESXFORGE.TGZ")
 
 
+def test_what_the_loader_would_refuse_is_found_before_the_first_write(
+    tried: tuple[Bench, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, config = tried
+    other = secure_boot.loader_of
+
+    def reordered(manifest: Manifest) -> Loader:
+        loader = other(manifest)
+        return loader.replace(modules=loader.modules[::-1])
+
+    monkeypatch.setattr(secure_boot, "loader_of", reordered)
+    assert bench.run(config) == 1
+    assert "boot.cfg does not have VMware's modules in VMware's order with ESXFORGE.TGZ last" in bench.said
+    assert bench.said.count("VMware's order") == 1  # both boot.cfg are alike
+    assert bench.writes == []
+
+
+def test_all_that_concerns_the_module_is_told_at_once(signed: Signed) -> None:
+    cfg = BootCfg.parse(b"kernel=/b.b00\nmodules=/s.v00 --- /a.v00 --- /s.tgz\n")
+    reasons = secure_boot.module_reasons(cfg, signed.loader, "S.TGZ", b"\x7fELF")
+    assert len(reasons) == 3
+    for sentence, reason in zip(("one of its own", "is an ELF file", "VMware's order"), reasons, strict=True):
+        assert sentence in reason
+    assert secure_boot.module_reasons(BootCfg.parse(CFG), signed.loader, "ESXFORGE.TGZ", gzip.compress(b"x")) == []
+
+
 def desired(name: str, **bond: str) -> DesiredHost:
     config = sample(name)
     for entry in config["network"]["config"]:
@@ -383,13 +409,13 @@ def test_a_missing_dbx_and_an_unreadable_directory_are_two_things(tmp_path: Path
         machine.signature_database("dbx")
 
 
-def test_maas_time_is_its_date_header_signed_or_not(tmp_path: Path) -> None:
+def test_maas_time_is_its_date_header(tmp_path: Path) -> None:
     machine = LinuxHost(str(tmp_path))
     with FakeMetadataService(skew=10 * DAY) as service:
         found = machine.maas_clock({"reporting": {"maas": service.reporting}})
     assert found is not None
     assert 9 * DAY < found - time.time() < 11 * DAY
     nobody = "http://127.0.0.1:1/MAAS/metadata/status/abc"
-    assert machine.maas_clock({"reporting": {"maas": {"endpoint": nobody}}}) is None
+    assert machine.maas_clock({"reporting": {"maas": {**service.reporting, "endpoint": nobody}}}) is None
     assert machine.maas_clock({"reporting": {"maas": {"endpoint": "nonsense"}}}) is None
     assert machine.maas_clock({}) is None

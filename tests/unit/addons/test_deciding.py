@@ -144,6 +144,12 @@ def test_what_the_iso_s_vibs_provide_is_unknown_without_its_database_and_is_chec
     assert "The ISO's esx-base 8.0.3-0.35.24280767 conflicts with bad" in only(decided(vib(name="bad"), present=known))
 
 
+def test_an_iso_that_does_not_name_its_vibs_is_warned_of() -> None:
+    decision = decided(vib(name="igbn", version="9-1"), present=replace(PRESENT, vibs=()))
+    assert decision.problems == ()
+    assert "does not say which VIBs it has" in decision.warnings[0]
+
+
 def test_platforms_and_hardware_that_nobody_can_check_are_warned_of() -> None:
     decision = decided(vib(platforms=(), hardware='<hwplatform vendor="ACME" model="X1"/>'))
     assert decision.problems == ()
@@ -151,8 +157,10 @@ def test_platforms_and_hardware_that_nobody_can_check_are_warned_of() -> None:
     assert "is for hardware of ACME X1 only" in decision.warnings[1]
 
 
-def test_a_payload_that_unzips_to_no_tar_is_refused() -> None:
-    assert "unzips to no tar archive" in only(decided(vib(payloads=(NewPayload(data=gzip.compress(b"x" * 999)),))))
+def test_a_payload_that_does_not_unzip_to_a_tar_is_refused() -> None:
+    assert "does not unzip to a tar archive" in only(
+        decided(vib(payloads=(NewPayload(data=gzip.compress(b"x" * 999)),)))
+    )
 
 
 def test_vmware_s_own_variant_of_tar_is_taken() -> None:

@@ -27,7 +27,7 @@ def event(text: str, origin: str = "esxforge") -> Event:
         ([event(INSTALLER_RUNS)], LOG, "VMware's installer started"),
         ([event(INSTALLER_RUNS)], [], "VMware's installer started"),
         ([event(INSTALLER_RUNS), event(INSTALLED)], LOG, "If the host answers at its address, ESXi is installed"),
-        ([event(INSTALLED)], LOG, "the kernel may have stopped"),
+        ([event(INSTALLED)], LOG, "Else look at its screen: the kernel stopped."),
     ],
 )
 def test_each_outcome_has_its_sentence_and_says_what_is_left(

@@ -29,6 +29,7 @@ from esxforge_target.formats.gpt import BASIC_DATA, EFI_SYSTEM, VMFS, VMFS_L
 
 MIB = 1 << 20
 BOOT_DEVICE, DATA_DEVICE = "t10.ATA_____QEMU_HARDDISK_0", "t10.ATA_____QEMU_HARDDISK_1"
+READINESS = "readiness: ESXi's check says that Secure Boot can be enabled."
 STAMPS = {"sda": "11111111-1111-1111-1111-111111111111", "sdb": "22222222-2222-2222-2222-222222222222"}
 MODULE = {"etc/rc.local.d/999.esxforge.sh": 0o1777, "esxforge/installed.json": 0o644}
 SUBJECT = Subject(
@@ -68,7 +69,12 @@ FINISHED = Snapshot(
     ),
     DATA,
     (),
-    (("esxforge.log", "the firmware's boot order is as before: 0003, 0001\n"),),
+    (
+        (
+            "esxforge.log",
+            f"the firmware's boot order is as before: 0003, 0001\n{READINESS}\n",
+        ),
+    ),
 )
 
 
@@ -139,7 +145,7 @@ def good() -> Evidence:
     """All was asked for, and all was seen."""
     return Evidence(
         SUBJECT,
-        Asked(golden=True, maas=True, add=True),
+        Asked(golden=True, maas=True, secure_boot=True, add=True),
         700 * MIB,
         3.0,
         (
@@ -151,20 +157,30 @@ def good() -> Evidence:
             boot(Stage.GOLDEN_BUILD, Stop.POWERED_OFF),
             boot(Stage.GOLDEN_BIOS, Stop.ENOUGH),
             boot(Stage.GOLDEN_BOOT, Stop.ENOUGH),
+            boot(Stage.SECURE_INSTALL, Stop.RESTARTED),
+            boot(Stage.SECURE_BOOT, Stop.ENOUGH),
         ),
         HookRun(True, ('esxforge: ESXi keeps "min" of the boot disk: the datastore...',), STAMPS),
-        {Stage.INSTALL: INSTALLED, Stage.FIRST_BOOT: INSTALLED, Stage.SECOND_BOOT: FINISHED},
+        {
+            Stage.INSTALL: INSTALLED,
+            Stage.FIRST_BOOT: INSTALLED,
+            Stage.SECOND_BOOT: FINISHED,
+            Stage.SECURE_INSTALL: INSTALLED,
+        },
         (
             event(Stage.FIRST_BOOT, 60.0, "wait"),
             event(Stage.SECOND_BOOT, 59.0, "drivers", text="Loaded: netdrv.v00"),
             *story(Stage.SECOND_BOOT),
             get(Stage.GOLDEN_BOOT, 70.0, "user-data"),
+            event(Stage.SECURE_BOOT, 60.0, "inventory"),
         ),
         "Deployed",
         True,
         told(),
         ServiceAnswer("tls", 80.0, HOST_NAME),
         MaasUpload("3.6.5", "esxi/selftest-8.0.3", "uploaded"),
+        secure_hook=HookRun(True),
+        secure_answer=ServiceAnswer("tls", 50.0, HOST_NAME),
         added_modules=("netdrv.v00",),
         gptmbr_bytes=424,
         bios={"starts": True, "reason": "the boot code finds partition 1", "boot_code": "guid", "partition": 1},

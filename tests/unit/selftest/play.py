@@ -18,6 +18,7 @@ from esxforge.selftest.evidence import Boot, Stage, Stop
 from esxforge.selftest.file_host import volume_of
 from esxforge.selftest.judge_host import PHASES
 from esxforge.selftest.order import SECOND
+from esxforge.vm.hardware import Ovmf, SeaBios
 from esxforge.vm.phases import Phase
 from esxforge.vm.watch import WatchPage
 from esxforge_target.contract.desired_document import desired_host_from_json
@@ -29,6 +30,7 @@ from esxforge_target.runtime.blocks import FileBlocks
 from unit.selftest import made_up
 from unit.selftest.installed import CFG, delete, install_onto, module, put
 
+Firmware = Ovmf | SeaBios
 MARKS = ((Phase.BOOT_LOADER, 1.0), (Phase.KERNEL, 2.0), (Phase.INSTALLER, 3.0))
 
 
@@ -38,6 +40,7 @@ class Play:
     def __init__(self, fails: Stage | None = None) -> None:
         self.fails = fails
         self.stages: list[Stage] = []
+        self.firmware: Firmware = SeaBios()
         self._client: MetadataClient | None = None
         self._secrets = b""
 
@@ -46,10 +49,12 @@ class Play:
         disk = plan.machine.disks[0].path
         if self.fails is plan.stage:
             return self._boot(plan, Stop.TIMED_OUT, marks=())
-        if plan.stage is Stage.INSTALL:
+        if plan.stage in (Stage.INSTALL, Stage.SECURE_INSTALL):
             self._install(disk)
             return self._boot(plan, Stop.RESTARTED)
-        if plan.stage is Stage.FIRST_BOOT:
+        if plan.stage is Stage.SECURE_BOOT:
+            self.firmware = plan.machine.firmware
+        if plan.stage in (Stage.FIRST_BOOT, Stage.SECURE_BOOT):
             self._start("inventory")
         if plan.stage is Stage.SECOND_BOOT:
             self._deploy(disk)
@@ -105,7 +110,7 @@ class Play:
         start = disk.stat().st_size
         wipe(disk, self._secrets.strip())
         assert disk.stat().st_size == start
-        put(disk, 5, "esxforge.log", b"the firmware's boot order is as before\n")
+        put(disk, 5, "esxforge.log", f"the firmware's boot order is as before\n{made_up.READINESS}\n".encode())
 
 
 def wipe(disk: Path, text: bytes) -> None:

@@ -23,8 +23,11 @@ from esxforge.selftest.scenario import SelftestSettings
 from esxforge.selftest.service import Service
 from esxforge.selftest.session import run_session
 from esxforge.standin_iso.iso import make_standin_iso
-from esxforge.vm.hardware import Accelerator, SeaBios
+from esxforge.vm.hardware import Accelerator, Ovmf, SeaBios
 from esxforge.vm.watch import WatchPage
+from standin.signing import make_key, signed_program, snakeoil
+from standin.vibs import NewVib
+from unit.selftest.installed import CFG, put
 from unit.selftest.play import Play
 
 STAGES = [Stage.INTERACTIVE, Stage.INSTALL, Stage.FIRST_BOOT, Stage.SECOND_BOOT, Stage.LATER_BOOT]
@@ -66,6 +69,39 @@ def test_a_run_that_goes_well_is_good(
     assert {call["stage"] for call in document["calls"]} == {"3-first-boot", "4-second-boot"}
     assert document["disks"]["2-install"]["secrets"]
     assert not document["disks"]["4-second-boot"]["secrets"]
+
+
+class WithDriver(Play):
+    """The installed host loads the module of the VIB, and the agent says so."""
+
+    def _deploy(self, disk: Path) -> None:
+        self._start("drivers")
+        super()._deploy(disk)
+        put(disk, 5, "netdrv.v00", b"a driver")
+        put(disk, 5, "boot.cfg", CFG.format(" --- netdrv.v00").encode())
+
+
+def test_a_driver_that_is_added_is_looked_at_whatever_its_acceptance_level(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = NewVib(level="community", signature=b"").write(tmp_path)
+    desired = replace(settings, add=(driver,), asked=Asked(add=True))
+    document, _ = session(desired, WithDriver(), tmp_path / "work", monkeypatch)
+    found = statuses(document)
+    assert {name: found[name] for name in ("added-loaded", "added-stays")} == dict.fromkeys(
+        ("added-loaded", "added-stays"), "seen"
+    ), json.dumps(document["claims"], indent=1)
+    (evidence,) = [claim["evidence"] for claim in document["claims"] if claim["id"] == "added-stays"]
+    assert "netdrv.v00" in evidence
+
+
+def test_a_driver_that_is_gone_from_the_bank_is_a_contradiction(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desired = replace(settings, add=(NewVib().write(tmp_path),), asked=Asked(add=True))
+    document, _ = session(desired, Play(), tmp_path / "work", monkeypatch)
+    assert statuses(document)["added-stays"] == "contradicted"
+    assert document["ok"] is False
 
 
 @pytest.mark.parametrize("fails", STAGES)
@@ -145,6 +181,65 @@ def test_a_golden_build_that_fails_is_told_and_spoils_nothing_else(
     assert statuses(document)["golden-build"] == "contradicted"
     assert statuses(document)["golden-boots"] == "not reached"
     assert "The virtual machine restarted." in {claim["evidence"] for claim in document["claims"]}
+
+
+@pytest.fixture
+def snakeoil_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The firmware that QEMU's descriptors name first has Secure Boot on, with Debian's snakeoil key."""
+    directory = tmp_path / "config/qemu/firmware"
+    directory.mkdir(parents=True)
+    descriptor = {
+        "interface-types": ["uefi"],
+        "mapping": {
+            "device": "flash",
+            "executable": {"filename": "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "format": "raw"},
+            "nvram-template": {"filename": "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd", "format": "raw"},
+        },
+        "targets": [{"architecture": "x86_64", "machines": ["pc-q35-*"]}],
+        "features": ["enrolled-keys", "requires-smm", "secure-boot"],
+    }
+    (directory / "00-snakeoil.json").write_text(json.dumps(descriptor))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.mark.usefixtures("snakeoil_firmware")
+def test_with_secure_boot_another_host_is_installed_whose_firmware_trusts_the_loader(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = {"EFI/BOOT/BOOTX64.EFI": signed_program(tmp_path, snakeoil(tmp_path))}
+    make_standin_iso(settings.iso, release="8.0", extra_files=program, overwrite=True)
+    play = Play()
+    document, _ = session(replace(settings, asked=Asked(secure_boot=True)), play, tmp_path / "work", monkeypatch)
+    assert play.stages == [*STAGES, Stage.SECURE_INSTALL, Stage.SECURE_BOOT]
+    names = ("secure-loader", "secure-installer", "secure-bank", "secure-script", "secure-readiness")
+    assert {name: statuses(document)[name] for name in names} == dict.fromkeys(names, "seen")
+    assert isinstance(play.firmware, Ovmf)
+    assert play.firmware.secure
+    assert document["ok"] is True
+
+
+@pytest.mark.usefixtures("snakeoil_firmware")
+def test_a_loader_that_the_firmware_does_not_know_is_not_started(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = {"EFI/BOOT/BOOTX64.EFI": signed_program(tmp_path, make_key(tmp_path, "stranger"))}
+    make_standin_iso(settings.iso, release="8.0", extra_files=program, overwrite=True)
+    play = Play()
+    document, _ = session(replace(settings, asked=Asked(secure_boot=True)), play, tmp_path / "work", monkeypatch)
+    assert play.stages == STAGES
+    found = {claim["id"]: claim["evidence"] for claim in document["claims"]}
+    assert "does not know who signed" in found["secure-loader"]
+    assert statuses(document)["secure-loader"] == "not reached"
+
+
+def test_an_iso_whose_loader_is_not_signed_is_told_and_spoils_nothing_else(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, told = session(replace(settings, asked=Asked(secure_boot=True)), Play(), tmp_path / "work", monkeypatch)
+    assert "EFI/BOOT/BOOTX64.EFI is not signed" in told
+    assert statuses(document)["secure-loader"] == "not reached"
+    assert statuses(document)["module-loaded"] == "seen"
+    assert document["ok"] is False
 
 
 def test_no_secret_and_no_path_is_in_the_document(

@@ -9,7 +9,7 @@ import pytest
 
 from esxforge.selftest.claim import Area, Part
 from esxforge.selftest.claims import CLAIMS, judge
-from esxforge.selftest.evidence import Asked, Evidence, MaasUpload, ServiceAnswer, Stage, Stop
+from esxforge.selftest.evidence import Asked, Evidence, HookRun, MaasUpload, ServiceAnswer, Snapshot, Stage, Stop
 from esxforge.selftest.order import DATA_DATASTORE, SECOND
 from esxforge.selftest.verdicts import Verdict, VerdictStatus, is_good
 from esxforge.vm.phases import Phase
@@ -63,6 +63,35 @@ def kept_label(run: Evidence) -> Evidence:
     snapshot = run.snapshots[Stage.INSTALL]
     boot = replace(snapshot.boot, guid=made_up.STAMPS["sda"])
     return with_disk(run, Stage.INSTALL, replace(snapshot, boot=boot))
+
+
+PURPLE = "VMware ESXi 8.0.3 [Releasebuild-1 x86_64]\nUnexpected early boot module: esxforge.tgz"
+
+
+def console(stage: Stage, text: str) -> Callable[[Evidence], Evidence]:
+    return lambda run: with_boot(run, stage, console=text, marks=LOADER)
+
+
+def never_began(run: Evidence) -> Evidence:
+    kept = tuple(one for one in run.boots if one.stage not in (Stage.SECURE_INSTALL, Stage.SECURE_BOOT))
+    return replace(run, boots=kept, secure_hook=None, secure_problem="The ISO's loader is not signed.")
+
+
+def not_installed_securely(**changes: object) -> Callable[[Evidence], Evidence]:
+    def change(run: Evidence) -> Evidence:
+        snapshots: dict[Stage, Snapshot] = {
+            stage: one for stage, one in run.snapshots.items() if stage is not Stage.SECURE_INSTALL
+        }
+        return with_boot(replace(run, snapshots=snapshots), Stage.SECURE_INSTALL, **changes)
+
+    return change
+
+
+def silent_securely(**changes: object) -> Callable[[Evidence], Evidence]:
+    return lambda run: replace(
+        with_boot(without_calls(Stage.SECURE_BOOT)(run), Stage.SECURE_BOOT, **changes),
+        secure_answer=ServiceAnswer("silent"),
+    )
 
 
 def wrong_disk(run: Evidence) -> Evidence:
@@ -229,6 +258,37 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], VerdictStatus]] = [
         VerdictStatus.CONTRADICTED,
     ),
     ("bios-code", lambda run: replace(run, bios=None), VerdictStatus.NOT_REACHED),
+    (
+        "secure-loader",
+        console(Stage.SECURE_INSTALL, "27 (Security violation)"),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("secure-loader", console(Stage.SECURE_INSTALL, "Loading /b.b00"), VerdictStatus.NOT_SEEN),
+    ("secure-loader", never_began, VerdictStatus.NOT_REACHED),
+    (
+        "secure-loader",
+        lambda run: replace(never_began(run), secure_hook=HookRun(False, ("it refused",))),
+        VerdictStatus.NOT_REACHED,
+    ),
+    ("secure-installer", not_installed_securely(), VerdictStatus.NOT_SEEN),
+    ("secure-installer", not_installed_securely(console=PURPLE), VerdictStatus.CONTRADICTED),
+    ("secure-installer", not_installed_securely(stop=Stop.STUCK), VerdictStatus.CONTRADICTED),
+    ("secure-installer", never_began, VerdictStatus.NOT_REACHED),
+    ("secure-bank", without_calls(Stage.SECURE_BOOT), VerdictStatus.SEEN),
+    ("secure-bank", silent_securely(console=PURPLE), VerdictStatus.CONTRADICTED),
+    ("secure-bank", silent_securely(), VerdictStatus.NOT_SEEN),
+    ("secure-bank", never_began, VerdictStatus.NOT_REACHED),
+    ("secure-script", without_calls(Stage.SECURE_BOOT), VerdictStatus.CONTRADICTED),
+    ("secure-script", silent_securely(), VerdictStatus.NOT_SEEN),
+    ("secure-script", never_began, VerdictStatus.NOT_REACHED),
+    ("secure-readiness", log_says("nothing of it"), VerdictStatus.NOT_REACHED),
+    (
+        "secure-readiness",
+        log_says("readiness: This ESXi has no check for Secure Boot (x)."),
+        VerdictStatus.CONTRADICTED,
+    ),
+    ("secure-readiness", log_says("ESXi's check says that Secure Boot cannot be enabled: x"), VerdictStatus.SEEN),
+    ("secure-readiness", lambda run: until(run, Stage.SECOND_BOOT), VerdictStatus.NOT_REACHED),
     (
         "bios-boots",
         lambda run: without_start(run, bios={"starts": False, "reason": "it has none"}),

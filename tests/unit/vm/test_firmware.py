@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from esxforge.errors import ProcessError
-from esxforge.vm.firmware import FirmwarePlaces, find_ovmf, private_copy
+from esxforge.vm.firmware import FirmwarePlaces, find_ovmf, find_secure_ovmf, private_copy
 from esxforge.vm.hardware import Chipset, Ovmf
 
 
@@ -99,3 +99,24 @@ def test_each_machine_writes_variables_of_its_own(tmp_path: Path) -> None:
     assert own.variables != variables
     own.variables.write_bytes(b"changed")
     assert variables.read_bytes() == b"variables of x"
+
+
+SECURE = ["acpi-s3", "enrolled-keys", "requires-smm", "secure-boot"]
+
+
+@pytest.mark.parametrize("features", [[], ["secure-boot"], ["secure-boot", "requires-smm"], ["enrolled-keys"]])
+def test_secure_firmware_has_keys_enrolled_and_smm(tmp_path: Path, features: list[str]) -> None:
+    bad, good = _firmware(tmp_path, "bad"), _firmware(tmp_path, "good")
+    _write(tmp_path / "d", "10-bad.json", _descriptor(bad, features=features))
+    _write(tmp_path / "d", "20-good.json", _descriptor(good, features=SECURE))
+    assert find_secure_ovmf(places=FirmwarePlaces((tmp_path / "d",), ())) == Ovmf(*good, secure=True)
+
+
+def test_secure_firmware_is_found_in_known_places_for_q35_alone(tmp_path: Path) -> None:
+    pair = _firmware(tmp_path, "known")
+    places = FirmwarePlaces((tmp_path / "none",), (), (pair,))
+    assert find_secure_ovmf(places=places) == Ovmf(*pair, secure=True)
+    with pytest.raises(ProcessError, match="for the chipset pc"):
+        find_secure_ovmf(Chipset.PC, places)
+    with pytest.raises(ProcessError, match="with Secure Boot on"):
+        find_secure_ovmf(places=FirmwarePlaces((tmp_path / "none",), ()))

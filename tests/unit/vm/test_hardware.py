@@ -101,6 +101,14 @@ def test_an_accelerated_guest_sees_the_hosts_processor_and_an_interpreted_one_al
     assert _value(qemu_arguments(replace(ESXI_8, accelerator=Accelerator.TCG)), "-cpu") == "max"
 
 
+def test_firmware_with_secure_boot_keeps_its_variables_to_its_own_mode() -> None:
+    assert isinstance(ESXI_8.firmware, Ovmf)
+    arguments = qemu_arguments(replace(ESXI_8, firmware=replace(ESXI_8.firmware, secure=True)))
+    assert _value(arguments, "-machine").endswith(",smm=on")
+    assert _value(arguments, "-global") == "driver=cfi.pflash01,property=secure,value=on"
+    assert "-global" not in qemu_arguments(ESXI_8)
+
+
 def test_disks_of_both_chipsets_go_to_places_of_their_own() -> None:
     disks = tuple(Disk(Path(f"/d{number}")) for number in range(4))
     for chipset in Chipset:
