@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from benchmarks import build, capture, gzip_writer, plan_processes, upload
+from benchmarks import add_ons, build, capture, gzip_writer, plan_processes, upload
 
 
 def main() -> None:
     """Run them all; it takes some minutes, and 2 GB of free disk where temporary files go (TMPDIR)."""
     print("== building", flush=True)
     print("\n".join(build.report()), flush=True)
+    print("== building with a driver", flush=True)
+    print("\n".join(add_ons.report()), flush=True)
     print("== gzip writer, 32 GiB sparse disk with 600 MB of data", flush=True)
     print(gzip_writer.report(gzip_writer.measure()), flush=True)
     print("== capturing an installed disk", flush=True)

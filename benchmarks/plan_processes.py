@@ -1,7 +1,9 @@
 """How many processes a host starts to reach MAAS's network and storage: ours, counted, beside today's template's.
 
-Each esxcli start costs about a second on a host. Ours counts what is really run on a freshly installed host: the
-inventory, the plan's commands, and a second inventory that verifies them. The template verifies nothing.
+Each esxcli start costs about a second on a host. Ours counts what the agent starts while it deploys the configuration
+onto the fake ESXi: the questions before its first change, the commands, and the questions after that, which verify
+them. The firewall, the host's name and its SSH service are not in it, as the template's figures are without them;
+``all`` is the whole deployment. The template verifies nothing.
 
 The template's figures were counted by hand in its two scripts that apply a configuration, netplan-esxi and
 storage-esxi (canonical/packer-maas, vmware-esxi/maas, commit 73dd146ac56b5b53c93afdb1efe7d40ae64b3420), walking through
@@ -11,24 +13,24 @@ and later it would really end early, at the datastore on p8.
 
 from __future__ import annotations
 
-import json
+import contextlib
+import io
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from esxforge.preview.assumed import assumed_inventory, stamped
-from esxforge_target.contract.desired_host import DesiredHost
-from esxforge_target.curtin_config.parse import desired_host_from_config
-from esxforge_target.inventory.disk_identities import DeviceDirectory
-from esxforge_target.inventory.read import read, reread_network, reread_storage
-from esxforge_target.plan.planner import make_plan
-from esxforge_target.plan.steps import STORAGE
-from esxforge_target.runtime.commands import Result, Runner
 from esxforge_target.runtime.validation_errors import ValidationErrors
+from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from target.agent.site import Site
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "data" / "curtin"
+# What tells a question from a change, and what belongs to neither network nor storage.
+QUESTIONS = ("--formatter=json", "getptbl", "getUsableSectors", "-P")
+APART = ("firewall", "hostname", "account", "hostsvc/")
+PROGRAMS = ("esxcli", "localcli", "vmkfstools", "partedUtil", "vim-cmd")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Row:
     inventory: Count
     commands: Count
     verification: Count
+    whole: Count
     template: Count
 
 
@@ -65,79 +68,64 @@ TEMPLATE = {
 }
 
 
-class FreshHost(Runner):
-    """Answers an inventory's questions as a freshly installed host does, and counts them."""
-
-    def __init__(self, desired: DesiredHost) -> None:
-        self.count = Count(0, 0)
-        devices: list[dict[str, object]] = [
-            {"Device": disk.name, "IsBootDevice": disk.boot, "DevfsPath": disk.name}
-            for disk in (desired.boot_disk, *desired.datastore_disks())
-        ]
-        self._answers: dict[str, object] = {
-            "system version get": [{"Version": "8.0.3", "Build": "Releasebuild-24280767"}],
-            "network vswitch standard list": [{"Name": "vSwitch0", "MTU": 1500, "Uplinks": ["vmnic0"]}],
-            "network vswitch standard portgroup list": [{"Name": "Management Network", "VirtualSwitch": "vSwitch0"}],
-            "network ip interface list": [{"Name": "vmk0", "Portgroup": "Management Network"}],
-            "storage core device list": devices,
-        }
-
-    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
-        if arguments[0] != "esxcli":
-            self.count += Count(0, 1)
-            return Result(0, "gpt\n1 1 1 99999999\n")
-        self.count += Count(1, 0)
-        words = [word for word in arguments[2:] if not word.startswith("-")]
-        for command, answer in self._answers.items():
-            if " ".join(words).startswith(command):
-                return Result(0, json.dumps(answer))
-        return Result(0, "[]")
+def counted(commands: Iterable[list[str]]) -> Count:
+    """How many of these start esxcli, and how many another program."""
+    programs = [command[0] for command in commands]
+    esxcli = len([one for one in programs if one in ("esxcli", "localcli")])
+    return Count(esxcli, len(programs) - esxcli)
 
 
-class StampedDirectory(DeviceDirectory):
-    """The directory of disks, which costs one process to read; here every disk has its stamp."""
+def is_question(command: list[str]) -> bool:
+    return bool(set(command) & set(QUESTIONS))
 
-    def __init__(self, desired: DesiredHost, host: FreshHost, empty: str) -> None:
-        super().__init__(empty)
-        self._stamps: dict[str, tuple[str, ...]] = {disk.name: (disk.disk_guid,) for disk in desired.datastore_disks()}
-        self._host = host
 
-    def stamps(self) -> dict[str, tuple[str, ...]]:
-        self._host.count += Count(0, 1)
-        return self._stamps
+def is_ours(command: list[str]) -> bool:
+    """Whether it is about network, storage or the release."""
+    words = " ".join(command[:5])
+    of_version = "version" in command and "--formatter=json" not in command  # whether hostd answers yet
+    rename = command[:2] == ["vim-cmd", "hostsvc/datastore/rename"]
+    apart = any(one in words for one in APART) and not rename
+    return command[0] in PROGRAMS and not apart and not of_version
+
+
+def deployed(path: Path) -> list[list[str]]:
+    """The commands of a deployment, in their order. Raises ValidationErrors where the hook refuses it."""
+    clock = VirtualClock()
+    release = "6.7.0" if "esxi67" in path.stem else "8.0.3"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    with FakeMetadataService(clock=clock.true_time) as maas, tempfile.TemporaryDirectory() as directory:
+        site = Site(Path(directory), maas, clock, config, release)
+        with contextlib.redirect_stdout(io.StringIO()):
+            site.live()
+        assert site.status is MachineStatus.DEPLOYED, site.log
+        return [list(command) for command in site.fake.commands]
+
+
+def row_of(name: str, commands: list[list[str]]) -> Row:
+    """The deployment's processes by what they are for."""
+    ours = [command for command in commands if is_ours(command)]
+    first = next(number for number, command in enumerate(ours) if not is_question(command))
+    questions = [command for command in ours[first:] if is_question(command)]
+    changes = [command for command in ours[first:] if not is_question(command)]
+    return Row(name, counted(ours[:first]), counted(changes), counted(questions), counted(commands), TEMPLATE[name])
 
 
 def measure() -> list[Row]:
     """A row for each configuration that ESXi can have."""
     rows = []
     for path in sorted(SAMPLES.glob("*.yaml")):
-        try:
-            desired = stamped(desired_host_from_config(yaml.safe_load(path.read_text(encoding="utf-8"))))
-        except ValidationErrors:
-            continue  # refused in the hook: no process at all
-        plan = make_plan(desired, assumed_inventory(desired, "6.7.0" if "esxi67" in path.stem else "8.0.3"))
-        stamps = [disk.disk_guid for disk in desired.datastore_disks()]
-        with tempfile.TemporaryDirectory() as empty:
-            host = FreshHost(desired)
-            directory = StampedDirectory(desired, host, empty)
-            found = read(host, directory, stamps)
-            inventory, host.count = host.count, Count(0, 0)
-            reread_network(host, found, [step.command for step in plan.steps])
-            if any(step.phase == STORAGE for step in plan.steps):
-                reread_storage(host, found)
-        esxcli = len([step for step in plan.steps if step.command[0] == "esxcli"])
-        commands = Count(esxcli, len(plan.steps) - esxcli)
-        rows.append(Row(path.stem, inventory, commands, host.count, TEMPLATE[path.stem]))
+        with contextlib.suppress(ValidationErrors):  # refused in the hook: no process at all
+            rows.append(row_of(path.stem, deployed(path)))
     return rows
 
 
 def report() -> str:
     """The rows as a table: esxcli + others."""
-    columns = ("inventory", "commands", "verify", "all", "template")
+    columns = ("inventory", "commands", "verify", "sum", "template", "all")
     lines = [f"{'processes (esxcli + others)':46}" + "".join(f"{column:>12}" for column in columns)]
     for row in measure():
         counts = (row.inventory, row.commands, row.verification)
-        cells = (*counts, counts[0] + counts[1] + counts[2], row.template)
+        cells = (*counts, counts[0] + counts[1] + counts[2], row.template, row.whole)
         lines.append(f"{row.name:46}" + "".join(f"{f'{one.esxcli} + {one.others}':>12}" for one in cells))
     return "\n".join(lines)
 

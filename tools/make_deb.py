@@ -28,9 +28,7 @@ _NEXT_MINOR = f"{sys.version_info.major}.{sys.version_info.minor + 1}"
 _LAUNCHER = f"""#!/bin/sh
 # Neither the caller's Python environment nor Debian's packages count: what esxforge needs is beside this file.
 here=$(dirname "$(readlink -f "$0")")
-python=/usr/bin/python{_MINOR}
-[ -x "$python" ] || python=python{_MINOR}
-exec "$python" -I -S -c 'import sys
+exec "${{ESXFORGE_PYTHON:-/usr/bin/python{_MINOR}}}" -I -S -c 'import sys
 sys.path.insert(0, sys.argv[1])
 sys.argv[:2] = ["esxforge"]
 from esxforge.cli.main import main
@@ -90,8 +88,9 @@ def document(root: Path, work: Path) -> None:
     run(sys.executable, ROOT / "tools" / "man_pages.py", work / "man")
     for page in sorted((work / "man").iterdir()):
         write(root / "usr/share/man/man1" / f"{page.name}.gz", gzip.compress(page.read_bytes(), 9, mtime=0))
+    here = {"ESXFORGE_PYTHON": sys.executable}  # the computer that builds may have its Python elsewhere
     for shell, place in _COMPLETIONS.items():
-        script = run(root / "usr/bin/esxforge", environment={"_ESXFORGE_COMPLETE": f"source_{shell}"})
+        script = run(root / "usr/bin/esxforge", environment={**here, "_ESXFORGE_COMPLETE": f"source_{shell}"})
         write(root / place, script.lstrip("\n"))
     pages = root / "usr/share/doc/esxforge"
     licences = (
@@ -128,12 +127,15 @@ def control(root: Path, version: str) -> str:
 def build(wheels: Path, output: Path) -> Path:
     """The package's file."""
     os.umask(0o022)
-    os.environ.setdefault("SOURCE_DATE_EPOCH", run("git", "log", "-1", "--format=%ct").strip())
+    if "SOURCE_DATE_EPOCH" not in os.environ:
+        os.environ["SOURCE_DATE_EPOCH"] = run("git", "log", "-1", "--format=%ct").strip()
     with tempfile.TemporaryDirectory(prefix="esxforge-deb-") as directory:
         work, root = Path(directory), Path(directory) / "root"
         install(root, wheels, work)
         document(root, work)
-        version = run(root / "usr/bin/esxforge", "--version").split()[1]
+        version = run(root / "usr/bin/esxforge", "--version", environment={"ESXFORGE_PYTHON": sys.executable}).split()[
+            1
+        ]
         files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
         sums = [f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in files]
         description = control(root, version)

@@ -27,9 +27,10 @@ from esxforge.preview.report import document, make_report
 from esxforge.recipe.load import load_recipe
 from esxforge.recipe.public_key import read_public_key
 from esxforge.vm.deployed import deployed_host
-from esxforge.vm.hardware import Accelerator, Disk, SeaBios
+from esxforge.vm.hardware import Accelerator, Disk, Ovmf, SeaBios
 from esxforge.vm.libvirt import domain_xml
 from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
+from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
 from esxforge_target.contract.endpoint import parse_endpoint
 from esxforge_target.contract.golden_record import GoldenRecord
@@ -301,15 +302,16 @@ def _release_name(data: bytes) -> None:
 def _libvirt(data: bytes) -> None:
     name = _text(data).replace("\0", "")[:200]
     path = Path("/" + name.replace("/", ""))
-    machine = deployed_host("8.0", Disk(path, boot_index=0), SeaBios(), Accelerator.TCG)
-    ElementTree.fromstring(domain_xml(machine))  # noqa: S314  our own
+    for firmware, index in ((SeaBios(), 0), (Ovmf(path, path), None)):
+        machine = deployed_host("8.0", Disk(path, boot_index=index), firmware, Accelerator.TCG)
+        ElementTree.fromstring(domain_xml(machine))  # noqa: S314  our own
 
 
 def _contract_seeds() -> list[bytes]:
     host = stamped(desired_host_from_config(sample("vmfs7-bond")))
     record = HostRecord(
         "installer", ["0001"], False, ["--novmfsondisk"], [_text(KEY).strip()], VcenterOptions("vc", "DC"), "",
-        SecretsExtent(4096, 4096),
+        SecretsExtent(4096, 4096), modules=[AddedModule("netdrv.v00", "net-drv 1.0-1", "0" * 64, 10240)],
     )  # fmt: skip
     documents = [
         desired_host_to_json(host),
@@ -348,7 +350,14 @@ def _profile_seeds() -> list[bytes]:
 
     release = RELEASES["8.0"]
     xml = profile_xml(release, name="ESXi-8.0U3e-24674464-standard", vendor="VMware", modules=("sb.v00", "tpm.v00"))
-    return [xml, metadata_xml(release)]
+    names = (b"ESXi-7.0U3d-1", b"ESXi-8.0-update3", b"ESXi-6.7.0-20220304001-standard", b"ESXi-9.0.0.0100-1", b"x")
+    found = [xml, metadata_xml(release), *(xml.replace(b"ESXi-8.0U3e-24674464-standard", name) for name in names)]
+    deep = b"<a>" * 80 + b"</a>" * 80
+    bad = [
+        deep, b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"<a>", b"", b"<a/>", xml.replace(b"esx-base", b"esx-bas"),
+        b"<metadata><esxVersion>8.0.3</esxVersion></metadata>", b" " * (1 << 20),
+    ]  # fmt: skip
+    return [*found, *bad]
 
 
 _MAAS = {

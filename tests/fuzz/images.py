@@ -56,6 +56,15 @@ class _Disk:
     good: bytes
     manifest: tuple[int, int] = (0, 0)
 
+    @property
+    def heads(self) -> list[int]:
+        """Where in an input each piece begins."""
+        starts, at = [], 0
+        for _, length in self.pieces:
+            starts.append(at)
+            at += length
+        return starts
+
     def write(self, data: bytes) -> None:
         at = 0
         with self.path.open("r+b") as stream:
@@ -209,6 +218,8 @@ def _mutate(disk: Callable[[], _Disk]) -> Callable[[Random, bytes], bytes]:
             # Each piece has the same chance: the boot sector of a volume is as interesting as a large directory.
             piece = random.choice(shape.pieces)
             at = shape.place(piece[0]) + random.randrange(0, piece[1], _SECTOR)
+            if random.random() < 0.2:  # boot code, and the sectors of which each has its place in the format
+                at = random.choice(shape.heads)
             reach = random.choice((64, _SECTOR))
             changed[at : at + reach] = mutate_in_place(random, bytes(changed[at : at + reach]))
         if random.random() < 0.8:

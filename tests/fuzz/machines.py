@@ -145,6 +145,7 @@ def _asking(data: bytes) -> None:
         lambda: ask(client).capabilities,
         lambda: find_machine(client, "node1"),
         lambda: find_machine(client, "node1.maas"),
+        lambda: find_machine(client, "abc123"),
         lambda: read_answers(client, "abc123"),
         lambda: read_state(client, "abc123"),
         lambda: BootResources(client).list(),
@@ -158,6 +159,8 @@ def _uploaded(client: Client) -> None:
     resource = BootResources(client).get(46)
     if resource is not None:
         upload_state(resource, "0" * 64, 3)
+        newest = resource.newest
+        read_all(*(lambda file=file: file.upload_path for file in (newest.files.values() if newest else ())))
 
 
 def _asking_seeds() -> list[bytes]:
@@ -249,7 +252,8 @@ def _firmware(data: bytes) -> str:
     for name in ("code.fd", "vars.fd"):
         (directory / name).touch()
     try:
-        found = find_ovmf(places=FirmwarePlaces((directory,), ()))
+        known = (directory / "code.fd", directory / "absent.fd")
+        found = find_ovmf(places=FirmwarePlaces((directory, directory / "absent"), (known,)))
     except ProcessError:
         return "none"
     return f"{found.code.name} {found.code_format}"
@@ -273,7 +277,7 @@ def _console(data: bytes) -> str:
     path.write_bytes(data)
     text = serial.read(path)
     serial.last_lines(text)
-    reached = phase_of(text, 0)
+    reached = max(phase_of(text, 0), min(phase_of(text, 1 << 30), Phase.WRITING))
     causes = {
         diagnose(FailureEvidence(ending, serial=text, qemu_output=text, exit_status=1, phase=Phase.KERNEL)).cause.value
         for ending in Ending
@@ -325,8 +329,9 @@ def _linux(data: bytes) -> str:
     host = LinuxHost(str(root))
     disks = Disks(host)
     said = f"{host.is_uefi()} {host.secure_boot()} {host.boot_order()} {host.boot_mac()}"
-    with suppress(ForgeError):
-        said += disks.matching(Disk("sda", "S1", "0x5000c500")).label
+    for number, wwn in (("S1", "0x5000c500"), ("S1", ""), ("", "5000c500"), ("", "")):
+        with suppress(ForgeError):
+            said += disks.matching(Disk("sda", serial=number, wwn=wwn)).label
     return said
 
 
@@ -365,6 +370,7 @@ def _told(data: bytes) -> str:
     service.told = None
     reply = service._intake("POST", service._path, data)
     if service.told is None:
+        judge(replace(made_up.good(), told=None))
         return f"refused {reply is not None and reply.status}"
     evidence = replace(made_up.good(), told=service.told, asked=Asked(golden=True, maas=True))
     verdicts = judge(evidence).items()
@@ -421,10 +427,12 @@ TARGETS = (
              "BootResource.newest,BootResources.get,version_order,_with_sets", _E + "maas/region.py",
             _E + "maas/upload_state.py", _E + "maas/versions.py"), "json"),
     Target("events", _events, _event_seeds, mutate_json,
-           (_E + "deployment/event_log.py", _E + "deployment/progress.py"), "json"),
+           (_E + "deployment/event_log.py:_event,_time,EventLog._ask,_first_of_last,Ordered.take,Ordered._ready",
+            _E + "deployment/progress.py"), "json"),
     Target("maas-cli", _cli, lambda: [_cli_database([("admin", json.dumps(_PROFILE))])], _mutate_cli,
            (_E + "maas/credentials.py:_from_profile,_profiles,_read_profiles",), "db"),
-    Target("firmware", _firmware, _firmware_seeds, mutate_json, (_E + "vm/firmware.py",), "json"),
+    Target("firmware", _firmware, _firmware_seeds, mutate_json,
+           (_E + "vm/firmware.py:find_ovmf,_is_file,_descriptors,_read_json,_from_descriptor,_serves",), "json"),
     Target("console", _console, _console_seeds, mutate_lines,
            (_E + "vm/serial.py", _E + "vm/phases.py", _E + "vm/diagnosis.py"), "log"),
     Target("screen", _screen, lambda: [b"P6\n2 2\n255\n" + bytes(12)], mutate_bytes,
@@ -436,7 +444,7 @@ TARGETS = (
     Target("journal", _journal, lambda: [b"".join(_journal_line(json.dumps(one).encode()) for one in _RECORDS)],
            _mutate_journal, (_T + "agent/journal.py:_parse",), "jnl"),
     Target("told", _told, lambda: [json.dumps(made_up.told()).encode()], mutate_json,
-           (_E + "selftest/judge_host.py:records,python,esxcli,network,_datastore,_boot_device,identity,time,"
+           (_E + "selftest/judge_host.py:records,network,_datastore,_boot_device,identity,time,"
             "boot_order",), "json"),
     Target("certificate", _certificate, _certificate_seeds, _mutate_certificate, (_T + "agent/certificate.py",), "pem"),
 )  # fmt: skip

@@ -35,11 +35,12 @@ _ENTRIES: list[Any] = [
     {"path": "etc/d"}, {"path": "/etc/../d"}, {"path": "/dev/d", "content": ""}, {"path": "/etc/d/"}, 5,
     {"path": 5}, {"path": "/etc/\7"}, {"path": "/e", "content": 5}, {"path": "/e", "append": "x"},
     {"path": "/e", "permissions": "9"},
-    {"path": "/e", "permissions": 0o644}, {"path": "/e", "permissions": [1]}, {"path": "/e", "content": "x" * 300_000},
+    {"path": "/e", "permissions": 0o644}, {"path": "/e", "permissions": [1]},
     {"path": "/etc/esxforge/vcenter.yaml", "content": "vcenter_server: x"}, {"path": "/store/x", "permissions": "0755"},
 ]  # fmt: skip
 _CONFIGS: list[dict[str, Any]] = [
-    {"write_files": _ENTRIES}, {"write_files": {}}, {"ntp": {"enabled": False}}, {"ntp": []}, {"ntp": {"servers": "x"}},
+    {"write_files": _ENTRIES}, {"write_files": [{"path": "/e", "content": "x" * 300_000}]},
+    {"write_files": {}}, {"ntp": {"enabled": False}}, {"ntp": []}, {"ntp": {"servers": "x"}},
     {"ntp": {"servers": [f"s{n}" for n in range(9)], "pools": ["p"]}}, {"ntp": {"servers": ["a b"]}}, {"ntp": {}},
     {"hostname": "a b"}, {"hostname": "a.example.com", "fqdn": "b.example.com", "apt": {}, "users": ["default"]},
     {"ssh_authorized_keys": PUBLIC_KEYS[0].decode(), "ssh_pwauth": True}, {"ssh_authorized_keys": [5]},
@@ -160,5 +161,5 @@ def maas_by_path() -> list[bytes]:
     seeds += [
         {**one, "version/": {"version": version}, "regioncontrollers/": [{}, {}]} for version in ("3.2", "x", "3.6")
     ]
-    seeds += [{**one, "machines/": [], "machines/node1/": status} for status in (403, 404, 500)]
+    seeds += [{**one, "machines/": [], "machines/abc123/": status} for status in (403, 404, 500)]
     return [json.dumps({"paths": answers}).encode() for answers in seeds]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 import typer.main
 
 from esxforge.cli.main import app
+from esxforge.standin_iso.iso import make_standin_iso
+from unit.deployment.site import site
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -94,3 +99,54 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 def test_no_page_names_an_event_by_what_maas_does_not_show(page: Path) -> None:
     """MAAS's API shows the description of an event, not its name."""
     assert not re.search(r"`esxforge/[a-z…-]+`", page.read_text(encoding="utf-8"))
+
+
+def commands_of(title: str) -> str:
+    """The commands under a heading of the README, at any rank, as they stand."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.split(rf"^##+ {re.escape(title)}$", text, maxsplit=1, flags=re.MULTILINE)[1].split("\n#", 1)[0]
+    return "".join(line[4:] + "\n" for line in block.splitlines() if line.startswith("    "))
+
+
+def as_typed(commands: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run them in bash, as a person does in an empty directory, who types a password at the first question."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(directory), "LANG": "C.UTF-8", **variables}
+    return subprocess.run(
+        ["bash", "-euc", commands],
+        cwd=directory,
+        env=environment,
+        input="An-Example-1\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_the_readme_fits_its_screens() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_the_readmes_commands_without_an_iso_work_as_they_stand(tmp_path: Path) -> None:
+    done = as_typed(commands_of("Try it without an ISO, MAAS or KVM"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "installer image" in done.stdout
+
+
+def test_the_readmes_commands_up_to_the_deployment_work_as_they_stand(tmp_path: Path) -> None:
+    commands = commands_of("Build, upload, deploy")
+    iso = re.search(r"\S+\.iso", commands)
+    assert iso is not None
+    make_standin_iso(tmp_path / iso.group(), release="8.0")
+    before, _, deploy = commands.rpartition("esxforge deploy ")
+    assert deploy.startswith("esx01.maas")
+    with site() as maas:
+        machine = maas.machine(hostname="esx01").own
+        before = before.replace("esx01.maas", machine["fqdn"])
+        done = as_typed(before, tmp_path, MAAS_URL=maas.url, MAAS_API_KEY=maas.key)
+    assert "esxi/8.0.3" in done.stdout
+    assert f"{machine['fqdn']} ({machine['system_id']}): Ready" in done.stdout
+    assert stat.S_IMODE((tmp_path / "root-password.txt").stat().st_mode) == 0o600
+    assert (tmp_path / "root-password.txt").read_text(encoding="ascii") == "An-Example-1\n"
+    assert done.returncode == 0, done.stderr

@@ -48,11 +48,8 @@ def test_a_page_holds_what_help_says(verb: str, pages: Path) -> None:
     for word in verb.split():
         command = command.commands[word]
         context = command.context_class(command, info_name=word, parent=context, **command.context_settings)
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is None:
-            continue
-        for text in record:
+    for _, rows in command.help_sections(context):
+        for text in (cell for row in rows for cell in row):
             # The formatter chooses its own quotes and dashes.
             assert _plain(text) in _plain(page), text
 

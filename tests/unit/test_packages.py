@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import email
 import gzip
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -27,7 +29,13 @@ HASH = "$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aC
 
 def run(*arguments: str | Path, cwd: Path = ROOT, **variables: str) -> str:
     """Output of a command that must succeed, in an environment that holds nothing of ours."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(cwd), "LANG": "C.UTF-8", **variables}
+    environment = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": tempfile.gettempdir(),
+        "LANG": "C.UTF-8",
+        "PIP_NO_CACHE_DIR": "1",
+        **variables,
+    }
     done = subprocess.run(
         [str(one) for one in arguments],
         cwd=cwd,
@@ -48,8 +56,8 @@ def wheels() -> Path:
 
 
 def python_of_this_version() -> dict[str, str]:
-    """PATH with the Python that runs the tests, for a launcher whose /usr/bin has none of its version."""
-    return {"PATH": f"{Path(sys.base_prefix) / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    """For the launcher, whose own is in /usr/bin, where another version may be or only a part of this one."""
+    return {"ESXFORGE_PYTHON": os.path.realpath(sys.executable)}
 
 
 def build_an_image(esxforge: Path, directory: Path, **variables: str) -> bytes:
@@ -134,13 +142,13 @@ def test_the_debian_package_can_be_made_again_runs_from_any_place_and_makes_the_
     assert package.read_bytes() == (again / package.name).read_bytes()
     run("dpkg-deb", "-x", package, root)
     esxforge = root / "usr/bin/esxforge"
-    path = python_of_this_version()
-    assert run(esxforge, "--version", cwd=work, **path).strip() == f"esxforge {__version__}"
+    python = python_of_this_version()
+    assert run(esxforge, "--version", cwd=work, **python).strip() == f"esxforge {__version__}"
     before = {one: one.stat().st_mtime_ns for one in root.rglob("*")}
 
     # The environment's packages are not seen, and nothing is written beside the code.
     (work / "pydantic.py").write_text("raise SystemExit('the wrong pydantic')\n", encoding="ascii")
-    image = build_an_image(esxforge, work, PYTHONPATH=str(work), **path)
+    image = build_an_image(esxforge, work, PYTHONPATH=str(work), **python)
     assert {one: one.stat().st_mtime_ns for one in root.rglob("*")} == before
     ours = tmp_path / "ours"
     ours.mkdir()

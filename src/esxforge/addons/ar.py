@@ -40,7 +40,7 @@ def read_members(archive: Source) -> dict[str, Source]:
             return data
 
         if archive.length < len(MAGIC) or read(0, len(MAGIC)) != MAGIC:
-            raise AddOnError(f"{archive.name} is not a VIB: it is no ar archive.", "Name a .vib file.")
+            raise AddOnError(f"{archive.name} is not a VIB: not an ar archive.", "Name a .vib file.")
         table = b""
         for offset, size, written in _headers(archive, read):
             if written == "//":
@@ -65,7 +65,7 @@ def _headers(archive: Source, read: Callable[[int, int], bytes]) -> Iterator[tup
         header = read(at, _HEADER)
         text = header[48:58].decode("ascii", "replace").strip(" ")
         if header[58:] != _MARK or not re.fullmatch("[0-9]{1,10}", text):
-            raise _damaged(archive, f"there is no member's header at byte {at}")
+            raise _damaged(archive, f"the header of a member is missing at byte {at}")
         count += 1
         if count > _MOST_MEMBERS:
             raise _damaged(archive, f"it has more than {_MOST_MEMBERS} members")

@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from esxforge.addons.errors import AGAIN, AddOnError
-from esxforge.addons.source import Source
+from esxforge.addons.source import Source, UnnamedFile
 from esxforge_target.runtime.visible import one_line
 
 MAGIC = b"PK\x03\x04"
 _MOST_ENTRIES = 20_000
 _LARGEST_DIRECTORY = 8 << 20
 _LONGEST_NAME = 1024
+_LARGEST_IN_MEMORY = 1 << 20
+_CHUNK = 1 << 20
 _DEEPEST = 16
 _END, _END_SIZE = b"PK\x05\x06", 22
 _LOCATOR, _LOCATOR_SIZE = b"PK\x06\x07", 20
@@ -53,11 +55,14 @@ class Archive:
         return self._read(self._entry(path, largest))
 
     def source(self, path: str, largest: int) -> Source:
-        """The same as a source: a part of this archive where it is only stored, else unpacked into memory."""
+        """The same as a source: a part of this archive where it is only stored; else unpacked, into memory where it is
+        small, and into a file without a name."""
         entry = self._entry(path, largest)
         name = f"{self._source.name}: {path}"
         if entry.compress_type == zipfile.ZIP_STORED and self._source.data is None:
             return self._source.part(name, self._data_offset(entry), entry.file_size)
+        if entry.file_size > _LARGEST_IN_MEMORY:
+            return self._unpacked(entry, name)
         data = self._read(entry)
         return Source(name, self._source.path, 0, len(data), data)
 
@@ -77,6 +82,19 @@ class Archive:
         if len(data) != entry.file_size:
             raise self._damaged(f"{entry.filename} unpacks to another size than is declared")
         return data
+
+    def _unpacked(self, entry: zipfile.ZipInfo, name: str) -> Source:
+        spool = UnnamedFile()
+        left = entry.file_size
+        with self._source.opened() as stream, self._zip(stream) as archive, archive.open(entry) as member:
+            while chunk := member.read(min(_CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    break
+                spool.write(chunk)
+        if left:
+            raise self._damaged(f"{entry.filename} unpacks to another size than is declared")
+        return Source(name, spool.path, 0, entry.file_size, held=spool)
 
     def _data_offset(self, entry: zipfile.ZipInfo) -> int:
         """Where a stored file's data begin; the local header's lengths may differ from those in the directory."""

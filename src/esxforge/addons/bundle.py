@@ -91,7 +91,7 @@ class Bundle:
                 if url:
                     found.append(self._inside(posixpath.dirname(path), url))
         if not found:
-            raise AddOnError(f"{self._name} is damaged: {INDEX} leads to no metadata.", AGAIN)
+            raise AddOnError(f"{self._name} is damaged: {INDEX} does not lead to metadata.", AGAIN)
         return sorted(set(found))
 
     def _listed(self, path: str) -> list[BundledVib]:
@@ -100,9 +100,13 @@ class Bundle:
         sizes = sum(archive.files[name].file_size for name in descriptors)
         if len(descriptors) > _MOST_VIBS or sizes > _MOST_XML:
             raise AddOnError(f"{self._name}: {path} describes {len(descriptors)} VIBs in {sizes} bytes.", AGAIN)
-        return [self._one(archive.read(name, MAX_XML_BYTES), f"{self._name}: {path}: {name}") for name in descriptors]
+        directory = posixpath.dirname(path)
+        return [
+            self._one(archive.read(name, MAX_XML_BYTES), f"{self._name}: {path}: {name}", directory)
+            for name in descriptors
+        ]
 
-    def _one(self, data: bytes, where: str) -> BundledVib:
+    def _one(self, data: bytes, where: str, directory: str) -> BundledVib:
         root = parse(data, where, "vib")
         place, size = text_of(root.find("relative-path")), text_of(root.find("packed-size"))
         if not place:
@@ -114,9 +118,11 @@ class Bundle:
             for one in root.findall("checksum")
             if one.get("checksum-type", "").lower() == "sha-256" and not one.get("verify-process")
         ]
-        return BundledVib(
-            descriptor_of(root, where), self._inside("", place), int(size) if size else None, sums[0] if sums else ""
-        )
+        # Beside the metadata, as in a depot of several vendors; else from the top.
+        found = self._inside(directory, place)
+        if found not in self._archive.files:
+            found = self._inside("", place)
+        return BundledVib(descriptor_of(root, where), found, int(size) if size else None, sums[0] if sums else "")
 
     def _inside(self, directory: str, name: str) -> str:
         """A path in this archive. Raises :class:`AddOnError` for one that leads out of it, or to another computer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from esxforge.addons import versions
 from esxforge.addons.descriptor import LEVELS, PRODUCT_LINE, Constraint, Descriptor
-from esxforge.addons.present import Present
+from esxforge.addons.present import BASE, Present
 from esxforge.addons.vib import CheckedPayload, Vib
 
 KINDS = {"tgz": "t", "vgz": "v"}
@@ -16,6 +16,9 @@ KINDS = {"tgz": "t", "vgz": "v"}
 _OURS_IN_BANK = 12 << 20
 # Modules are zipped again on the host, perhaps less well.
 _ZIPPED_WORSE = 1.1
+# What a VIB depends on to say for which releases it is made; esx-base provides esx-version, with its own version.
+_VERSION_OF_ESXI = "esx-version"
+_TELLS_RELEASE = (_VERSION_OF_ESXI, "esx-base", "vmkapi_")
 _REPLACED = (
     "Both would be loaded, and which one ESXi takes is not known. Build from an ISO that has it (a server vendor's, or "
     "one that Image Builder exported), or update it on the running host."
@@ -38,6 +41,10 @@ def decide(vibs: Sequence[Vib], present: Present, allowed: str) -> Decision:
     added = [vib for vib in unique if vib not in same]
     warnings = [f"{vib.name}: the ISO has this version already; it is not added." for vib in same]
     problems: list[str] = []
+    if added and not present.vibs:
+        warnings.append(
+            "The ISO does not say which VIBs it has: whether it has the same ones, and what they need, is not checked."
+        )
     for vib in added:
         own, doubts = _of_one(vib, present, allowed)
         problems += own
@@ -67,7 +74,7 @@ def _of_one(vib: Vib, present: Present, allowed: str) -> tuple[list[str], list[s
     if told.platforms and not any(versions.is_for(one.version, present.release) for one in platforms):
         named = ", ".join(sorted(f"{one.product_line} {one.version}".strip() for one in told.platforms))
         problems.append(f"{vib.name} is for {named}, and the ISO is ESXi {present.release}.")
-    elif not told.platforms:
+    elif not told.platforms and not any(one.name.startswith(_TELLS_RELEASE) for one in told.depends):
         warnings.append(f"{vib.name} does not say for which release it is made.")
     if told.hardware:
         warnings.append(f"{vib.name} is for hardware of {', '.join(told.hardware[:5])} only.")
@@ -109,7 +116,7 @@ def _payload(vib: Vib, payload: CheckedPayload) -> list[str]:
     if payload.kind not in KINDS:
         return [f"{vib.name}: its payload {payload.name} is of type {payload.kind}, which is unknown here."]
     if not payload.is_tar:
-        return [f"{vib.name}: its payload {payload.name} unzips to no tar archive; ESXi could not load it."]
+        return [f"{vib.name}: its payload {payload.name} does not unzip to a tar archive, so ESXi cannot load it."]
     return []
 
 
@@ -140,8 +147,16 @@ def _is_met(constraint: Constraint, offers: Sequence[tuple[str, str]]) -> bool:
     return any(name == constraint.name and (not version or _meets(constraint, version)) for name, version in offers)
 
 
+def _collides(constraint: Constraint, offers: Sequence[tuple[str, str]]) -> bool:
+    """As ``_is_met``, but what is offered without a version is not in the way of a constraint on versions."""
+    known = [offer for offer in offers if offer[1] or not constraint.relation]
+    return _is_met(constraint, known)
+
+
 def _dependencies(one: Descriptor, added: Sequence[Descriptor], present: Present) -> tuple[list[str], list[str]]:
     offers = [(vib.name, vib.version) for vib in present.vibs]
+    base = present.version_of(BASE)
+    offers += [(_VERSION_OF_ESXI, base)] if base else []
     offers += [offer for other in [*added, *(present.descriptors or ())] for offer in _offers(other)]
     problems, warnings = [], []
     for constraint in one.depends:
@@ -169,14 +184,14 @@ def _conflicts(added: Sequence[Descriptor], present: Present) -> list[str]:
         problems += [
             f"{one.name} {one.version} conflicts with {constraint}."
             for constraint in one.conflicts
-            if _is_met(constraint, named)
+            if _collides(constraint, named)
         ]
     offers = [offer for one in added for offer in _offers(one)]
     problems += [
         f"The ISO's {installed.name} {installed.version} conflicts with {constraint}."
         for installed in present.descriptors or ()
         for constraint in installed.conflicts
-        if _is_met(constraint, offers)
+        if _collides(constraint, offers)
     ]
     return list(dict.fromkeys(problems))
 

@@ -1,6 +1,6 @@
 """What the ISO installs, as far as it says: its VIBs, and what they provide and exclude.
 
-The image profile names VIBs only. What they provide stands in their descriptors, which ESXi keeps in ``imgdb.tgz``
+The image profile names VIBs only. What they provide is in their descriptors, which ESXi keeps in ``imgdb.tgz``
 (``var/db/esximg/vibs/*.xml``; VMware's upgrade check reads them there). Where that cannot be read it is unknown.
 """
 
@@ -18,6 +18,8 @@ from esxforge.media.installer import InstallerMedia
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.tar_module import FILE, read_tar
 
+BASE = "esx-base"
+"""The VIB that only ESXi itself has."""
 DATABASE = "IMGDB.TGZ"
 _LARGEST_DATABASE = 8 << 20
 _LARGEST_UNZIPPED = 128 << 20

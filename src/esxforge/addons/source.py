@@ -1,8 +1,9 @@
-"""Where the bytes of a VIB are: a file, a part of one (a member that a bundle stores), or memory (one it deflates)."""
+"""Where the bytes of a VIB are: a file, a part of one (a member that a bundle stores), or memory (what is small)."""
 
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,21 +17,55 @@ from esxforge.local.reading import open_regular
 LARGEST_BUNDLE = 8 << 30
 """Bytes. ESXi's own depots, the largest bundles there are, have less than 1 GiB."""
 _CHUNK = 1 << 20
+_ROOM = "Free some space there, or set TMPDIR to a directory that has it."
+
+
+class UnnamedFile:
+    """A temporary file that no directory has: whatever ends this process, nothing of it is left. It goes with the last
+    that holds this. ``path`` leads to it."""
+
+    def __init__(self) -> None:
+        try:
+            self._stream = tempfile.TemporaryFile(prefix="esxforge-", buffering=0)  # noqa: SIM115
+        except OSError as error:  # tempfile found no directory that can be written to
+            raise AddOnError(f"A VIB cannot be unpacked: {error.strerror or error}.", _ROOM) from error
+        self.path = Path(f"/proc/self/fd/{self._stream.fileno()}")
+
+    def write(self, data: bytes) -> None:
+        """Add ``data``. Raises :class:`AddOnError` where there is no room."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._stream.write(view) :]
+        except OSError as error:
+            raise AddOnError(
+                f"A VIB cannot be unpacked to {tempfile.gettempdir()}: {error.strerror}.",
+                _ROOM,
+            ) from error
+
+    def __del__(self) -> None:
+        stream = getattr(self, "_stream", None)  # it could not be made
+        if stream is not None:
+            stream.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``length`` bytes from ``offset`` of ``path``, or, where it is not None, of ``data``. ``name`` is for messages."""
+    """``length`` bytes from ``offset`` of ``path``, or, where it is not None, of ``data``. ``name`` is for messages.
+
+    ``held`` keeps the file that ``path`` leads to, where that has no name.
+    """
 
     name: str
     path: Path
     offset: int
     length: int
     data: bytes | None = field(default=None, repr=False)
+    held: UnnamedFile | None = field(default=None, repr=False, compare=False)
 
     def part(self, name: str, offset: int, length: int) -> Source:
         """The same bytes, further in. ``offset`` counts from this source's start."""
-        return Source(name, self.path, self.offset + offset, length, self.data)
+        return Source(name, self.path, self.offset + offset, length, self.data, self.held)
 
     def segment(self) -> Bytes | FileRange:
         """As content of an image."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import platform
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +12,9 @@ from esxforge.cli.render import print_json
 
 
 def version(*, as_json: JsonOption = False) -> None:
-    """Show the version of esxforge, and of the Python and the platform that it runs on."""
+    """Show the versions of esxforge, of Python, and of the platform."""
+    import platform
+
     python, system = platform.python_version(), platform.platform()
     if as_json:
         print_json({"version": __version__, "python": python, "platform": system})
@@ -33,15 +33,17 @@ def show_help(
     context: typer.Context,
     verb: Annotated[
         list[str] | None,
-        typer.Argument(help="Command, such as build, or images list.", show_default=False, autocompletion=_complete),
+        typer.Argument(help="Command, such as build or images list.", show_default=False, autocompletion=_complete),
     ] = None,
 ) -> None:
-    """Show the help of a command, as its --help does."""
+    """Show the help of a command, like its --help."""
     below = context.find_root()
     for word in verb or ():
         group: Any = below.command
         known = getattr(group, "commands", {})
         if word not in known:
+            import difflib
+
             close = difflib.get_close_matches(word, known, n=1)
             guess = f" Did you mean '{close[0]}'?" if close else ""
             raise typer.BadParameter(f"No such command '{' '.join(verb or ())}'.{guess}", param_hint="VERB")

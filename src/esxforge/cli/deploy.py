@@ -26,38 +26,42 @@ if TYPE_CHECKING:
 _GB = 1000**3
 MachinesArgument = Annotated[
     list[str],
-    typer.Argument(help="Machines of MAAS: system id, FQDN, or a host name that only one has.", metavar="MACHINE..."),
+    typer.Argument(help="Machines in MAAS: system ID, FQDN or unique host name.", metavar="MACHINE"),
 ]
-EventsOption = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout for each event.")]
+EventsOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per event and line on stdout.")]
 
 
 def deploy(
     machines: MachinesArgument,
     *,
     image: Annotated[
-        str | None, typer.Option("--image", help="Image in MAAS, like esxi/8.0.3. Default: the only one.")
+        str | None,
+        typer.Option("--image", help="Image in MAAS, such as esxi/8.0.3. [default: the only one]", show_default=False),
     ] = None,
     user_data: Annotated[
-        Path | None, typer.Option("--user-data", help="File for the host's metadata service.", readable=False)
+        Path | None,
+        typer.Option("--user-data", help="User-data for the host (a script or #cloud-config).", readable=False),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option("--owner", help="Also deploy a machine that belongs to this user (administrators).")
+        str | None, typer.Option("--owner", help="Also deploy machines that belong to this user (administrators only).")
     ] = None,
     vcenter_registration: Annotated[
         bool,
         typer.Option(
             "--vcenter-registration/--no-vcenter-registration",
-            help="Give MAAS's vCenter credentials to the host. Only an administrator's request does so.",
+            help="Pass MAAS's vCenter credentials to the host (administrators only).",
         ),
     ] = True,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Required without a terminal.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Start the deployments and leave.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; required without a terminal.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the deployments and exit.")] = False,
     as_json: EventsOption = False,
     maas: MaasOptionsWithTimeout,
 ) -> None:
-    """Deploy ESXi to machines of MAAS, and follow until they are Deployed. Asks first: their disks are cleared.
+    """Deploy ESXi to machines in MAAS, and follow until they are Deployed. Asks first: all data on their disks is lost.
 
-    Only machines that are Ready, or Allocated to you, are deployed. Nothing is ever released, unlocked or erased.
+    Only machines that are Ready, or Allocated to you, are deployed. No machine is ever released or unlocked.
     """
     from esxforge.deployment.assessment import Wishes
     from esxforge.deployment.start import Request, prepare
@@ -85,7 +89,7 @@ def follow(
     as_json: EventsOption = False,
     maas: MaasOptionsWithTimeout,
 ) -> None:
-    """Follow deployments that run: each phase with its time, and at the end the host's addresses or the reason."""
+    """Follow running deployments: each phase with its time, then the host's addresses or the reason for the failure."""
     from esxforge.deployment.find import find_machine
     from esxforge.deployment.follow import join
     from esxforge.maas.client import Client
@@ -115,7 +119,7 @@ def _confirmation(ready: Ready, request: Request) -> list[str]:
     machine, image = ready.answers.machine, ready.found.image
     hardware = machine.hardware_info
     account = ready.answers.account
-    owner = machine.owner or f"nobody; it will be {account.username if account else 'you'}"
+    owner = machine.owner or f"none; it will be {account.username if account else 'you'}"
     admin = account is not None and account.is_superuser
     vcenter = "MAAS's vCenter credentials go to the host, if it has any" if request.vcenter else "off"
     lines = [

@@ -21,16 +21,20 @@ _SECONDS = 30.0
 
 def doctor(
     *,
-    kind: Annotated[Literal["installer", "golden"], typer.Option("--kind", help="What is to be built.")] = "installer",
-    release: Annotated[str, typer.Option("--release", help="ESXi release; sets the memory.")] = "8.0",
-    output: Annotated[Path, typer.Option("--output", help="Directory where the image goes.")] = Path(),
+    kind: Annotated[
+        Literal["installer", "golden"], typer.Option("--kind", help="Kind of image to be built.")
+    ] = "installer",
+    release: Annotated[
+        str, typer.Option("--release", help="ESXi release to be built, which decides the memory.")
+    ] = "8.0",
+    output: Annotated[Path, typer.Option("--output", help="Directory for the image.")] = Path(),
     accel: AccelOption = "auto",
     maas: MaasOptions,
     as_json: JsonOption = False,
 ) -> None:
-    """Check what a build needs. Exit status 1 if something is missing.
+    """Check this computer, and MAAS, for what a build needs. Exit status 1 if something is missing.
 
-    MAAS is checked only where an option, MAAS_URL, MAAS_API_KEY or the maas CLI's only profile names one.
+    MAAS is checked only if an option, MAAS_URL, MAAS_API_KEY or the maas CLI's only profile names one.
     """
     from esxforge.checks import report, requirements
     from esxforge.checks.computer import ThisComputer

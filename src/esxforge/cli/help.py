@@ -6,6 +6,7 @@ Typer's own way draws boxes with rich, whose import takes longer than all the re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -16,27 +17,38 @@ from esxforge.cli.log_file import logged
 from esxforge.cli.option_groups import with_option_groups
 
 _WHOLE_SENTENCE = 1000
+_NUMBERS = dict.fromkeys(("int", "int range", "float", "float range"), "N")
+_PLACEHOLDERS = {**_NUMBERS, "path": "PATH", "str": "TEXT", "list[str]": "TEXT"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Verb(TyperCommand):
     """A verb whose options stand in the sections that their ``rich_help_panel`` names."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, options, and then each further section."""
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Arguments as ``ISO`` and ``[VERB]``, not as ``{iso}`` and ``[verb]``."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [pieces[0], *(piece.upper().replace("{", "").replace("}", "") for piece in pieces[1:])]
+
+    def help_sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Arguments, options, and then each further section: its title, and the names and the help of each."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                plain = "Arguments" if parameter.param_type_name == "argument" else "Options"
-                section = getattr(parameter, "rich_help_panel", None) or plain
-                sections.setdefault(section, []).append(record)
+                is_argument = parameter.param_type_name == "argument"
+                section = getattr(parameter, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
+                sections.setdefault(section, []).append((_names(record[0], is_argument), _limits(record[1])))
         # Stable: a section keeps the place of its first option, behind the usual two.
-        _write(formatter, sorted(sections.items(), key=lambda item: item[0] not in ("Arguments", "Options")))
+        return sorted(sections.items(), key=lambda item: item[0] not in ("Arguments", "Options"))
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write all sections."""
+        _write(formatter, self.help_sections(ctx))
 
 
 class Verbs(TyperGroup):
-    """A group whose verbs have their whole first sentence, in the sections that their ``rich_help_panel`` names."""
+    """A group whose verbs have their complete first sentence, in the sections that their ``rich_help_panel`` names."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write all verbs."""
@@ -70,6 +82,18 @@ class App(typer.Typer):
             return verb
 
         return register
+
+
+def _names(names: str, is_argument: bool) -> str:
+    """``--memory N`` for typer's ``--memory <int range>``, and ``ISO`` for ``iso <path>``; choices stay."""
+    if is_argument:
+        return re.sub(r" <[^>]*>", "", names).upper()
+    return re.sub(r"<([a-z\[\] ]+)>", lambda kind: _PLACEHOLDERS.get(kind[1], kind[0]), names)
+
+
+def _limits(text: str) -> str:
+    """``[1 to 64]`` for ``[1<=x<=64]``."""
+    return re.sub(r"x>=([\d.]+)", r"at least \1", re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", text))
 
 
 def _write(formatter: Any, sections: Iterable[tuple[str, list[tuple[str, str]]]]) -> None:

@@ -18,9 +18,9 @@ from esxforge_target.runtime.visible import one_line
 if TYPE_CHECKING:
     from esxforge.maas.boot_resources import BootResource, BootResources
 
-app = App(help="The images that MAAS holds: list, show, delete.")
+app = App(help="List, show and delete the images in MAAS.")
 
-ImageArgument = Annotated[str, typer.Argument(help="Number or name, like 46 or esxi/8.0.3.", show_default=False)]
+ImageArgument = Annotated[str, typer.Argument(help="Number or name, such as 46 or esxi/8.0.3.", show_default=False)]
 
 
 @contextmanager
@@ -39,11 +39,11 @@ def _images(maas: MaasOptions) -> Iterator[BootResources]:
 @app.command("list")
 def list_images(
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Also what MAAS synchronised itself.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include images that MAAS synchronized itself.")] = False,
     maas: MaasOptionsWithTimeout,
     as_json: JsonOption = False,
 ) -> None:
-    """List the images that were uploaded to MAAS, and how complete they are."""
+    """List the images that were uploaded to MAAS, and whether they are complete."""
     with _images(maas) as images:
         found = []
         for entry in images.list("all" if everything else "uploaded"):
@@ -100,11 +100,11 @@ def show_image(
 def delete_image(
     image: ImageArgument,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     maas: MaasOptionsWithTimeout,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete an image from MAAS, with all its versions. Asks first."""
+    """Delete an image with all its versions from MAAS. Asks for confirmation."""
     with _images(maas) as images:
         found = _find(images, image)
     if not yes:

@@ -15,9 +15,7 @@ from esxforge_target.runtime.visible import one_line
 def inspect(
     path: Annotated[
         Path,
-        typer.Argument(
-            help="An installer ISO, a built image, a VIB or an offline bundle.", show_default=False, readable=False
-        ),
+        typer.Argument(help="Installer ISO, image, VIB or offline bundle.", show_default=False, readable=False),
     ],
     *,
     as_json: JsonOption = False,

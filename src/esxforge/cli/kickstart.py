@@ -14,7 +14,7 @@ from esxforge.cli.maas_options import JsonOption
 if TYPE_CHECKING:
     from esxforge.formats.kickstart_findings import Finding, Use
 
-app = App(help="Kickstarts: check one of your own.")
+app = App(help="Check your own kickstart.")
 
 # A kickstart is a page of text; whatever is larger is another file.
 LARGEST_FILE = 4 * 1024 * 1024
@@ -22,26 +22,26 @@ LARGEST_FILE = 4 * 1024 * 1024
 
 @app.callback()
 def _kickstart() -> None:
-    """Kickstarts: check one of your own."""
+    """Check your own kickstart."""
 
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A kickstart (KS.CFG).", show_default=False, readable=False)],
+    file: Annotated[Path, typer.Argument(help="Kickstart (KS.CFG).", show_default=False, readable=False)],
     *,
-    release: Annotated[str, typer.Option(help="The ESXi release to check for, such as 6.7 or 9.1.")] = "8.0",
+    release: Annotated[str, typer.Option(help="ESXi release to check for, such as 6.7 or 9.1.")] = "8.0",
     standalone: Annotated[
-        bool, typer.Option("--standalone", help="Check it for use as is, without what esxforge adds.")
+        bool, typer.Option("--standalone", help="Check it for use without esxforge, as it is.")
     ] = False,
     password_given: Annotated[
-        bool, typer.Option("--password-given", help="The recipe gives root's password, so that rootpw is replaced.")
+        bool, typer.Option("--password-given", help="The recipe sets the root password, which replaces rootpw.")
     ] = False,
     allow_power_off: Annotated[
-        bool, typer.Option("--allow-power-off", help="Its scripts may power the machine off.")
+        bool, typer.Option("--allow-power-off", help="Allow its scripts to power the machine off.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a kickstart; every error and warning is named at once. Exit status 1 if there are errors."""
+    """Check a kickstart and list all errors and warnings. Exit status 1 if there are errors."""
     from esxforge.cli.render import print_json
     from esxforge.formats.counted import counted
     from esxforge.formats.kickstart_findings import ERROR, Use

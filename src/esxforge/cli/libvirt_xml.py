@@ -24,7 +24,7 @@ def libvirt_xml(
     name: Annotated[str | None, typer.Option("--name", help="Name of the domain.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a libvirt domain that boots IMAGE, for “virsh define”. libvirt writes to the image itself."""
+    """Print a libvirt domain that boots an image, for “virsh define”. The domain writes to the image itself."""
     from dataclasses import replace
 
     from esxforge.errors import ImageError

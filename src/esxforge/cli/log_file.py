@@ -8,12 +8,10 @@ after the other. No secret is written: those on the command line, and whatever l
 from __future__ import annotations
 
 import inspect
-import platform
 import re
 import shlex
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -136,6 +134,8 @@ def _log(path: Path | None) -> Iterator[None]:
         began = time.monotonic()
         status = "exit status 1"
         try:
+            import platform
+
             log.write("INFO", f"esxforge {__version__}, Python {platform.python_version()}, {platform.platform()}")
             log.write("INFO", f"command: {_command(sys.argv)}")
             log.write("INFO", f"directory: {Path.cwd()}")
@@ -156,6 +156,8 @@ def _log(path: Path | None) -> Iterator[None]:
             status = "exit status 2"
             raise
         except Exception as error:
+            import traceback
+
             log.write("ERROR", "".join(traceback.format_exception(error)))
             raise
         finally:

@@ -32,7 +32,7 @@ class MaasOptions(OptionGroup):
         str | None,
         typer.Option(
             "--maas-url",
-            help="URL of MAAS, such as http://maas:5240/MAAS [default: $MAAS_URL, or the maas CLI's only profile]",
+            help="URL of MAAS, such as http://maas:5240/MAAS. [default: $MAAS_URL, or the maas CLI's only profile]",
             show_default=False,
             rich_help_panel=_PANEL,
         ),

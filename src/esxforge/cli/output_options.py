@@ -12,7 +12,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite existing o
 ModeOption = Annotated[
     str,
     typer.Option(
-        "--mode", metavar="MODE", help="File permissions of the image, which holds a password hash; e.g. 0640."
+        "--mode", metavar="MODE", help="File permissions of the image, such as 0640. It holds a password hash."
     ),
 ]
 

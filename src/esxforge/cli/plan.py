@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,48 +31,61 @@ def plan(
     *,
     machine: Annotated[
         str | None,
-        typer.Option("--machine", help="Plan for this machine of MAAS (system id or FQDN), before its deployment."),
+        typer.Option(
+            "--machine", help="Machine in MAAS to plan for, before its deployment: system ID, FQDN or unique host name."
+        ),
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Option("--answers", help="Plan from the answers that --save wrote, without MAAS.", readable=False),
+        typer.Option("--answers", help="Plan from a directory that --save wrote, without MAAS.", readable=False),
     ] = None,
     curtin_config: Annotated[
         Path | None,
-        typer.Option("--curtin-config", help="Plan from a curtin configuration of MAAS, YAML or JSON.", readable=False),
+        typer.Option(
+            "--curtin-config", help="Plan from a curtin configuration of MAAS (YAML or JSON).", readable=False
+        ),
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option("--save", help="With --machine: keep MAAS's answers in this new directory.", readable=False),
+        typer.Option("--save", help="With --machine: save MAAS's answers in this new directory.", readable=False),
     ] = None,
     image: Annotated[
-        str | None, typer.Option("--image", help="Image in MAAS, like esxi/8.0.3. Default: the only one.")
+        str | None,
+        typer.Option("--image", help="Image in MAAS, such as esxi/8.0.3. [default: the only one]", show_default=False),
     ] = None,
     boot_nic: Annotated[
         str | None,
-        typer.Option("--boot-nic", help="NIC that boots from MAAS; a host prefers it for management if it uses DHCP."),
+        typer.Option("--boot-nic", help="NIC that boots from MAAS; it is preferred for management if it uses DHCP."),
     ] = None,
     inventory: Annotated[
         Path | None,
-        typer.Option("--inventory", help="A host's /bootbank/esxforge.inv.", readable=False),
+        typer.Option("--inventory", help="Inventory of a host, its /bootbank/esxforge.inv.", readable=False),
     ] = None,
     release: Annotated[
         str | None,
-        typer.Option("--release", help="Release to assume without an inventory. Default: the image's, or 8.0."),
+        typer.Option(
+            "--release",
+            help="ESXi release to assume without an inventory. [default: the image's, or 8.0]",
+            show_default=False,
+        ),
     ] = None,
     kind: Annotated[
         Literal["installer", "golden"] | None,
-        typer.Option("--kind", help="The image that is deployed. Default: as its title in MAAS says, or installer."),
+        typer.Option(
+            "--kind", help="Kind of image. [default: from its title in MAAS, or installer]", show_default=False
+        ),
     ] = None,
     as_json: JsonOption = False,
-    short: Annotated[bool, typer.Option("--summary", help="Some lines instead of tables and commands.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", help="Also write the plan as one self-contained page.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the page if it exists.")] = False,
+    short: Annotated[bool, typer.Option("--summary", help="Show a few lines instead of tables and commands.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write the plan as a self-contained web page.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing page.")] = False,
     maas: MaasOptionsWithTimeout,
 ) -> None:
-    """Show the exact plan that a host will run: its network, its datastores, and every command.
+    """Show the exact plan a host will run: its network, its datastores, and every command.
 
-    With --machine or --answers also everything that stands against deploying the machine; exit status 1 then.
+    With --machine or --answers, also show everything that prevents the deployment; the exit status is then 1.
     """
     from esxforge.preview.report import load_inventory
 
@@ -216,8 +228,7 @@ def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_j
     elif short:
         sys.stdout.write(summary(report) + "\n")
     else:
-        # Without a terminal or COLUMNS there is no width to keep to: tables are as wide as what they hold.
-        bounded = sys.stdout.isatty() or "COLUMNS" in os.environ
-        show(report, FilteredConsole(sys.stdout, width=None if bounded else _UNBOUNDED))
+        # Without a terminal there is no width to keep to: tables are as wide as what they hold.
+        show(report, FilteredConsole(sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED))
     if report.errors:
         raise typer.Exit(1)

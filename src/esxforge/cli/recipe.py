@@ -11,7 +11,7 @@ import typer
 from esxforge.cli.help import App
 from esxforge.cli.maas_options import JsonOption
 
-app = App(help="The recipe: its schema, an example, a check.")
+app = App(help="Print the recipe's schema or an example, or check a recipe.")
 
 
 @app.command()
@@ -25,7 +25,7 @@ def schema() -> None:
 
 @app.command()
 def example() -> None:
-    """Print an esxforge.toml with every key, its default and what it is for."""
+    """Print an esxforge.toml with every key, its default and its meaning."""
     from esxforge.recipe.describe import example as recipe_example
 
     sys.stdout.write(recipe_example())
@@ -33,11 +33,11 @@ def example() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="An esxforge.toml.", show_default=False, readable=False)],
+    file: Annotated[Path, typer.Argument(help="Recipe (esxforge.toml).", show_default=False, readable=False)],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a recipe; every error is named at once."""
+    """Check a recipe and list all its errors."""
     from esxforge.cli.render import print_json
     from esxforge.recipe.load import load_recipe
 

@@ -24,22 +24,29 @@ from esxforge.cli.render import listener, print_json
 
 
 def run(
-    image: Annotated[Path, typer.Argument(help="A .dd.gz or raw image.", show_default=False, readable=False)],
+    image: Annotated[Path, typer.Argument(help="Image to boot (.dd.gz or raw).", show_default=False, readable=False)],
     *,
     release: ReleaseOption = None,
     firmware: FirmwareOption = "uefi",
     accel: AccelOption = "auto",
     hardware: HardwareOptions,
-    disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Disk in GiB.")] = None,
+    disk_size: Annotated[
+        int | None,
+        typer.Option(
+            "--disk-size", min=1, help="Disk size in GiB. [default: as the release needs]", show_default=False
+        ),
+    ] = None,
     vnc: VncOptions,
-    serial: Annotated[bool, typer.Option("--serial", help="Serial console on this terminal; Ctrl-A x ends.")] = False,
+    serial: Annotated[
+        bool, typer.Option("--serial", help="Connect the serial console to this terminal; Ctrl-A x exits.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", min=1, help="Longest run, in seconds.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=1, help="Maximum run time in seconds.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Boot IMAGE in QEMU until it powers off. Writes go to an overlay: the image stays as it is.
+    """Boot an image in QEMU until it powers off. Writes go to an overlay; the image is not changed.
 
-    Without --vnc, --serial or --watch the screen is shown on a local web page.
+    Without --vnc, --serial or --watch, the screen is shown on a local web page.
     """
     from dataclasses import replace
 

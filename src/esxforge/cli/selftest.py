@@ -19,27 +19,36 @@ def selftest(
     *,
     iso: Annotated[Path, typer.Option("--iso", help="VMware's installer ISO.", show_default=False, readable=False)],
     accept_eula: Annotated[
-        bool, typer.Option("--accept-eula", help="You have read VMware's EULA and accept it: ESXi will be installed.")
+        bool,
+        typer.Option(
+            "--accept-eula",
+            help="Accept VMware's end user license agreement, which you have read: ESXi will be installed.",
+        ),
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(
-            "--report", help="Write the report here: FILE.md and FILE.json.", show_default=False, readable=False
-        ),
+        typer.Option("--report", help="Write the report to PATH.md and PATH.json.", show_default=False, readable=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an older report.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing report.")] = False,
     accel: AccelOption = "auto",
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", min=10, help="Longest run of one start in seconds; else 2400, by TCG 9600."),
+        typer.Option(
+            "--timeout",
+            min=10,
+            help="Maximum time of one boot in seconds. [default: 2400; 9600 without KVM]",
+            show_default=False,
+        ),
     ] = None,
     hardware: HardwareOptions,
-    disk_size: Annotated[int | None, typer.Option("--disk-size", min=1, help="Its boot disk in GiB (sparse).")] = None,
+    disk_size: Annotated[
+        int | None, typer.Option("--disk-size", min=1, help="Size of the boot disk in GiB (sparse).")
+    ] = None,
     kernel_option: Annotated[
-        list[str] | None, typer.Option("--kernel-option", help="A further kernel option; may be repeated.")
+        list[str] | None, typer.Option("--kernel-option", help="Additional kernel option; may be repeated.")
     ] = None,
     golden: Annotated[
-        bool, typer.Option("--golden", help="Then build a golden image too, and deploy a host from it.")
+        bool, typer.Option("--golden", help="Also build a golden image and deploy a host from it.")
     ] = False,
     secure_boot: Annotated[
         bool,
@@ -49,21 +58,23 @@ def selftest(
     ] = False,
     add: Annotated[
         list[Path] | None,
-        typer.Option("--add", metavar="FILE", help="Add a VIB or an offline bundle, and see what ESXi does with it."),
+        typer.Option("--add", metavar="FILE", help="Add a VIB or an offline bundle, and check what ESXi does with it."),
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", help="Keep disks, consoles and pictures in this new directory.", show_default=False),
+        typer.Option(
+            "--keep", help="Keep disks, console logs and screenshots in this new directory.", show_default=False
+        ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the screen on a local web page.")] = False,
     maas: MaasOptions,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Build, install and deploy in a virtual machine, and check each claim about ESXi on the way.
+    """Build, install and deploy in a virtual machine, and check every claim about ESXi along the way.
 
-    Exit status 0 only if nothing was contradicted, and everything was reached. With --profile or --maas-url the image
-    is uploaded to that MAAS too.
+    The exit status is 0 only if every stage was reached and no claim was contradicted. With --profile or --maas-url,
+    the image is also uploaded to that MAAS.
     """
     from esxforge.errors import RecipeError
     from esxforge.local.interrupts import termination_as_interrupt

@@ -24,21 +24,24 @@ class StandinRelease(str, Enum):
 
 
 def standin_iso(  # noqa: PLR0917  # typer makes options of them
-    out: Annotated[Path, typer.Argument(help="The ISO to write.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="ISO to write.", show_default=False)],
     size: Annotated[
-        int | None, typer.Option("--size", min=1, metavar="MB", help="Size in MiB; as small as possible without it.")
+        int | None,
+        typer.Option(
+            "--size", min=1, metavar="MB", help="Size in MiB. [default: as small as possible]", show_default=False
+        ),
     ] = None,
-    release: Annotated[StandinRelease, typer.Option(help="The ESXi release to imitate.")] = StandinRelease.ESXI_8_0,
+    release: Annotated[StandinRelease, typer.Option(help="ESXi release to imitate.")] = StandinRelease.ESXI_8_0,
     efi_program: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Take this as EFI/BOOT/BOOTX64.EFI.", show_default=False),
+        typer.Option(metavar="FILE", help="Use this file as EFI/BOOT/BOOTX64.EFI.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a stand-in for VMware's installer ISO: its layout, names and boot files, with filler for content.
 
-    It lets you try everything without VMware's ISO. It installs nothing.
+    Use it to try everything without VMware's ISO. It installs nothing.
     """
     from esxforge.standin_iso.iso import make_standin_iso
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def verified_image(
     path: Path, *, name: str | None, title: str | None, architecture: str, listener: events.Listener
 ) -> UploadImage:
-    """The image to upload, after its bytes were verified. Raises ImageError for one that is not whole or not ours."""
+    """The image to upload, after its bytes were verified. Raises ImageError for one that is damaged or not ours."""
     from esxforge.image.verify import verify_image
     from esxforge.maas.upload import UploadImage
 
@@ -67,7 +67,7 @@ def upload(
     maas: MaasOptionsWithTimeout,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload an image to MAAS. Skips what is already there, resumes interrupted uploads, and verifies the result."""
+    """Upload an image to MAAS: skip what is already there, resume an interrupted upload, verify the result."""
     from esxforge.errors import MaasError
     from esxforge.maas.upload import uploader
     from esxforge.maas.upload_image import check_image

@@ -12,11 +12,13 @@ from esxforge.cli.render import listener, print_json
 
 
 def verify(
-    image: Annotated[Path, typer.Argument(help="A built image, .dd.gz or raw.", show_default=False, readable=False)],
+    image: Annotated[
+        Path, typer.Argument(help="Image built by esxforge (.dd.gz or raw).", show_default=False, readable=False)
+    ],
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Read an image from its first byte to its last: gzip, GPT and its backup, FAT, every file against the manifest."""
+    """Verify an image completely: gzip, GPT and its backup, FAT, and every file against the manifest."""
     from esxforge.image.verify import verify_image
 
     with listener() as listen:
@@ -28,6 +30,6 @@ def verify(
         )
     else:
         typer.echo(
-            f"{image}: whole. {verified.release.title}, {manifest.kind} image, {len(manifest.files)} files, "
+            f"{image}: intact. {verified.release.title}, {manifest.kind} image, {len(manifest.files)} files, "
             f"{manifest.raw_size / 2**20:.0f} MiB on the disk, sha256 {verified.sha256}"
         )

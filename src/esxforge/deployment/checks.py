@@ -210,7 +210,7 @@ def _keys(answers: Answers, image: Image | None, findings: Findings) -> None:
     elif account.ssh_keys == 0:
         findings.reasons.append(
             Finding(
-                f"The image generates a random root password, and {account.username} has no SSH key in MAAS: nobody "
+                f"The image generates a random root password, and {account.username} has no SSH key in MAAS: no one "
                 "could log in.",
                 "Add one to your user in MAAS: maas PROFILE sshkeys create key=…",
             )

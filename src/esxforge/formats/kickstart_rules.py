@@ -58,7 +58,7 @@ def _whole_file(data: bytes, kickstart: Kickstart, use: Use) -> Iterator[Finding
         yield warning(
             0,
             f"its lines end with CR LF; {use.known('takes them')}.",
-            "Convert it with dos2unix; else the scripts in its sections may fail.",
+            "Convert it with dos2unix; otherwise the scripts in its sections may fail.",
         )
     kept = [command for command in kickstart.commands if fate_of(command, use) == KEPT]
     count = len(kept) + len(kickstart.sections)

@@ -91,7 +91,7 @@ def _foreign(text: str) -> Iterator[tuple[int, str, str, bool]]:
         plain = {" ": "a blank", "": "nothing"}.get(meant, meant)
         quoted = "".join(f"\\x{byte:02X}" for byte in letter.encode())
         remedy = f'Write {plain} instead; everywhere: sed -i "s/{quoted}/{meant}/g" FILE.'.replace('/"/', '/\\"/')
-        yield column, f"{article} {name} stands there; the installer does not take it for {plain}.", remedy, True
+        yield column, f"{article} {name} is not read as {plain} by the installer.", remedy, True
 
 
 def _column(text: str, pattern: re.Pattern[str]) -> int:

@@ -97,7 +97,7 @@ def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listene
     media = open_installer(iso)
     for notice in media.notices:
         listener(Notice(notice, warning=True))
-    listener(Decision(f"{iso}: ESXi {media.release.name}, told by {media.release.source}; names from {media.tree}"))
+    listener(Decision(f"{iso}: ESXi {media.release.name}, from {media.release.source}; file names from {media.tree}"))
     settings = settings_for(recipe, media, listener)
     add_ons = add_ons_of(recipe, media, listener)
     settings = settings.replace(modules=add_ons.for_host())

@@ -110,7 +110,7 @@ def assumptions(desired: DesiredHost) -> tuple[str, ...]:
             "No inventory is given: a fresh install is assumed, with the NICs in MAAS's order as vmnic0, vmnic1 and so "
             "on, and with vmk0 as the kickstart sets it up."
         ),
-        f"ESXi's disk names are not known yet: {disks} stand for them. {sizes}",
+        f"ESXi's disk names are not known yet: placeholders are used for {disks}. {sizes}",
     )
 
 

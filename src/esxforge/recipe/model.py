@@ -118,14 +118,14 @@ class ImageRecipe(_Table):
     kind: Annotated[
         Literal["installer", "golden"],
         Setting(
-            "Kind of image: VMware's installer, which runs on each host, or a disk with ESXi installed.",
+            "Kind of image: installer runs VMware's installer on each host; golden is a disk with ESXi installed.",
             flag="--kind",
             more="See [golden images](golden.md).",
         ),
     ] = "installer"
     format: Annotated[
         Literal["ddgz", "raw"],
-        Setting("Format of the file: ddgz for MAAS, or raw, a sparse disk.", flag="--format", verbs=_BOTH),
+        Setting("Format of the image: ddgz for MAAS, or raw for a sparse disk file.", flag="--format", verbs=_BOTH),
     ] = "ddgz"
     sector_size: Annotated[
         Literal[512, 4096],

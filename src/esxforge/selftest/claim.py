@@ -23,6 +23,7 @@ class Area(str, Enum):
     SECURE_BOOT = "Secure Boot"
     MAAS = "A real MAAS"
     BY_HAND = "What the self-test cannot see"
+    BEHAVIOUR = "What no source says of ESXi"
 
 
 class Part(str, Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from esxforge.selftest import judge_bios, judge_host, judge_install
+from esxforge.selftest.behaviours import BEHAVIOUR_CLAIMS
 from esxforge.selftest.claim import DOCS, INFERRED, LOADER, TOOL, Area, Claim, Part, by_hand
 from esxforge.selftest.driver_claims import DRIVER_CLAIMS
 from esxforge.selftest.evidence import Evidence
@@ -12,7 +13,11 @@ from esxforge.selftest.verdicts import Verdict, VerdictStatus, contradicted, not
 
 def _release_9(evidence: Evidence) -> Verdict:
     """The sum of the others, with an ISO of ESXi 9."""
-    others = [(claim.id, claim.judge(evidence)) for claim in CLAIMS if claim.part is not Part.ONLY_9]
+    others = [
+        (claim.id, claim.judge(evidence))
+        for claim in CLAIMS
+        if claim.part is not Part.ONLY_9 and claim.area is not Area.BEHAVIOUR
+    ]
     for status, say in (
         (VerdictStatus.CONTRADICTED, contradicted),
         (VerdictStatus.NOT_REACHED, not_reached),
@@ -383,6 +388,7 @@ CLAIMS: tuple[Claim, ...] = (
         "deploy a machine, and watch its console",
         Part.BY_HAND,
     ),
+    *BEHAVIOUR_CLAIMS,
 )  # fmt: skip
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from esxforge.selftest.evidence import OURS, Call, Evidence, Stage, Stop
 from esxforge.selftest.order import BOOT_DATASTORE, DATA_DATASTORE, HOST_NAME, SECOND
 from esxforge.selftest.verdicts import Verdict, contradicted, not_asked, not_reached, not_seen, seen
@@ -26,9 +29,15 @@ PHASES = (
 )
 
 
+def answered(evidence: Evidence, question: str) -> Mapping[str, Any]:
+    """Status and output of one of our questions; empty where it was not asked."""
+    found: Mapping[str, Any] = ((evidence.told or {}).get("commands") or {}).get(question) or {}
+    return found
+
+
 def records(evidence: Evidence, question: str) -> list[Record]:
     """What esxcli answered to one of our questions; none where it did not, or not in JSON."""
-    answer = ((evidence.told or {}).get("commands") or {}).get(question) or {}
+    answer = answered(evidence, question)
     if answer.get("status") != 0:
         return []
     try:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs on the installed host, as the user-data that MAAS hands out last: asks the host what it is, and tells us.
 
-It is carried as text, runs by itself, and keeps to Python 3.5 and its standard library, as all that runs on a host. It
-changes nothing there. ``TELL`` is filled in for each run.
+It is carried as text, runs by itself, and keeps to Python 3.5 and its standard library, as all that runs on a host.
+The probes at the end make a vSwitch without uplinks and an interface on it, and remove them again. ``TELL`` is filled
+in for each run.
 """
 
 import json
@@ -23,6 +24,8 @@ COMMANDS = (
     ("portgroups", ESXCLI + ("network", "vswitch", "standard", "portgroup", "list")),
     ("interfaces", ESXCLI + ("network", "ip", "interface", "list")),
     ("ipv4", ESXCLI + ("network", "ip", "interface", "ipv4", "get")),
+    ("ipv6", ESXCLI + ("network", "ip", "interface", "ipv6", "get")),
+    ("team", ESXCLI + ("network", "vswitch", "standard", "policy", "failover", "get", "-v", "vSwitch0")),
     ("routes", ESXCLI + ("network", "ip", "route", "ipv4", "list")),
     ("dns", ESXCLI + ("network", "ip", "dns", "server", "list")),
     ("devices", ESXCLI + ("storage", "core", "device", "list")),
@@ -31,8 +34,38 @@ COMMANDS = (
     ("hostname", ESXCLI + ("system", "hostname", "get")),
     ("ntp", ESXCLI + ("system", "ntp", "get")),
     ("firewall", ESXCLI + ("network", "firewall", "get")),
+    ("rulesets", ESXCLI + ("network", "firewall", "ruleset", "list")),
+    ("snapshots", ESXCLI + ("storage", "vmfs", "snapshot", "list")),
     ("bootbank", ("vmkfstools", "-P", "/bootbank")),
     ("execinstalledonly", ESXCLI + ("system", "settings", "kernel", "list", "-o", "execInstalledOnly")),
+)
+STANDARD = ("network", "vswitch", "standard")
+INTERFACE = ("network", "ip", "interface")
+ROUTE = ("network", "ip", "route", "ipv4")
+PROBE, VMK = "esxforge-probe", "vmk9"
+# In this order; the last ones take away what the first ones made.
+PROBES = (
+    ("probe add", ("esxcli",) + STANDARD + ("add", "-v", PROBE)),
+    ("probe list", ESXCLI + STANDARD + ("list",)),
+    ("probe add again", ("esxcli",) + STANDARD + ("add", "-v", PROBE)),
+    ("probe group", ("esxcli",) + STANDARD + ("portgroup", "add", "-p", PROBE, "-v", PROBE)),
+    ("probe interface", ("esxcli",) + INTERFACE + ("add", "-i", VMK, "-p", PROBE)),
+    ("probe ipv4", ESXCLI + INTERFACE + ("ipv4", "get", "-i", VMK)),
+    ("probe ipv6", ESXCLI + INTERFACE + ("ipv6", "get", "-i", VMK)),
+    ("probe dhcp", ("esxcli",) + INTERFACE + ("ipv4", "set", "-i", VMK, "-t", "dhcp", "-P", "false")),
+    ("probe without lease", ESXCLI + INTERFACE + ("ipv4", "get", "-i", VMK)),
+    (
+        "probe static",
+        ("esxcli",) + INTERFACE + ("ipv4", "set", "-i", VMK, "-t", "static", "-I", "192.0.2.10", "-N", "255.255.255.0"),
+    ),
+    ("probe route", ("esxcli",) + ROUTE + ("add", "-n", "198.51.100.0/24", "-g", "192.0.2.1")),
+    ("probe no address", ("esxcli",) + INTERFACE + ("ipv4", "set", "-i", VMK, "-t", "none")),
+    ("probe routes after", ESXCLI + ROUTE + ("list",)),
+    ("probe no route", ("esxcli",) + ROUTE + ("remove", "-n", "198.51.100.0/24", "-g", "192.0.2.1")),
+    ("probe no interface", ("esxcli",) + INTERFACE + ("remove", "-i", VMK)),
+    ("probe no group", ("esxcli",) + STANDARD + ("portgroup", "remove", "-p", PROBE, "-v", PROBE)),
+    ("probe remove", ("esxcli",) + STANDARD + ("remove", "-v", PROBE)),
+    ("probe remove again", ("esxcli",) + STANDARD + ("remove", "-v", PROBE)),
 )
 TEXTS = ("/bootbank/boot.cfg", "/altbootbank/boot.cfg", "/etc/ntp.conf")
 DIRECTORIES = ("/bootbank", "/altbootbank", "/etc/rc.local.d", "/vmfs/volumes", "/vmfs/devices/disks", "/tardisks")
@@ -77,7 +110,7 @@ def main() -> None:
     told = {
         "version": 1,
         "python": list(sys.version_info[:3]),
-        "commands": {name: dict(ask(arguments), command=" ".join(arguments)) for name, arguments in COMMANDS},
+        "commands": {name: dict(ask(arguments), command=" ".join(arguments)) for name, arguments in COMMANDS + PROBES},
         "texts": {path: text(path) for path in TEXTS},
         "directories": {path: names(path) for path in DIRECTORIES},
         "boot_order_tool": os.path.exists(BOOT_ORDER),
@@ -86,7 +119,7 @@ def main() -> None:
     request = urllib.request.Request(TELL, json.dumps(told).encode("ascii"), {"Content-Type": "application/json"})
     # No proxy: MAAS is a neighbour.
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60).close()
-    print("told {} answers".format(len(COMMANDS)))
+    print("told {} answers".format(len(COMMANDS + PROBES)))
 
 
 if __name__ == "__main__":

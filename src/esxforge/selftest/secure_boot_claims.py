@@ -10,7 +10,7 @@ _OPEN = "nothing yet: open"
 SECURE_BOOT_CLAIMS: tuple[Claim, ...] = (
     Claim(
         "secure-loader", judge_secure_boot.loader, Area.SECURE_BOOT,
-        "With Secure Boot on, VMware's loader hands a module that nobody signed, and `ks=`, to the kernel: it checks "
+        "With Secure Boot on, VMware's loader hands an unsigned module, and `ks=`, to the kernel: it checks "
         "ELF files and the names `s`, `sb`, `esxcore`, `esxupdt` only",
         LOADER, "the kernel starts, under firmware with Microsoft's keys", Part.SECURE_BOOT,
     ),

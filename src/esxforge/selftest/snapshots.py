@@ -122,7 +122,7 @@ def _bank(volume: FatVolume, partition: PartitionFacts) -> _Bank:
             module, installed = _module(volume.read_file(MODULE))
         except ForgeError as error:
             problem = f"{MODULE}: {error.message}"
-    logs = [name for name, size in files.items() if name.startswith("esxf") and name.endswith(".log")]
+    logs = [name for name, size in files.items() if name.startswith("esxf") and name.endswith((".log", ".inv"))]
     facts = BankFacts(
         partition.number,
         marker,

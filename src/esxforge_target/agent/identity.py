@@ -36,7 +36,10 @@ class Identity:
         self._do(*(_SET_NAME + ("--fqdn=" + desired,)))
         if not _is_called(desired, self._names()):
             # Of one release it is told that this leaves a part of the name alone.
-            self._undo.before(IDENTITY, [_SET_NAME + ("--host=" + before[0],), _SET_NAME + ("--domain=" + before[1],)])
+            back = [_SET_NAME + ("--host=" + before[0],)]
+            if before[1]:  # no command takes an empty domain
+                back.append(_SET_NAME + ("--domain=" + before[1],))
+            self._undo.before(IDENTITY, back)
             host, _, domain = desired.partition(".")
             self._do(*(_SET_NAME + ("--host=" + host,)))
             if domain:

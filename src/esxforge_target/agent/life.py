@@ -16,7 +16,7 @@ from esxforge_target.agent.lock import Lock
 from esxforge_target.agent.log import Log, mask
 from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.system import BANKS, System
-from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, Undo
+from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, STORAGE, Undo
 from esxforge_target.agent.work import Parts, Work, asked_for_user_data
 from esxforge_target.metadata.client import Patience
 from esxforge_target.runtime.errors import ForgeError
@@ -101,7 +101,7 @@ class _Life:
         elif earlier:
             self._log.say("an earlier start came to its end; what is left is leaving")
             wait_for_hostd(self._system, self._log, self._system.clock.monotonic() + deadlines.LIMITS[0][1])
-            self._recover(self._is_kept())
+            self._recover(self._is_kept(), STORAGE)
             outcome = self._as_found(outcome)
         self._cleanup(outcome)
         self._log.announce("the agent is done: {}".format(outcome["text"]))
@@ -198,13 +198,14 @@ class _Life:
         self._log.hide(mask(deployment.secrets.root_hash))
         return deployment
 
-    def _recover(self, deployed: bool) -> None:
+    def _recover(self, deployed: bool, *more: str) -> None:
         """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is rolled back.
 
-        Of a host that may be ``deployed`` only the firewall: the rest is the owner's.
+        Of a host that may be ``deployed`` only the firewall: the rest is the owner's. ``more``: where nothing is set up
+        again, the storage too.
         """
         self._remove_account()
-        about = (FIREWALL,) if deployed else (FIREWALL, IDENTITY, FALLBACK, NETWORK)
+        about = (FIREWALL,) if deployed else (FIREWALL, IDENTITY, FALLBACK, NETWORK) + more
         if [change for change in self._undo.changes if change.about in about]:
             self._log.announce("an earlier start was cut off: what it changed is rolled back first")
             self._undo.roll_back(*about, quiet=True)

@@ -19,7 +19,7 @@ from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
 from esxforge_target.inventory.document import inventory_from_json
 from esxforge_target.inventory.model import Inventory
-from esxforge_target.inventory.read import WHOLE_NETWORK, reread_network
+from esxforge_target.inventory.read import WHOLE_NETWORK, reread_network, reread_what_answers
 from esxforge_target.plan.restore import LEASES, changed_parts, restore_network
 from esxforge_target.runtime.commands import Result
 from esxforge_target.runtime.errors import ForgeError
@@ -152,11 +152,6 @@ class Undo:
     def _roll_back_changes(self, about: "Tuple[str, ...]", quiet: bool) -> "List[str]":
         problems = []  # type: List[str]
         stuck = set()  # type: Set[str]
-        network = [change for change in self.changes if change.about in about and change.about in _BY_READING]
-        if network:
-            problems += self._restore_network(quiet)
-            if not problems or quiet:
-                self.changes = [change for change in self.changes if change not in network]
         for change in [one for one in reversed(self.changes) if one.about in about and one.about not in _BY_READING]:
             failed = []  # type: List[str]
             for path, data in change.files:
@@ -180,6 +175,13 @@ class Undo:
                 stuck.add(change.about)
             if change.about not in stuck:
                 self.changes.remove(change)
+        # Last, as it takes long where ESXi is slow: what else was changed must not be left for want of time.
+        network = [change for change in self.changes if change.about in about and change.about in _BY_READING]
+        if network:
+            left = self._restore_network(quiet)
+            problems += left
+            if not left or quiet:
+                self.changes = [change for change in self.changes if change not in network]
         return problems
 
     def network_unlike(self) -> "List[str]":
@@ -218,7 +220,11 @@ class Undo:
             try:
                 todo = restore_network(found, self._read(found))
             except ForgeError as error:
-                if self._system.is_over() or number == _MOST_READINGS - 1:
+                if self._system.is_over():
+                    return [error.message]
+                if number == _MOST_READINGS - 1:
+                    # One list that cannot be read must not keep the host off the network.
+                    self._run_all(restore_network(found, reread_what_answers(self._system.runner, found)), False)
                     return [error.message]
                 continue
             if number and all(part == LEASES for part, _ in todo):
@@ -226,13 +232,16 @@ class Undo:
             if not todo:
                 self._reads_as_found = True
                 return []
-            for _, command in todo:
-                self._log.say("rolling back: {}".format(" ".join(command)))
-                result = self._system.run(command) if number == 0 or quiet else self._patiently(command)
-                if result.status != 0 and not quiet:
-                    self._log.say("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
+            self._run_all(todo, number == 0 or quiet)
         parts = sorted({part for part, _ in todo})
         return ["the network is not as found: {}".format(", ".join(parts))]
+
+    def _run_all(self, todo: "Sequence[Tuple[str, Tuple[str, ...]]]", quiet: bool) -> None:
+        for _, command in todo:
+            self._log.say("rolling back: {}".format(" ".join(command)))
+            result = self._system.run(command) if quiet else self._patiently(command)
+            if result.status != 0:
+                self._log.say("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
 
     def _patiently(self, command: "Tuple[str, ...]", quiet: bool = False) -> Result:
         """Twice, and once more, unless ``quiet``, past ESXi's management service, which may be why."""

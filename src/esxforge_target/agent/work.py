@@ -231,7 +231,10 @@ class Work:
                 parts.reporter.done("storage")
                 self._make_identity()
                 parts.reporter.start("verify", "Reading everything back")
+            done = plan
             inventory, plan = self._plan_again(inventory)
+            if not plan.steps and parts.network.ask_for_default(done, inventory):
+                inventory, plan = self._plan_again(inventory)
             if not plan.steps:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
@@ -360,7 +363,7 @@ class Work:
             raise StepError(
                 "The network does not work: {}".format(" ".join(str(trouble) for trouble in fatal)),
                 "Look at cables, switch ports, VLANs, DHCP servers and who else has the address; or let the recipe's "
-                "install.require_working say that this is no reason to fail.",
+                "install.require_working say that this is not a failure.",
             )
 
     def _save(self, inventory: Inventory) -> None:

@@ -71,7 +71,7 @@ def run_step(
 def report_event(installer: Installer, report: Report, text: str) -> None:
     """Tell MAAS how far a machine with Secure Boot on came: it may never say more. Its loss stops nothing."""
     why = _tell(installer, EVENT, text)
-    report.say("MAAS was not told: {}".format(why) if why else "MAAS was told: {}".format(text))
+    report.say("MAAS could not be notified: {}".format(why) if why else "MAAS was notified: {}".format(text))
 
 
 def _to_consoles(installer: Installer, failure: ForgeError, outcome: str) -> None:

@@ -1,8 +1,8 @@
 """Reads a host's inventory in one pass, with as few processes as esxcli allows: each start costs about a second."""
 
-from typing import Iterable, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Optional, Tuple
 
-from esxforge_target.esxi.esxcli import Esxcli, single
+from esxforge_target.esxi.esxcli import CommandError, Esxcli, single
 from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.model import InstalledRelease, Inventory
 from esxforge_target.inventory.network import (
@@ -89,6 +89,26 @@ def reread_network(
     if not outdated:
         check_network(after)
     return after
+
+
+def reread_what_answers(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
+    """``before`` with each part of its network read anew that can be read; for rolling back what can be rolled back."""
+    esxcli = Esxcli(runner, program)
+
+    def read_names() -> "Dict[str, Any]":
+        return dict(zip(("name_servers", "search_domains"), read_dns(esxcli)))
+
+    def answered(question: "Callable[[], Dict[str, Any]]") -> "Dict[str, Any]":
+        try:
+            return question()
+        except CommandError:
+            return {}
+
+    after = before.replace(**answered(lambda: {"vswitches": read_vswitches(esxcli)}))
+    after = after.replace(**answered(lambda: {"port_groups": read_port_groups(esxcli)}))
+    after = after.replace(**answered(lambda: {"vmks": read_vmks(esxcli)}))
+    after = after.replace(**answered(lambda: {"routes": read_routes(esxcli)}))
+    return after.replace(**answered(read_names))
 
 
 def reread_links_and_network(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:

@@ -114,5 +114,5 @@ def _compare(connection: http.client.HTTPSConnection, desired: str, where: str) 
     if not certificate or not hmac.compare_digest(found, desired):
         raise VcenterError(
             "The certificate of {} is not the pinned one: its thumbprint is {}.".format(where, found),
-            "Somebody else may be answering. If vCenter's certificate was renewed, put the new thumbprint in place.",
+            "Someone else may be answering. If vCenter's certificate was renewed, put the new thumbprint in place.",
         )

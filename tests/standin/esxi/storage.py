@@ -218,4 +218,5 @@ COMMANDS = [
     Command("storage filesystem mount", _mount, *VOLUME),
     Command("storage filesystem unmount", _unmount, Option("p", "volume-path"), *VOLUME),
     Command("storage vmfs extent list", _extents, Option("i", "ignore-errors", "flag")),
+    Command("storage vmfs snapshot list", lambda host, options: table("VmfsSnapshot", fields("Volume Name"), [])),
 ]  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
 from esxforge_target.contract.document import VERSION
 from esxforge_target.contract.endpoint import Endpoint, parse_endpoint
@@ -28,7 +29,12 @@ KEY = "hidden-" + "k" * 20
 SECRETS = Secrets(Token(KEY, KEY + "2", KEY + "3"), "rootpw --iscrypted $6$salt$hash")
 DESIRED = desired_host_from_config(sample("simple-static"))
 DOCUMENTS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "host.json": (HostRecord(GOLDEN, ["0001"], secrets=SecretsExtent(512, 4096)).to_json(), HostRecord.from_json),
+    "host.json": (
+        HostRecord(
+            GOLDEN, ["0001"], secrets=SecretsExtent(512, 4096), modules=[AddedModule("x.v00", "x 1-1", "a" * 64, 9)]
+        ).to_json(),
+        HostRecord.from_json,
+    ),
     "installed.json": (InstallRecord("naa.1", "", "8.0.3-0.0.1").to_json(), InstallRecord.from_json),
     "golden.json": (GoldenRecord("guid", ["--x"]).to_json(), GoldenRecord.from_json),
     "desired.json": (desired_host_to_json(DESIRED), desired_host_from_json),
@@ -50,6 +56,15 @@ def test_another_version_is_refused_by_name(name: str, version: Any) -> None:
     with pytest.raises(ContractError, match=rf"{name} has .*; this esxforge reads version {VERSION}\.") as caught:
         read(json.dumps(document))
     assert "build the image again" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["../x.v00", "X.v00", "longername.v00", "x.b00", "esxforge.tgz", "x.v00\n", ""])
+def test_an_added_module_has_a_name_that_vmware_s_loader_and_the_bank_can_hold(name: str) -> None:
+    record = HostRecord(GOLDEN, modules=[AddedModule("x.v00", "x 1-1", "a" * 64, 9)])
+    document = json.loads(record.to_json())
+    document["modules"][0]["name"] = name
+    with pytest.raises(ContractError, match="name"):
+        HostRecord.from_json(json.dumps(document))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

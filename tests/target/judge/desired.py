@@ -51,6 +51,11 @@ class Face:
     def has_address(self) -> bool:
         return bool(self.static) or self.dhcp4 or self.dhcp6
 
+    @property
+    def is_left_out(self) -> bool:
+        """ESXi cannot have such a VLAN, and no address needs it: it is left out, with a note."""
+        return not self.has_address and bool(self.vid) and not 1 <= self.vid <= 4094
+
     def of_version(self, version: int) -> list[Cidr]:
         return [one for one in self.static if one.version == version]
 
@@ -96,7 +101,7 @@ class Desired:
         for link in self.links:
             faces = [face for face in self.faces if face.link == link]
             needed = any(face.has_address for face in faces)
-            if needed or (not link.is_odd and any(not face.plain for face in faces)):
+            if needed or (not link.is_odd and any(not face.plain and not face.is_left_out for face in faces)):
                 used.append(link)
         return used
 

@@ -169,7 +169,7 @@ def _management(desired: Desired, machine: Machine) -> Iterator[str]:
 
 def _groups_for_machines(desired: Desired, machine: Machine) -> Iterator[str]:
     for face in desired.faces:
-        if face.has_address or face.plain or face.link not in desired.carriers():
+        if face.has_address or face.plain or face.is_left_out or face.link not in desired.carriers():
             continue
         if face.name not in machine.running["portgroups"]:
             yield f"there is no port group {face.name}"

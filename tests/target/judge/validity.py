@@ -110,6 +110,8 @@ def _links(desired: Desired, machine: Machine) -> Iterator[str]:
             yield f"ESXi has no bond mode {link.mode}"
     seen = set()
     for face in desired.faces:
+        if face.is_left_out:
+            continue
         if face.vid and not 1 <= face.vid <= 4094:
             yield f"VLAN {face.vid}"
         if face.vid and (face.link.name, face.vid) in seen:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
+import io
 import random
 import re
 import struct
+import tempfile
 import tracemalloc
 import zipfile
 from functools import cache
@@ -125,7 +128,7 @@ def test_missing_and_additional_payloads_are_named_together() -> None:
     text = NewVib().descriptor().encode()
     message = refused(packed({"descriptor.xml": text, "sig.pkcs7": b"", "other": b"x"}))
     assert "the payload netdrv is missing" in message
-    assert "the member other is no payload" in message
+    assert "the member other is not listed in its descriptor" in message
 
 
 def test_two_members_of_one_name_are_refused() -> None:
@@ -138,7 +141,7 @@ def test_two_members_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"plain text", "is no gzip file"),
+        (b"plain text", "is not a gzip file"),
         (DRIVER[:-9], "ends before its gzip member does"),
         (DRIVER + b"tail", "goes on after the end of its gzip member"),
     ],
@@ -146,6 +149,19 @@ def test_two_members_of_one_name_are_refused() -> None:
 def test_a_payload_is_exactly_one_gzip_member(payload: bytes, reason: str) -> None:
     new = NewPayload(data=payload)
     assert reason in refused(NewVib(payloads=(new,)).to_bytes())
+
+
+def test_payloads_of_esxi_s_own_vibs_need_not_be_zipped() -> None:
+    text, unzipped = b"a text", hashlib.sha256(b"a text").hexdigest()
+    new = NewVib(payloads=(NewPayload("README", text, "text"),))
+    descriptor = re.sub('<checksum checksum-type="[^"]*" verify-process.*?</checksum>', "", new.descriptor())
+    (payload,) = read_vib(memory(packed({"descriptor.xml": descriptor.encode(), "README": text}))).payloads
+    assert (payload.kind, payload.is_tar, payload.unzipped_sha256, payload.unzipped_size) == (
+        "text",
+        False,
+        unzipped,
+        6,
+    )
 
 
 def test_a_payload_that_unzips_to_gigabytes_is_refused_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +199,7 @@ def test_a_member_whose_name_is_a_path_or_a_command_of_a_terminal_is_refused(nam
     header = b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (name.encode() + b"/", 0, 0, 0, b"644", 0)
     message = refused(b"!<arch>\n" + header)
     assert "\x1b" not in message
-    assert "a member's name cannot be used" in message or "there is no member's header" in message
+    assert "a member's name cannot be used" in message or "the header of a member is missing" in message
 
 
 @pytest.mark.parametrize(
@@ -213,6 +229,48 @@ def test_all_that_is_wrong_with_a_descriptor_is_said_at_once() -> None:
     assert "the constraint on b has only one" in message
 
 
+def test_a_large_vib_that_a_bundle_deflates_is_unpacked_into_a_file_that_has_no_name(tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(bundle([NewVib(payloads=(NewPayload(data=tgz({"a": content})),))], method=zipfile.ZIP_DEFLATED))
+    (vib,) = read_add_on(path)
+    payload = vib.payloads[0].source
+    segment = payload.segment()
+    assert isinstance(segment, FileRange)
+    assert segment.path.parent == Path("/proc/self/fd")
+    with segment.path.open("rb") as stream:
+        stream.seek(segment.offset)
+        assert hashlib.sha256(stream.read(segment.length)).hexdigest() == vib.payloads[0].sha256
+    assert list(tmp_path.iterdir()) == [path]
+    del vib, payload
+    gc.collect()
+    assert not segment.path.exists()
+
+
+def test_no_room_to_unpack_a_vib_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(bundle([NewVib(payloads=(NewPayload(data=tgz({"a": content})),))], method=zipfile.ZIP_DEFLATED))
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full)
+        with pytest.raises(AddOnError, match=r"cannot be unpacked to .*: No space left on device") as error:
+            read_add_on(path)
+    assert "TMPDIR" in error.value.hint
+
+
+def test_no_directory_to_unpack_a_vib_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bundle.zip"
+    content = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    path.write_bytes(bundle([NewVib(payloads=(NewPayload(data=tgz({"a": content})),))], method=zipfile.ZIP_DEFLATED))
+
+    def nowhere(**_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
+    with pytest.raises(AddOnError, match="cannot be unpacked: No usable temporary directory"):
+        read_add_on(path)
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_bundle_gives_the_same_vibs_whether_it_stores_or_deflates_them(method: int, tmp_path: Path) -> None:
     vibs = [NewVib(), NewVib("net-other", payloads=(NewPayload("other"),))]
@@ -226,6 +284,16 @@ def test_a_bundle_gives_the_same_vibs_whether_it_stores_or_deflates_them(method:
         assert vib.payloads[0].source.read() == DRIVER
         if isinstance(segment, FileRange):
             assert path.read_bytes()[segment.offset : segment.offset + segment.length] == DRIVER
+
+
+def test_a_vendor_may_have_a_directory_of_its_own(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(bundle([NewVib()]))) as made:
+        files = {name: made.read(name) for name in made.namelist()}
+    index = files.pop("index.xml").replace(b"<relativePath/>", b"<relativePath>acm/</relativePath>")
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(zipped({"index.xml": index, **{f"acm/{name}": data for name, data in files.items()}}))
+    (vib,) = read_add_on(path)
+    assert vib.descriptor.name == "net-drv"
 
 
 def test_vibs_are_chosen_by_name_or_by_name_and_version(tmp_path: Path) -> None:
@@ -261,7 +329,7 @@ def test_of_a_single_vib_nothing_can_be_chosen(tmp_path: Path) -> None:
         (lambda: zipped({"a.vib": b"x"}), "not an offline bundle: it has no index.xml"),
         (lambda: bundle([NewVib()], files={"vendor-index.xml": None}), "it has no vendor-index.xml"),
         (lambda: bundle([NewVib()], files={"metadata.zip": None}), "it has no metadata.zip"),
-        (lambda: bundle([NewVib()], files={"index.xml": b"<vendorList/>"}), "leads to no metadata"),
+        (lambda: bundle([NewVib()], files={"index.xml": b"<vendorList/>"}), "does not lead to metadata"),
         (lambda: bundle([]), "list no VIB"),
         (lambda: bundle([NewVib()], tails={"net-drv": ""}), "it has no relative-path"),
         (

@@ -37,7 +37,7 @@ def test_names_of_any_bytes_are_built_and_shown(name: bytes, environment: dict[s
         document = json.loads(_esxforge("inspect", path, "--json", **environment).stdout)
         assert os.fsencode(document["path"]) == path or environment
         assert b"8.0.3" in _esxforge("inspect", path, **environment).stdout
-    assert b": whole. " in _esxforge("verify", iso + b".dd.gz", **environment).stdout
+    assert b": intact. " in _esxforge("verify", iso + b".dd.gz", **environment).stdout
 
 
 @pytest.mark.parametrize("verb", ["build", "recipe", "doctor", "libvirt-xml"])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 from esxforge import __version__
+from esxforge.cli.main import app
 
 
 def _esxforge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,8 +43,26 @@ def test_options_for_maas_stand_in_a_section_of_their_own() -> None:
     shown = _esxforge("build", "--help").stdout
     plain, maas = shown.split("\nMAAS:\n")
     assert "--accept-eula  " in plain
-    assert "--api-key-file <path>" in maas
+    assert "--api-key-file PATH" in maas
     assert "--verbose" not in maas
+
+
+_ODD = re.compile(r"\b(told|anew|mend|Else|somebody|nobody|heeded|folder|switch(ed)? (on|off)|stands?|is no)\b")
+
+
+def _texts(command: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    yield name, command.help or ""
+    for parameter in command.params:
+        yield f"{name} {parameter.name}", getattr(parameter, "help", None) or ""
+    for word, inner in getattr(command, "commands", {}).items():
+        yield from _texts(inner, f"{name} {word}".strip())
+
+
+def test_help_is_plain_english_in_full_sentences() -> None:
+    for place, text in _texts(typer.main.get_command(app)):
+        assert not _ODD.search(text.replace("stand-in", "")), f"{place}: {text}"
+        sentences = re.sub(r" ?\[default: [^]]*\]", "", text).strip()
+        assert sentences == "" or sentences[-1] == ".", f"{place}: {text}"
 
 
 @pytest.mark.parametrize("arguments", [(), ("images",), ("recipe",), ("kickstart",)])

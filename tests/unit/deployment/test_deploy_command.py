@@ -58,7 +58,7 @@ def test_what_is_confirmed_names_the_machine_and_every_disk_that_is_lost(
     for part in (
         "esx01.maas (abc123)",
         f"esxi/8.0.3 “{OURS}”",
-        "owner           nobody; it will be h2admin",
+        "owner           none; it will be h2admin",
         "pool, tags      default, rack7",
         "power type      manual",
         "chassis serial  CZ1",
@@ -276,7 +276,7 @@ def test_a_deployment_that_somebody_aborts_is_told_as_that(
     ]
     status, out, _ = run("deploy", "esx01", "--yes", maas=maas)
     assert status == 1
-    assert "ended by somebody else" in out
+    assert "ended by someone else" in out
     assert "User aborting deployment (somebody)" in out
 
 

@@ -173,7 +173,9 @@ def test_text_from_maas_does_not_drive_the_terminal(run: Run, ready: Site) -> No
 
 def test_the_page_is_written_too(run: Run, ready: Site, tmp_path: Path) -> None:
     assert run("plan", "--machine", "esx01", "--json", "--html", tmp_path / "p.html", maas=ready)[0] == 0
-    assert "bond7.10" in (tmp_path / "p.html").read_text()
+    page = (tmp_path / "p.html").read_text()
+    assert "bond7.10" in page
+    assert "<h1>esx01.maas (abc123)</h1>" in page
 
 
 @pytest.mark.parametrize("options", [(), ("--json",), ("--summary",)])

@@ -259,7 +259,7 @@ def test_every_decision_is_told(tmp_path: Path, iso_of: Callable[[str], Path], b
     build(iso_of("8.0"), tmp_path / "i.dd.gz", install={"accept_eula": True, "kernel_options": ["a=b"]})
     told = [event.text for event in build.told if isinstance(event, Decision)]
     for words in (
-        "told by UPGRADE/METADATA.XML; names from ISO 9660",
+        "from UPGRADE/METADATA.XML; file names from ISO 9660",
         "EULA is accepted by you",
         "root's password: the one given, as its hash",
         "kickstart: esxforge's own",

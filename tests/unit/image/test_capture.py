@@ -293,7 +293,7 @@ def test_a_hook_that_verify_would_not_reach_gives_no_image(tmp_path: Path) -> No
     label = installed.make(disk, installed.InstalledLayout(esp_filler_bytes=103_400_000, bank_cfg={6: boots}))
     for name in ("b.b00", "k.b00"):
         installed.put(disk, label.partitions[6].first * 512, name, b"x")
-    with pytest.raises(ImageError, match="in the boot bank on partition 6 the hook would stand at byte"):
+    with pytest.raises(ImageError, match="in the boot bank on partition 6 the hook would start at byte"):
         capture(disk, tmp_path / "image.dd.gz")
     assert not (tmp_path / "image.dd.gz").exists()
 

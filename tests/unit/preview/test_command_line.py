@@ -44,6 +44,14 @@ def test_tables_and_commands_go_to_stdout() -> None:
     assert "a fresh install is assumed" in done.stdout
 
 
+def test_tables_in_a_pipe_are_as_wide_as_what_they_hold(tmp_path: Path) -> None:
+    name = "disk-" + "x" * 150
+    (tmp_path / "config.yaml").write_text(BOND.read_text().replace("    name: sda\n", f"    name: {name}\n"))
+    done = run("--curtin-config", tmp_path / "config.yaml")
+    assert done.exit_code == 0, done.stderr
+    assert any(name in line and line.startswith("│") for line in done.stdout.splitlines())
+
+
 def test_json_is_one_document() -> None:
     done = run("--curtin-config", BOND, "--json")
     assert done.exit_code == 0

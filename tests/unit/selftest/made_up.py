@@ -90,9 +90,9 @@ def told(**changes: Any) -> dict[str, Any]:
             {"Name": "vmnic0", "MACAddress": FIRST.mac}, {"Name": "vmnic1", "MACAddress": SECOND.mac.upper()}
         ),
         "vswitches": answer({"Name": "vSwitch0", "Uplinks": ["vmnic1"]}),
-        "portgroups": answer({"Name": "Management Network", "VirtualSwitch": "vSwitch0"}),
-        "interfaces": answer({"Name": "vmk0", "Portgroup": "Management Network"}),
-        "ipv4": answer({"Name": "vmk0", "IPv4Address": SECOND.address}),
+        "portgroups": answer({"Name": "Management Network", "VirtualSwitch": "vSwitch0", "VLANID": 0}),
+        "interfaces": answer({"Name": "vmk0", "Portgroup": "Management Network", "MACAddress": FIRST.mac}),
+        "ipv4": answer({"Name": "vmk0", "IPv4Address": SECOND.address, "AddressType": "STATIC"}),
         "devices": answer(
             {"DevfsPath": f"/vmfs/devices/disks/{BOOT_DEVICE}", "IsBootDevice": True},
             {"DevfsPath": f"/vmfs/devices/disks/{DATA_DEVICE}", "IsBootDevice": False},

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from esxforge.selftest.behaviours import BEHAVIOURS
 from esxforge.selftest.claim import Area, Claim, Part
 from esxforge.selftest.claims import CLAIMS
+from esxforge.selftest.judge_behaviours import RENAMED
+from standin.esxi import dials
 
 PAGE = Path(__file__).parents[3] / "docs" / "seen.md"
 HEAD = """
@@ -43,3 +46,14 @@ def test_each_claim_has_its_own_id_and_says_how_it_is_looked_at() -> None:
 
 def test_what_the_self_test_cannot_see_is_left_to_people() -> None:
     assert all(claim.part is Part.BY_HAND for claim in CLAIMS if claim.area is Area.BY_HAND)
+
+
+def test_each_dial_of_the_fake_esxi_is_a_claim_and_the_other_way_round() -> None:
+    assert [one.id for one in BEHAVIOURS] == list(dials.DIALS)
+    for one in BEHAVIOURS:
+        dial = dials.DIALS[one.id]
+        assert (one.question, dict(one.settings), one.known) == (dial.question, dial.settings, dial.known)
+        assert one.how == dial.observed
+        assert not one.look or dial.observed, f"{one.id}: the dial says that no run can see it"
+    assert RENAMED == dials.RENAMED
+    assert {f"esxi-{one.id}" for one in BEHAVIOURS} == {claim.id for claim in CLAIMS if claim.area is Area.BEHAVIOUR}

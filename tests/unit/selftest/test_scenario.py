@@ -17,6 +17,7 @@ from esxforge.image.image_files import BuildResult
 from esxforge.recipe.model import Recipe
 from esxforge.selftest import scenario
 from esxforge.selftest.boots import BootPlan
+from esxforge.selftest.claim import Area
 from esxforge.selftest.evidence import Asked, Boot, Stage
 from esxforge.selftest.scenario import SelftestSettings
 from esxforge.selftest.service import Service
@@ -25,6 +26,8 @@ from esxforge.standin_iso.iso import make_standin_iso
 from esxforge.vm.hardware import Accelerator, Ovmf, SeaBios
 from esxforge.vm.watch import WatchPage
 from standin.signing import make_key, signed_program, snakeoil
+from standin.vibs import NewVib
+from unit.selftest.installed import CFG, put
 from unit.selftest.play import Play
 
 STAGES = [Stage.INTERACTIVE, Stage.INSTALL, Stage.FIRST_BOOT, Stage.SECOND_BOOT, Stage.LATER_BOOT]
@@ -49,7 +52,8 @@ def session(
 
 
 def statuses(document: dict[str, Any]) -> dict[str, str]:
-    return {claim["id"]: claim["status"] for claim in document["claims"] if claim["asked"]}
+    claims = [claim for claim in document["claims"] if claim["area"] != Area.BEHAVIOUR.value]
+    return {claim["id"]: claim["status"] for claim in claims if claim["asked"]}
 
 
 def test_a_run_that_goes_well_is_good(
@@ -65,6 +69,39 @@ def test_a_run_that_goes_well_is_good(
     assert {call["stage"] for call in document["calls"]} == {"3-first-boot", "4-second-boot"}
     assert document["disks"]["2-install"]["secrets"]
     assert not document["disks"]["4-second-boot"]["secrets"]
+
+
+class WithDriver(Play):
+    """The installed host loads the module of the VIB, and the agent says so."""
+
+    def _deploy(self, disk: Path) -> None:
+        self._start("drivers")
+        super()._deploy(disk)
+        put(disk, 5, "netdrv.v00", b"a driver")
+        put(disk, 5, "boot.cfg", CFG.format(" --- netdrv.v00").encode())
+
+
+def test_a_driver_that_is_added_is_looked_at_whatever_its_acceptance_level(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = NewVib(level="community", signature=b"").write(tmp_path)
+    desired = replace(settings, add=(driver,), asked=Asked(add=True))
+    document, _ = session(desired, WithDriver(), tmp_path / "work", monkeypatch)
+    found = statuses(document)
+    assert {name: found[name] for name in ("added-loaded", "added-stays")} == dict.fromkeys(
+        ("added-loaded", "added-stays"), "seen"
+    ), json.dumps(document["claims"], indent=1)
+    (evidence,) = [claim["evidence"] for claim in document["claims"] if claim["id"] == "added-stays"]
+    assert "netdrv.v00" in evidence
+
+
+def test_a_driver_that_is_gone_from_the_bank_is_a_contradiction(
+    settings: SelftestSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desired = replace(settings, add=(NewVib().write(tmp_path),), asked=Asked(add=True))
+    document, _ = session(desired, Play(), tmp_path / "work", monkeypatch)
+    assert statuses(document)["added-stays"] == "contradicted"
+    assert document["ok"] is False
 
 
 @pytest.mark.parametrize("fails", STAGES)

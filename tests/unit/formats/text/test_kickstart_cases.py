@@ -44,7 +44,7 @@ WARNINGS = {
     "bom": [(1, "a byte order mark (U+FEFF) precedes the first line; it is left out")],
     "boss": [(3, "install: --ignoressd is left out")],
     "clearpart": [(3, "clearpart is left out: MAAS's storage layout decides which disks are wiped")],
-    "endash": [(3, "an en dash (U+2013) stands there")],
+    "endash": [(3, "an en dash (U+2013) is not read as")],
     "maint": [
         (6, "%firstboot removes vmk0"),
         (7, "%firstboot removes the port group of vmk0"),
@@ -52,7 +52,7 @@ WARNINGS = {
         (10, "%firstboot removes files of the boot bank"),
         (11, "esxcli system shutdown reboot in %firstboot restarts the host"),
     ],
-    "nbsp": [(3, "a no-break space (U+00A0) stands there")],
+    "nbsp": [(3, "a no-break space (U+00A0) is not read as")],
     "nested": [(4, "%include: what it brings in is looked at on the host")],
     "novmfs": [(3, "install: --novmfsondisk is kept, but it counts only where")],
     "post_halt": [(7, "halt in %post is noted instead of done")],

@@ -27,8 +27,8 @@ def found(text: str | bytes, use: Use | None = None) -> list[Finding]:
             "line 3, column 10: ",
             "a left double quotation mark (U+201C)",
         ),
-        ("keyboard\u00a0French\n", "line 3, column 9: ", "a no-break space (U+00A0) stands there"),
-        ("reboot \u2013\u2013noeject\n", "line 3, column 8: ", "an en dash (U+2013) stands there"),
+        ("keyboard\u00a0French\n", "line 3, column 9: ", "a no-break space (U+00A0) is not read as"),
+        ("reboot \u2013\u2013noeject\n", "line 3, column 8: ", "an en dash (U+2013) is not read as"),
         (
             "keyboard Fran\u00e7ais\n",
             "line 3, column 14: ",
