@@ -60,7 +60,8 @@ def _maas(maas: MaasOptions) -> list[Line]:
     with listener() as listen:
         try:
             if not maas.names_one():
-                return []
+                fix = "Name one with --profile or --maas-url to check its settings."
+                return [Line("MAAS", "not checked", "a MAAS to ask", CheckStatus.ADVICE, fix)]
             connection = maas.connect(listen, seconds=_SECONDS)
         except MaasError as error:
             return [Line("MAAS", error.message, "an answer", CheckStatus.MISSING, error.hint)]

@@ -69,9 +69,11 @@ def upload(
 ) -> None:
     """Upload an image to MAAS: skip what is already there, resume an interrupted upload, verify the result."""
     from esxforge.errors import MaasError
+    from esxforge.local.reading import check_file
     from esxforge.maas.upload import uploader
     from esxforge.maas.upload_image import check_image
 
+    check_file(image)
     with listener() as listen:
         connection: Connection | None = None
         try:

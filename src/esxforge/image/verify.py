@@ -42,7 +42,7 @@ _TAIL_BYTES = 1 << 20
 _STEP = "verifying the image"
 _AGAIN = "Build it again, or copy it again from an intact copy."
 _COMPANION = Shape(Record({"image": Shape(Record({"sha256": TEXT}, rest=ANYTHING))}, rest=ANYTHING))
-_NOT_OURS = "Only images made by “esxforge build” can be verified."
+_NOT_OURS = "Only images made by “esxforge build” or “esxforge capture” can be verified."
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,8 @@ class _Seen:
         """Find out what to hash, and hash what has passed already; unless this is the ``last`` try, wait for more."""
         disk = _Ends(self._head, b"", 1 << 62)
         if not disk_identities(bytes(self._head[:8192])):
+            if bytes(self._head[32769:32774]) == b"CD001":
+                raise ImageError(f"{self._path} is an ISO, not an image.", "Build an image from it: esxforge build ISO")
             raise ImageError(f"{self._path}: there is no partition table (GPT) at its start.", _NOT_OURS)
         try:
             table = read_table(disk, sector_size_of(disk)).table

@@ -81,7 +81,7 @@ def parse_header(sector: bytes, lba: int, which: str) -> Header:
         HEADER.unpack_from(sector)
     )
     if signature != SIGNATURE:
-        raise wrong("it begins with {!r} instead of {!r}".format(bytes(signature), SIGNATURE))
+        raise wrong("it does not begin with “EFI PART”")
     if revision >> 16 != 1:
         raise wrong("its revision is {:#x}, known is {:#x}".format(revision, REVISION))
     if not HEADER.size <= size <= len(sector):

@@ -240,7 +240,7 @@ def test_a_header_that_cannot_be_true_is_named_with_its_place(offset: int, form:
 
 def test_no_table_at_all_says_what_was_found() -> None:
     with pytest.raises(
-        FormatError, match=r"primary GPT header at LBA 1 .* begins with b'\\x00.*backup GPT header at LBA"
+        FormatError, match=r"primary GPT header at LBA 1 .* does not begin with “EFI PART”.*backup GPT header at LBA"
     ):
         read_table(MemoryBlocks(bytes(1 << 20)))
     with pytest.raises(FormatError):
