@@ -313,6 +313,11 @@ def _team(base: Interface, uplinks: Tuple[str, ...]) -> Team:
     return Team(mode.load_balancing, uplinks, ())
 
 
+def _is_beside(management: Management, gateway: str) -> bool:
+    """Whether the management interface is on the gateway's network."""
+    return any(one.reaches(gateway) for one in management.interface.addresses if one.address)
+
+
 def _routes(desired: DesiredHost, management: Management, inventory: Inventory) -> Tuple[Tuple[Route, ...], List[str]]:
     """All routes; of several default gateways that of management stays, else the first.
 
@@ -339,6 +344,7 @@ def _routes(desired: DesiredHost, management: Management, inventory: Inventory) 
             if address.gateway and address.version == version
         ]
         candidates += [("routes", one.gateway) for one in desired.routes if one.destination == EVERYTHING[version]]
+        candidates.sort(key=lambda one: not _is_beside(management, one[1]))
         if candidates:
             defaults.append(Route(EVERYTHING[version], candidates[0][1]))
         for name, gateway in candidates:

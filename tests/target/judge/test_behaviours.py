@@ -125,3 +125,9 @@ def test_a_default_route_that_a_new_interface_cost_is_asked_for_again() -> None:
     choices = {"second": "static4 on the same network", "new_vmk_ipv4": "dhcp", "lease_gateway_shown": "no"}
     kind, log = outcome(addresses="dhcp4", maas="behind the gateway", **choices)
     assert kind == "Deployed, right", log
+
+
+def test_of_two_default_gateways_that_of_management_stays_though_a_route_names_it() -> None:
+    choices = {"maas": "behind the gateway", "second": "static4 with gateway", "extras": "default route as a route"}
+    kind, log = outcome(**choices)
+    assert kind == "Deployed, right", log

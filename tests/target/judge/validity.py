@@ -2,7 +2,7 @@
 
 Sources: vSphere's configuration maxima and networking guide (MTU 1280 to 9000, VLAN 1 to 4094, names of port groups and
 datastores), vSphere's storage guide (VMFS 6 up to 64 TB, 32 extents, one sector format within a datastore; 4Kn only for
-local HDDs), docs/requirements.md.
+local HDDs up to 8.0; from 9.0 on SSDs too, VMware Cloud Foundation blog, 19 June 2025), docs/requirements.md.
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def _storage(desired: Desired, machine: Machine, placed: dict[str, str]) -> Iter
         known = [one for one in used if one is not None]
         if len({one["sector_size"] for one in known}) > 1:
             yield f"{name} spans disks of two sector formats"
-        if any(one["sector_size"] == 4096 and (one["ssd"] or one["kind"] == "nvme") for one in known):
+        solid = [one for one in known if one["ssd"] or one["kind"] == "nvme"]
+        if str(machine.hardware["release"]) < "9" and any(one["sector_size"] == 4096 for one in solid):
             yield f"{name} is on a 4Kn SSD"
         if len(extents) > MOST_EXTENTS or sum(one.size for one in extents) > LARGEST_VMFS:
             yield f"{name} is too large"
