@@ -48,7 +48,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What only a log has room for, such as each request to MAAS. Holds no secrets."""
+    """Something that only a log has room for, such as each request to MAAS. Holds no secrets."""
 
     text: str
 

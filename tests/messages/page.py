@@ -49,6 +49,13 @@ AREAS = (
         "Change that line.",
     ),
     Area(
+        "Building: added drivers",
+        "Each follows its file and VIB. [Drivers](drivers.md) has the rules.",
+        ("esxforge/addons/", "esxforge/image/add_ons"),
+        "Use the vendor's file for this release of ESXi; if it is damaged, download it again and compare its checksum.",
+        general=True,
+    ),
+    Area(
         "Golden images and captured disks",
         "",
         ("esxforge/image/golden", "esxforge/image/capture", "esxforge/image/installed", "esxforge/cli/capture"),

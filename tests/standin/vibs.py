@@ -94,7 +94,7 @@ class NewVib:
             for line, _, version in (one.partition(" ") for one in self.platforms)
         )
         relations = "".join(
-            f"<{name}>{''.join(map(_constraint, getattr(self, name)))}</{name}>"
+            f"<{name}>{''.join(map(_provide if name == 'provides' else _constraint, getattr(self, name)))}</{name}>"
             for name in ("depends", "conflicts", "replaces", "provides")
         )
         return (
@@ -127,6 +127,11 @@ def _constraint(text: str) -> str:
     relation, _, version = rest.partition(" ")
     more = f" relation={quoteattr(relation)} version={quoteattr(version)}" if rest else ""
     return f"<constraint name={quoteattr(name)}{more}/>"
+
+
+def _provide(text: str) -> str:
+    name, _, version = text.partition(" = ")
+    return f"<provide name={quoteattr(name)}" + (f" version={quoteattr(version)}/>" if version else "/>")
 
 
 def packed(members: Mapping[str, bytes], *options: str) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from esxforge.addons import versions
 from esxforge.addons.descriptor import LEVELS, PRODUCT_LINE, Constraint, Descriptor
-from esxforge.addons.present import Present
+from esxforge.addons.present import BASE, Present
 from esxforge.addons.vib import CheckedPayload, Vib
 
 KINDS = {"tgz": "t", "vgz": "v"}
@@ -16,6 +16,9 @@ KINDS = {"tgz": "t", "vgz": "v"}
 _OURS_IN_BANK = 12 << 20
 # Modules are zipped again on the host, perhaps less well.
 _ZIPPED_WORSE = 1.1
+# What a VIB depends on to say for which releases it is made; esx-base provides esx-version, with its own version.
+_VERSION_OF_ESXI = "esx-version"
+_TELLS_RELEASE = (_VERSION_OF_ESXI, "esx-base", "vmkapi_")
 _REPLACED = (
     "Both would be loaded, and which one ESXi takes is not known. Build from an ISO that has it (a server vendor's, or "
     "one that Image Builder exported), or update it on the running host."
@@ -71,7 +74,7 @@ def _of_one(vib: Vib, present: Present, allowed: str) -> tuple[list[str], list[s
     if told.platforms and not any(versions.is_for(one.version, present.release) for one in platforms):
         named = ", ".join(sorted(f"{one.product_line} {one.version}".strip() for one in told.platforms))
         problems.append(f"{vib.name} is for {named}, and the ISO is ESXi {present.release}.")
-    elif not told.platforms:
+    elif not told.platforms and not any(one.name.startswith(_TELLS_RELEASE) for one in told.depends):
         warnings.append(f"{vib.name} does not say for which release it is made.")
     if told.hardware:
         warnings.append(f"{vib.name} is for hardware of {', '.join(told.hardware[:5])} only.")
@@ -144,8 +147,16 @@ def _is_met(constraint: Constraint, offers: Sequence[tuple[str, str]]) -> bool:
     return any(name == constraint.name and (not version or _meets(constraint, version)) for name, version in offers)
 
 
+def _collides(constraint: Constraint, offers: Sequence[tuple[str, str]]) -> bool:
+    """As ``_is_met``, but what is offered without a version is not in the way of a constraint on versions."""
+    known = [offer for offer in offers if offer[1] or not constraint.relation]
+    return _is_met(constraint, known)
+
+
 def _dependencies(one: Descriptor, added: Sequence[Descriptor], present: Present) -> tuple[list[str], list[str]]:
     offers = [(vib.name, vib.version) for vib in present.vibs]
+    base = present.version_of(BASE)
+    offers += [(_VERSION_OF_ESXI, base)] if base else []
     offers += [offer for other in [*added, *(present.descriptors or ())] for offer in _offers(other)]
     problems, warnings = [], []
     for constraint in one.depends:
@@ -173,14 +184,14 @@ def _conflicts(added: Sequence[Descriptor], present: Present) -> list[str]:
         problems += [
             f"{one.name} {one.version} conflicts with {constraint}."
             for constraint in one.conflicts
-            if _is_met(constraint, named)
+            if _collides(constraint, named)
         ]
     offers = [offer for one in added for offer in _offers(one)]
     problems += [
         f"The ISO's {installed.name} {installed.version} conflicts with {constraint}."
         for installed in present.descriptors or ()
         for constraint in installed.conflicts
-        if _is_met(constraint, offers)
+        if _collides(constraint, offers)
     ]
     return list(dict.fromkeys(problems))
 

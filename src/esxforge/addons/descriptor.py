@@ -1,12 +1,13 @@
 """``descriptor.xml``: what a VIB says of itself.
 
-Facts (public builders of VIBs): ``<vib>`` has type (bootbank, locker), name, version, vendor, summary, acceptance-level
-(certified, accepted, partner, community), ``relationships`` with ``depends``, ``conflicts``, ``replaces`` and
-``provides``, each a list of ``constraint`` with name, and perhaps relation and version; ``system-requires`` with
+Facts (public builders of VIBs; the database of an ESXi 7.0 with 84 VIBs, published): ``<vib>`` has type (bootbank,
+locker), name, version, vendor, summary, acceptance-level (certified, accepted, partner, community), ``relationships``
+with ``depends``, ``conflicts`` and ``replaces``, lists of ``constraint`` with name, and perhaps relation and version,
+and ``provides``, a list of ``provide`` with name, and perhaps version; ``system-requires`` with
 ``maintenance-mode``, ``softwarePlatform`` (productLineID, version with ``*`` at its end) and ``hwplatform``; and
-``payloads``: each with name, type (tgz, vgz, boot), size, and ``checksum`` of the file and, with
-``verify-process="gunzip"``, of what it unzips to. The metadata of a bundle has the same document with relative-path,
-packed-size and a ``checksum`` of the file besides.
+``payloads``: each with name, type (tgz, vgz, boot; VMware's own have others), size, and ``checksum`` of the file and,
+with ``verify-process="gunzip"``, of what it unzips to. The metadata of a bundle has the same document with
+relative-path, packed-size and a ``checksum`` of the file besides.
 """
 
 from __future__ import annotations
@@ -119,8 +120,9 @@ def descriptor_of(root: Element, where: str) -> Descriptor:
         problems.append(f"its type {told['type'][:40]!r} is neither bootbank nor locker")
     relations = {
         name: _constraints(root.find(f"relationships/{name}"), problems)
-        for name in ("depends", "conflicts", "replaces", "provides")
+        for name in ("depends", "conflicts", "replaces")
     }
+    relations["provides"] = _provides(root.find("relationships/provides"), problems)
     payloads = tuple(_payload(element, problems) for element in root.findall("payloads/payload")[:_MOST])
     names = [payload.name for payload in payloads]
     problems += [f"it has two payloads {name}" for name in sorted({name for name in names if names.count(name) > 1})]
@@ -167,11 +169,22 @@ def _constraints(element: Element | None, problems: list[str]) -> tuple[Constrai
     return tuple(found)
 
 
+def _provides(element: Element | None, problems: list[str]) -> tuple[Constraint, ...]:
+    found = []
+    for one in _all(element, "provide"):
+        name, version = one.get("name", ""), one.get("version", "")
+        if not _WORD.match(name) or (version and not _WORD.match(version)):
+            problems.append(f"what it provides cannot be read: {one_line(f'{name} {version}')[:100]!r}")
+        else:
+            found.append(Constraint(name, "=" if version else "", version))
+    return tuple(found)
+
+
 def _payload(element: Element, problems: list[str]) -> Payload:
     name, kind, size = (element.get(key, "") for key in ("name", "type", "size"))
     if not _WORD.match(name) or name in (".", ".."):
         problems.append(f"a payload's name is {one_line(name)[:60]!r}")
-    if not re.fullmatch("[a-z0-9]{1,16}", kind):
+    if not re.fullmatch("[a-z0-9_]{1,32}", kind):
         problems.append(f"the type of payload {one_line(name)[:60]} is {one_line(kind)[:60]!r}")
     if size and not re.fullmatch("[0-9]{1,12}", size):
         problems.append(f"the size of payload {one_line(name)[:60]} is {one_line(size)[:60]!r}")

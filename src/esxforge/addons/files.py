@@ -8,12 +8,11 @@ from pathlib import Path
 from esxforge.addons import ar, archive
 from esxforge.addons.bundle import Bundle, BundledVib
 from esxforge.addons.errors import AddOnError
+from esxforge.addons.present import BASE
 from esxforge.addons.source import of_file
 from esxforge.addons.vib import Vib, read_vib
 from esxforge.local.reading import LARGEST_DISK, open_regular
 
-BASE = "esx-base"
-"""The VIB that only ESXi itself has."""
 _NAME_ONE = "Name a .vib file, or an offline bundle (.zip)."
 
 

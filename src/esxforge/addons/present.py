@@ -18,6 +18,8 @@ from esxforge.media.installer import InstallerMedia
 from esxforge_target.esxi.release import Release
 from esxforge_target.formats.tar_module import FILE, read_tar
 
+BASE = "esx-base"
+"""The VIB that only ESXi itself has."""
 DATABASE = "IMGDB.TGZ"
 _LARGEST_DATABASE = 8 << 20
 _LARGEST_UNZIPPED = 128 << 20

@@ -17,6 +17,7 @@ from esxforge.local.reading import open_regular
 LARGEST_BUNDLE = 8 << 30
 """Bytes. ESXi's own depots, the largest bundles there are, have less than 1 GiB."""
 _CHUNK = 1 << 20
+_ROOM = "Free some space there, or set TMPDIR to a directory that has it."
 
 
 class UnnamedFile:
@@ -24,7 +25,10 @@ class UnnamedFile:
     that holds this. ``path`` leads to it."""
 
     def __init__(self) -> None:
-        self._stream = tempfile.TemporaryFile(prefix="esxforge-", buffering=0)  # noqa: SIM115
+        try:
+            self._stream = tempfile.TemporaryFile(prefix="esxforge-", buffering=0)  # noqa: SIM115
+        except OSError as error:  # tempfile found no directory that can be written to
+            raise AddOnError(f"A VIB cannot be unpacked: {error.strerror or error}.", _ROOM) from error
         self.path = Path(f"/proc/self/fd/{self._stream.fileno()}")
 
     def write(self, data: bytes) -> None:
@@ -36,7 +40,7 @@ class UnnamedFile:
         except OSError as error:
             raise AddOnError(
                 f"A VIB cannot be unpacked to {tempfile.gettempdir()}: {error.strerror}.",
-                "Free some space there, or set TMPDIR to a directory that has it.",
+                _ROOM,
             ) from error
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""``esxforge capture``: a disk on which somebody installed ESXi becomes an image."""
+"""``esxforge capture``: makes an image of a disk with ESXi installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``esxforge build --dry-run``: what a build would make, as text or JSON."""
+"""``esxforge build --dry-run`` as text or JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def show(
     *,
     as_json: bool,
 ) -> None:
-    """Print what ``rehearse`` finds, the resolved recipe and every warning. Raises what ``rehearse`` raises, after
+    """Print the document of ``rehearse``, the resolved recipe and every warning. Raises what ``rehearse`` raises, after
     the warnings that came before."""
     from esxforge.recipe.describe import resolved_document
 

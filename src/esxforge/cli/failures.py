@@ -1,4 +1,4 @@
-"""What a command that failed says: sentences for people on stderr and, with ``--json``, a document on stdout.
+"""The output of a command that failed: sentences for people on stderr and, with ``--json``, a document on stdout.
 
 ::
 
@@ -34,7 +34,7 @@ _VERBS_OF_LINES = ("deploy", "follow")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether ``--json`` is among the options. Looked for by hand, since the command line itself may be wrong."""
+    """True if ``--json`` is among the options. Looked for by hand, since the command line itself may be wrong."""
     options = list(arguments)
     return "--json" in (options[: options.index("--")] if "--" in options else options)
 

@@ -18,7 +18,7 @@ from esxforge_target.runtime.visible import one_line
 _WORDS = {
     Outcome.DEPLOYED: "Deployed",
     Outcome.FAILED: "Failed deployment",
-    Outcome.ABORTED: "The deployment was ended by somebody else",
+    Outcome.ABORTED: "The deployment was ended by someone else",
     Outcome.RUNNING: "Deploying",
     Outcome.UNKNOWN: "How the deployment ends is not known",
 }

@@ -48,7 +48,7 @@ class Verb(TyperCommand):
 
 
 class Verbs(TyperGroup):
-    """A group whose verbs have their whole first sentence, in the sections that their ``rich_help_panel`` names."""
+    """A group whose verbs have their complete first sentence, in the sections that their ``rich_help_panel`` names."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write all verbs."""

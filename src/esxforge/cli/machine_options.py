@@ -32,7 +32,7 @@ FirmwareOption = Annotated[Firmware, typer.Option("--firmware", help="Firmware o
 
 @dataclass(frozen=True)
 class HardwareOptions(OptionGroup):
-    """What may differ from the hardware that the release gets. ``memory`` in MiB."""
+    """Changes to the hardware that the release gets. ``memory`` in MiB."""
 
     memory: Annotated[
         int | None,

@@ -29,7 +29,7 @@ _SHORTEST_BAR, _LONGEST_BAR = 4, 40
 
 
 def columns(width: int) -> list[ProgressColumn]:
-    """What fits on one line: a narrow terminal has a short bar and no rate, and cuts the step's name."""
+    """The columns that fit on one line: a narrow terminal has a short bar and no rate, and cuts the step's name."""
     rates = [TransferSpeedColumn(Column(no_wrap=True))] if width >= _WITH_RATE else []
     left = width - _BYTES - _TIME - len(rates) * (_RATE + 1) - 3
     bar = max(_SHORTEST_BAR, min(_LONGEST_BAR, left - _LONGEST_NAME))

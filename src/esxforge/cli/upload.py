@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def verified_image(
     path: Path, *, name: str | None, title: str | None, architecture: str, listener: events.Listener
 ) -> UploadImage:
-    """The image to upload, after its bytes were verified. Raises ImageError for one that is not whole or not ours."""
+    """The image to upload, after its bytes were verified. Raises ImageError for one that is damaged or not ours."""
     from esxforge.image.verify import verify_image
     from esxforge.maas.upload import UploadImage
 

@@ -1,4 +1,4 @@
-"""What a build would make, as one document: ``esxforge build --dry-run``. Everything is checked, nothing is written.
+"""The result of a build before the build, as one document: ``esxforge build --dry-run``. Nothing is written.
 
 ::
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esxforge.events import Listener
-from esxforge.formats.segments import ImageFile, Segment
+from esxforge.formats.segments import ImageFile, Segment, Zeros
 from esxforge.image.add_ons import AddOns
 from esxforge.image.build import BuildOptions, PlannedImage, plan_installer_image
 from esxforge.image.details import details_of
@@ -51,9 +51,10 @@ def rehearse_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, l
     image, raw_size = planned.image, planned.disk.manifest.raw_size
     if image.raw:
         size = raw_size
+        stored = sum(segment.length for segment in image.segments if not isinstance(segment, Zeros))  # zeros are holes
     else:
-        size = gzip_size(image.segments, source=image.source, watched=image.watched, listener=listener)
-    check_image_names(planned.output, size=size, overwrite=options.overwrite, inputs=planned.inputs)
+        size = stored = gzip_size(image.segments, source=image.source, watched=image.watched, listener=listener)
+    check_image_names(planned.output, size=stored, overwrite=options.overwrite, inputs=planned.inputs)
     return {
         **_document(planned.media, recipe, planned.settings, planned.add_ons),
         "image": _image(planned.output, planned.media, recipe, size, raw_size),
@@ -110,7 +111,7 @@ def _document(media: InstallerMedia, recipe: Recipe, settings: ImageSettings, ad
 
 
 def _contents(planned: PlannedImage) -> dict[str, Any]:
-    """What is on the boot volume beside the ISO's files, and which of those are edited."""
+    """The files of the boot volume that are not the ISO's, and those of the ISO that are edited."""
     of_the_iso = {entry.path for entry in planned.media.files}
     added: Sequence[ImageFile[Segment]] = [item for item in planned.files if item.path not in of_the_iso]
     return {
@@ -120,8 +121,8 @@ def _contents(planned: PlannedImage) -> dict[str, Any]:
 
 
 def _kickstart(recipe: Recipe, settings: ImageSettings) -> dict[str, Any]:
-    """What becomes of the user's kickstart, line by line, and what is added to it: as on each host, where the values
-    come from MAAS, or as for the one installation of a golden image."""
+    """The changes to the user's kickstart, line by line, and the commands added to it: as on each host, where the
+    values come from MAAS, or as for the one installation of a golden image."""
     source, golden = recipe.install.kickstart, recipe.image.kind == "golden"
     data = b"" if source is None else read_file(source, largest=LARGEST_TEXT_BYTES, pipes=True)
     user = Kickstart.parse(data)

@@ -82,8 +82,8 @@ def _marked_up(text: str) -> str:
 
 
 def resolved_document(resolved: ResolvedRecipe) -> dict[str, dict[str, Any]]:
-    """Each key (``image.kind``) with its value, and where it came from: “flag”, “file” or “default”. A secret is told
-    to be there, and not shown."""
+    """Each key (``image.kind``) with its value, and where it came from: “flag”, “file” or “default”. Of a secret, only
+    its presence is shown."""
     found: dict[str, dict[str, Any]] = {}
     for table in tables_of(Recipe):
         value = getattr(resolved.recipe, table.name)

@@ -21,13 +21,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a key has besides its name, type and default: ``kind: Annotated[Literal["a", "b"], Setting("…")] = "a"``.
+    """A key's properties besides its name, type and default.
+
+    ``kind: Annotated[Literal["a", "b"], Setting("…")] = "a"`` declares a key.
 
     ``help`` is one sentence, for ``--help``, the example and the schema; ``more`` follows it in ``docs/recipe.md``.
     ``left_out`` says there what happens without the key, where the default does not. ``example`` is a TOML value.
 
-    ``flag`` is the option of the ``verbs`` that have one; it stands in the ``section`` of their help. A list takes its
-    flag repeatedly. ``from_flag`` makes a value as it would stand in the file of the flag's text; it raises ValueError.
+    ``flag`` is the option of the ``verbs`` that have one, in a ``section`` of their help. A list takes its flag
+    repeatedly. ``from_flag`` makes a value as it would stand in the file of the flag's text; it raises ValueError.
 
     ``minimum``, ``maximum`` and ``longest`` (characters, or elements) are limits. ``check`` raises ValueError with a
     sentence, or returns the value. The value of a ``secret`` is never shown.
@@ -49,7 +51,7 @@ class Setting:
     check: Callable[[Any], Any] | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
-        """Add the limits and the check; pydantic calls this for what stands in ``Annotated``."""
+        """Add the limits and the check; pydantic calls this for the notes in ``Annotated``."""
         from pydantic_core.core_schema import no_info_after_validator_function  # noqa: PLC0415 - not for --help
 
         schema = handler(source)
@@ -92,7 +94,7 @@ class Key:
 
     @property
     def is_list(self) -> bool:
-        """Whether it has several values."""
+        """True if it has several values."""
         return get_origin(self.type) is tuple
 
 

@@ -18,6 +18,7 @@ from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
 from esxforge_target.esxi.esxcli import CommandError
 from esxforge_target.inventory.model import Inventory
+from esxforge_target.inventory.network import read_routes
 from esxforge_target.inventory.read import (
     WHOLE_NETWORK,
     read,
@@ -26,12 +27,13 @@ from esxforge_target.inventory.read import (
     reread_storage,
 )
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
-from esxforge_target.plan.commands import renew_commands
-from esxforge_target.plan.layout import MANAGEMENT_VMK
+from esxforge_target.plan.commands import EVERYTHING, INTERFACE, esxcli, renew_commands
+from esxforge_target.plan.layout import MANAGEMENT_VMK, layout_of
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
 from esxforge_target.runtime.errors import ForgeError
 
+_CREATES = esxcli(*INTERFACE + ("add",))
 # Between two questions, where an answer cannot be read or contradicts another one.
 _READ_PAUSE = 4.0
 
@@ -71,6 +73,7 @@ class NetworkSetup:
         self._prove(inventory)
         heard()
         self._apply(plan, inventory, (COMPLETE,))
+        self.ask_for_default(plan, inventory, False)
 
     def inventory(self, seconds: float = 0.0) -> Inventory:
         """The host as it is now. What cannot be read is asked for again for so many seconds: lists may lag behind, and
@@ -103,6 +106,27 @@ class NetworkSetup:
             return reread_storage(runner, after, program) if storage else after
 
         return self._patiently(ask, seconds)
+
+    def ask_for_default(self, done: Plan, now: Inventory, fresh: bool = True) -> bool:
+        """Ask DHCP again for the management address where an interface that ``done`` made may have cost its default
+        route: on some ESXi a new one asks, too, before it is told not to. Whether it was asked. The routes of ``now``
+        are read first unless they are ``fresh``.
+        """
+        layout = layout_of(self._desired, now)
+        management = [one for one in layout.vmks if one.management and one.ipv4 == "dhcp"]
+        created = [step for step in done.steps if step.command[: len(_CREATES)] == _CREATES]
+        if not created or not management or not layout.default_by_dhcp:
+            return False
+        try:
+            routes = now.routes if fresh else read_routes(self._system.esxcli())
+        except CommandError:
+            return False
+        if [route for route in routes if route.network == EVERYTHING[4]]:
+            return False
+        self._log.say("no lease's default route is there: {} asks DHCP again".format(MANAGEMENT_VMK))
+        for command in renew_commands(MANAGEMENT_VMK, management[0].dhcp_dns):
+            self._system.run(command)
+        return True
 
     def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> None:
         steps = [step for step in plan.steps if step.phase in phases]

@@ -231,7 +231,10 @@ class Work:
                 parts.reporter.done("storage")
                 self._make_identity()
                 parts.reporter.start("verify", "Reading everything back")
+            done = plan
             inventory, plan = self._plan_again(inventory)
+            if not plan.steps and parts.network.ask_for_default(done, inventory):
+                inventory, plan = self._plan_again(inventory)
             if not plan.steps:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))

@@ -62,7 +62,7 @@ SABOTAGES = (
 # What happens while the agent works. Rolling back is seen by it alone once all else is right.
 ACCIDENTS = (
     "none", "late command fails", "command fails", "power cut", "saved, power cut", "late command fails, power cut",
-    "late command fails, saved, power cut",
+    "late command fails, saved, power cut", "commands ignored",
 )  # fmt: skip
 _OFTEN = 0.7  # how many hosts have no trouble, no sabotage, every answer readable
 # How much of a host is at its first setting: near a plain one, one thing shows by itself.

@@ -232,6 +232,14 @@ def _run(job: tuple[int, int, int, list[int]]) -> tuple[int, str]:
     return index, result.stdout.strip() or "stopped: " + result.stderr.strip().splitlines()[-1]
 
 
+def _order(one: Mutant, given: argparse.Namespace, numbers: list[int]) -> list[int]:
+    """Hosts on which something is rolled back first, for defects of that."""
+    if not any(place.file.startswith(("agent/", "plan/restore")) for place in one.places):
+        return numbers
+    tasks = plan_tasks(given.hosts, given.seed)
+    return sorted(numbers, key=lambda number: tasks[number][0]["accident"] == "none")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run all mutants; 1 if one survives."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -251,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
     numbers = right_hosts(given.hosts, given.seed, given.processes)
     print(f"{len(numbers)} of {given.hosts} hosts come out right without a mutant", flush=True)
     chosen = [index for index, one in enumerate(MUTANTS) if given.mutant in one.defect]
-    jobs = [(index, given.hosts, given.seed, numbers) for index in chosen]
+    jobs = [(index, given.hosts, given.seed, _order(MUTANTS[index], given, numbers)) for index in chosen]
     survived = 0
     with multiprocessing.Pool(given.processes) as pool:
         for index, said in pool.imap(_run, jobs):

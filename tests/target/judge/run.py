@@ -51,6 +51,8 @@ WRONG = (
 )  # fmt: skip
 COMMAND_SECONDS = 0.5
 LATE = "vim-cmd hostsvc/start_ssh"
+# Commands of which no roll-back needs one that worked, where none of them did.
+IGNORED = ("network vswitch standard portgroup set", "network vswitch standard set", "network ip interface set")
 _QUESTIONS = ("list", "get", "--list", "--formatter=json", "--formatter=keyvalue", "-l", "-h", "-P", "-c", "status",
               "getptbl", "getUsableSectors")  # fmt: skip
 _ASKS_AGAIN = "esxcli network ip interface ipv4 set -i vmk0 -t "
@@ -231,6 +233,7 @@ def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) 
                 keep_log.append(site.log if (site.bank / "esxforge.log").exists() else "")
         for armed in (site.moment.fail_always, site.moment.fail, site.moment.after):
             armed.clear()
+        site.moment.ignored = ""
         outcome = _judge(case, site, before, reached, expected)
         if outcome.kind == "Deployed, right" and twice:
             outcome = _second_run(site, cfg) or outcome
@@ -245,10 +248,12 @@ def _arm(site: RandomSite, case: Case) -> list[str]:
         site.moment.fail_always[LATE] = "fail"
     if kind == "command fails":
         site.moment.fail[rng.randrange(40, 160)] = "fail"
+    if kind == "commands ignored":
+        site.moment.ignored = rng.choice(IGNORED)
     if kind.endswith("power cut"):
         number = rng.randrange(130, 260) if kind.startswith("late") else rng.randrange(5, 180)
         site.moment.after[number] = site.saved_and_cut if "saved" in kind else site.cut
-    return ["a command failed"] if "fails" in kind else []
+    return ["a command failed"] if "fails" in kind or "ignored" in kind else []
 
 
 def _refused(case: Case, clock: VirtualClock, directory: Path, error: ForgeError) -> Outcome:

@@ -118,3 +118,10 @@ def test_a_management_address_that_another_host_has_fails_the_deployment_unless_
     site = deploy(required, **DUPLICATE)
     assert site.status is MachineStatus[status]
     assert "another host has 2001:db8:1::" in told(site)
+
+
+def test_a_default_route_that_a_new_interface_cost_is_asked_for_again() -> None:
+    """On this ESXi a new interface asks DHCP before it is told not to, and no list says whose router that was."""
+    choices = {"second": "static4 on the same network", "new_vmk_ipv4": "dhcp", "lease_gateway_shown": "no"}
+    kind, log = outcome(addresses="dhcp4", maas="behind the gateway", **choices)
+    assert kind == "Deployed, right", log

@@ -126,6 +126,21 @@ def test_what_is_provided_counts_as_its_name_does() -> None:
     assert "needs api >= 3.0" in only(decided(vib(provides=("api = 2.0",)), vib(name="b", depends=("api >= 3.0",))))
 
 
+def test_esx_base_provides_the_version_of_esxi_whether_or_not_the_iso_says_so() -> None:
+    # As VIBs of ESXi 7.0 have them; a version without a release part means every release of it.
+    fitting = ("esx-version >= 8.0.0", "esx-version << 8.1.0", "esx-version <= 8.0.3", "esx-version = 8.0.3")
+    assert decided(vib(platforms=(), depends=fitting)).warnings == ()
+    assert decided(vib(platforms=(), depends=fitting)).problems == ()
+    assert "needs esx-version << 8.0.0" in only(decided(vib(depends=("esx-version << 8.0.0",))))
+
+
+def test_what_is_provided_without_a_version_meets_every_need_and_is_in_the_way_of_none_on_versions() -> None:
+    provider = vib(provides=("api",))
+    assert decided(provider, vib(name="b", depends=("api >= 3.0",))).problems == ()
+    assert decided(provider, vib(name="b", conflicts=("api << 3.0",))).problems == ()
+    assert "conflicts with api" in only(decided(provider, vib(name="b", conflicts=("api",))))
+
+
 def test_what_the_iso_s_vibs_provide_is_unknown_without_its_database_and_is_checked_with_it() -> None:
     driver = vib(depends=("vmkapi_2_11_0_0",))
     decision = decided(driver)

@@ -151,6 +151,19 @@ def test_a_payload_is_exactly_one_gzip_member(payload: bytes, reason: str) -> No
     assert reason in refused(NewVib(payloads=(new,)).to_bytes())
 
 
+def test_payloads_of_esxi_s_own_vibs_need_not_be_zipped() -> None:
+    text, unzipped = b"a text", hashlib.sha256(b"a text").hexdigest()
+    new = NewVib(payloads=(NewPayload("README", text, "text"),))
+    descriptor = re.sub('<checksum checksum-type="[^"]*" verify-process.*?</checksum>', "", new.descriptor())
+    (payload,) = read_vib(memory(packed({"descriptor.xml": descriptor.encode(), "README": text}))).payloads
+    assert (payload.kind, payload.is_tar, payload.unzipped_sha256, payload.unzipped_size) == (
+        "text",
+        False,
+        unzipped,
+        6,
+    )
+
+
 def test_a_payload_that_unzips_to_gigabytes_is_refused_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("esxforge.addons.vib.LARGEST_PAYLOAD", 64 << 20)
     data = NewVib(payloads=(NewPayload(data=gzip.compress(bytes(200 << 20), 9)),)).to_bytes()
@@ -243,6 +256,19 @@ def test_no_room_to_unpack_a_vib_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(AddOnError, match=r"cannot be unpacked to .*: No space left on device") as error:
             read_add_on(path)
     assert "TMPDIR" in error.value.hint
+
+
+def test_no_directory_to_unpack_a_vib_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bundle.zip"
+    content = random.Random(1).randbytes(3 << 20)  # noqa: S311
+    path.write_bytes(bundle([NewVib(payloads=(NewPayload(data=tgz({"a": content})),))], method=zipfile.ZIP_DEFLATED))
+
+    def nowhere(**_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", nowhere)
+    with pytest.raises(AddOnError, match="cannot be unpacked: No usable temporary directory"):
+        read_add_on(path)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

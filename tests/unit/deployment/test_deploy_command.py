@@ -276,7 +276,7 @@ def test_a_deployment_that_somebody_aborts_is_told_as_that(
     ]
     status, out, _ = run("deploy", "esx01", "--yes", maas=maas)
     assert status == 1
-    assert "ended by somebody else" in out
+    assert "ended by someone else" in out
     assert "User aborting deployment (somebody)" in out
 
 

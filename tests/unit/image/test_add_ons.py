@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from esxforge.addons.decide import decide
-from esxforge.errors import ImageError, RecipeError
+from esxforge.errors import ForgeError, ImageError, RecipeError
 from esxforge.events import ignore
 from esxforge.image import add_ons
 from esxforge.image.golden import GoldenOptions, build_golden_image
@@ -155,6 +155,21 @@ def test_a_file_that_changes_between_check_and_copy_gives_no_image(
 
     monkeypatch.setattr(add_ons, "decide", changed)
     with pytest.raises(ImageError, match="changed while the image was written"):
+        build(iso_of("8.0"), tmp_path / "x.dd.gz", add=[{"file": file}])
+    assert not list(tmp_path.glob("x.dd.gz*"))
+
+
+def test_a_file_that_is_gone_when_it_is_copied_is_an_error_in_words(
+    iso_of: IsoOf, build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = NewVib().write(tmp_path)
+
+    def gone(*arguments: object) -> object:
+        file.unlink()
+        return decide(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(add_ons, "decide", gone)
+    with pytest.raises(ForgeError):
         build(iso_of("8.0"), tmp_path / "x.dd.gz", add=[{"file": file}])
     assert not list(tmp_path.glob("x.dd.gz*"))
 

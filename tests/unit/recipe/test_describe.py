@@ -1,4 +1,4 @@
-"""What people see of a setting comes from its declaration: docs/recipe.md, the example, the schema and the flags."""
+"""docs/recipe.md, the example, the schema and the flags are made from the declaration of each setting."""
 
 from __future__ import annotations
 
