@@ -28,7 +28,7 @@ MachinesArgument = Annotated[
     list[str],
     typer.Argument(help="Machines in MAAS: system ID, FQDN or unique host name.", metavar="MACHINE"),
 ]
-EventsOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per event and line on stdout.")]
+EventsOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for each event.")]
 
 
 def deploy(

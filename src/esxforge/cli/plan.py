@@ -83,9 +83,9 @@ def plan(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing page.")] = False,
     maas: MaasOptionsWithTimeout,
 ) -> None:
-    """Show the exact plan a host will run: its network, its datastores, and every command.
+    """Show what a host will become: its network, its datastores, and every command that it will run.
 
-    With --machine or --answers, also show everything that prevents the deployment; the exit status is then 1.
+    With --machine or --answers, also show everything that prevents the deployment; if anything does, exit status 1.
     """
     from esxforge.preview.report import load_inventory
 

@@ -53,7 +53,7 @@ def selftest(
     secure_boot: Annotated[
         bool,
         typer.Option(
-            "--secure-boot", help="Then install another host under firmware with Secure Boot on (7.0 and later)."
+            "--secure-boot", help="Also install another host under firmware with Secure Boot on (7.0 and later)."
         ),
     ] = False,
     add: Annotated[

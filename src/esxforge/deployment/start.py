@@ -67,7 +67,7 @@ class Ready:
 
     @property
     def cleared_disks(self) -> list[BlockDevice]:
-        """Every disk whose content is lost: curtin clears all that are in its configuration, before the hook runs."""
+        """Every disk whose content is lost: curtin clears all that MAAS knows, used or not, before the hook runs."""
         return sorted((one for one in self.answers.block_devices if one.type == "physical"), key=lambda one: one.id)
 
 

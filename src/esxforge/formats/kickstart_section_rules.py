@@ -208,5 +208,5 @@ def _disk(section: Section, line: int, what: str) -> Finding:
     return warning(
         section.line + line,
         f"{section.name}: {what}, and esxforge does not keep it from any.",
-        "Check which disks it reaches: MAAS's storage layout decides which ones are wiped.",
+        "Check which disks it reaches: MAAS's deployment wipes every disk that MAAS knows of the machine, and no other.",
     )

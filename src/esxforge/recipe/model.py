@@ -165,7 +165,7 @@ class InstallRecipe(_Table):
     system_media_size: Annotated[
         Literal["auto", "min", "small", "default", "max"],
         Setting(
-            "Space that ESXi reserves for itself (7.0 U1c and later); auto is the most that leaves room for the "
+            "Space that ESXi reserves for itself (7.0 U1c and later); auto takes the most that leaves room for the "
             "datastores that MAAS asks for.",
             more='9.1 and later know only `"default"` and `"max"`.',
         ),
@@ -309,7 +309,7 @@ class GoldenRecipe(_Table):
 
 @dataclass(frozen=True)
 class ExtraFile(_Table):
-    """A file of yours, available to the installer and the new host under /esxforge/files/; 64 MiB together."""
+    """A file of your own, available to the installer and the new host under /esxforge/files/; 64 MiB in total."""
 
     source: Annotated[Path, Setting("The local file.", example='"driver.vib"')]
     path: Annotated[

@@ -162,7 +162,7 @@ COMMANDS = {
         },
         repeatable=True,
         fate=LEFT_OUT,
-        reason="MAAS's storage layout decides which disks are wiped; the boot disk always is",
+        reason="MAAS's deployment wipes every disk that MAAS knows of the machine",
     ),
     "part": CommandRule(
         {

@@ -53,6 +53,7 @@ def test_the_phases_of_a_deployment_are_shown_in_their_order(site: MakeSite) -> 
         "persist",
         "vendor-data",
         "user-data",
+        "readiness",
     ]
     assert (progress.status, progress.outcome) == (DEPLOYED, Outcome.DEPLOYED)
     assert [phase["phase"] for phase in progress.times(ended=True).document()["phases"]] == phases

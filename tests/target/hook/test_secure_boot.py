@@ -413,6 +413,8 @@ def test_maas_time_is_its_date_header(tmp_path: Path) -> None:
     machine = LinuxHost(str(tmp_path))
     with FakeMetadataService(skew=10 * DAY) as service:
         found = machine.maas_clock({"reporting": {"maas": service.reporting}})
+        assert service.machine.heard
+        assert all(heard.accepted for heard in service.machine.heard[1:]), "signed, once the clock is known"
     assert found is not None
     assert 9 * DAY < found - time.time() < 11 * DAY
     nobody = "http://127.0.0.1:1/MAAS/metadata/status/abc"

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esxforge.errors import FormatError
@@ -69,6 +69,7 @@ def test_what_is_not_a_program_is_refused(data: bytes) -> None:
         signatures(data)
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, 9783), byte=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_signature_is_read_or_refused(at: int, byte: int, cut: bool) -> None:
     data = (DATA / "shim-16.1-microsoft-2011.p7").read_bytes()
@@ -77,6 +78,7 @@ def test_a_damaged_signature_is_read_or_refused(at: int, byte: int, cut: bool) -
         parse_signature(data)
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, 1023), byte=st.integers(0, 255))
 def test_a_damaged_program_is_read_or_refused(at: int, byte: int) -> None:
     program = bytearray(build_efi_program())

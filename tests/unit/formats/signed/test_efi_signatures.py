@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esxforge_target.formats.efi_signatures import (
@@ -43,6 +43,7 @@ def test_no_bytes_hold_no_signatures() -> None:
     assert parse_signature_lists(b"") == []
 
 
+@settings(deadline=None)
 @given(
     lists=st.lists(
         st.tuples(
@@ -84,6 +85,7 @@ def test_more_than_firmware_keeps_is_refused_unread() -> None:
         parse_signature_lists(bytes(LARGEST_DATABASE + 1))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(FormatError):

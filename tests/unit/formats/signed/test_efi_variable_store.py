@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esxforge.errors import FormatError
@@ -42,6 +42,7 @@ def test_what_is_not_a_store_is_refused(data: bytes) -> None:
         read_variable(data, IMAGE_SECURITY, "db")
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, 4095), byte=st.integers(0, 255))
 def test_a_damaged_store_is_read_or_refused(at: int, byte: int) -> None:
     store = bytearray(STORE)

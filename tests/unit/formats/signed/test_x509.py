@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esxforge_target.formats.der import SEQUENCE, read_element
@@ -52,6 +52,7 @@ def test_an_issuer_is_known_by_name_and_key_identifier(tmp_path: Path) -> None:
     assert not issuer.replace(key_id=b"").issued(leaf.replace(authority_key_id=b""))
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, len(MICROSOFTS[0]) - 1), byte=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_certificate_is_read_or_refused(at: int, byte: int, cut: bool) -> None:
     data = MICROSOFTS[0][:at] if cut else MICROSOFTS[0][:at] + bytes([byte]) + MICROSOFTS[0][at + 1 :]
@@ -62,6 +63,7 @@ def test_a_damaged_certificate_is_read_or_refused(at: int, byte: int, cut: bool)
     assert not cut
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_any_bytes_are_an_element_or_refused(data: bytes) -> None:
     try:

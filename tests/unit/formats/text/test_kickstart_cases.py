@@ -43,7 +43,7 @@ WARNINGS = {
     "inttype": [(4, "%post names its interpreter in a way that is not the installer's; busybox is taken")],
     "bom": [(1, "a byte order mark (U+FEFF) precedes the first line; it is left out")],
     "boss": [(3, "install: --ignoressd is left out")],
-    "clearpart": [(3, "clearpart is left out: MAAS's storage layout decides which disks are wiped")],
+    "clearpart": [(3, "clearpart is left out: MAAS's deployment wipes every disk")],
     "endash": [(3, "an en dash (U+2013) is not read as")],
     "maint": [
         (6, "%firstboot removes vmk0"),
@@ -59,7 +59,7 @@ WARNINGS = {
     "pre_disk": [(3, "%include: what it brings in is looked at on the host")],
     "sysdisk": [(3, "install: --repartitionsystemdisk is left out"), (3, "install: --systemDisk is left out")],
     "tmpl_go": [(3, "install: --novmfsondisk is kept, but it counts only where")],
-    "vcf": [(3, "clearpart is left out: MAAS's storage layout decides which disks are wiped")],
+    "vcf": [(3, "clearpart is left out: MAAS's deployment wipes every disk")],
     "vsan": [(3, "install: --overwritevsan is left out")],
 }
 # With --standalone: what the 6.7 installer stops at, besides what it stops at in the other uses.

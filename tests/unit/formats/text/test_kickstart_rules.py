@@ -197,7 +197,7 @@ def test_an_unknown_command_is_an_error_from_the_release_on_that_was_seen_to_sto
         (
             "clearpart --all --overwritevmfs --drives=x",
             WARNING,
-            "clearpart is left out: MAAS's storage layout decides which disks are wiped; the boot disk always is.",
+            "clearpart is left out: MAAS's deployment wipes every disk that MAAS knows of the machine.",
         ),
         (
             "partition x --ondisk=a",
