@@ -134,7 +134,7 @@ def _read_profiles(path: Path) -> dict[str, Mapping[str, Any]]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
             rows = database.execute("SELECT name, data FROM profiles").fetchall()
         profiles = {str(name): load_json(str(data), "An entry") for name, data in rows}
-    except (sqlite3.Error, FormatError) as error:
+    except (sqlite3.Error, UnicodeError, FormatError) as error:  # a damaged file may name a table that is not UTF-8
         kind = str(error).rstrip(".")
         raise MaasError(f"The profiles of the maas CLI in {path} cannot be read: {kind}.", _WAYS) from None
     return {name: profile for name, profile in profiles.items() if isinstance(profile, dict)}

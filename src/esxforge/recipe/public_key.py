@@ -32,7 +32,7 @@ def read_public_key(data: bytes, name: str) -> PublicKey:
         raise RecipeError([f"{name} holds an age key, which ESXi's Python cannot encrypt to."], _HINT)
     try:
         key = load_pem_public_key(text) if text.startswith(b"-----") else load_ssh_public_key(text)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError):  # the last for a curve's point that is compressed
         raise RecipeError([f"{name} holds no public key that can be read."], _HINT) from None
     if not isinstance(key, RSAPublicKey):
         raise RecipeError([f"{name} holds a public key that is not RSA."], _HINT)
