@@ -1,8 +1,8 @@
 """Changes to a machine's disks by the time the hook refuses: reported, so that nobody takes a cleared disk for intact.
 
 Before it starts the hook, curtin clears every disk that MAAS knows of the machine (partitions, RAID and LVM on it, the
-first and the last MiB) and writes the image to one. A disk counts as cleared here if the layout names it and both ends are
-zeros. Facts from canonical/curtin 23.1.1 (``commands/block_meta.py``, ``block/__init__.py``).
+first and the last MiB) and writes the image to one. A disk counts as cleared here if the configuration names it and
+both ends are zeros. Facts from canonical/curtin 23.1.1 (``commands/block_meta.py``, ``block/__init__.py``).
 """
 
 import os

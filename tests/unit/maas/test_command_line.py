@@ -218,10 +218,10 @@ def test_what_the_server_echoes_is_not_shown(
 
 
 @pytest.mark.usefixtures("verified")
-def test_an_image_that_does_not_verify_is_never_sent(run: Run, logged_in: Maas, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named_before_maas_is_asked(run: Run, logged_in: Maas, tmp_path: Path) -> None:
     status, _out, err = run("upload", str(tmp_path / "absent.dd.gz"))
     assert status == 1
-    assert "cannot be read" in err
+    assert "There is no file" in err
     assert logged_in.region.requests == []
 
 
