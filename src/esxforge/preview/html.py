@@ -19,8 +19,8 @@ from esxforge_target.plan.steps import Step
 from esxforge_target.runtime.visible import visible
 
 _PHASES = {
-    "prepare": ("Prepare", "The way to MAAS is not touched."),
-    "management": ("Management", "The way to MAAS may be cut for a moment."),
+    "prepare": ("Prepare", "The management network is not touched."),
+    "management": ("Management", "The management network may be interrupted briefly."),
     "complete": ("Complete", "Everything else of the network."),
     "storage": ("Storage", "Only the disks that MAAS names."),
 }

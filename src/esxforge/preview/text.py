@@ -14,8 +14,8 @@ from esxforge_target.runtime.visible import visible
 
 SIZE_UNKNOWN = "size unknown"
 _PHASES = {
-    "prepare": "Prepare: the way to MAAS is not touched",
-    "management": "Management: the way to MAAS may be cut for a moment",
+    "prepare": "Prepare: the management network is not touched",
+    "management": "Management: the management network may be interrupted briefly",
     "complete": "Complete: everything else of the network",
     "storage": "Storage",
 }

@@ -151,7 +151,7 @@ class RoutePlanner:
         vmk = self._inventory.vmk(MANAGEMENT_VMK)
         if asked or (vmk is not None and has_anothers_default(self._inventory, vmk)):
             self._draft.renew(
-                COMPLETE, MANAGEMENT_VMK, management[0].dhcp_dns, "so that the default route is the way to MAAS"
+                COMPLETE, MANAGEMENT_VMK, management[0].dhcp_dns, "so that the default route leads to MAAS"
             )
 
 

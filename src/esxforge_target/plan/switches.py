@@ -162,9 +162,7 @@ class VSwitchPlanner:
         self._draft.add(
             phase,
             team_command(desired_vswitch.name, desired_vswitch.team),
-            "{} shares the load by {}: {}".format(
-                desired_vswitch.name, desired_vswitch.team.load_balancing, _order(desired_vswitch.team)
-            ),
+            "{}: {}".format(desired_vswitch.name, _described(desired_vswitch.team)),
             (Expectation("vswitch", desired_vswitch.name, _team_facts(desired_vswitch.team)),),
         )
 
@@ -284,9 +282,10 @@ def _team_facts(team: Team) -> "Tuple[Tuple[str, str, object], ...]":
     return tuple(facts + [("standby", "has", uplink) for uplink in team.standby])
 
 
-def _order(team: Team) -> str:
-    text = ", ".join(team.active)
-    return text + (", then {}".format(", ".join(team.standby)) if team.standby else "")
+def _described(team: Team) -> str:
+    standby = ["{} (standby)".format(name) for name in team.standby]
+    order = "failover order {}".format(", ".join(list(team.active) + standby))
+    return order if team.load_balancing == "explicit" else "load balancing {}, {}".format(team.load_balancing, order)
 
 
 __all__ = ["VSwitchPlanner", "same_team"]
