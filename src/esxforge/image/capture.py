@@ -167,7 +167,7 @@ class _Captured:
         if place + length > FARTHEST_HOOK_BYTES:
             raise ImageError(
                 f"The EFI system partition is full, and in the boot bank on partition {self._places.hook} the hook "
-                f"would stand at byte {place}: verify and upload search no further than {FARTHEST_HOOK_BYTES}.",
+                f"would start at byte {place}: verify and upload search no further than {FARTHEST_HOOK_BYTES}.",
                 "Free 2 MB on the EFI system partition, or reinstall ESXi.",
             )
         self._data.placed.append((place, Bytes(self.manifest.to_bytes(length))))
