@@ -86,7 +86,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, text never ends in a traceback
     with filtered_streams():
-        status = _with_json() if wants_json(sys.argv[1:]) else _status(app)
+        status = _with_json() if wants_json(sys.argv[1:]) else _status(_without_json)
     log = log_file.last()
     if status and log is not None:
         sys.stderr.write(f"  Log: {log}\n")
@@ -101,9 +101,8 @@ def _with_json() -> int:
         try:
             status: int | None = app(standalone_mode=False)  # Ctrl-C is 130
         except UsageError as error:
-            error.show()
             failed.append(error)
-            return int(error.exit_code)
+            return _show_usage_error(error)
         except BaseException as error:
             failed.append(error)
             raise
@@ -119,6 +118,24 @@ def _with_json() -> int:
     elif status == _INTERRUPTED:
         print_failure(status, sys.argv[1:])
     return status
+
+
+def _without_json() -> int | None:
+    try:
+        status: int | None = app(standalone_mode=False)  # Ctrl-C is 130
+    except UsageError as error:
+        return _show_usage_error(error)
+    return status
+
+
+def _show_usage_error(error: Any) -> int:
+    """Print it, without what typer's validation adds, and with arguments as the usage line has them."""
+    error.message = error.message.replace("Value error, ", "", 1) if error.message else error.message
+    parameter = error.param if hasattr(error, "param") else None
+    if parameter is not None and parameter.param_type_name == "argument" and not error.param_hint:
+        error.param_hint = (parameter.metavar or parameter.name.upper()).rstrip(".")
+    error.show()
+    return int(error.exit_code)
 
 
 def _status(run: Callable[[], Any]) -> int:

@@ -136,7 +136,7 @@ class _Predictor:
         versions = sorted(self._versions if 6 in self._versions else self._versions | {4})
         found = name_servers.of_host(self._answers, self._gateways, versions, self._unknowns)
         if found.with_own:
-            self._unknowns.add("DNS server", "MAAS's own address, known once the deployment starts, is one more.")
+            self._unknowns.add("DNS server", "MAAS adds its own address, known once the deployment starts.")
         if not found.known and not found.with_own:
             return []
         return [{"type": "nameserver", "address": list(found.known), "search": self._search}]

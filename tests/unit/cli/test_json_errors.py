@@ -51,7 +51,7 @@ FAILING = [
     (["recipe", "check", "absent.toml"], 1, "recipe", "absent.toml"),
     (["kickstart", "check", "absent.cfg"], 1, "input", "absent.cfg"),
     (["plan", "--curtin-config", "absent.yaml"], 1, "input", "absent.yaml"),
-    (["upload", "absent.dd.gz"], 1, "maas", None),
+    (["upload", "absent.dd.gz"], 1, "input", "absent.dd.gz"),
     (["images", "list"], 1, "maas", None),
     (["images", "show", "1", "--maas-url", "http://127.0.0.1:9/MAAS"], 1, "maas", None),
     (["images", "delete", "1", "--maas-url", "nonsense"], 1, "maas", None),
