@@ -189,8 +189,9 @@ def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List
         )
     elif machine.secure_boot() is None and image.settings.secure_boot == TRY and not image.is_golden:
         reasons.append(
-            "firmware: it does not say whether Secure Boot is on, so what must be checked first is not known; disable "
-            'Secure Boot, and deploy an image that was built without secure_boot = "try".'
+            "firmware: it does not say whether Secure Boot is on, so what must be checked first is not known. Look in "
+            "the machine's setup: disable Secure Boot there, and deploy an image that was built without secure_boot = "
+            '"try".'
         )
     elif machine.secure_boot() is None:
         report.warn(
