@@ -50,10 +50,9 @@ def machine_reasons(
     try:
         loader = loader_of(manifest)
         db, dbx = database(machine, "db"), database(machine, "dbx")
-    except ForgeError as error:
-        reasons.append("{}{} {}".format(_MARK, error.message, error.hint))
-    else:
         reasons += [trust_reason(loader, db), revocation_reason(loader, db, dbx)]
+    except ForgeError as error:
+        reasons.append("{}{} {}".format(_MARK, error.message, error.hint or _TAKE_OFF))
     reasons.append(clock_reason(machine.hardware_clock(), machine.maas_clock(config)))
     if desired is not None:
         reasons.append(network_reason(desired))
