@@ -21,7 +21,8 @@ from esxforge_target.contract.added_module import MOST
 NOT_INSTALLED = (
     "{} is added as a module of the boot loader: for the installer, and for every start of ESXi from the boot bank "
     "that is installed then. ESXi does not own it: “esxcli software vib list” does not name it; expect that an update "
-    "of ESXi does not carry it over. That ESXi takes a driver from such a module was not seen yet: see docs/drivers.md."
+    "of ESXi does not carry it over. Leave Secure Boot off on these hosts. That ESXi takes a driver from such a module "
+    "was not seen yet: see docs/drivers.md."
 )
 
 

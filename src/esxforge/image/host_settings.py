@@ -28,9 +28,7 @@ LEFT_OUT_OF_GOLDEN = ("reboot", "the disk is captured before its first boot")
 def settings_for(recipe: Recipe, media: InstallerMedia, listener: Listener) -> ImageSettings:
     """Check what the recipe says about the host against the ISO. Raises :class:`RecipeError` with every problem."""
     release = media.release
-    problems = secure_boot_problems(
-        recipe, golden=recipe.image.kind != "installer", loader_problem=media.loader.problem
-    )
+    problems = secure_boot_problems(recipe, golden=recipe.image.kind != "installer", media=media)
     data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else None
     eula = recipe.install.accept_eula
     kickstart = Kickstart(())

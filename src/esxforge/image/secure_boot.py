@@ -8,11 +8,13 @@ from esxforge.media.boot_files import EFI_BOOT_CFG
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.image_settings import TRY
-from esxforge_target.contract.secure_boot import Loader
+from esxforge_target.contract.secure_boot import Loader, loader_stops
 
 
-def secure_boot_problems(recipe: Recipe, *, golden: bool, loader_problem: str = "") -> list[str]:
-    """Why hosts with Secure Boot on cannot be tried with this recipe; none where it does not ask for that."""
+def secure_boot_problems(recipe: Recipe, *, golden: bool, media: InstallerMedia | None = None) -> list[str]:
+    """Why hosts with Secure Boot on cannot be tried with this recipe, and the ISO where there is one; none where the
+    recipe does not ask for that.
+    """
     if recipe.install.secure_boot != TRY:
         return []
     problems = []
@@ -35,9 +37,19 @@ def secure_boot_problems(recipe: Recipe, *, golden: bool, loader_problem: str = 
             "install.secure_boot: add cannot be used with it: a module of a VIB is one more that nothing "
             "vouches for at the start."
         )
-    if loader_problem:
-        problems.append(f"install.secure_boot: this ISO cannot be tried: {loader_problem}")
-    return problems
+    if recipe.root_password.random and recipe.root_password.public_key is None:
+        problems.append(
+            "install.secure_boot: a random root password cannot be used with it without root_password.public_key: SSH "
+            "keys are set by the agent, and where that does not start nobody could log in."
+        )
+    return problems + [f"install.secure_boot: this ISO cannot be tried: {one}" for one in _media_problems(media)]
+
+
+def _media_problems(media: InstallerMedia | None) -> list[str]:
+    if media is None:
+        return []
+    found = [media.loader.problem] if media.loader.problem else []
+    return list(dict.fromkeys(found + [one for boot_cfg in media.boot_cfgs for one in loader_stops(boot_cfg.cfg)]))
 
 
 def loader_details(media: InstallerMedia) -> dict[str, Any]:

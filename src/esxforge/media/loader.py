@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from esxforge.errors import FormatError
 from esxforge.formats.authenticode import authenticode_hash, signatures
 from esxforge_target.contract.secure_boot import LOADER_HASHES
-from esxforge_target.formats.x509 import Certificate
+from esxforge_target.formats.x509 import Certificate, name_text
 
 LARGEST_LOADER = 64 << 20
 """More than any EFI program of VMware's has, in bytes."""
@@ -33,6 +33,8 @@ def signed_loader(path: str, program: bytes | None) -> SignedLoader:
     try:
         found = signatures(program)
         hashes = {name: authenticode_hash(program, name) for name in LOADER_HASHES}
+        for one in found:
+            name_text(one.certificates[0].issuer)  # which the manifest will have
     except FormatError as error:
         return SignedLoader(path, problem=f"{path}: {error.message}")
     if not found:

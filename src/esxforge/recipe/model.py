@@ -192,7 +192,7 @@ class InstallRecipe(_Table):
             "Deploy to hosts with Secure Boot on: refuse, or try (untested on real ESXi).",
             flag="--secure-boot",
             more="Read [what may happen](troubleshooting.md#secure-boot) before you try. Not with golden images, "
-            "`[vcenter]`, `[[files]]` or `[[add]]`.",
+            "`[vcenter]`, `[[files]]` or `[[add]]`, nor with a random root password without `public_key`.",
         ),
     ] = "refuse"
     acceptance_level: Annotated[

@@ -10,7 +10,9 @@ from esxforge.vm.phases import Phase
 
 _REFUSED = re.compile(r"Security [Vv]iolation|Access [Dd]enied|Fatal error: 2[67]\b")
 _PURPLE = re.compile(r"Unexpected early boot module|VMware ESXi .*\[Releasebuild-\d+|PSOD|@BlueScreen")
-_READINESS = re.compile(r"ESXi's check (?:says|for Secure Boot) .*|This ESXi has no check for Secure Boot .*")
+_READINESS = re.compile(
+    r"ESXi's check (?:says|for Secure Boot) .*|This ESXi has no check for Secure Boot .*|Leave Secure Boot off: .*"
+)
 
 
 def loader(evidence: Evidence) -> Verdict:
@@ -72,6 +74,8 @@ def readiness(evidence: Evidence) -> Verdict:
     found = _READINESS.search(evidence.log(Stage.SECOND_BOOT))
     if found is None:
         return not_reached("The agent's log does not have its last act.")
+    if found[0].startswith("Leave"):
+        return not_reached(f"ESXi's check is not asked where the image adds modules. {found[0]}")
     return seen(found[0]) if found[0].startswith("ESXi's check says") else contradicted(found[0])
 
 

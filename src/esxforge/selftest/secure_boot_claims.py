@@ -33,7 +33,7 @@ SECURE_BOOT_CLAIMS: tuple[Claim, ...] = (
     Claim(
         "secure-readiness", judge_secure_boot.readiness, Area.SECURE_BOOT,
         "On a host deployed with Secure Boot off, `secureBoot.py -c` says whether it can be switched on",
-        DOCS, "the agent's log has its answer",
+        DOCS, "the agent's log has its answer, given while boot.cfg still names our module",
     ),
     Claim(
         "secure-afterwards", by_hand, Area.SECURE_BOOT,

@@ -22,6 +22,7 @@ from esxforge_target.runtime.blocks import DiskError
 from esxforge_target.runtime.errors import ForgeError, FormatError
 
 _SECTOR = 512
+_LOADED = "/tardisks/" + MODULE  # holds the same secrets
 
 
 def is_listed(system: System, bank: str) -> bool:
@@ -141,6 +142,26 @@ def _unlist(system: System, bank: str) -> None:
 
 def wipe(system: System, log: Log) -> None:
     """Overwrite and remove what stands in memory. ESXi may hold the module's files read-only: then they go with it."""
+    problems = _wipe(system)
+    if os.path.exists(system.locate(SECRETS)) or _is_loaded(system):
+        log.warn("{}; they are in memory until the next boot".format("; ".join(problems)))
+
+
+def unload(system: System) -> bool:
+    """The same ahead of the end, without a word; True once ESXi's memory holds no module of ours.
+
+    From here on nothing of this program can be loaded that is not yet. The boot bank stays as it is.
+    """
+    _wipe(system)
+    return not _is_loaded(system)
+
+
+def _is_loaded(system: System) -> bool:
+    return os.path.exists(system.locate(_LOADED))
+
+
+def _wipe(system: System) -> "List[str]":
+    """A sentence for each thing that did not work."""
     problems = []  # type: List[str]
     path = system.locate(SECRETS)
     try:
@@ -151,11 +172,9 @@ def wipe(system: System, log: Log) -> None:
         pass
     except OSError as error:
         problems.append("{} was not overwritten: {}".format(SECRETS, error.strerror))
-    loaded = "/tardisks/" + MODULE  # holds the same secrets
-    for one in (SECRETS, KICKSTART, loaded):
+    for one in (SECRETS, KICKSTART, _LOADED):
         problems += _remove(system, one)
-    if os.path.exists(path) or os.path.exists(system.locate(loaded)):
-        log.warn("{}; they are in memory until the next boot".format("; ".join(problems)))
+    return problems
 
 
 def _remove(system: System, path: str) -> "List[str]":

@@ -150,12 +150,25 @@ class _Life:
         return self._outcome(save, text.format(reason))
 
     def _report_readiness(self, parts: Parts) -> None:
-        """The last act on a machine that is Deployed; the outcome is noted before, so that a power cut skips it."""
-        if parts.deployment.record.secure_boot:
+        """The last act on a machine that is Deployed; the outcome is noted before, so that a power cut skips it.
+
+        The way to MAAS is still open; what is in the boot bank stays until the cleanup, which must be able to resume.
+        Nothing that goes wrong here keeps the cleanup from the secrets.
+        """
+        record = parts.deployment.record
+        if record.secure_boot:
             return
         self._system.until(None)
-        parts.reporter.start(readiness.PHASE, readiness.secure_boot_readiness(self._system))
-        parts.reporter.deliver(deadlines.CLOSING)
+        try:
+            if record.modules:
+                sentence = readiness.added_modules_forbid(record.modules)
+            else:
+                sentence = readiness.secure_boot_readiness(self._system, cleanup.unload(self._system))
+            parts.reporter.start(readiness.PHASE, sentence)
+            parts.reporter.deliver(deadlines.CLOSING)
+        except Exception as error:
+            text = error.message if isinstance(error, ForgeError) else _describe(error)
+            self._log.warn("whether Secure Boot could be switched on was not reported: {}".format(text))
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
         """Whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""

@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.efi_signatures import HASHES
 from esxforge_target.formats.x509 import Certificate, name_text, parse_certificate
 from esxforge_target.runtime.errors import FormatError
@@ -66,6 +67,25 @@ class Loader(Value):
             )
         hashes = {name: bytes.fromhex(text) for name, text in document["hashes"].items()}
         return Loader(document["path"], hashes, signatures, document["modules"])
+
+
+def loader_stops(cfg: BootCfg) -> "List[str]":
+    """What VMware's loader refuses in a boot.cfg with Secure Boot on, whoever wrote it; one sentence each.
+
+    Source: vmware/esx-boot, and that loader built and run with Secure Boot on.
+    """
+    problems = []
+    if cfg.get("acpitables"):
+        problems.append("boot.cfg has acpitables=, which VMware's boot loader refuses with Secure Boot on.")
+    names = [module.name.rpartition("/")[2].lower() for module in cfg.modules]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        problems.append(
+            "boot.cfg has more than one module called {}, and VMware's boot loader takes each name once.".format(
+                " and ".join(doubled)
+            )
+        )
+    return problems
 
 
 def _ascii(text: str) -> str:

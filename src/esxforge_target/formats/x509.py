@@ -53,11 +53,11 @@ class Certificate(Value):
         return self.subject == other.issuer and bool(self.key_id) and self.key_id == other.authority_key_id
 
 
-def parse_certificate(data: bytes) -> Certificate:
-    """Read a certificate in DER. Raises FormatError."""
+def parse_certificate(data: bytes, padded: bool = False) -> Certificate:
+    """Read a certificate in DER; ``padded``: zeros may follow it. Raises FormatError."""
     if len(data) > LARGEST_CERTIFICATE:
         raise FormatError("A certificate has {} bytes, more than one ever has.".format(len(data)))
-    outer = _read(data, SEQUENCE, _WHAT)
+    outer = _read(data, SEQUENCE, _WHAT, padded)
     fields = Fields(outer, _WHAT)
     signed = fields.take(SEQUENCE)
     fields.take(SEQUENCE)

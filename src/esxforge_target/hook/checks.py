@@ -136,6 +136,8 @@ def check_machine(
         reasons += [reason for reason in validation_errors.reasons if reason not in reasons]
     if tries:
         report.warn(TRIED)
+        # Which interface leads to MAAS is judged by its addresses: by the same as the kickstart's network line.
+        desired = None if desired is None else with_addresses(desired, machine)
         reasons += secure_boot.machine_reasons(machine, image.manifest, environment.config, desired)
     if password_refusal(image.settings):
         has_keys = bool(token) and machine.maas_has_keys(environment.config)
@@ -155,6 +157,13 @@ def check_machine(
             "one. Wipe or remove it if this machine starts something else.".format(other.label)
         )
     return Situation(desired, token, boot, tuple(data), tries)
+
+
+def with_addresses(desired: DesiredHost, machine: LinuxHost) -> DesiredHost:
+    """The same with MAAS's addresses, as its name resolves here; without any where it does not."""
+    if desired.maas.addresses:
+        return desired
+    return desired.replace(maas=desired.maas.replace(addresses=tuple(machine.resolve(desired.maas.host))))
 
 
 def tries_secure_boot(machine: LinuxHost, image: Image) -> bool:
@@ -178,8 +187,17 @@ def _firmware_reasons(machine: LinuxHost, image: Image, report: Report) -> "List
             "firmware: Secure Boot is on; disable Secure Boot: nobody has seen ESXi start with a module that VMware "
             "did not sign, and this host's configuration comes in one."
         )
+    elif machine.secure_boot() is None and image.settings.secure_boot == TRY and not image.is_golden:
+        reasons.append(
+            "firmware: it does not say whether Secure Boot is on, so what must be checked first is not known. Look in "
+            "the machine's setup: disable Secure Boot there, and deploy an image that was built without secure_boot = "
+            '"try".'
+        )
     elif machine.secure_boot() is None:
-        report.warn("the firmware does not say whether Secure Boot is on; if it is, ESXi's installer will not start")
+        report.warn(
+            "the firmware does not say whether Secure Boot is on; if it is, nobody has seen ESXi start with this "
+            "host's module"
+        )
     return reasons
 
 

@@ -12,7 +12,7 @@ from esxforge_target.formats.efi_signatures import LARGEST_DATABASE
 from esxforge_target.hook.direct import DirectBlocks
 from esxforge_target.hook.volume import HookVolume, MountedVolume
 from esxforge_target.metadata.client import MetadataClient, Patience
-from esxforge_target.metadata.errors import MetadataError
+from esxforge_target.metadata.errors import RIGHT, MetadataError
 from esxforge_target.runtime.blocks import Blocks, FileBlocks
 from esxforge_target.runtime.errors import ForgeError
 
@@ -106,12 +106,16 @@ class LinuxHost:
         return int(seconds) if re.match("[0-9]{1,12}$", seconds) else None
 
     def maas_clock(self, config: "Dict[str, Any]") -> "Optional[float]":
-        """Seconds since 1970 by the Date header of MAAS's answer; None where it does not answer or gives no date."""
+        """Seconds since 1970 by the Date header of MAAS's answer; None where it does not answer or gives no date.
+
+        Of another answer than MAAS's own the date is a stranger's: only the one that names this machine counts, or one
+        that judges the token, which a proxy in between does not.
+        """
         client = self._maas(config)
         if client is None:
             return None
-        client.probe(_DATE_SECONDS)
-        return client.maas_time
+        found = client.probe(_DATE_SECONDS)
+        return client.maas_time if found.connectivity == RIGHT or found.status in (401, 403) else None
 
     def _maas(self, config: "Dict[str, Any]") -> "Optional[MetadataClient]":
         """MAAS as the configuration names it; None where that says too little."""

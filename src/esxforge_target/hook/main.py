@@ -29,7 +29,14 @@ from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import FileRecord
 from esxforge_target.hook import golden, secure_boot
 from esxforge_target.hook.changes import Changes
-from esxforge_target.hook.checks import Image, Situation, check_machine, read_environment, read_image
+from esxforge_target.hook.checks import (
+    Image,
+    Situation,
+    check_machine,
+    read_environment,
+    read_image,
+    with_addresses,
+)
 from esxforge_target.hook.credentials import root_password
 from esxforge_target.hook.data_disks import partition_lines, renewed_boot_table, stamp, vmfs_table, write_data_disk
 from esxforge_target.hook.disks import BlockDisk, Disks
@@ -213,12 +220,9 @@ def _boot_datastore_size(desired: DesiredHost) -> "Optional[int]":
 
 
 def _with_addresses(desired: DesiredHost, machine: LinuxHost, report: Report) -> DesiredHost:
-    if desired.maas.addresses:
-        return desired
-    addresses = machine.resolve(desired.maas.host)
-    if not addresses:
+    desired = with_addresses(desired, machine)
+    if not desired.maas.addresses:
         report.warn("{} cannot be resolved here; the host will have to".format(desired.maas.host))
-    desired = desired.replace(maas=desired.maas.replace(addresses=tuple(addresses)))
     if no_way_to_maas(desired):
         raise ValidationErrors(["network: " + no_way_to_maas(desired)])
     return desired

@@ -15,7 +15,7 @@ import zlib
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from esxforge_target.contract.desired_host import DesiredHost
-from esxforge_target.contract.secure_boot import Loader
+from esxforge_target.contract.secure_boot import Loader, loader_stops
 from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.efi_signatures import (
     CERTIFICATE_HASHES,
@@ -43,15 +43,16 @@ _GZIP = b"\x1f\x8b"
 def machine_reasons(
     machine: LinuxHost, manifest: Manifest, config: "Dict[str, Any]", desired: "Optional[DesiredHost]"
 ) -> "List[str]":
-    """Why this machine must not be tried, as sentences. ``desired`` is None where it cannot be read, which is said."""
+    """Why this machine must not be tried, as sentences. ``desired`` has MAAS's addresses, as far as its name can be
+    resolved; it is None where it cannot be read, which is said.
+    """
     reasons = []  # type: List[str]
     try:
         loader = loader_of(manifest)
         db, dbx = database(machine, "db"), database(machine, "dbx")
-    except ForgeError as error:
-        reasons.append("{}{} {}".format(_MARK, error.message, error.hint))
-    else:
         reasons += [trust_reason(loader, db), revocation_reason(loader, db, dbx)]
+    except ForgeError as error:
+        reasons.append("{}{} {}".format(_MARK, error.message, error.hint or _TAKE_OFF))
     reasons.append(clock_reason(machine.hardware_clock(), machine.maas_clock(config)))
     if desired is not None:
         reasons.append(network_reason(desired))
@@ -84,7 +85,9 @@ def database(machine: LinuxHost, name: str) -> "List[Signature]":
 
 
 def trust_reason(loader: Loader, db: "Sequence[Signature]") -> str:
-    """A reason unless the firmware trusts who signed the loader."""
+    """A reason unless the firmware trusts who signed the loader, or the loader itself by its hash."""
+    if any(entry.kind in HASHES and entry.data == loader.hashes[HASHES[entry.kind]] for entry in db):
+        return ""
     known = _certificates(db)
     if any(_issuer_in(known, signature[0]) is not None for signature in loader.signatures):
         return ""
@@ -108,7 +111,15 @@ def revocation_reason(loader: Loader, db: "Sequence[Signature]", dbx: "Sequence[
             hash_of = _hasher(CERTIFICATE_HASHES[entry.kind])
             found = any(entry.data.startswith(hash_of(certificate.signed)) for certificate in chain)
         elif entry.kind == X509:
-            found = any(_is_revoked(entry.data, certificate) for certificate in chain)
+            try:
+                refused = parse_certificate(entry.data, padded=True)
+            except FormatError:
+                return (
+                    _MARK
+                    + "dbx has a certificate that cannot be read, so what it revokes is not known: "
+                    + ("disable Secure Boot.")
+                )
+            found = any(refused.whole == one.whole or refused.issued(one) for one in chain)
         elif entry.kind in KEYS:
             found = False
         else:
@@ -147,7 +158,17 @@ def clock_reason(hardware: "Optional[float]", maas: "Optional[float]") -> str:
 
 
 def network_reason(desired: DesiredHost) -> str:
-    """A reason if the kickstart alone cannot make the host reachable: the agent may never start."""
+    """A reason if the kickstart alone cannot make the host reachable: the agent may never start.
+
+    Which interface its network line sets up depends on MAAS's addresses, so these must be known.
+    """
+    if not desired.maas.addresses:
+        return (
+            _MARK
+            + "{} cannot be resolved here, so which interface leads to MAAS is not known, and whether the host would "
+            "be reachable if the agent does not start. Correct MAAS's DNS, ".format(desired.maas.host)
+            + _DISABLE
+        )
     problem = network_line_problem(desired)
     if not problem:
         return ""
@@ -162,6 +183,7 @@ def network_reason(desired: DesiredHost) -> str:
 def module_reasons(cfg: BootCfg, loader: Loader, module: str, data: bytes) -> "List[str]":
     """Why VMware's loader would refuse our ``module``, which will hold ``data``, or what ``cfg`` loads."""
     reasons = [name_reason(cfg, module), content_reason(module, data), order_reason(cfg, loader, module)]
+    reasons += [_MARK + problem for problem in loader_stops(cfg.without_module(module))]
     return [reason for reason in reasons if reason]
 
 
@@ -206,7 +228,7 @@ def _certificates(entries: "Sequence[Signature]") -> "List[Certificate]":
     for entry in entries:
         if entry.kind == X509:
             try:
-                found.append(parse_certificate(entry.data))
+                found.append(parse_certificate(entry.data, padded=True))
             except FormatError:
                 continue
     return found
@@ -214,15 +236,6 @@ def _certificates(entries: "Sequence[Signature]") -> "List[Certificate]":
 
 def _issuer_in(known: "Sequence[Certificate]", signer: Certificate) -> "Optional[Certificate]":
     return next((one for one in known if one.whole == signer.whole or one.issued(signer)), None)
-
-
-def _is_revoked(data: bytes, certificate: Certificate) -> bool:
-    if data == certificate.whole:
-        return True
-    try:
-        return parse_certificate(data).issued(certificate)
-    except FormatError:
-        return False
 
 
 def _hasher(name: str) -> "Callable[[bytes], bytes]":

@@ -63,13 +63,14 @@ class Patience(Value):
 
 class Probe(Value):
     """What one try proved: ``connectivity`` is RIGHT, ANSWERED or SILENCE (see errors), ``detail`` a sentence for the
-    log."""
+    log. ``status`` is the answer's, 0 where there was none that could be read."""
 
-    __slots__ = ("connectivity", "detail")
+    __slots__ = ("connectivity", "detail", "status")
 
-    def __init__(self, connectivity: str, detail: str) -> None:
+    def __init__(self, connectivity: str, detail: str, status: int = 0) -> None:
         self.connectivity = connectivity
         self.detail = detail
+        self.status = status
 
 
 class MetadataClient:
@@ -250,11 +251,12 @@ class MetadataClient:
             if answer.status not in (401, 403) or abs(self.skew - before) < 60:
                 break
         if answer.status != 200:
-            return Probe(ANSWERED, "MAAS at {} answered with status {}.".format(self.endpoint.where, answer.status))
+            text = "MAAS at {} answered with status {}.".format(self.endpoint.where, answer.status)
+            return Probe(ANSWERED, text, answer.status)
         if answer.body.decode("utf-8", "replace").strip() != self.endpoint.system_id:
-            return Probe(ANSWERED, "MAAS at {} answered for another machine.".format(self.endpoint.where))
+            return Probe(ANSWERED, "MAAS at {} answered for another machine.".format(self.endpoint.where), 200)
         self._known = True
-        return Probe(RIGHT, "MAAS at {} answered for this machine.".format(self.endpoint.where))
+        return Probe(RIGHT, "MAAS at {} answered for this machine.".format(self.endpoint.where), 200)
 
     def _insist(
         self, method: str, path: str, body: Optional[bytes], limit: int, total: Optional[float]

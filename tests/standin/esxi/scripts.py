@@ -102,6 +102,8 @@ def _secure_boot_check(host: Host, arguments: List[str]) -> str:
         raise CommandError("usage: secureBoot.py [-a | -c | -s]", 2)
     if setting == "cannot":
         return "Secure boot CANNOT be enabled: Failed to verify signatures of the following vib(s): [net-community].\n"
+    if os.path.exists(host.store.root("/tardisks/esxforge.tgz")):
+        return "Secure boot CANNOT be enabled: Failed to validate the following tardisk(s): [esxforge.tgz].\n"
     return "Secure boot can be enabled: All vib signatures verified. All tardisks validated.\n"
 
 

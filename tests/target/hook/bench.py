@@ -70,7 +70,7 @@ class FileHost(file_host.FileHost):
         return Recorded(self._bench, path, writable=writable, sector_size=self._bench.sector_size)
 
     def resolve(self, host: str) -> list[str]:
-        return ["10.0.0.2"]
+        return list(self._bench.resolved)
 
 
 class Bench(file_host.HostDirectory):
@@ -83,6 +83,7 @@ class Bench(file_host.HostDirectory):
         self.fail_at = -1
         self.maas_has_keys = False
         self.maas_time: float | None = None
+        self.resolved = ["10.0.0.2"]
         self.output = ""
 
     def disk(self, name: str, size: int, serial: str = "", image: Path | None = None, **udev: str) -> Path:

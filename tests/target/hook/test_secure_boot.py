@@ -29,11 +29,12 @@ from esxforge_target.hook import secure_boot
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.blocks import FileBlocks
 from esxforge_target.runtime.errors import ForgeError
+from standin.maas_metadata import Fault
 from standin.maas_metadata.service import FakeMetadataService
 from standin.signing import SigningKey, make_key, signed_program
 from target.hook.bench import Bench, FileHost
 from target.hook.conftest import Deployed
-from target.plan.configs import sample
+from target.plan.configs import bond, nic, sample, static
 from unit.formats.signed.test_efi_signatures import signature_list
 
 SHA256 = next(kind for kind, name in HASHES.items() if name == "sha256")
@@ -173,9 +174,38 @@ def ipv6_only(bench: Bench, config: dict[str, Any], signed: Signed) -> None:
             entry["subnets"] = [{"type": "static", "address": "2001:db8::5/64"}]
 
 
+def by_name(config: dict[str, Any]) -> None:
+    """MAAS is configured by a name; the bench resolves it to 10.0.0.2."""
+    config["reporting"]["maas"]["endpoint"] = "http://maas.example:5248/MAAS/metadata/status/abc123"
+
+
+def network_of(config: dict[str, Any], *entries: dict[str, Any]) -> None:
+    servers = [one for one in config["network"]["config"] if one["type"] == "nameserver"]
+    config["network"]["config"] = [*entries, *servers]
+
+
+def maas_behind_a_channel(bench: Bench, config: dict[str, Any], signed: Signed) -> None:
+    """The default gateway is on a NIC, but MAAS's network, once its name is resolved, on the bond."""
+    by_name(config)
+    uplink, channel = static("192.0.2.5/24", gateway="192.0.2.1"), static("10.0.0.5/24")
+    network_of(config, nic(1, uplink), nic(2), nic(3), bond("bond0", ["eno2", "eno3"], channel, mode="802.3ad"))
+
+
+def maas_unresolved(bench: Bench, config: dict[str, Any], signed: Signed) -> None:
+    by_name(config)
+    bench.resolved = []
+
+
+def unknown_state(bench: Bench, config: dict[str, Any], signed: Signed) -> None:
+    bench.variable("SecureBoot", b"")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        (maas_behind_a_channel, "a bond of mode 802.3ad"),
+        (maas_unresolved, "maas.example cannot be resolved here"),
+        (unknown_state, "firmware: it does not say whether Secure Boot is on"),
         (no_db, "the firmware has no variable db"),
         (db_of_another_vendor, "the firmware has no variable db"),
         (unreadable_db, "the firmware's variable db cannot be read: Is a directory."),
@@ -198,6 +228,21 @@ def test_what_fails_or_cannot_be_checked_is_refused_before_the_first_write(
     assert sentence in bench.said, bench.said
     assert "disable Secure Boot" in bench.said or "Disable Secure Boot" in bench.said
     assert bench.writes == []
+
+
+def test_a_channel_that_does_not_lead_to_maas_is_no_reason(tried: tuple[Bench, dict[str, Any]]) -> None:
+    bench, config = tried
+    by_name(config)
+    channel = bond("bond0", ["eno2", "eno3"], static("192.0.2.5/24", gateway="192.0.2.1"), mode="802.3ad")
+    network_of(config, nic(1, static("10.0.0.5/24")), nic(2), nic(3), channel)
+    assert bench.run(config) == 0, bench.output
+
+
+def test_an_image_that_does_not_try_it_only_warns_where_the_firmware_says_nothing(deployed: Deployed) -> None:
+    bench, config = deployed()
+    bench.variable("SecureBoot", b"")
+    assert bench.run(config) == 0, bench.output
+    assert "the firmware does not say whether Secure Boot is on; if it is, nobody has seen ESXi start" in bench.said
 
 
 def test_all_reasons_are_told_at_once(tried: tuple[Bench, dict[str, Any]], signed: Signed) -> None:
@@ -243,6 +288,24 @@ def test_a_certificate_in_db_that_cannot_be_read_trusts_nobody(signed: Signed) -
     assert secure_boot.trust_reason(signed.loader, db + x509(signed.authority)) == ""
 
 
+def test_a_loader_whose_hash_is_in_db_is_trusted(signed: Signed) -> None:
+    for kind, name in HASHES.items():
+        assert secure_boot.trust_reason(signed.loader, [Signature(kind, signed.loader.hashes[name])]) == ""
+        assert secure_boot.trust_reason(signed.loader, [Signature(kind, bytes(len(signed.loader.hashes[name])))])
+
+
+def test_zeros_behind_a_certificate_do_not_count(signed: Signed) -> None:
+    padded = [Signature(X509, signed.authority.der + bytes(7))]
+    assert secure_boot.trust_reason(signed.loader, padded) == ""
+    assert "the firmware refuses" in secure_boot.revocation_reason(signed.loader, x509(signed.authority), padded)
+
+
+@pytest.mark.parametrize("data", [b"?", b"", b"\x30\x00", b"\x30\x82\x01"])
+def test_a_certificate_in_dbx_that_cannot_be_read_is_a_reason(data: bytes, signed: Signed) -> None:
+    reason = secure_boot.revocation_reason(signed.loader, x509(signed.authority), [Signature(X509, data)])
+    assert "dbx has a certificate that cannot be read" in reason
+
+
 def hash_entry(kind: uuid.UUID, name: str, data: bytes) -> Signature:
     return Signature(kind, hashlib.new(name, data).digest() + bytes(16))
 
@@ -261,7 +324,7 @@ def test_dbx_refuses_by_hash_and_by_certificate(signed: Signed) -> None:
 
 def test_dbx_may_hold_what_concerns_others(signed: Signed) -> None:
     other = parse_certificate(signed.other.der)
-    dbx = [Signature(kind, bytes(32)) for kind in [*HASHES, *KEYS]] + x509(signed.other) + [Signature(X509, b"?")]
+    dbx = [Signature(kind, bytes(32)) for kind in [*HASHES, *KEYS]] + x509(signed.other)
     dbx += [hash_entry(kind, name, other.signed) for kind, name in CERTIFICATE_HASHES.items()]
     assert secure_boot.revocation_reason(signed.loader, x509(signed.authority), dbx) == ""
 
@@ -292,6 +355,15 @@ def test_a_doubled_name_is_a_reason() -> None:
     assert secure_boot.name_reason(cfg, "ESXFORGE.TGZ") == ""
     assert "has 2 modules called" in secure_boot.name_reason(cfg.with_value("modules", "x/a.tgz --- a.tgz"), "a.tgz")
     assert "has 0 modules called" in secure_boot.name_reason(cfg, "b.tgz")
+
+
+def test_what_the_loader_refuses_of_vmwares_own_boot_cfg_is_a_reason(signed: Signed) -> None:
+    tables = BootCfg.parse(CFG + b"acpitables=/dsdt.aml\n")
+    assert "acpitables=" in " ".join(secure_boot.module_reasons(tables, signed.loader, "ESXFORGE.TGZ", b""))
+    doubled = BootCfg.parse(CFG.replace(b"/s.v00", b"/x/A.V00"))
+    loader = signed.loader.replace(modules=("/a.v00", "/x/A.V00"))
+    (reason,) = secure_boot.module_reasons(doubled, loader, "ESXFORGE.TGZ", b"")
+    assert "more than one module called a.v00" in reason
 
 
 def test_an_elf_file_is_a_reason_packed_or_not() -> None:
@@ -407,6 +479,13 @@ def test_a_missing_dbx_and_an_unreadable_directory_are_two_things(tmp_path: Path
     shutil.rmtree(bench.root / "sys/firmware/efi/efivars")
     with pytest.raises(ForgeError, match="cannot be read"):
         machine.signature_database("dbx")
+
+
+@pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY, Fault.UNAVAILABLE, Fault.REDIRECT, Fault.GARBAGE])
+def test_the_date_of_a_stranger_is_not_maas_time(fault: Fault, tmp_path: Path) -> None:
+    with FakeMetadataService() as service:
+        service.fault = fault
+        assert LinuxHost(str(tmp_path)).maas_clock({"reporting": {"maas": service.reporting}}) is None
 
 
 def test_maas_time_is_its_date_header(tmp_path: Path) -> None:

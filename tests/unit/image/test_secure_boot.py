@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from esxforge.errors import RecipeError
-from esxforge.formats.authenticode import authenticode_hash
+from esxforge.formats.authenticode import authenticode_hash, signatures
 from esxforge.image.host_settings import captured_settings
+from esxforge.image.secure_boot import secure_boot_problems
 from esxforge.media.installer import open_installer
 from esxforge.media.loader import signed_loader
 from esxforge.recipe.load import load_recipe
 from esxforge.standin_iso.efi_program import build_efi_program
 from esxforge.standin_iso.iso import make_standin_iso
 from esxforge_target.contract.secure_boot import Loader
+from esxforge_target.formats.boot_cfg import BootCfg
 from esxforge_target.formats.manifest import Manifest
 from esxforge_target.runtime.errors import FormatError
 from standin.signing import SigningKey, make_key, signed_program
 from unit.image.conftest import HASH, Builder
 
+NO_NAME = bytes.fromhex("300431023000")
 PATH = "EFI/BOOT/BOOTX64.EFI"
 TRY = {"accept_eula": True, "secure_boot": "try"}
 
@@ -91,6 +95,46 @@ def test_what_must_not_stay_on_a_host_that_does_not_start_is_refused(iso: Path, 
     assert "[vcenter] cannot be used with it" in error.value.message
     assert "files cannot be used with it" in error.value.message
     assert "add cannot be used with it" in error.value.message
+
+
+def test_a_random_password_that_nobody_can_read_is_refused(iso: Path, tmp_path: Path, build: Builder) -> None:
+    with pytest.raises(RecipeError, match="a random root password cannot be used with it without"):
+        build(iso, tmp_path / "a.raw", image={"format": "raw"}, install=TRY, root_password={"random": True})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda cfg: cfg.with_value("acpitables", "/dsdt.aml"), "boot.cfg has acpitables="),
+        (
+            lambda cfg: cfg.with_value("modules", f"{cfg.get('modules')} --- /other/{cfg.modules[0].name.strip('/')}"),
+            "boot.cfg has more than one module called",
+        ),
+    ],
+)
+def test_what_vmwares_loader_refuses_in_the_isos_boot_cfg_is_said_once(
+    change: Callable[[BootCfg], BootCfg], sentence: str, iso: Path
+) -> None:
+    media = open_installer(iso)
+    recipe = load_recipe(None, {"install": TRY, "root_password": {"hash": HASH}})
+    assert secure_boot_problems(recipe, golden=False, media=media) == []
+    changed = tuple(replace(one, cfg=change(one.cfg)) for one in media.boot_cfgs)
+    (problem,) = secure_boot_problems(recipe, golden=False, media=replace(media, boot_cfgs=changed))
+    assert f"this ISO cannot be tried: {sentence}" in problem
+    refusing = load_recipe(None, {"install": {"accept_eula": True}, "root_password": {"hash": HASH}})
+    assert secure_boot_problems(refusing, golden=False, media=replace(media, boot_cfgs=changed)) == []
+
+
+def test_an_issuer_whose_name_cannot_be_read_is_a_problem_of_the_loader_alone(
+    key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = signed_program(tmp_path, key)
+    found = [
+        replace(one, certificates=tuple(each.replace(issuer=NO_NAME) for each in one.certificates))
+        for one in signatures(program)
+    ]
+    monkeypatch.setattr("esxforge.media.loader.signatures", lambda _: found)
+    assert "A name does not have the structure of one" in signed_loader(PATH, program).problem
 
 
 def test_a_golden_image_does_not_try_it() -> None:

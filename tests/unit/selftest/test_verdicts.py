@@ -287,6 +287,7 @@ TABLE: list[tuple[str, Callable[[Evidence], Evidence], VerdictStatus]] = [
         log_says("readiness: This ESXi has no check for Secure Boot (x)."),
         VerdictStatus.CONTRADICTED,
     ),
+    ("secure-readiness", log_says("readiness: Leave Secure Boot off: a.v00 of x"), VerdictStatus.NOT_REACHED),
     ("secure-readiness", log_says("ESXi's check says that Secure Boot cannot be enabled: x"), VerdictStatus.SEEN),
     ("secure-readiness", lambda run: until(run, Stage.SECOND_BOOT), VerdictStatus.NOT_REACHED),
     (
