@@ -17,12 +17,17 @@ from esxforge.formats.segments import ImageFile, Segment
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.added_module import MOST
+from esxforge_target.formats.boot_cfg import MOST_MODULES
 
 NOT_INSTALLED = (
     "{} is added as a module of the boot loader: for the installer, and for every start of ESXi from the boot bank "
     "that is installed then. ESXi does not own it: “esxcli software vib list” does not name it; expect that an update "
     "of ESXi does not carry it over. That ESXi takes a driver from such a module was not seen yet: see docs/drivers.md."
 )
+
+
+# The agent's module and that of the user's files; and those that a bank lists and the ISO does not.
+_OUR_MODULES, _MODULES_KEPT_FREE = 2, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +118,9 @@ def _named(vibs: tuple[Vib, ...], media: InstallerMedia) -> tuple[list[Module], 
         return [], [f"{error}."]
     if len(modules) > MOST:
         return [], [f"{len(modules)} payloads are more than the {MOST} that can be added."]
+    loaded = max(len(boot_cfg.cfg.modules) for boot_cfg in media.boot_cfgs)
+    free = MOST_MODULES - _OUR_MODULES - _MODULES_KEPT_FREE - loaded
+    if modules and len(modules) > free:
+        text = f"the ISO has {loaded} modules, and VMware's boot loader takes about {MOST_MODULES}"
+        return [], [f"{len(modules)} payloads are more than the {max(free, 0)} that can be added: {text}."]
     return modules, []
