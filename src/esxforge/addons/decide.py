@@ -158,18 +158,16 @@ def _relations(added: Sequence[Descriptor], present: Present) -> tuple[list[str]
         problems += _few(missing, f"{one.name} {one.version} needs")
         unchecked += unknown
         found = [constraint for constraint in one.conflicts if offers.collide(constraint, owner)]
-        text = f"{one.name} {one.version} conflicts with"
-        problems += _few([f"{text} {constraint}." for constraint in found], text)
+        problems += _conflicts(f"{one.name} {one.version}", found)
         unchecked += [
-            f"{text} {constraint}"
+            f"{one.name} {one.version} conflicts with {constraint}"
             for constraint in one.conflicts
-            if constraint not in found and not offers.versions_of(constraint.name)
+            if not offers.has(constraint.name, owner)
         ]
         problems += _replaced(one, added)
     for installed in present.descriptors or ():
         found = [constraint for constraint in installed.conflicts if offers.collide(constraint, ISO)]
-        text = f"The ISO's {installed.name} {installed.version} conflicts with"
-        problems += _few([f"{text} {constraint}." for constraint in found], text)
+        problems += _conflicts(f"The ISO's {installed.name} {installed.version}", found)
     return list(dict.fromkeys(problems)), _unchecked(unchecked, present)
 
 
@@ -192,13 +190,20 @@ def _dependencies(one: Descriptor, offers: Offers, present: Present) -> tuple[li
 
 
 def _replaced(one: Descriptor, added: Sequence[Descriptor]) -> list[str]:
-    return [
-        f"{one.name} {one.version} replaces {other.name} {other.version}, and both would be loaded. Leave one of them "
-        "out."
+    problems: list[str] = []
+    problems += [
+        f"{one.name} {one.version} replaces {other.name} {other.version}, and both would be loaded. Leave one out."
         for other in added
         if other.name != one.name
         and any(constraint.name == other.name and _meets(constraint, other.version) for constraint in one.replaces)
     ]
+    return problems
+
+
+def _conflicts(name: str, found: Sequence[Constraint]) -> list[str]:
+    problems: list[str] = []
+    problems += [f"{name} conflicts with {constraint}." for constraint in found]
+    return _few(problems, f"{name} conflicts with")
 
 
 def _few(sentences: list[str], text: str) -> list[str]:

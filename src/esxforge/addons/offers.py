@@ -17,16 +17,25 @@ class Offers:
     def __init__(self) -> None:
         self._versions: dict[str, dict[int, dict[str, None]]] = {}
         self._known: dict[tuple[str, int], versions.Known] = {}
+        self._listed: dict[str, list[str]] = {}
 
     def add(self, owner: int, pairs: Iterable[tuple[str, str]]) -> None:
         """(name, version) of each; a version may be "": it is not known."""
         for name, version in pairs:
             self._versions.setdefault(name, {}).setdefault(owner, {})[version] = None
             self._known.pop((name, owner), None)
+            self._listed.pop(name, None)
 
     def versions_of(self, name: str) -> list[str]:
         """All versions of that name, whoever offers them."""
-        return list(dict.fromkeys(one for found in self._versions.get(name, {}).values() for one in found))
+        if name not in self._listed:
+            found = self._versions.get(name, {}).values()
+            self._listed[name] = list(dict.fromkeys(one for owned in found for one in owned))
+        return self._listed[name]
+
+    def has(self, name: str, owner: int) -> bool:
+        """Whether another one than ``owner`` offers that name."""
+        return any(other != owner for other in self._versions.get(name, ()))
 
     def meet(self, constraint: Constraint) -> bool:
         """Whether one of them fits. What is offered without a version fits any."""

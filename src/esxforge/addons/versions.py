@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _Key = tuple[tuple[tuple[int, int, str], ...], ...]
 
 
+@lru_cache(maxsize=4096)
 def key(version: str) -> _Key:
     """What versions are sorted by. Any text has one: that of an ISO may come from anybody."""
     return tuple(

@@ -167,6 +167,8 @@ def test_what_is_not_checked_is_one_warning_that_names_conflicts_too() -> None:
     for part in ("net-drv 1.2.0-1vmw.800.1.0.1 needs vmkapi_2", "conflicts with old-api", "needs c."):
         assert part in warning
     assert "igbn" not in warning
+    exclusive = vib(provides=("one-of-a-kind",), conflicts=("one-of-a-kind",))
+    assert "conflicts with one-of-a-kind" in decided(exclusive).warnings[0]
     many = vib(depends=tuple(f"api{number}" for number in range(30)))
     assert decided(many).warnings[0].endswith("; and 25 more.")
 
