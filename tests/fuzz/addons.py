@@ -96,6 +96,7 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
 
 TARGETS = (
     Target("vib", _vib, _vib_seeds, _mutate_vib,
-           (_E + "ar.py", _E + "descriptor.py", _E + "vib.py", _E + "decide.py", _E + "versions.py"), "vib"),
+           (_E + "ar.py", _E + "descriptor.py", _E + "vib.py", _E + "decide.py", _E + "offers.py",
+            _E + "versions.py"), "vib"),
     Target("bundle", _bundle, _bundle_seeds, _mutate_bundle, (_E + "archive.py", _E + "bundle.py"), "zip"),
 )  # fmt: skip

@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from esxforge.addons.errors import AGAIN, AddOnError
@@ -21,11 +21,14 @@ _MOST_ENTRIES = 20_000
 _LARGEST_DIRECTORY = 8 << 20
 _LONGEST_NAME = 1024
 _LARGEST_IN_MEMORY = 1 << 20
+_MOST_IN_MEMORY = 64 << 20
+_MOST_UNPACKED = 2 << 30
 _CHUNK = 1 << 20
 _DEEPEST = 16
 _END, _END_SIZE = b"PK\x05\x06", 22
 _LOCATOR, _LOCATOR_SIZE = b"PK\x06\x07", 20
 _END64, _END64_SIZE = b"PK\x06\x06", 56
+_ENTRY = b"PK\x01\x02"
 _LOCAL, _LOCAL_SIZE = b"PK\x03\x04", 30
 _ENCRYPTED = 1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -37,10 +40,10 @@ class Archive:
     def __init__(self, source: Source) -> None:
         """Raises :class:`AddOnError` for what is not a ZIP archive, or exceeds the bounds."""
         self._source = source
+        self._unpacked = _Unpacked(source.name)
         with source.opened() as stream:
             _check_directory(source, stream)
-            with self._zip(stream) as archive:
-                entries = archive.infolist()
+            entries = self._entries(stream)
         self.files: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             if entry.filename.endswith("/"):  # is_dir() fails on a name of nothing
@@ -52,19 +55,16 @@ class Archive:
 
     def read(self, path: str, largest: int) -> bytes:
         """One file's bytes. Raises :class:`AddOnError` where there is none, or it has more than ``largest``."""
-        return self._read(self._entry(path, largest))
+        return b"".join(self._chunks(self._entry(path, largest)))
 
     def source(self, path: str, largest: int) -> Source:
         """The same as a source: a part of this archive where it is only stored; else unpacked, into memory where it is
         small, and into a file without a name."""
         entry = self._entry(path, largest)
         name = f"{self._source.name}: {path}"
-        if entry.compress_type == zipfile.ZIP_STORED and self._source.data is None:
-            return self._source.part(name, self._data_offset(entry), entry.file_size)
-        if entry.file_size > _LARGEST_IN_MEMORY:
-            return self._unpacked(entry, name)
-        data = self._read(entry)
-        return Source(name, self._source.path, 0, len(data), data)
+        if entry.compress_type == zipfile.ZIP_STORED:
+            return self._packed(entry, name)
+        return self._unpacked.add(name, self._source.path, entry.file_size, self._chunks(entry))
 
     def _entry(self, path: str, largest: int) -> zipfile.ZipInfo:
         entry = self.files.get(path)
@@ -76,38 +76,49 @@ class Archive:
             raise self._damaged(f"{path} is encrypted, or compressed by another method than deflate")
         return entry
 
-    def _read(self, entry: zipfile.ZipInfo) -> bytes:
-        with self._source.opened() as stream, self._zip(stream) as archive, archive.open(entry) as member:
-            data = member.read(entry.file_size + 1)
-        if len(data) != entry.file_size:
-            raise self._damaged(f"{entry.filename} unpacks to another size than is declared")
-        return data
-
-    def _unpacked(self, entry: zipfile.ZipInfo, name: str) -> Source:
-        spool = UnnamedFile()
-        left = entry.file_size
-        with self._source.opened() as stream, self._zip(stream) as archive, archive.open(entry) as member:
-            while chunk := member.read(min(_CHUNK, left + 1)):
+    def _chunks(self, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+        """A file's bytes. The directory is not parsed again, as zipfile would for each file."""
+        left, crc = entry.file_size, 0
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.compress_type == zipfile.ZIP_DEFLATED else None
+        for packed in self._packed(entry, f"{self._source.name}: {entry.filename}").chunks():
+            for chunk in (packed,) if inflate is None else self._inflated(inflate, packed, entry):
                 left -= len(chunk)
                 if left < 0:
-                    break
-                spool.write(chunk)
-        if left:
-            raise self._damaged(f"{entry.filename} unpacks to another size than is declared")
-        return Source(name, spool.path, 0, entry.file_size, held=spool)
+                    raise self._damaged(f"{entry.filename} unpacks to more than is declared")
+                crc = zlib.crc32(chunk, crc)
+                yield chunk
+        if left or (inflate is not None and not inflate.eof):
+            raise self._damaged(f"{entry.filename} unpacks to less than is declared")
+        if crc != entry.CRC:
+            raise self._damaged(f"{entry.filename} has another CRC-32 than is declared")
 
-    def _data_offset(self, entry: zipfile.ZipInfo) -> int:
-        """Where a stored file's data begin; the local header's lengths may differ from those in the directory."""
-        with self._source.opened() as stream:
-            stream.seek(self._source.offset + entry.header_offset)
-            header = stream.read(_LOCAL_SIZE)
-        if len(header) != _LOCAL_SIZE or header[:4] != _LOCAL:
+    def _inflated(self, inflate: zlib._Decompress, packed: bytes, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+        """What ``packed`` unpacks to, in pieces of a MiB at most."""
+        full = True
+        while packed or full:
+            try:
+                chunk = inflate.decompress(packed, _CHUNK)
+            except zlib.error as error:
+                raise self._damaged(f"{entry.filename} cannot be unpacked") from error
+            if inflate.unused_data:
+                raise self._damaged(f"{entry.filename} goes on after the end of its data")
+            packed = inflate.unconsumed_tail
+            full = len(chunk) == _CHUNK
+            yield chunk
+
+    def _packed(self, entry: zipfile.ZipInfo, name: str) -> Source:
+        """A file's bytes as they are here; the local header's lengths may differ from those in the directory."""
+        header = b""
+        if 0 <= entry.header_offset <= self._source.length - _LOCAL_SIZE:
+            header = self._source.part(name, entry.header_offset, _LOCAL_SIZE).read()
+        if header[:4] != _LOCAL:
             raise self._damaged(f"{entry.filename} is not where its directory says")
-        name, extra = struct.unpack_from("<HH", header, 26)
-        offset = entry.header_offset + _LOCAL_SIZE + int(name) + int(extra)
-        if entry.compress_size != entry.file_size or offset + entry.file_size > self._source.length:
+        path, extra = struct.unpack_from("<HH", header, 26)
+        offset = entry.header_offset + _LOCAL_SIZE + int(path) + int(extra)
+        is_stored = entry.compress_type == zipfile.ZIP_STORED
+        if offset + entry.compress_size > self._source.length or (is_stored and entry.compress_size != entry.file_size):
             raise self._damaged(f"{entry.filename} is truncated")
-        return offset
+        return self._source.part(name, offset, entry.compress_size)
 
     def _path(self, entry: zipfile.ZipInfo) -> str:
         path = entry.filename
@@ -117,21 +128,43 @@ class Archive:
             raise self._damaged(f"the path of a file in it cannot be used: {one_line(path)[:200]!r}")
         return path
 
-    @contextmanager
-    def _zip(self, stream: BinaryIO) -> Iterator[zipfile.ZipFile]:
-        view = stream if self._source.data is not None else cast("BinaryIO", _Part(stream, self._source))
+    def _entries(self, stream: BinaryIO) -> list[zipfile.ZipInfo]:
         try:
-            with zipfile.ZipFile(view) as archive:
-                yield archive
-        except AddOnError:
-            raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            with zipfile.ZipFile(cast("BinaryIO", _Part(stream, self._source))) as archive:
+                return archive.infolist()
+        except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
             raise self._damaged(one_line(str(error))[:200].rstrip(".") or type(error).__name__) from error
         except (ValueError, LookupError, struct.error) as error:  # what garbage makes of zipfile
             raise self._damaged(f"its directory makes no sense ({one_line(str(error))[:200].rstrip('.')})") from error
 
     def _damaged(self, why: str) -> AddOnError:
         return AddOnError(f"{self._source.name} is damaged: {why}.", AGAIN)
+
+
+class _Unpacked:
+    """All that was unpacked of one archive: in memory as long as that is little, then in one file without a name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._in_memory = 0
+        self._file: UnnamedFile | None = None
+
+    def add(self, name: str, path: Path, size: int, chunks: Iterable[bytes]) -> Source:
+        """``chunks``, which have ``size`` bytes together. Raises :class:`AddOnError` beyond what is ever unpacked."""
+        if size <= min(_LARGEST_IN_MEMORY, _MOST_IN_MEMORY - self._in_memory):
+            self._in_memory += size
+            return Source(name, path, 0, size, b"".join(chunks))
+        if self._file is None:
+            self._file = UnnamedFile()
+        offset = self._file.size
+        if offset + size > _MOST_UNPACKED:
+            raise AddOnError(
+                f"{self._name} unpacks to more than {_MOST_UNPACKED >> 20} MiB.",
+                "Choose VIBs of it by name, or unpack it and add .vib files of it.",
+            )
+        for chunk in chunks:
+            self._file.write(chunk)
+        return Source(name, self._file.path, offset, size, held=self._file)
 
 
 class _Part:
@@ -163,9 +196,13 @@ class _Part:
 
 
 def _check_directory(source: Source, stream: BinaryIO) -> None:
-    """zipfile reads the whole directory into memory, so its size is looked at first."""
-    tail_size = min(source.length, 0xFFFF + _END_SIZE + _LOCATOR_SIZE)
-    stream.seek(source.offset + source.length - tail_size)
+    """zipfile reads and parses the whole directory, so its size, and how many entries it has, is checked first.
+
+    Of ZIP64 zipfile reads the record that stands right before the locator, wherever that points: both have to agree.
+    """
+    tail_size = min(source.length, 0xFFFF + _END_SIZE + _LOCATOR_SIZE + _END64_SIZE)
+    start = source.length - tail_size
+    stream.seek(source.offset + start)
     tail = stream.read(tail_size)
     at = tail.rfind(_END)
     if at < 0 or len(tail) - at < _END_SIZE or at + _END_SIZE + tail[at + 20] + 256 * tail[at + 21] != len(tail):
@@ -173,11 +210,14 @@ def _check_directory(source: Source, stream: BinaryIO) -> None:
     entries, size = struct.unpack_from("<HI", tail, at + 10)
     locator = tail[at - _LOCATOR_SIZE : at] if at >= _LOCATOR_SIZE else b""
     if locator[:4] == _LOCATOR:
+        at -= _LOCATOR_SIZE + _END64_SIZE
         (place,) = struct.unpack_from("<Q", locator, 8)
-        stream.seek(source.offset + min(place, source.length))
-        record = stream.read(_END64_SIZE)
-        if len(record) == _END64_SIZE and record[:4] == _END64:
-            entries, size = struct.unpack_from("<QQ", record, 32)
+        if at < 0 or tail[at : at + 4] != _END64 or place != start + at:
+            raise AddOnError(f"{source.name} is damaged: its ZIP64 directory is not where its end says.", AGAIN)
+        entries, size = struct.unpack_from("<QQ", tail, at + 32)
+    if size <= min(_LARGEST_DIRECTORY, start + at):
+        stream.seek(source.offset + start + at - size)
+        entries = max(entries, stream.read(size).count(_ENTRY))
     if entries > _MOST_ENTRIES or size > _LARGEST_DIRECTORY:
         raise AddOnError(
             f"{source.name} has {entries} entries in a directory of {size} bytes, more than a bundle ever has.", AGAIN

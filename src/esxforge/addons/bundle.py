@@ -24,6 +24,7 @@ from esxforge_target.runtime.visible import one_line
 INDEX = "index.xml"
 LARGEST_VIB = 1 << 30
 _LARGEST_METADATA = 64 << 20
+_MOST_VENDORS, _MOST_METADATA = 100, 300
 _MOST_VIBS = 5000
 _MOST_XML = 256 << 20
 
@@ -45,6 +46,7 @@ class Bundle:
         """Raises :class:`AddOnError` for what is not a bundle, is damaged, or lists no VIB."""
         self._archive = Archive(source)
         self._name = source.name
+        self._described = self._xml_bytes = 0
         if INDEX not in self._archive.files:
             raise AddOnError(
                 f"{source.name} is a ZIP archive, but not an offline bundle: it has no {INDEX}.",
@@ -80,26 +82,33 @@ class Bundle:
 
     def _metadata(self) -> list[str]:
         """Paths of the archives with metadata, each once."""
-        found = []
-        for vendor in self._xml(INDEX, "vendorList").findall("vendor"):
-            directory, index = text_of(vendor.find("relativePath")), text_of(vendor.find("indexfile"))
-            if not index:
-                continue
-            path = self._inside(directory, index)
+        vendors = self._xml(INDEX, "vendorList").findall("vendor")
+        if len(vendors) > _MOST_VENDORS:
+            raise AddOnError(f"{self._name}: {INDEX} names {len(vendors)} vendors, more than a bundle ever has.", AGAIN)
+        places = [(text_of(one.find("relativePath")), text_of(one.find("indexfile"))) for one in vendors]
+        found: set[str] = set()
+        for path in sorted({self._inside(directory, index) for directory, index in places if index}):
             for one in self._xml(path, "metaList").findall("metadata"):
                 url = text_of(one.find("url"))
                 if url:
-                    found.append(self._inside(posixpath.dirname(path), url))
+                    found.add(self._inside(posixpath.dirname(path), url))
+            if len(found) > _MOST_METADATA:
+                raise AddOnError(f"{self._name} has more than {_MOST_METADATA} archives of metadata.", AGAIN)
         if not found:
             raise AddOnError(f"{self._name} is damaged: {INDEX} does not lead to metadata.", AGAIN)
-        return sorted(set(found))
+        return sorted(found)
 
     def _listed(self, path: str) -> list[BundledVib]:
         archive = Archive(self._archive.source(path, _LARGEST_METADATA))
         descriptors = [name for name in archive.files if re.fullmatch(r"vibs/[^/]+\.xml", name)]
-        sizes = sum(archive.files[name].file_size for name in descriptors)
-        if len(descriptors) > _MOST_VIBS or sizes > _MOST_XML:
-            raise AddOnError(f"{self._name}: {path} describes {len(descriptors)} VIBs in {sizes} bytes.", AGAIN)
+        self._described += len(descriptors)
+        self._xml_bytes += sum(archive.files[name].file_size for name in descriptors)
+        if self._described > _MOST_VIBS or self._xml_bytes > _MOST_XML:
+            raise AddOnError(
+                f"{self._name} describes {self._described} VIBs in {self._xml_bytes} bytes, more than a bundle ever "
+                "has.",
+                AGAIN,
+            )
         directory = posixpath.dirname(path)
         return [
             self._one(archive.read(name, MAX_XML_BYTES), f"{self._name}: {path}: {name}", directory)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from esxforge.addons import versions
 from esxforge.addons.descriptor import LEVELS, PRODUCT_LINE, Constraint, Descriptor
+from esxforge.addons.offers import ISO, Offers, offered_by
 from esxforge.addons.present import BASE, Present
 from esxforge.addons.vib import CheckedPayload, Vib
+from esxforge_target.contract.added_module import MOST
 
 KINDS = {"tgz": "t", "vgz": "v"}
 """Types of payloads that ESXi unpacks; the letter begins the extension of their modules, as in VMware's names."""
-# The agent's module, logs, journal and ESXi's own saved state, in a boot bank.
-_OURS_IN_BANK = 12 << 20
+# The agent's module, logs and journal (at most 12 MiB), and room to grow for the state that ESXi saves: a bank of 6.x
+# that is full to the last MiB takes no configuration any more.
+_OURS_IN_BANK = 24 << 20
 # Modules are zipped again on the host, perhaps less well.
 _ZIPPED_WORSE = 1.1
 # What a VIB depends on to say for which releases it is made; esx-base provides esx-version, with its own version.
 _VERSION_OF_ESXI = "esx-version"
 _TELLS_RELEASE = (_VERSION_OF_ESXI, "esx-base", "vmkapi_")
+_SHOWN, _MOST_REASONS = 5, 20
 _REPLACED = (
     "Both would be loaded, and which one ESXi takes is not known. Build from an ISO that has it (a server vendor's, or "
     "one that Image Builder exported), or update it on the running host."
@@ -43,19 +47,19 @@ def decide(vibs: Sequence[Vib], present: Present, allowed: str) -> Decision:
     problems: list[str] = []
     if added and not present.vibs:
         warnings.append(
-            "The ISO does not say which VIBs it has: whether it has the same ones, and what they need, is not checked."
+            "The ISO does not say which VIBs it has: whether it has other versions of these is not checked."
         )
     for vib in added:
         own, doubts = _of_one(vib, present, allowed)
         problems += own
         warnings += doubts
     problems += _doubles(added)
-    descriptors = [vib.descriptor for vib in added]
-    for one in descriptors:
-        missing, unknown = _dependencies(one, descriptors, present)
-        problems += missing
-        warnings += unknown
-    problems += _conflicts(descriptors, present)
+    if len(added) > MOST:
+        problems.append(f"{len(added)} VIBs are more than the {MOST} that can be added. Choose those that are needed.")
+    else:
+        related, unchecked = _relations([vib.descriptor for vib in added], present)
+        problems += related
+        warnings += unchecked
     crowded, tight = _room(added, present)
     return Decision(tuple(added), (*problems, *crowded), (*warnings, *tight))
 
@@ -80,7 +84,9 @@ def _of_one(vib: Vib, present: Present, allowed: str) -> tuple[list[str], list[s
         warnings.append(f"{vib.name} is for hardware of {', '.join(told.hardware[:5])} only.")
     problems += _level(vib, allowed)
     installed = present.version_of(told.name)
-    if installed is not None:
+    if told.name == BASE:
+        problems.append(f"{vib.name} is ESXi itself, not a driver for it. Build from an ISO of that release.")
+    elif installed is not None:
         age = "newer" if versions.key(told.version) > versions.key(installed) else "older"
         problems.append(
             f"{vib.name} is {age} than the ISO's own {told.name} {installed or '(version unknown)'}. {_REPLACED}"
@@ -136,64 +142,83 @@ def _meets(constraint: Constraint, version: str) -> bool:
     return not constraint.relation or versions.fits(version, constraint.relation, constraint.version)
 
 
-def _offers(one: Descriptor) -> Iterator[tuple[str, str]]:
-    """(name, version) of all that others can depend on. What is provided without a version fits any."""
-    yield one.name, one.version
-    for provided in one.provides:
-        yield provided.name, provided.version
-
-
-def _is_met(constraint: Constraint, offers: Sequence[tuple[str, str]]) -> bool:
-    return any(name == constraint.name and (not version or _meets(constraint, version)) for name, version in offers)
-
-
-def _collides(constraint: Constraint, offers: Sequence[tuple[str, str]]) -> bool:
-    """As ``_is_met``, but what is offered without a version is not in the way of a constraint on versions."""
-    known = [offer for offer in offers if offer[1] or not constraint.relation]
-    return _is_met(constraint, known)
-
-
-def _dependencies(one: Descriptor, added: Sequence[Descriptor], present: Present) -> tuple[list[str], list[str]]:
-    offers = [(vib.name, vib.version) for vib in present.vibs]
+def _relations(added: Sequence[Descriptor], present: Present) -> tuple[list[str], list[str]]:
+    """Problems and warnings of what they need, exclude and replace, between each other and with the ISO."""
+    offers = Offers()
+    offers.add(ISO, ((vib.name, vib.version) for vib in present.vibs))
     base = present.version_of(BASE)
-    offers += [(_VERSION_OF_ESXI, base)] if base else []
-    offers += [offer for other in [*added, *(present.descriptors or ())] for offer in _offers(other)]
-    problems, warnings = [], []
-    for constraint in one.depends:
-        if _is_met(constraint, offers):
-            continue
-        versions_there = [version for name, version in offers if name == constraint.name]
-        if versions_there:
-            problems.append(f"{one.name} {one.version} needs {constraint}; there is {', '.join(versions_there)}.")
-        elif present.descriptors is not None:
-            problems.append(f"{one.name} {one.version} needs {constraint}, which neither the ISO nor a VIB added has.")
-        else:
-            warnings.append(
-                f"{one.name} {one.version} needs {constraint}. The ISO has no VIB of that name, and does not say what "
-                "its VIBs provide: this is not checked."
-            )
-    return problems, warnings
-
-
-def _conflicts(added: Sequence[Descriptor], present: Present) -> list[str]:
-    own = [(vib.name, vib.version) for vib in present.vibs]
-    problems = []
-    for one in added:
-        others = [other for other in added if other is not one]
-        named = [*own, *((offer) for other in [*others, *(present.descriptors or ())] for offer in _offers(other))]
-        problems += [
-            f"{one.name} {one.version} conflicts with {constraint}."
+    offers.add(ISO, [(_VERSION_OF_ESXI, base)] if base else [])
+    for descriptor in present.descriptors or ():
+        offers.add(ISO, offered_by(descriptor))
+    for owner, one in enumerate(added):
+        offers.add(owner, offered_by(one))
+    problems, unchecked = [], []
+    for owner, one in enumerate(added):
+        missing, unknown = _dependencies(one, offers, present)
+        problems += _few(missing, f"{one.name} {one.version} needs")
+        unchecked += unknown
+        found = [constraint for constraint in one.conflicts if offers.collide(constraint, owner)]
+        problems += _conflicts(f"{one.name} {one.version}", found)
+        unchecked += [
+            f"{one.name} {one.version} conflicts with {constraint}"
             for constraint in one.conflicts
-            if _collides(constraint, named)
+            if not offers.has(constraint.name, owner)
         ]
-    offers = [offer for one in added for offer in _offers(one)]
+        problems += _replaced(one, added)
+    for installed in present.descriptors or ():
+        found = [constraint for constraint in installed.conflicts if offers.collide(constraint, ISO)]
+        problems += _conflicts(f"The ISO's {installed.name} {installed.version}", found)
+    return list(dict.fromkeys(problems)), _unchecked(unchecked, present)
+
+
+def _dependencies(one: Descriptor, offers: Offers, present: Present) -> tuple[list[str], list[str]]:
+    """Problems, and what nobody can check."""
+    problems, unknown = [], []
+    for constraint in one.depends:
+        if offers.meet(constraint):
+            continue
+        needs = f"{one.name} {one.version} needs {constraint}"
+        there = offers.versions_of(constraint.name)
+        if there:
+            more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+            problems.append(f"{needs}; there is {', '.join(there[:_SHOWN])}{more}.")
+        elif present.descriptors is not None:
+            problems.append(f"{needs}, which neither the ISO nor a VIB added has.")
+        else:
+            unknown.append(needs)
+    return problems, unknown
+
+
+def _replaced(one: Descriptor, added: Sequence[Descriptor]) -> list[str]:
+    problems: list[str] = []
     problems += [
-        f"The ISO's {installed.name} {installed.version} conflicts with {constraint}."
-        for installed in present.descriptors or ()
-        for constraint in installed.conflicts
-        if _collides(constraint, offers)
+        f"{one.name} {one.version} replaces {other.name} {other.version}, and both would be loaded. Leave one out."
+        for other in added
+        if other.name != one.name
+        and any(constraint.name == other.name and _meets(constraint, other.version) for constraint in one.replaces)
     ]
-    return list(dict.fromkeys(problems))
+    return problems
+
+
+def _conflicts(name: str, found: Sequence[Constraint]) -> list[str]:
+    problems: list[str] = []
+    problems += [f"{name} conflicts with {constraint}." for constraint in found]
+    return _few(problems, f"{name} conflicts with")
+
+
+def _few(sentences: list[str], text: str) -> list[str]:
+    if len(sentences) <= _MOST_REASONS:
+        return sentences
+    return [*sentences[:_MOST_REASONS], f"{text} {len(sentences) - _MOST_REASONS} more."]
+
+
+def _unchecked(parts: Sequence[str], present: Present) -> list[str]:
+    """One warning for all, where the ISO does not say what its VIBs provide and exclude."""
+    if present.descriptors is not None or not parts:
+        return []
+    more = f"; and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+    text = f"{'; '.join(parts[:_SHOWN])}{more}"
+    return [f"The ISO does not say what its VIBs provide, and what they conflict with. This is not checked: {text}."]
 
 
 def _room(added: Sequence[Vib], present: Present) -> tuple[list[str], list[str]]:
@@ -204,7 +229,7 @@ def _room(added: Sequence[Vib], present: Present) -> tuple[list[str], list[str]]
         return [], []
     text = (
         f"In a boot bank ESXi takes {present.in_bank >> 20} MiB, what is added about {size >> 20} MiB, and the agent "
-        f"{_OURS_IN_BANK >> 20} MiB, together {needed >> 20} MiB; "
+        f"with ESXi's saved state {_OURS_IN_BANK >> 20} MiB, together {needed >> 20} MiB; "
     )
     if needed > largest:
         return [f"{text}a bank of ESXi {present.release} has {largest >> 20} MiB."], []

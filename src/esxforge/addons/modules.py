@@ -15,6 +15,8 @@ from esxforge.addons.decide import KINDS
 from esxforge.addons.vib import CheckedPayload, Vib
 
 _NUMBERS = 100
+# VMware's names for the modules that ESXi starts with and updates itself by, and those of esxforge's own.
+_RESERVED = ("s", "sb", "esxcore", "esxupdt", "esxforge", "esxfiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,16 @@ class Module:
 def name_modules(vibs: Sequence[Vib], taken: Collection[str]) -> list[Module]:
     """A module for each payload, in the order of the VIBs' names. ``taken`` are names in upper case.
 
-    Of one prefix there are at most 100; ESXi's modules never come near. Raises ValueError beyond that.
+    Of one prefix there are at most 100; ESXi's modules never come near. Raises ValueError beyond that, and for names
+    that mean something to ESXi or to esxforge.
     """
     used = set(taken)
     modules = []
     for vib in sorted(vibs, key=lambda one: one.descriptor.vib_id):
         for payload in vib.payloads:
             stem = re.sub(r"[^a-z0-9_-]", "_", payload.name.lower())[:8]
+            if stem in _RESERVED:
+                raise ValueError(f"{vib.name}: its payload {payload.name} has a name that is reserved for ESXi's own")
             names = (f"{stem}.{KINDS[payload.kind]}{number:02}" for number in range(_NUMBERS))
             name = next((one for one in names if one.upper() not in used), None)
             if name is None:

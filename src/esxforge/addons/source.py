@@ -22,13 +22,14 @@ _ROOM = "Free some space there, or set TMPDIR to a directory that has it."
 
 class UnnamedFile:
     """A temporary file that no directory has: whatever ends this process, nothing of it is left. It goes with the last
-    that holds this. ``path`` leads to it."""
+    that holds this. ``path`` leads to it, ``size`` is in bytes."""
 
     def __init__(self) -> None:
         try:
             self._stream = tempfile.TemporaryFile(prefix="esxforge-", buffering=0)  # noqa: SIM115
         except OSError as error:  # tempfile found no directory that can be written to
             raise AddOnError(f"A VIB cannot be unpacked: {error.strerror or error}.", _ROOM) from error
+        self.size = 0
         self.path = Path(f"/proc/self/fd/{self._stream.fileno()}")
 
     def write(self, data: bytes) -> None:
@@ -36,7 +37,9 @@ class UnnamedFile:
         view = memoryview(data)
         try:
             while view:
-                view = view[self._stream.write(view) :]
+                written = self._stream.write(view)
+                self.size += written
+                view = view[written:]
         except OSError as error:
             raise AddOnError(
                 f"A VIB cannot be unpacked to {tempfile.gettempdir()}: {error.strerror}.",

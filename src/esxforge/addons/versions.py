@@ -8,35 +8,47 @@ alphabet, a number above letters, and of two that are alike so far the longer on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
+from functools import lru_cache
 
 _Key = tuple[tuple[tuple[int, int, str], ...], ...]
-_COMPARE: dict[str, Callable[[_Key, _Key], bool]] = {
-    "<": lambda left, right: left < right,
-    "<<": lambda left, right: left < right,
-    "<=": lambda left, right: left <= right,
-    "=": lambda left, right: left == right,
-    "==": lambda left, right: left == right,
-    ">=": lambda left, right: left >= right,
-    ">": lambda left, right: left > right,
-    ">>": lambda left, right: left > right,
-}
 
 
+@lru_cache(maxsize=4096)
 def key(version: str) -> _Key:
-    """What versions are sorted by."""
+    """What versions are sorted by. Any text has one: that of an ISO may come from anybody."""
     return tuple(
-        tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.findall("[0-9]+|[^0-9.]+", half))
+        tuple(
+            (1, int(part), "") if part[0] in "0123456789" else (0, 0, part)
+            for part in re.findall("[0-9]+|[^0-9.]+", half)
+        )
         for half in version.split("-")
     )
 
 
+class Known:
+    """Versions, sorted once, so that each constraint is held against all of them at the cost of one comparison."""
+
+    def __init__(self, versions: Iterable[str]) -> None:
+        whole = sorted(key(one) for one in versions)
+        self._whole = whole, frozenset(whole)
+        first = [one[:1] for one in whole]
+        self._first = first, frozenset(first)
+
+    def any_fits(self, relation: str, desired: str) -> bool:
+        """Whether one is in this relation to the one ``desired``. Without a release part that means any release."""
+        ordered, found = self._whole if "-" in desired else self._first
+        right = key(desired)
+        if not ordered:
+            return False
+        if "=" in relation and right in found:
+            return True
+        return (relation[0] == "<" and ordered[0] < right) or (relation[0] == ">" and ordered[-1] > right)
+
+
 def fits(version: str, relation: str, desired: str) -> bool:
-    """Whether ``version`` is in this relation to the one ``desired``. Without a release part it means any release."""
-    left, right = key(version), key(desired)
-    if "-" not in desired:
-        left = left[:1]
-    return _COMPARE[relation](left, right)
+    """The same for one version."""
+    return Known([version]).any_fits(relation, desired)
 
 
 def is_for(pattern: str, release: str) -> bool:

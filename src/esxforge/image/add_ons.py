@@ -17,6 +17,7 @@ from esxforge.formats.segments import ImageFile, Segment
 from esxforge.media.installer import InstallerMedia
 from esxforge.recipe.model import Recipe
 from esxforge_target.contract.added_module import MOST
+from esxforge_target.formats.boot_cfg import MOST_MODULES
 
 NOT_INSTALLED = (
     "{} is added as a module of the boot loader: for the installer, and for every start of ESXi from the boot bank "
@@ -24,6 +25,10 @@ NOT_INSTALLED = (
     "of ESXi does not carry it over. Leave Secure Boot off on these hosts. That ESXi takes a driver from such a module "
     "was not seen yet: see docs/drivers.md."
 )
+
+
+# The agent's module and that of the user's files; and those that a bank lists and the ISO does not.
+_OUR_MODULES, _MODULES_KEPT_FREE = 2, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +119,9 @@ def _named(vibs: tuple[Vib, ...], media: InstallerMedia) -> tuple[list[Module], 
         return [], [f"{error}."]
     if len(modules) > MOST:
         return [], [f"{len(modules)} payloads are more than the {MOST} that can be added."]
+    loaded = max(len(boot_cfg.cfg.modules) for boot_cfg in media.boot_cfgs)
+    free = MOST_MODULES - _OUR_MODULES - _MODULES_KEPT_FREE - loaded
+    if modules and len(modules) > free:
+        text = f"the ISO has {loaded} modules, and VMware's boot loader takes about {MOST_MODULES}"
+        return [], [f"{len(modules)} payloads are more than the {max(free, 0)} that can be added: {text}."]
     return modules, []

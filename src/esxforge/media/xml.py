@@ -1,4 +1,4 @@
-"""XML of a file that may come from anywhere: limited in size and depth, and without document type declarations.
+"""XML of a file that may come from anywhere: limited in size, depth and elements, without document types.
 
 Entities can only be declared in a document type, so refusing it refuses entity bombs and references to other files.
 """
@@ -13,6 +13,8 @@ from esxforge_target.runtime.visible import one_line
 
 MAX_XML_BYTES = 8 << 20
 _MAX_DEPTH = 64
+# An element takes more memory than the four bytes that name it.
+_MAX_ELEMENTS = 100_000
 _CHANGED = "The ISO was changed or damaged: use the one from the download page, and compare its checksum."
 
 
@@ -21,11 +23,14 @@ def parse_xml(data: bytes, where: str) -> Element:
     if len(data) > MAX_XML_BYTES:
         raise MediaError(f"{where} has {len(data)} bytes, more than such a file ever has.", _CHANGED)
     builder = TreeBuilder()
-    depth = 0
+    depth = elements = 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+        nonlocal depth, elements
         depth += 1
+        elements += 1
+        if elements > _MAX_ELEMENTS:
+            raise MediaError(f"{where} has more than {_MAX_ELEMENTS} elements.", _CHANGED)
         if depth > _MAX_DEPTH:
             raise MediaError(f"{where} nests elements deeper than {_MAX_DEPTH}.", _CHANGED)
         builder.start(tag.rpartition("}")[2], attributes)

@@ -12,7 +12,7 @@ from esxforge_target.contract.install_record import InstallRecord
 from esxforge_target.contract.names import DESIRED_HOST, INSTALL_RECORD
 from esxforge_target.esxi.banks import BOOT_CFG, MODULE, banks_on, module_name
 from esxforge_target.formats import tar_module
-from esxforge_target.installer.added_modules import read_modules, with_modules
+from esxforge_target.installer.added_modules import read_bank, with_modules
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.post import DISTURBED, added_modules, find_bank, keep_log, put_modules, room_for
@@ -37,9 +37,8 @@ def check(installer: Installer, report: Report) -> None:
     there = installer.bank_files.read(bank.file(MODULE))
     first = bank_module(installer, installed)
     desired = bank_module(installer, installed.replace(notices=tuple(sentences)))
-    added = read_modules(installer, added_modules(installer))
+    added, is_complete = read_bank(installer, bank, added_modules(installer))
     is_listed = with_modules(cfg, [one for one, _ in added]).with_module(module_name(cfg)).to_bytes() == cfg.to_bytes()
-    is_complete = all(installer.bank_files.read(bank.file(one.name)) == data for one, data in added)
     if there not in (first, desired):
         report.warn("{} was changed or removed after it was written; it is put back".format(bank.file(MODULE)))
     if not is_listed:

@@ -14,7 +14,7 @@ from esxforge_target.contract.names import HOST_RECORD, INSTALL_INCLUDE, INSTALL
 from esxforge_target.contract.secure_boot_steps import INSTALLED
 from esxforge_target.esxi.banks import BOOT_CFG, MODULE, Bank, bank_to_boot, banks_on, module_name, why_none
 from esxforge_target.formats.boot_cfg import BootCfg
-from esxforge_target.installer.added_modules import Zipped, read_modules, with_modules, write_modules
+from esxforge_target.installer.added_modules import Zipped, not_written, read_modules, with_modules, write_modules
 from esxforge_target.installer.bank_module import bank_module
 from esxforge_target.installer.environment import LOG, Installer
 from esxforge_target.installer.step import STATE, report_event, run_step
@@ -51,7 +51,8 @@ def finish(installer: Installer, report: Report) -> None:
         report.warn("{} has no GPT; the agent will know the boot disk by its name alone".format(device))
     module = bank_module(installer, installed)
     added = read_modules(installer, added_modules(installer))
-    check_room(bank, len(module) + sum(len(data) for _, data in added))
+    missing = not_written(installer, bank, cfg, added)
+    check_room(bank, len(module) + sum(len(data) for _, data in missing))
     put_modules(installer, report, bank, cfg, module, added)
     for path in (INSTALL_INCLUDE, ROOT_PASSWORD_INCLUDE):
         installer.remove(path)

@@ -22,6 +22,7 @@ from esxforge_target.contract.names import (
 from esxforge_target.contract.secret_sectors import overwrite
 from esxforge_target.contract.secrets import Secrets
 from esxforge_target.contract.secure_boot_steps import INSTALLER_RUNS
+from esxforge_target.installer.added_modules import check_loaded
 from esxforge_target.installer.environment import Installer
 from esxforge_target.installer.stamped_disks import Found, find_boot_disk
 from esxforge_target.installer.step import STATE, report_event, run_step
@@ -44,6 +45,7 @@ def prepare(installer: Installer, report: Report) -> None:
     record = HostRecord.from_json(installer.text(HOST_RECORD))
     if record.secure_boot:
         report_event(installer, report, INSTALLER_RUNS)
+    check_loaded(installer, record.modules)  # %post puts them into the boot bank: too late to learn that it cannot
     desired = desired_host_from_json(installer.text(DESIRED_HOST))
     raw = installer.read(SECRETS)
     root_password = Secrets.from_bytes(raw).root_password

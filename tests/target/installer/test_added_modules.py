@@ -46,6 +46,13 @@ def with_driver(prepared: Prepared, driver: Path) -> Callable[..., Site]:
     return make
 
 
+DAMAGES = [
+    (lambda path: path.unlink(), "netdrv.v00 of net-drv 1.2.0-1vmw.800.1.0.1 cannot be read back"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"), "is not as it was built"),
+    (lambda path: path.write_bytes(path.read_bytes() + b"x"), "is not as it was built"),
+]
+
+
 def contents(site: Site) -> dict[str, bytes]:
     return {name: gzip.decompress((site.bank() / name).read_bytes()) for name in NAMES}
 
@@ -121,17 +128,22 @@ def test_a_write_that_fails_says_so_and_leaves_plain_esxi_or_a_whole_agent(
         assert site.boots() == PLAIN
 
 
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (
-            lambda path: path.unlink(),
-            "netdrv.v00 of net-drv 1.2.0-1vmw.800.1.0.1 cannot be read back",
-        ),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"), "is not as it was built"),
-        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "is not as it was built"),
-    ],
-)
+@pytest.mark.parametrize(("damage", "reason"), DAMAGES)
+def test_a_module_that_cannot_be_read_back_stops_the_deployment_before_the_disk_is_changed(
+    prepared: Prepared, driver: Path, damage: Callable[[Path], object], reason: str
+) -> None:
+    site = prepared(add=[{"file": str(driver)}])
+    for name in NAMES:
+        site.fake.load(name, from_volume(site.bench, name.upper()))
+    damage(site.ram("/tardisks/netdrv.v00"))
+    assert site.pre() == 1
+    assert "ESXi was NOT installed" in site.said
+    assert reason in site.said
+    assert "the secrets on" not in site.said, "the first write to the disk"
+    assert not site.ram("/esxforge/run/install.cfg").exists()
+
+
+@pytest.mark.parametrize(("damage", "reason"), DAMAGES)
 def test_a_module_that_esxi_does_not_hold_as_it_was_built_fails_the_deployment_and_esxi_stays_plain(
     with_driver: Callable[[], Site], damage: Callable[[Path], object], reason: str
 ) -> None:
@@ -174,4 +186,67 @@ def test_what_a_script_of_the_user_s_took_out_of_the_bank_is_put_back(
     assert last_check.main(site.installer) == 0, site.said
     assert sorted(fields(site.bank())["modules"].split(" --- ")) == sorted(good.split(" --- "))
     assert fields(site.bank())["modules"].endswith("esxforge.tgz")
+    assert contents(site) == {name: site.ram(f"/tardisks/{name}").read_bytes() for name in NAMES}
+
+
+@pytest.mark.parametrize(("what", "reason"), [("file", "is another file of that name"), ("listing", "lists a module")])
+def test_a_module_of_esxi_s_own_with_that_name_is_not_replaced(
+    with_driver: Callable[[], Site], what: str, reason: str
+) -> None:
+    site = with_driver()
+    if what == "file":
+        (site.bank() / "tool.t00").write_bytes(b"VMware's")
+    else:
+        cfg = site.bank() / "boot.cfg"
+        cfg.write_text(cfg.read_text().replace("modules=", "modules=/TOOL.T00 --- "))
+    before = {path.name: path.read_bytes() for path in site.bank().iterdir()}
+    assert site.post() == 1
+    assert reason in site.said
+    after = {path.name: path.read_bytes() for path in site.bank().iterdir()}
+    assert {name: after.get(name) for name in before} == before
+    assert not set(after) & (set(NAMES) - set(before))
+    assert "esxforge.tgz" not in after
+
+
+def test_a_post_section_that_runs_again_needs_no_room_for_modules_that_are_there(
+    with_driver: Callable[[], Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = with_driver()
+    assert site.post() == 0, site.said
+    original = post.find_bank
+    room = len(bank_module(site.installer, InstallRecord(site.boot, "", ""))) + post._SPARE_BYTES + 100
+
+    def crowded(*arguments: object) -> object:
+        bank, cfg = original(*arguments)  # type: ignore[arg-type]
+        return bank.replace(free=room), cfg
+
+    monkeypatch.setattr(post, "find_bank", crowded)
+    assert site.post() == 0, site.said
+    assert site.boots() == AGENT
+
+
+def test_a_script_that_removes_a_module_from_memory_does_not_undo_a_bank_that_has_it(
+    with_driver: Callable[..., Site],
+) -> None:
+    site = with_driver()
+    assert site.post() == 0, site.said
+    before = (site.bank() / "netdrv.v00").read_bytes()
+    site.ram("/tardisks/netdrv.v00").unlink()
+    assert last_check.main(site.installer) == 0, site.said
+    assert site.boots() == AGENT
+    assert (site.bank() / "netdrv.v00").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"", lambda data: b"x"]
+)
+def test_a_damaged_module_in_the_bank_is_put_back_from_memory(
+    with_driver: Callable[..., Site], damage: Callable[[bytes], bytes]
+) -> None:
+    site = with_driver()
+    assert site.post() == 0, site.said
+    path = site.bank() / "netdrv.v00"
+    path.write_bytes(damage(path.read_bytes()))
+    assert last_check.main(site.installer) == 0, site.said
+    assert "a module of a VIB was changed or removed" in site.said
     assert contents(site) == {name: site.ram(f"/tardisks/{name}").read_bytes() for name in NAMES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from esxforge.addons import versions
 from esxforge.addons.decide import Decision, decide
 from esxforge.addons.modules import name_modules
+from esxforge.addons.offers import Offers
 from esxforge.addons.present import BANKS_FROM_7, BANKS_OF_6, Present, PresentVib
 from esxforge.addons.source import Source
 from esxforge.addons.vib import Vib, read_vib
@@ -145,7 +147,7 @@ def test_what_the_iso_s_vibs_provide_is_unknown_without_its_database_and_is_chec
     driver = vib(depends=("vmkapi_2_11_0_0",))
     decision = decided(driver)
     assert decision.problems == ()
-    assert "this is not checked" in decision.warnings[0]
+    assert "This is not checked: net-drv 1.2.0-1vmw.800.1.0.1 needs vmkapi_2_11_0_0." in decision.warnings[0]
     base = vib(
         name="esx-base",
         version="8.0.3-0.35.24280767",
@@ -157,6 +159,69 @@ def test_what_the_iso_s_vibs_provide_is_unknown_without_its_database_and_is_chec
     assert decided(driver, present=known) == Decision((driver,), (), ())
     assert "neither the ISO nor a VIB added has" in only(decided(vib(depends=("vmkapi_9",)), present=known))
     assert "The ISO's esx-base 8.0.3-0.35.24280767 conflicts with bad" in only(decided(vib(name="bad"), present=known))
+
+
+def test_what_is_not_checked_is_one_warning_that_names_conflicts_too() -> None:
+    first, second = vib(depends=("vmkapi_2",), conflicts=("old-api", "igbn << 1.0")), vib(name="b", depends=("c",))
+    (warning,) = decided(first, second).warnings
+    for part in ("net-drv 1.2.0-1vmw.800.1.0.1 needs vmkapi_2", "conflicts with old-api", "needs c."):
+        assert part in warning
+    assert "igbn" not in warning
+    exclusive = vib(provides=("one-of-a-kind",), conflicts=("one-of-a-kind",))
+    assert "conflicts with one-of-a-kind" in decided(exclusive).warnings[0]
+    many = vib(depends=tuple(f"api{number}" for number in range(30)))
+    assert decided(many).warnings[0].endswith("; and 25 more.")
+
+
+def test_a_vib_that_replaces_another_one_that_is_added_is_refused() -> None:
+    old, new = vib(name="old"), vib(name="new", replaces=("old << 2.0",))
+    assert "replaces old 1.2.0-1vmw.800.1.0.1, and both would be loaded" in only(decided(old, new))
+    assert decided(vib(name="old", version="2.0-1"), new).problems == ()
+
+
+def test_esxi_itself_is_not_added_to_an_iso_that_names_no_vibs_either() -> None:
+    for present in (PRESENT, replace(PRESENT, vibs=())):
+        assert "is ESXi itself, not a driver" in only(decided(vib(name="esx-base", version="8.0.3-9"), present=present))
+
+
+@pytest.mark.parametrize("name", ["s", "SB", "esxcore", "esxupdt", "esxforge", "esxfiles-more"])
+def test_names_of_modules_that_mean_something_to_esxi_or_to_esxforge_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="reserved"):
+        name_modules([vib(payloads=(NewPayload(name),))], ())
+
+
+def test_more_vibs_than_can_be_added_are_counted_and_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = vib()
+    many = [
+        replace(one, sha256=f"{number}", descriptor=replace(one.descriptor, name=f"n{number}")) for number in range(65)
+    ]
+    monkeypatch.setattr(Offers, "add", None)
+    assert "65 VIBs are more than the 64 that can be added" in only(decided(*many))
+
+
+def test_thousands_of_constraints_and_offers_of_one_name_are_decided_at_once_and_said_in_few_words() -> None:
+    count = 2000
+    hostile = vib(
+        depends=tuple(f"x = 9{number}.9-1" for number in range(count)),
+        conflicts=tuple(f"y = 9{number}.9-1" for number in range(count)),
+        provides=tuple(f"{name} = {number}-1" for number in range(count // 2) for name in "xy"),
+    )
+    compared = 0
+
+    def counted(version: str) -> object:
+        nonlocal compared
+        compared += 1
+        return original(version)
+
+    original = versions.key
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "key", counted)
+        decision = decided(hostile, vib(name="other", provides=("y = 1-1",)))
+    assert compared < 5 * count
+    assert len(decision.problems) == 21
+    assert "there is 0-1, 1-1, 2-1, 3-1, 4-1 and 995 more." in decision.problems[0]
+    assert decision.problems[-1].endswith("needs 1980 more.")
+    assert sum(map(len, decision.problems)) < 5000
 
 
 def test_an_iso_that_does_not_name_its_vibs_is_warned_of() -> None:
@@ -188,6 +253,7 @@ def test_vmware_s_own_variant_of_tar_is_taken() -> None:
     ("banks", "in_bank", "problems", "warnings"),
     [
         (BANKS_OF_6, 200 << 20, 0, 0),
+        (BANKS_OF_6, 230 << 20, 1, 0),
         (BANKS_OF_6, 240 << 20, 1, 0),
         (BANKS_FROM_7, 300 << 20, 0, 0),
         (BANKS_FROM_7, 490 << 20, 0, 1),
@@ -229,6 +295,13 @@ def test_versions_are_in_the_usual_order(older: str, newer: str) -> None:
     assert versions.key(older) < versions.key(newer)
 
 
+@given(st.text() | st.text("1².-a٣"), st.text("1².-a٣"))
+def test_any_text_that_an_iso_has_as_a_version_can_be_compared(one: str, other: str) -> None:
+    assert isinstance(versions.key(one) < versions.key(other), bool)
+    odd = replace(PRESENT, vibs=(PresentVib("igbn", one),))
+    assert decided(_pool()[3], present=odd)
+
+
 _version = st.from_regex(r"[0-9]{1,3}(\.[0-9a-z]{1,4}){0,3}(-[0-9a-zA-Z.]{1,8})?", fullmatch=True)
 
 
@@ -238,6 +311,18 @@ def test_of_two_versions_exactly_one_relation_holds(one: str, other: str) -> Non
     assert (versions.key(one) < versions.key(other)) + (versions.key(one) > versions.key(other)) + (
         versions.key(one) == versions.key(other)
     ) == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_version, max_size=5), st.sampled_from(["<", "<<", "<=", "=", "==", ">=", ">", ">>"]), _version)
+def test_of_several_versions_one_fits_exactly_if_it_does_alone(known: list[str], relation: str, desired: str) -> None:
+    compare = {"<": operator.lt, "=": operator.eq, ">": operator.gt}
+
+    def alone(version: str) -> bool:
+        left = versions.key(version) if "-" in desired else versions.key(version)[:1]
+        return any(compare[sign](left, versions.key(desired)) for sign in relation)
+
+    assert versions.Known(known).any_fits(relation, desired) == any(map(alone, known))
 
 
 @cache

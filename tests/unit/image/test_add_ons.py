@@ -126,6 +126,18 @@ def test_a_newer_version_of_what_the_iso_has_is_refused_since_both_would_be_load
         build(iso_of("8.0"), tmp_path / "x", add=[{"file": NewVib("igbn", "7.0-1").write(tmp_path)}])
 
 
+def test_room_is_left_for_modules_that_a_bank_lists_and_the_iso_does_not(
+    iso_of: IsoOf, build: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = max(len(one.cfg.modules) for one in open_installer(iso_of("8.0")).boot_cfgs)
+    file = NewVib().write(tmp_path)
+    monkeypatch.setattr(add_ons, "MOST_MODULES", loaded + 1 + 12)
+    build(iso_of("8.0"), tmp_path / "x.dd.gz", add=[{"file": file}])
+    monkeypatch.setattr(add_ons, "MOST_MODULES", loaded + 12)
+    with pytest.raises(RecipeError, match=f"more than the 0 that can be added: the ISO has {loaded} modules"):
+        build(iso_of("8.0"), tmp_path / "y.dd.gz", add=[{"file": file}])
+
+
 def test_the_descriptors_in_the_iso_s_database_decide_where_it_has_them(build: Builder, tmp_path: Path) -> None:
     iso = tmp_path / "plain.iso"
     make_standin_iso(iso, release="8.0")
