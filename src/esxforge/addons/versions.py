@@ -32,7 +32,7 @@ def key(version: str) -> _Key:
 
 
 def fits(version: str, relation: str, desired: str) -> bool:
-    """Whether ``version`` is in this relation to the one ``desired``. Without a release part it means any release."""
+    """Return whether ``version`` is in this relation to the one ``desired``. Without a release part it means any release."""
     left, right = key(version), key(desired)
     if "-" not in desired:
         left = left[:1]
@@ -40,7 +40,7 @@ def fits(version: str, relation: str, desired: str) -> bool:
 
 
 def is_for(pattern: str, release: str) -> bool:
-    """Whether a platform's version ("8.*", "8.0.0", "6.7.*", "": any) means this release ("8.0.3").
+    """Return whether a platform's version ("8.*", "8.0.0", "6.7.*", "": any) means this release ("8.0.3").
 
     One without ``*`` means the release of its first two numbers: updates carry the drivers of their first release.
     """

@@ -134,7 +134,7 @@ class _Unzip:
 
     @property
     def is_tar(self) -> bool:
-        """Whether the content starts as a tar does."""
+        """Return whether the content starts as a tar does."""
         return self._head[_MAGIC_OFFSET:].startswith(_TARS)
 
     def feed(self, data: bytes) -> Iterator[bytes]:

@@ -75,7 +75,7 @@ class BootResource(CheckedAnswer):
         return max(filled, key=lambda entry: version_order(entry.version), default=None)
 
     def holds(self, sha256: str) -> bool:
-        """Whether any set has a file, whole or not, of these bytes."""
+        """Return whether any set has a file, whole or not, of these bytes."""
         return any(file.sha256 == sha256 for entry in self.sets.values() for file in entry.files.values())
 
 

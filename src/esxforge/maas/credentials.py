@@ -59,7 +59,7 @@ def find_connection(desired: ConnectionOptions, environment: Mapping[str, str], 
 
 
 def names_one(desired: ConnectionOptions, environment: Mapping[str, str], home: Path) -> bool:
-    """Whether the command line, the environment or the only profile in ``home`` names a MAAS at all, if not wholly.
+    """Return whether the command line, the environment or the only profile in ``home`` names a MAAS at all, if not wholly.
 
     Raises MaasError for profiles that cannot be read.
     """
@@ -69,7 +69,7 @@ def names_one(desired: ConnectionOptions, environment: Mapping[str, str], home: 
 
 
 def readable_by_others(path: Path) -> bool:
-    """Whether other users of this machine can read the key file."""
+    """Return whether other users of this machine can read the key file."""
     try:
         status = path.stat()
     except OSError:

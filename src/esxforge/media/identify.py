@@ -31,7 +31,7 @@ _KNOWN = (
 
 
 def looks_like_installer(names: Collection[str]) -> bool:
-    """Whether the files (upper case paths) are those of an ESXi installer, be it a damaged one."""
+    """Return whether the files (upper case paths) are those of an ESXi installer, be it a damaged one."""
     return bool({"B.B00", "TBOOT.B00", "WEASELIN.V00", "WEASELIN.T00", "IMGPAYLD.TGZ"} & set(names)) or (
         "BOOT.CFG" in names and "MBOOT.C32" in names
     )

@@ -257,7 +257,7 @@ def _listed(devices: list[Device]) -> str:
 
 
 def _has_partitions(desired: DesiredHost, disk: Disk, device: Device, *, sizes: bool = False) -> bool:
-    """Whether a device has the VMFS partitions of MAAS's disk, with ``sizes`` as large as MAAS says."""
+    """Return whether a device has the VMFS partitions of MAAS's disk, with ``sizes`` as large as MAAS says."""
     table = device.table
     if device.boot or table is None or not device.disk_guids:
         return False
@@ -272,7 +272,7 @@ def _has_partitions(desired: DesiredHost, disk: Disk, device: Device, *, sizes: 
 
 
 def _same_model(model: str, device: Device) -> bool:
-    """Whether Linux' name of a model is ESXi's: SCSI cuts it to 16 characters, and may set the vendor before it."""
+    """Return whether Linux' name of a model is ESXi's: SCSI cuts it to 16 characters, and may set the vendor before it."""
     linux = _letters(model)
     if not linux:
         return True

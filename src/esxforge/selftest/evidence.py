@@ -56,7 +56,7 @@ class Boot:
     diagnosis: str = ""
 
     def reached(self, phase: Phase) -> bool:
-        """Whether the console, or the disk, told of this phase or a later one."""
+        """Return whether the console, or the disk, told of this phase or a later one."""
         return any(mark >= phase for mark, _ in self.marks)
 
     def when(self, phase: Phase) -> float | None:
@@ -96,7 +96,7 @@ class BankFacts:
 
     @property
     def lists_module(self) -> bool:
-        """Whether its boot.cfg loads the host module."""
+        """Return whether its boot.cfg loads the host module."""
         return any(name.strip("/").lower() in OURS for name in self.modules)
 
 

@@ -30,12 +30,12 @@ RESTARTS = ("cmd-install", "cmd-install/stage-early", "cmd-install/stage-late")
 
 
 def failed(message: Mapping[str, Any]) -> bool:
-    """Whether an event reports a failure."""
+    """Return whether an event reports a failure."""
     return message.get("result") in FAILURES
 
 
 def is_top_level(message: Mapping[str, Any]) -> bool:
-    """Whether MAAS may change the machine's status at this event's end."""
+    """Return whether MAAS may change the machine's status at this event's end."""
     return "/" not in message["name"]
 
 
@@ -45,14 +45,14 @@ def is_stored(message: Mapping[str, Any]) -> bool:
 
 
 def restarts_limit(message: Mapping[str, Any]) -> bool:
-    """Whether this is one of curtin's events at which MAAS counts ``node_timeout`` anew."""
+    """Return whether this is one of curtin's events at which MAAS counts ``node_timeout`` anew."""
     return (
         message["origin"] == "curtin" and message["event_type"] in ("start", "finish") and message["name"] in RESTARTS
     )
 
 
 def is_handled_at_once(message: Mapping[str, Any]) -> bool:
-    """Whether an event is handled when it arrives; all others wait for the next minute, in memory."""
+    """Return whether an event is handled when it arrives; all others wait for the next minute, in memory."""
     curtin = message["origin"] == "curtin"
     starts = message["event_type"] == "start"
     return (

@@ -349,7 +349,7 @@ class _Run:
         self.evidence = replace(self.evidence, secure_answer=connectivity.answer)
 
     def _done(self, progress: Progress) -> bool:
-        """Whether the agent has come to its end in this start."""
+        """Return whether the agent has come to its end in this start."""
         if self.service.seconds_of_silence() > time.time() - self.started or not self.service.is_settled:
             return False
         quiet = self.service.seconds_of_silence() > _QUIET * self.settings.patience

@@ -41,7 +41,7 @@ def subject_of(
 
 
 def is_standin(media: InstallerMedia) -> bool:
-    """Whether esxforge made this ISO."""
+    """Return whether esxforge made this ISO."""
     profile = media.find(PROFILE)
     if profile is None:
         return False

@@ -52,6 +52,6 @@ def not_asked(evidence: str) -> Verdict:
 
 
 def is_good(verdicts: Mapping[str, Verdict]) -> bool:
-    """Whether nothing was contradicted, and everything that was asked for was reached."""
+    """Return whether nothing was contradicted, and everything that was asked for was reached."""
     bad = (VerdictStatus.CONTRADICTED, VerdictStatus.NOT_REACHED)
     return not any(verdict.asked and verdict.status in bad for verdict in verdicts.values())

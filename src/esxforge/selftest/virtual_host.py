@@ -137,7 +137,7 @@ class VirtualHost:
             volume.write_file("boot.cfg", cfg.with_kernelopt([*cfg.kernelopt, *new]).to_bytes())
 
     def differs(self, image: Path, overlay: Path) -> bool:
-        """Whether the guest has changed anything on the overlay over ``image``."""
+        """Return whether the guest has changed anything on the overlay over ``image``."""
         program = processes.find_program("qemu-img", hint="Install it: “qemu-utils” on Debian and Ubuntu.")
         compared = processes.run(
             [program, "compare", "-q", "-f", "raw", "-F", "qcow2", str(image), str(overlay)], timeout=600, check=False

@@ -76,7 +76,7 @@ class KvmProbe:
 
     @property
     def works(self) -> bool:
-        """Whether a guest ran."""
+        """Return whether a guest ran."""
         return self.state is KvmState.WORKS
 
     @property

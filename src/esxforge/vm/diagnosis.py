@@ -93,7 +93,7 @@ def _cause_on_console(evidence: FailureEvidence) -> Cause | None:
 
 
 def _went_on(evidence: FailureEvidence, rest: str) -> bool:
-    """Whether something started after all, after what the firmware or the boot loader said: by ``rest``, what the
+    """Return whether something started after all, after what the firmware or the boot loader said: by ``rest``, what the
     console said then, or where it says nothing of a start at all, by the disk's growth."""
     if phase_of(rest, 0) > Phase.FIRMWARE:
         return True

@@ -39,7 +39,7 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
 
 
 def may_be_saved(parts: Parts, work: Work) -> bool:
-    """Whether the configuration is to be saved: ESXi may have saved the middle of it by itself meanwhile.
+    """Return whether the configuration is to be saved: ESXi may have saved the middle of it by itself meanwhile.
 
     What was put back is saved where it reads as it was found.
     """

@@ -163,6 +163,6 @@ def _full(names: "Tuple[str, str]") -> str:
 
 
 def _is_called(desired: str, names: "Tuple[str, str]") -> bool:
-    """Whether host part and domain are those of ``desired``; a name without a domain leaves the domain open."""
+    """Return whether host part and domain are those of ``desired``; a name without a domain leaves the domain open."""
     host, _, domain = desired.lower().partition(".")
     return names[0].lower() == host and domain in ("", names[1].lower())

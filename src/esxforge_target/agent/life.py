@@ -107,7 +107,7 @@ class _Life:
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
     def _is_kept(self) -> bool:
-        """Whether the desired host was saved: then nothing of it is rolled back any more."""
+        """Return whether the desired host was saved: then nothing of it is rolled back any more."""
         return self._journal.last("saved") is not None or asked_for_user_data(self._journal)
 
     def _deploy(self, starts: int, unwritable: str) -> Record:
@@ -158,7 +158,7 @@ class _Life:
         parts.reporter.deliver(deadlines.CLOSING)
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
-        """Whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""
+        """Return whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""
         problem = self._journal.note("failed", reason=self._log.redact(reason))
         if problem:
             self._log.warn(problem)
@@ -218,7 +218,7 @@ class _Life:
             self._log.warn("{} {}".format(error.message, error.hint))
 
     def _is_astray(self, outcome: Record) -> bool:
-        """Whether a failed deployment's host is not known to be as it was found: the journal must not go then."""
+        """Return whether a failed deployment's host is not known to be as it was found: the journal must not go then."""
         return not outcome["save"] and self._undo.is_open(NETWORK, FALLBACK, IDENTITY)
 
     def _as_found(self, outcome: Record) -> Record:

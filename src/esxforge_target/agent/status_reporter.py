@@ -69,7 +69,7 @@ class StatusReporter:
         self._send(seconds)
 
     def was_told(self, phase: str) -> bool:
-        """Whether MAAS took all events of this phase so far."""
+        """Return whether MAAS took all events of this phase so far."""
         name = "esxforge/" + phase
         return name not in self._refused and name not in [event[1] for event in self._waiting]
 
@@ -122,7 +122,7 @@ class StatusReporter:
 
 
 def _passes(error: MetadataError) -> bool:
-    """Whether MAAS may take the same event later."""
+    """Return whether MAAS may take the same event later."""
     if isinstance(error, RejectedError):
         return error.status >= 500 or error.status in (408, 409, 425, 429)
     return isinstance(error, UnreachableError)

@@ -102,7 +102,7 @@ class System:
         return self.runner.end
 
     def is_over(self) -> bool:
-        """Whether no command is started any more."""
+        """Return whether no command is started any more."""
         return self.runner.end is not None and self.clock.monotonic() >= self.runner.end
 
     def esxcli(self) -> Esxcli:

@@ -127,7 +127,7 @@ class Undo:
         self._note([number for number in sorted(self._noted) if self._noted[number].about in about])
 
     def is_open(self, *about: str) -> bool:
-        """Whether one of these is not committed: ESXi may have saved, or may still save, a part of it."""
+        """Return whether one of these is not committed: ESXi may have saved, or may still save, a part of it."""
         return any(change.about in about for change in self._noted.values())
 
     def reopen(self, *about: str) -> None:

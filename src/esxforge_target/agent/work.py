@@ -440,5 +440,5 @@ class Work:
 
 
 def asked_for_user_data(journal: Journal) -> bool:
-    """Whether an earlier start may have marked the machine Deployed."""
+    """Return whether an earlier start may have marked the machine Deployed."""
     return journal.last("user-data") is not None or journal.last("deployed") is not None

@@ -29,7 +29,7 @@ class HostFiles:
             return None
 
     def is_sticky(self, path: str) -> bool:
-        """Whether the file is there and has the sticky bit, by which ESXi marks what its backup keeps."""
+        """Return whether the file is there and has the sticky bit, by which ESXi marks what its backup keeps."""
         try:
             return bool(os.stat(self.locate(path)).st_mode & stat.S_ISVTX)
         except OSError:

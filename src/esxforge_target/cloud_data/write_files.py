@@ -23,7 +23,7 @@ for _gzip in ("gz", "gzip"):
 
 
 def persists(path: str, sticky: bool) -> bool:
-    """Whether ESXi keeps what is written to ``path`` over a reboot.
+    """Return whether ESXi keeps what is written to ``path`` over a reboot.
 
     The root of an ESXi host is in memory. Volumes are on disk, and of ``/etc`` the backup keeps the files that ESXi
     itself ships with the sticky bit (Broadcom KB 342062, formerly VMware KB 2043048): a new file is not among them.

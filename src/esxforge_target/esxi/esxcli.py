@@ -62,7 +62,7 @@ class Record:
         return int(found.group(1))
 
     def truth(self, *keys: str) -> bool:
-        """Whether the field says true (or up, yes, enabled)."""
+        """Return whether the field says true (or up, yes, enabled)."""
         word = self.text(*keys).lower()
         if word not in _TRUE + _FALSE:
             raise self.unreadable(keys[0], "is neither true nor false: {!r}".format(word[:60]))
@@ -75,7 +75,7 @@ class Record:
         return [str(name).strip() for name in names if str(name).strip()]
 
     def has(self, key: str) -> bool:
-        """Whether the answer has this field."""
+        """Return whether the answer has this field."""
         return key in self.values
 
     def unreadable(self, key: str, problem: str) -> CommandError:

@@ -105,5 +105,5 @@ def _options(name: str, release: Release) -> "List[str]":
 
 
 def _build_decides_not(release: Release) -> bool:
-    """Whether it is certain that systemMediaSize is not known; of 7.0.1 without a build it is not certain."""
+    """Return whether it is certain that systemMediaSize is not known; of 7.0.1 without a build it is not certain."""
     return release.numbers[:3] != (7, 0, 1) or release.build != 0

@@ -323,7 +323,7 @@ class BootCfg(Value):
         return BootCfg.parse(data + line + end)
 
     def _names(self, name: str) -> "Callable[[str], bool]":
-        """Whether another name is that of the same file. The volume is FAT: upper and lower case are one."""
+        """Return whether another name is that of the same file. The volume is FAT: upper and lower case are one."""
         base = self.prefix or ""
         path = make_path(base, name).lower()
         return lambda other: make_path(base, other).lower() == path

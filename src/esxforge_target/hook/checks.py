@@ -57,7 +57,7 @@ class Image(Value):
 
     @property
     def is_golden(self) -> bool:
-        """Whether it is a captured disk."""
+        """Return whether it is a captured disk."""
         return self.kind == GOLDEN
 
 

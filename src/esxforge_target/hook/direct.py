@@ -39,7 +39,7 @@ class DirectBlocks(FileBlocks):
 
     @property
     def direct(self) -> bool:
-        """Whether reads and writes go past the page cache."""
+        """Return whether reads and writes go past the page cache."""
         return self._direct is not None
 
     def _read_exactly(self, offset: int, length: int) -> bytes:

@@ -32,7 +32,7 @@ def bios_start(manifest: Manifest) -> "Tuple[bool, str]":
 
 
 def starts_by_uefi(manifest: Manifest) -> bool:
-    """Whether the captured disk holds a boot loader for UEFI."""
+    """Return whether the captured disk holds a boot loader for UEFI."""
     return "UEFI" in manifest.details[GOLDEN]["firmware"]
 
 

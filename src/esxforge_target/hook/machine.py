@@ -50,7 +50,7 @@ class LinuxHost:
     # -- firmware -----------------------------------------------------------------------------------------------
 
     def is_uefi(self) -> bool:
-        """Whether the machine started by UEFI."""
+        """Return whether the machine started by UEFI."""
         return os.path.isdir(self.path("sys/firmware/efi"))
 
     def efi_variable(self, name: str) -> "Optional[bytes]":
@@ -80,7 +80,7 @@ class LinuxHost:
         return data[_ATTRIBUTES:]
 
     def secure_boot(self) -> "Optional[bool]":
-        """Whether Secure Boot is on; None where the firmware does not say."""
+        """Return whether Secure Boot is on; None where the firmware does not say."""
         value = self.efi_variable("SecureBoot")
         return None if value is None else value[0] == 1
 
@@ -147,7 +147,7 @@ class LinuxHost:
         return found
 
     def maas_has_keys(self, config: "Dict[str, Any]") -> bool:
-        """Whether MAAS has an SSH key for this machine's owner; not where it cannot be asked."""
+        """Return whether MAAS has an SSH key for this machine's owner; not where it cannot be asked."""
         client = self._maas(config)
         try:
             return client is not None and bool(client.public_keys().keys)

@@ -14,7 +14,7 @@ class HookVolume:
     """Files of the boot volume. Paths are relative, with "/" between their parts. Raises ForgeError."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or directory."""
+        """Return whether there is a file or directory."""
         raise NotImplementedError
 
     def read(self, path: str) -> bytes:
@@ -26,7 +26,7 @@ class HookVolume:
         raise NotImplementedError
 
     def is_directory(self, path: str) -> bool:
-        """Whether there is a directory."""
+        """Return whether there is a directory."""
         raise NotImplementedError
 
     def destroy(self, path: str) -> None:

@@ -98,7 +98,7 @@ class PortGroup(Value):
 
     @property
     def overrides_team(self) -> bool:
-        """Whether it does not follow its vSwitch's team."""
+        """Return whether it does not follow its vSwitch's team."""
         return any(policy.kind == FAILOVER for policy in self.policies)
 
 
@@ -117,7 +117,7 @@ class Ipv6Address(Value):
 
     @property
     def is_static(self) -> bool:
-        """Whether someone configured it; link-local ones, which every interface makes itself, are not counted."""
+        """Return whether someone configured it; link-local ones, which every interface makes itself, are not counted."""
         return self.origin in ("static", "manual") and not self.address.lower().startswith("fe80:")
 
 

@@ -108,7 +108,7 @@ class DesiredVmk(Value):
 
     @property
     def needs_ipv6(self) -> bool:
-        """Whether IPv6 must be on."""
+        """Return whether IPv6 must be on."""
         return bool(self.ipv6) or self.dhcp6 or self.router_advertisements is True
 
 
@@ -272,7 +272,7 @@ class _Work:
         return self._with_dns(sorted(vmks, key=lambda one: not one.management))
 
     def _router_advertisements(self, interface: Interface, dhcp6: bool) -> Optional[bool]:
-        """Whether routers are heard: a DHCPv6 server names none. They would replace a static default route."""
+        """Return whether routers are heard: a DHCPv6 server names none. They would replace a static default route."""
         if self._static_ipv6_default:
             if interface.router_advertisements:
                 self.notices.append(

@@ -66,7 +66,7 @@ class RoutePlanner:
         return (management + asking + [None])[0], MANAGEMENT if management else COMPLETE
 
     def _may_be_left(self, route: RouteEntry) -> bool:
-        """Whether a route may stay without what brought it."""
+        """Return whether a route may stay without what brought it."""
         return _is_advertised(route) or is_leftover(route, self._inventory)
 
     def plan_last(self, asked: bool) -> None:
@@ -85,7 +85,7 @@ class RoutePlanner:
         )
 
     def _lease_may_come_first(self, route: Route) -> bool:
-        """Whether an answer of DHCP may bring this route before: planning again then takes that one away."""
+        """Return whether an answer of DHCP may bring this route before: planning again then takes that one away."""
         return route.destination == EVERYTHING[4] and any(one.ipv4 == "dhcp" for one in self._layout.vmks)
 
     def _is_reached(self, route: Route) -> bool:
@@ -156,7 +156,7 @@ class RoutePlanner:
 
 
 def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:
-    """Whether a lease brought the route, but its interface asks DHCP no more: it goes at the next boot, or never."""
+    """Return whether a lease brought the route, but its interface asks DHCP no more: it goes at the next boot, or never."""
     vmk = inventory.vmk(route.interface)
     return route.source == "DHCP" and vmk is not None and vmk.ipv4 != "dhcp"
 
@@ -188,7 +188,7 @@ def lease_router(vmk: Vmk) -> str:
 
 
 def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
-    """Whether a lease that is there brings a router, but no lease's default route is there: another one's, which it had
+    """Return whether a lease that is there brings a router, but no lease's default route is there: another one's, which it had
     no more, may have been in its way.
     """
     defaults = [one for one in inventory.routes if one.network == EVERYTHING[4]]
@@ -200,13 +200,13 @@ def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
 
 
 def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:
-    """Whether the default route is by another lease than that of ``vmk``, though that one brings a router, too."""
+    """Return whether the default route is by another lease than that of ``vmk``, though that one brings a router, too."""
     owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
     return bool(owners) and owners != [vmk.name] and bool(lease_router(vmk))
 
 
 def _is_advertised(route: RouteEntry) -> bool:
-    """Whether a router gave the route; those come and go with the listening, not with an address."""
+    """Return whether a router gave the route; those come and go with the listening, not with an address."""
     return ip_address(route.gateway).version == 6 and route.source not in BY_HAND
 
 
