@@ -272,7 +272,7 @@ def _has_partitions(desired: DesiredHost, disk: Disk, device: Device, *, sizes: 
 
 
 def _same_model(model: str, device: Device) -> bool:
-    """Return whether Linux' name of a model is ESXi's: SCSI cuts it to 16 characters, and may set the vendor before it."""
+    """Return whether Linux' name of a model is ESXi's: SCSI cuts it to 16 characters, and may prefix the vendor."""
     linux = _letters(model)
     if not linux:
         return True

@@ -93,8 +93,8 @@ def _cause_on_console(evidence: FailureEvidence) -> Cause | None:
 
 
 def _went_on(evidence: FailureEvidence, rest: str) -> bool:
-    """Return whether something started after all, after what the firmware or the boot loader said: by ``rest``, what the
-    console said then, or where it says nothing of a start at all, by the disk's growth."""
+    """Return whether something started after the message of the firmware or the boot loader: by ``rest``, the later
+    console output, or if that shows no start at all, by the disk's growth."""
     if phase_of(rest, 0) > Phase.FIRMWARE:
         return True
     return evidence.phase > Phase.BOOT_LOADER and phase_of(evidence.serial, 0) is Phase.FIRMWARE

@@ -23,7 +23,7 @@ _QEMU_IMG_HINT = "Install it: “qemu-utils” on Debian and Ubuntu, “qemu-img
 
 
 def is_gzip(path: Path) -> bool:
-    """Return whether the file is compressed. Raises :class:`InputError` or :class:`ImageError` when it cannot be read."""
+    """Return whether the file is compressed. Raises :class:`InputError` or :class:`ImageError` if it is unreadable."""
     return _head(path, 2) == _GZIP_MAGIC
 
 

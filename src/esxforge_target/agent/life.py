@@ -218,7 +218,7 @@ class _Life:
             self._log.warn("{} {}".format(error.message, error.hint))
 
     def _is_astray(self, outcome: Record) -> bool:
-        """Return whether a failed deployment's host is not known to be as it was found: the journal must not go then."""
+        """Return whether a failed deployment may have left the host other than found: the journal must then stay."""
         return not outcome["save"] and self._undo.is_open(NETWORK, FALLBACK, IDENTITY)
 
     def _as_found(self, outcome: Record) -> Record:

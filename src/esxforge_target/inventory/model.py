@@ -117,7 +117,7 @@ class Ipv6Address(Value):
 
     @property
     def is_static(self) -> bool:
-        """Return whether someone configured it; link-local ones, which every interface makes itself, are not counted."""
+        """Return whether a person configured it; link-local ones, which every interface makes itself, do not count."""
         return self.origin in ("static", "manual") and not self.address.lower().startswith("fe80:")
 
 

@@ -156,7 +156,10 @@ class RoutePlanner:
 
 
 def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:
-    """Return whether a lease brought the route, but its interface asks DHCP no more: it goes at the next boot, or never."""
+    """Return whether a lease brought the route, but its interface no longer uses DHCP.
+
+    Such a route goes at the next boot, or never.
+    """
     vmk = inventory.vmk(route.interface)
     return route.source == "DHCP" and vmk is not None and vmk.ipv4 != "dhcp"
 
@@ -188,8 +191,9 @@ def lease_router(vmk: Vmk) -> str:
 
 
 def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
-    """Return whether a lease that is there brings a router, but no lease's default route is there: another one's, which it had
-    no more, may have been in its way.
+    """Return whether a present lease brings a router, but there is no default route of a lease.
+
+    The route of an interface that no longer uses DHCP may have been in its way.
     """
     defaults = [one for one in inventory.routes if one.network == EVERYTHING[4]]
     if [one for one in defaults if not is_leftover(one, inventory)]:
@@ -200,7 +204,7 @@ def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
 
 
 def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:
-    """Return whether the default route is by another lease than that of ``vmk``, though that one brings a router, too."""
+    """Return whether the default route is of another lease than that of ``vmk``, though that brings a router, too."""
     owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
     return bool(owners) and owners != [vmk.name] and bool(lease_router(vmk))
 

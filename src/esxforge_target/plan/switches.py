@@ -187,7 +187,7 @@ class VSwitchPlanner:
                 )
 
     def is_rewired(self, name: str) -> bool:
-        """Return whether a desired port group will lead to other NICs or another VLAN than now: its lease may be of no use."""
+        """Return whether a desired port group will lead to other NICs or another VLAN, making its lease useless."""
         port_group = next(one for one in self._layout.port_groups if one.name == name)
         desired_vswitch = next(one for one in self._layout.vswitches if one.name == port_group.vswitch)
         found, vswitch = self._inventory.port_group(name), self._inventory.vswitch(desired_vswitch.name)
