@@ -33,7 +33,7 @@ def persists(path: str, sticky: bool) -> bool:
 
 
 def plan_write_files(value: Any) -> ActionPlan:
-    """What to write; an entry that cannot be used is named and left, the others stand. CloudDataError: no list."""
+    """Return the files to write; unusable entries are reported and skipped. Raises CloudDataError for a non-list."""
     if not isinstance(value, list):
         raise CloudDataError("write_files is not a list.")
     actions = []  # type: List[Action]
