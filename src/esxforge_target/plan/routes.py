@@ -13,8 +13,8 @@ from esxforge_target.plan.vmks import VmkPlanner
 
 
 class RoutePlanner:
-    """Plans routes. Those that somebody set through an interface whose address changes are taken away before and put
-    back; what a lease brought goes with it, and is only taken away where it would be in the way of a desired one.
+    """Plans routes. Those that somebody set through an interface whose address changes are removed before and put
+    back; those of a lease go with it, and are only removed if they would be in the way of a desired one.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class RoutePlanner:
         self._kernels = vmks
 
     def plan_before(self) -> None:
-        """Take away what an interface that changes could leave behind; called before the interfaces are planned."""
+        """Remove what an interface that changes could leave behind; called before the interfaces are planned."""
         for route in self._inventory.routes:
             key = (route.interface, ip_address(route.gateway).version)
             if key in self._kernels.disturbed and route.source in BY_HAND:
@@ -56,22 +56,22 @@ class RoutePlanner:
                 self._add(desired, self._lease_may_come_first(desired))
 
     def _phase_of_default(self, route: RouteEntry) -> str:
-        """When a route that nobody asks for goes: with the management address, but not before its lease brings one."""
+        """Return when an undesired default route goes: with management's address, but not before its lease has one."""
         return COMPLETE if is_leftover(route, self._inventory) and self._asking()[1] == COMPLETE else MANAGEMENT
 
     def _asking(self) -> "Tuple[Optional[DesiredVmk], str]":
-        """The interface whose lease is to bring the default route, and when it is asked for."""
+        """Return the interface whose lease is to bring the default route, and when it is requested."""
         asking = [one for one in self._layout.vmks if one.ipv4 == "dhcp"]
         management = [one for one in asking if one.management]
         return (management + asking + [None])[0], MANAGEMENT if management else COMPLETE
 
     def _may_be_left(self, route: RouteEntry) -> bool:
-        """Return whether a route may stay without what brought it."""
+        """Return whether a route may stay without its source."""
         return _is_advertised(route) or is_leftover(route, self._inventory)
 
     def plan_last(self, asked: bool) -> None:
-        """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
-        way to MAAS where another interface ``asked``.
+        """Plan what needs DHCP's answers: routes through its networks, and the default route, which goes back to the
+        way to MAAS if another interface ``asked``.
         """
         for desired in self._layout.routes:
             if self._is_missing(desired) and not self._is_reached(desired):
