@@ -51,7 +51,7 @@ class Archive:
             self.files[path] = entry
 
     def read(self, path: str, largest: int) -> bytes:
-        """One file's bytes. Raises :class:`AddOnError` where there is none, or it has more than ``largest``."""
+        """Return one file's bytes. Raises :class:`AddOnError` if there is none, or it has more than ``largest``."""
         return self._read(self._entry(path, largest))
 
     def source(self, path: str, largest: int) -> Source:
@@ -163,7 +163,7 @@ class _Part:
 
 
 def _check_directory(source: Source, stream: BinaryIO) -> None:
-    """zipfile reads the whole directory into memory, so its size is looked at first."""
+    """Check the directory's size first, as zipfile reads all of it into memory."""
     tail_size = min(source.length, 0xFFFF + _END_SIZE + _LOCATOR_SIZE)
     stream.seek(source.offset + source.length - tail_size)
     tail = stream.read(tail_size)

@@ -121,7 +121,7 @@ def spawn(
 
 
 def end(process: Process, *, patience: float) -> int:
-    """End a program from :func:`spawn`: SIGTERM, and after ``patience`` seconds SIGKILL to its whole group.
+    """End a program from :func:`spawn`: SIGTERM, and after ``patience`` seconds SIGKILL to its entire group.
 
     Returns its exit status (negative: the signal that ended it).
     """

@@ -86,7 +86,7 @@ class KvmProbe:
 
     @property
     def fix(self) -> str:
-        """What to do; empty if it works."""
+        """Remedy; empty if it works."""
         return _FIXES[self.state]
 
 

@@ -17,7 +17,7 @@ _CAN, _CANNOT = "can be enabled", "cannot be enabled"
 
 
 def secure_boot_readiness(system: System) -> str:
-    """The check's answer, or that there is none, as a sentence for MAAS."""
+    """Return the check's answer, or that there is none, as a sentence for MAAS."""
     result = system.run((CHECK, "-c"), SECONDS)
     if result.status == COULD_NOT_START:
         return "This ESXi has no check for Secure Boot ({}).".format(CHECK)

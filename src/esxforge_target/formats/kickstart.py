@@ -55,7 +55,7 @@ class Command(Value):
 
     @property
     def arguments(self) -> "List[str]":
-        """The words that are no options."""
+        """Words that are not options."""
         return [word for word in self.words if not word.startswith("--")]
 
 

@@ -1,4 +1,4 @@
-"""A disk read and written past the page cache: what is read is what stands on the disk, not what should stand there.
+"""A disk read and written past the page cache: reads return what is on the disk, not what should be there.
 
 While the hook runs, curtin has a partition of the same disk mounted. Linux caches the disk and its partition apart, so
 a buffered write to the disk could bring back, with the rest of its page, a neighbour's sectors as they were when the

@@ -85,7 +85,7 @@ class LinuxHost:
         return None if value is None else value[0] == 1
 
     def boot_order(self) -> "List[str]":
-        """The firmware's BootOrder as it is now, such as 0003; empty where there is none."""
+        """Return the firmware's present BootOrder, such as 0003; empty if there is none."""
         value = self.efi_variable("BootOrder") or b""
         return ["{:04X}".format(number) for (number,) in struct.iter_unpack("<H", value[: len(value) // 2 * 2])]
 
@@ -161,7 +161,7 @@ class LinuxHost:
         return self.path("dev/" + name.replace("!", "/"))
 
     def open_disk(self, name: str, writable: bool = False) -> Blocks:
-        """A whole disk past the page cache. ``close_disk`` ends it."""
+        """Open an entire disk past the page cache. ``close_disk`` ends it."""
         return DirectBlocks(self.device(name), writable)
 
     def close_disk(self, disk: Blocks) -> None:

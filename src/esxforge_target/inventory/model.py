@@ -292,7 +292,7 @@ class FileSystem(Value):
 
 
 class Inventory(Value):
-    """A whole host. ``boot_bank_device`` is the disk that the running boot bank lies on (empty: not found out)."""
+    """A complete host. ``boot_bank_device`` is the disk of the running boot bank (empty: not found out)."""
 
     __slots__ = (
         "release",

@@ -22,7 +22,7 @@ class MetadataError(ForgeError):
 
 
 class UnreachableError(MetadataError):
-    """No whole HTTP answer came back.
+    """No complete HTTP answer came back.
 
     ``connectivity`` is ``SILENCE`` when nothing at all was heard (no connection, no route, no name) and ``ANSWERED``
     when something was: a refused or reset connection, an accepted one, half an answer, a TLS failure.

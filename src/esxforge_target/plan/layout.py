@@ -29,7 +29,7 @@ MANAGEMENT_VMK = "vmk0"
 
 
 class DesiredVSwitch(Value):
-    """A desired vSwitch; ``base`` is the NIC or bond of MAAS that it stands for."""
+    """A desired vSwitch; ``base`` is the NIC or bond of MAAS that it represents."""
 
     __slots__ = ("name", "base", "mtu", "uplinks", "team")
 
@@ -137,7 +137,7 @@ class Layout(Value):
 
 
 def layout_of(desired: DesiredHost, inventory: Inventory) -> Layout:
-    """The desired network; NICs that the host does not have are refused."""
+    """Return the desired network; NICs that the host does not have are rejected."""
     management = management_of(desired)
     if management is None:
         return Layout((), (), (), (), False, (), ("network: no interface has an address.",))

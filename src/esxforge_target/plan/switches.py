@@ -202,7 +202,7 @@ class VSwitchPlanner:
     # -- port groups --------------------------------------------------------------------------------------------
 
     def moving(self) -> Set[str]:
-        """The port groups that stand on another vSwitch than the desired one: made anew, so nothing may be on them."""
+        """Return port groups on another vSwitch than the desired one: they are recreated, so nothing may be on them."""
         moving = set()
         for port_group in self._layout.port_groups:
             found = self._inventory.port_group(port_group.name)
