@@ -1,30 +1,31 @@
-"""The tree of errors. Whatever is raised on purpose is one of these, and each carries a hint for the person.
+"""The tree of errors. Every deliberately raised error is one of these and carries a hint.
 
 ::
 
     ForgeError                  root; ``message`` and ``hint`` (esxforge_target.runtime.errors)
     ├── FormatError             bytes are not what their format demands (esxforge_target.runtime.errors)
     ├── DiskError               reading or writing a disk failed (esxforge_target.runtime.blocks)
-    ├── ValidationErrors                what MAAS wants that ESXi cannot be; all reasons at once
-    (esxforge_target.curtin_config) ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's,
-    damaged, contradictory ├── RecipeError             what the person asked for is not possible; all problems at once
-    ├── AddOnError              a VIB or an offline bundle is damaged, or is none (addons.errors)
-    ├── InputError              a file that was named cannot be read: absent, a device, too large, a silent pipe
+    ├── ValidationErrors        what MAAS asks for that ESXi cannot do; all reasons at once
+    │                           (esxforge_target.runtime.validation_errors)
+    ├── MediaError              the ISO cannot be used: not an ISO, not ESXi's, damaged, contradictory
+    ├── RecipeError             the request is not possible; all problems at once
+    ├── AddOnError              a file is damaged, or not a VIB or an offline bundle (addons.errors)
+    ├── InputError              a named file cannot be read: absent, a device, too large, a silent pipe
     ├── OutputError             the output cannot be written: exists, in use, no space, no permission
-    ├── ImageError              an image is not whole or not ours; a disk holds no installed ESXi
+    ├── ImageError              an image is incomplete or not ours; a disk holds no installed ESXi
     │   ├── ChangedError        it changed while it was uploaded (maas.reader)
     │   └── NotCapturedError    the installer ran, but its disk gives no image (image.golden)
-    ├── ProcessError            a program that was started failed, or is not there
+    ├── ProcessError            a program that was started failed, or is not installed
     │   ├── QmpError            QEMU's control channel (vm.qmp)
     │   └── MachineFailedError  a virtual machine; carries a report of the likely cause (vm.failure)
-    ├── InterruptedRunError     Ctrl-C, where something that was started goes on
+    ├── InterruptedRunError     Ctrl-C, while something that was started keeps running
     └── MaasError               MAAS refused, or could not be reached
         ├── TransientError      it may work when tried again (maas.failures)
         └── RefusedError        it will not (maas.failures)
 
-Exit status: 1 for all of them but InterruptedRunError, whose is 130; 2 is for a wrong command line. ``code`` of each
-class is what a program reads in the JSON error document (``--json``); classes without one of their own have that of
-their base.
+Exit status: 1 for all of them but InterruptedRunError, whose is 130; 2 is for a wrong command line. A class's ``code``
+is what a program reads in the JSON error document (``--json``); classes without one of their own inherit their
+base's.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class MediaError(ForgeError):
 
 
 class RecipeError(ForgeError):
-    """What the person asked for is not possible.
+    """The request is not possible.
 
-    ``problems`` holds one sentence each, with its place; ``message`` is all of them.
+    ``problems`` holds one sentence each, with its location; ``message`` is all of them.
     """
 
     code = "recipe"
@@ -65,7 +66,7 @@ class RecipeError(ForgeError):
 
 
 class InputError(ForgeError):
-    """A file that was named cannot be read."""
+    """A named file cannot be read."""
 
     code = "input"
 
@@ -82,7 +83,7 @@ class OutputError(ForgeError):
 
 
 class ImageError(ForgeError):
-    """An image is not whole, or was not made by esxforge."""
+    """An image is incomplete, or was not made by esxforge."""
 
     code = "image"
 

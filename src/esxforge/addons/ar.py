@@ -82,7 +82,7 @@ def _headers(archive: Source, read: Callable[[int, int], bytes]) -> Iterator[tup
 
 
 def _name(archive: Source, written: str, table: bytes, read: Callable[[int], bytes]) -> tuple[str, int]:
-    """(the member's name, bytes of it that stand before the data)."""
+    """Return (the member's name, bytes of it that precede the data)."""
     prefix = 0
     if re.fullmatch("/[0-9]+", written):
         raw = table[int(written[1:]) :].split(b"\n", 1)[0] if int(written[1:]) < len(table) else b""

@@ -1,4 +1,4 @@
-"""An offline bundle (depot): a ZIP archive with VIBs, and metadata that say where they are.
+"""An offline bundle (depot): a ZIP archive with VIBs and the metadata that locate them.
 
 Facts (public builders): ``index.xml`` (``<vendorList>``) names each vendor's ``indexfile``, below its ``relativePath``;
 that one (``<metaList>``) names, for each product and version, a ``url``: a ZIP archive with ``vibs/*.xml``, the
@@ -31,7 +31,7 @@ _MOST_XML = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class BundledVib:
-    """What the metadata say of a VIB: ``path`` in the bundle, ``size`` in bytes (None: not said), ``sha256`` or ""."""
+    """Metadata of a VIB: ``path`` in the bundle, ``size`` in bytes (None: not given), ``sha256`` or ""."""
 
     descriptor: Descriptor
     path: str
@@ -40,10 +40,10 @@ class BundledVib:
 
 
 class Bundle:
-    """A bundle whose metadata were read; a VIB is read when it is asked for."""
+    """A bundle whose metadata have been read; each VIB is read on request."""
 
     def __init__(self, source: Source) -> None:
-        """Raises :class:`AddOnError` for what is not a bundle, is damaged, or lists no VIB."""
+        """Raises :class:`AddOnError` for a file that is not a bundle, is damaged, or lists no VIB."""
         self._archive = Archive(source)
         self._name = source.name
         self._described = self._xml_bytes = 0
@@ -63,7 +63,7 @@ class Bundle:
         self.vibs = tuple(sorted(found.values(), key=lambda one: (one.descriptor.name, one.descriptor.vib_id)))
 
     def read(self, listed: BundledVib) -> Vib:
-        """The VIB itself. Raises :class:`AddOnError` where it is damaged, or another one than the metadata say."""
+        """Read the VIB. Raises :class:`AddOnError` if it is damaged or does not match the metadata."""
         source = self._archive.source(listed.path, LARGEST_VIB)
         vib = read_vib(source)
         problems = []
@@ -127,14 +127,14 @@ class Bundle:
             for one in root.findall("checksum")
             if one.get("checksum-type", "").lower() == "sha-256" and not one.get("verify-process")
         ]
-        # Beside the metadata, as in a depot of several vendors; else from the top.
+        # Relative to the metadata, as in a depot of several vendors; otherwise to the root.
         found = self._inside(directory, place)
         if found not in self._archive.files:
             found = self._inside("", place)
         return BundledVib(descriptor_of(root, where), found, int(size) if size else None, sums[0] if sums else "")
 
     def _inside(self, directory: str, name: str) -> str:
-        """A path in this archive. Raises :class:`AddOnError` for one that leads out of it, or to another computer."""
+        """Return a path in this archive. Raises :class:`AddOnError` if it leads outside it, or to another computer."""
         path = posixpath.normpath(posixpath.join(directory, name))
         if "://" in name or path.startswith(("/", "..")):
             raise AddOnError(f"{self._name} refers to {one_line(name)[:200]!r}, which is not in it.", AGAIN)

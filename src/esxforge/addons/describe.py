@@ -1,4 +1,4 @@
-"""What a VIB or a bundle is, as one document."""
+"""Describe a VIB or a bundle as one document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def describe_add_on(path: Path) -> dict[str, Any]:
 
 
 def describe_vib(vib: Vib) -> dict[str, Any]:
-    """One VIB. What it does not say is null."""
+    """Describe one VIB. Fields that it does not state are null."""
     told = vib.descriptor
     return {
         "name": told.name,

@@ -8,6 +8,6 @@ AGAIN = "Download or copy it again, and compare its checksum with the one on the
 
 
 class AddOnError(ForgeError):
-    """A VIB or an offline bundle is damaged, or is none."""
+    """A file is not a VIB or an offline bundle, or is damaged."""
 
     code = "add-on"

@@ -17,7 +17,7 @@ _NAME_ONE = "Name a .vib file, or an offline bundle (.zip)."
 
 
 def is_add_on(path: Path) -> bool:
-    """Whether a file begins as a VIB or a ZIP archive does. Raises :class:`InputError` where it cannot be read."""
+    """Return whether a file begins as a VIB or a ZIP archive. Raises :class:`InputError` if it cannot be read."""
     return _start(path).startswith((ar.MAGIC, archive.MAGIC))
 
 

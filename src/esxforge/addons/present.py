@@ -1,7 +1,7 @@
-"""What the ISO installs, as far as it says: its VIBs, and what they provide and exclude.
+"""The VIBs that the ISO installs, with what they provide and exclude as far as the ISO says.
 
-The image profile names VIBs only. What they provide is in their descriptors, which ESXi keeps in ``imgdb.tgz``
-(``var/db/esximg/vibs/*.xml``; VMware's upgrade check reads them there). Where that cannot be read it is unknown.
+The image profile only names the VIBs. What they provide is in their descriptors, which ESXi keeps in ``imgdb.tgz``
+(``var/db/esximg/vibs/*.xml``; VMware's upgrade check reads them there). If that cannot be read, it is unknown.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ DATABASE = "IMGDB.TGZ"
 _LARGEST_DATABASE = 8 << 20
 _LARGEST_UNZIPPED = 128 << 20
 _ENTRY = re.compile(r"(\./)?var/db/esximg/vibs/[^/]+\.xml")
-# Bytes of a boot bank: 6.x; from 7.0 on the largest, on boot disks of 32 GB and more, and the smallest.
+# Bytes of a boot bank: 6.x; from 7.0 on the largest (boot disks of 32 GB and more) and the smallest.
 BANKS_OF_6 = (249 << 20, 249 << 20)
 BANKS_FROM_7 = (4095 << 20, 499 << 20)
-# Modules that the installer alone needs, or that go elsewhere.
+# Modules that only the installer needs, or that go elsewhere.
 _NOT_IN_BANK = frozenset(("TOOLS.T00", "IMGPAYLD.TGZ", "RESVIBS.TGZ", "ESXIODPT.TGZ"))
 
 
@@ -41,10 +41,10 @@ class PresentVib:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """``release`` is the version ("8.0.3"); ``descriptors`` is None where it is not known what the VIBs provide.
+    """``release`` is the version ("8.0.3"); ``descriptors`` is None if it is unknown what the VIBs provide.
 
     ``modules``: names of kernel and modules in upper case; ``in_bank``: bytes that they take in a boot bank; ``banks``:
-    bytes of a bank, at most and at least, depending on the host's disk.
+    largest and smallest size of a bank in bytes, depending on the host's disk.
     """
 
     release: str
@@ -55,12 +55,12 @@ class Present:
     banks: tuple[int, int]
 
     def version_of(self, name: str) -> str | None:
-        """The version of the VIB of that name; None where the ISO has none."""
+        """Return the version of the VIB of that name; None if the ISO has none."""
         return next((vib.version for vib in self.vibs if vib.name == name), None)
 
 
 def present_of(media: InstallerMedia) -> Present:
-    """What the ISO at hand has."""
+    """Return the VIBs and modules of an ISO."""
     loaded = [path.rpartition("/")[2] for path in media.loaded]
     sizes = {path: found.size for path in media.loaded if (found := media.find(path)) is not None}
     return Present(
@@ -74,7 +74,7 @@ def present_of(media: InstallerMedia) -> Present:
 
 
 def _descriptors(media: InstallerMedia) -> tuple[Descriptor, ...] | None:
-    """The descriptors in the database; None where it does not have one for each VIB of the profile."""
+    """Return the descriptors in the database; None if it lacks one for any VIB of the profile."""
     file = media.find(DATABASE)
     if file is None or file.size > _LARGEST_DATABASE:
         return None

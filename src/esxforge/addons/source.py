@@ -93,7 +93,7 @@ class Source:
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """A stream that stands at the first byte."""
+        """Return a stream positioned at the first byte."""
         if self.data is not None:
             stream: BinaryIO = io.BytesIO(self.data)
         else:
@@ -109,6 +109,6 @@ class Source:
 
 
 def of_file(path: Path) -> Source:
-    """A whole file. Raises :class:`InputError` where it cannot be opened."""
+    """Open an entire file. Raises :class:`InputError` if it cannot be opened."""
     with open_regular(path, largest=LARGEST_BUNDLE) as stream:
         return Source(str(path), path, 0, stream.seek(0, io.SEEK_END))

@@ -1,8 +1,8 @@
-"""Versions of VIBs: which is newer, and which release a platform's pattern means.
+"""Versions of VIBs: which one is newer, and which release a platform's pattern means.
 
 A version is ``VERSION-RELEASE`` such as ``1.2.3-4vmw.800.1.0.20613240``. Public material does not give ESXi's own rule
-to the last corner; this is the usual one: parts between dots and dashes from the left, numbers by value, letters by the
-alphabet, a number above letters, and of two that are alike so far the longer one.
+in full; this is the usual one: parts between dots and dashes from the left, numbers by value, letters by the
+alphabet, a number above letters, and if all common parts are equal, the longer version is newer.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def fits(version: str, relation: str, desired: str) -> bool:
 
 
 def is_for(pattern: str, release: str) -> bool:
-    """Whether a platform's version ("8.*", "8.0.0", "6.7.*", "": any) means this release ("8.0.3").
+    """Return whether a platform's version ("8.*", "8.0.0", "6.7.*", "": any) means this release ("8.0.3").
 
-    One without ``*`` means the release of its first two numbers: updates carry the drivers of their first release.
+    Without ``*``, it means the release of its first two numbers: updates carry the drivers of their first release.
     """
     if not pattern:
         return True

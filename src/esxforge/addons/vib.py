@@ -1,7 +1,7 @@
-"""A VIB, read and checked: its descriptor, its signature, and each payload held against its hashes.
+"""A VIB, read and checked: its descriptor, its signature, and each payload compared with its hashes.
 
 Facts: an ar archive with ``descriptor.xml``, ``sig.pkcs7`` (empty: unsigned) and then one member for each payload,
-called as the descriptor calls it.
+named as in the descriptor.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _TARS = (b"ustar", b"visor ")
 
 @dataclass(frozen=True, slots=True)
 class CheckedPayload:
-    """A payload whose bytes are what the descriptor says. ``unzipped_size`` in bytes; ``is_tar``: a tar, or VMware's
-    variant of one; the hashes are those that were computed."""
+    """A payload whose bytes match the descriptor. ``unzipped_size`` in bytes; ``is_tar``: a tar, or VMware's
+    variant of one; the hashes are the computed ones."""
 
     name: str
     kind: str
@@ -44,7 +44,7 @@ class CheckedPayload:
 
 @dataclass(frozen=True, slots=True)
 class Vib:
-    """``signed``: it carries a signature, which nobody here can verify. ``sha256`` of the whole file."""
+    """``signed``: it carries a signature, which esxforge cannot verify. ``sha256`` of the entire file."""
 
     descriptor: Descriptor
     source: Source
@@ -59,7 +59,7 @@ class Vib:
 
 
 def read_vib(source: Source) -> Vib:
-    """Read a VIB to its last byte. Raises :class:`AddOnError` for what is none, is damaged, or has wrong hashes."""
+    """Read a VIB to its last byte. Raises :class:`AddOnError` if it is not a VIB, is damaged, or has wrong hashes."""
     members = read_members(source)
     if DESCRIPTOR not in members:
         raise AddOnError(f"{source.name} is not a VIB: it has no {DESCRIPTOR}.", "Name a .vib file.")
@@ -98,7 +98,7 @@ def _sha256(source: Source) -> str:
 
 
 def _check(payload: Payload, member: Source) -> tuple[CheckedPayload, list[str]]:
-    """The payload, and a part of a sentence for all that is not as the descriptor says."""
+    """Return the payload, and a part of a sentence for each mismatch with the descriptor."""
     problems = []
     stored, unzipped, unzip = hashlib.sha256(), hashlib.sha256(), _Unzip()
     for chunk in member.chunks():
@@ -124,7 +124,7 @@ def _check(payload: Payload, member: Source) -> tuple[CheckedPayload, list[str]]
 
 
 class _Unzip:
-    """Unzips what passes, one gzip member, within ``LARGEST_PAYLOAD``; ``problem`` ends it."""
+    """Unzip a stream of one gzip member, up to ``LARGEST_PAYLOAD``; stops once ``problem`` is set."""
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(wbits=31)
@@ -134,11 +134,11 @@ class _Unzip:
 
     @property
     def is_tar(self) -> bool:
-        """Whether the content starts as a tar does."""
+        """Return whether the content starts as a tar does."""
         return self._head[_MAGIC_OFFSET:].startswith(_TARS)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What ``data`` unzips to, in pieces of a MiB at most."""
+        """Return the unzipped ``data``, in pieces of at most one MiB."""
         while data and not self._problem:
             if self._inflate.eof:
                 self._problem = "goes on after the end of its gzip member"
@@ -156,5 +156,5 @@ class _Unzip:
             yield piece
 
     def finish(self) -> str:
-        """What is wrong, as the end of a sentence, or ""."""
+        """Return the problem, as the end of a sentence, or ""."""
         return self._problem or ("" if self._inflate.eof else "ends before its gzip member does")

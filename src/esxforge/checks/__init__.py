@@ -1,1 +1,1 @@
-"""What the documentation demands of a machine, as a list of checks: found, needed, how to fix."""
+"""Checks of the documented requirements on a computer: found, needed, how to fix."""

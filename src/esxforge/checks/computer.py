@@ -1,4 +1,4 @@
-"""What is asked about this computer, as one interface: the real one here, another in tests."""
+"""Interface for properties of the build computer: the real implementation here, others in tests."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _VERSION = re.compile(r"version (\d+(?:\.\d+)+)")
 
 
 class Computer(Protocol):
-    """The questions. Sizes are in bytes; None means that it is not there or cannot be known."""
+    """Properties of a computer. Sizes are in bytes; None means absent or unknown."""
 
     def python_version(self) -> tuple[int, int]: ...
     def system(self) -> str: ...
     def architecture(self) -> str: ...
     def processors(self) -> int: ...
     def memory(self) -> tuple[int, int] | None:
-        """All of it, and what is available now."""
+        """Return the total and the currently available memory."""
 
     def free_disk(self, directory: Path) -> int | None: ...
     def temporary_directory(self) -> Path: ...
     def program_version(self, name: str) -> str | None:
-        """Empty where the program is there but tells no version."""
+        """Return the version; empty if the program is there but reports none."""
 
     def firmware(self) -> str | None: ...
     def kvm(self) -> KvmProbe: ...
@@ -40,7 +40,7 @@ class Computer(Protocol):
 
 
 class ThisComputer:
-    """The computer that this runs on."""
+    """The computer that esxforge runs on."""
 
     def python_version(self) -> tuple[int, int]:
         return sys.version_info[:2]

@@ -1,4 +1,4 @@
-"""Whether MAAS can deploy what we build: reachable, new enough, and patient enough."""
+"""Check that MAAS can deploy our images: reachable, new enough, and with a long enough timeout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from esxforge.maas.client import Client, Surroundings
 from esxforge.maas.connection import Connection
 
 # From power-on to Deployed: three starts and an installation take up to 55 minutes on real hardware, as MAAS's users
-# say, and the agent may take 15 minutes where something is slow.
+# report, and the agent may take 15 minutes where something is slow.
 _WHOLE_MINUTES = 70
 # From curtin's end to the agent's start, two starts and an installation, nothing may get through to MAAS.
 _SILENT_MINUTES = 45
@@ -21,9 +21,9 @@ _SILENT_MINUTES = 45
 
 @dataclass(frozen=True, slots=True)
 class RegionFacts:
-    """What MAAS said. ``problem`` is why it could not be asked, ``hint`` what to do then.
+    """Facts from MAAS. ``problem`` is why they could not be read, ``hint`` what to do then.
 
-    ``node_timeout`` is in minutes; None where MAAS did not tell.
+    ``node_timeout`` is in minutes; None if MAAS did not give it.
     """
 
     url: str
@@ -34,7 +34,7 @@ class RegionFacts:
 
 
 def ask(connection: Connection, listener: events.Listener, surroundings: Surroundings | None = None) -> RegionFacts:
-    """Ask MAAS; never raises for what MAAS or the network do."""
+    """Query MAAS; never raises for a failure of MAAS or the network."""
     try:
         with Client(connection, listener, surroundings) as client:
             version = region.ask(client).version
@@ -53,7 +53,7 @@ def _node_timeout(client: Client) -> int | None:
 
 
 def check_region(facts: RegionFacts) -> list[Line]:
-    """The lines about MAAS. Pure."""
+    """Return the lines about MAAS. Pure."""
     if facts.problem:
         return [Line("MAAS", facts.problem, "an answer", CheckStatus.MISSING, facts.hint)]
     return [Line("MAAS", facts.url, "an answer", CheckStatus.OK), _version(facts), _patience(facts)]
@@ -70,7 +70,7 @@ def _version(facts: RegionFacts) -> Line:
 
 
 def advised_minutes(version: str) -> int:
-    """The ``node_timeout`` that a deployment of ESXi needs with this version of MAAS."""
+    """Return the ``node_timeout`` that a deployment of ESXi needs with this version of MAAS."""
     times = versions.capabilities(version).whole_deployment_timeouts
     return _SILENT_MINUTES if times is None else math.ceil(_WHOLE_MINUTES / times)
 

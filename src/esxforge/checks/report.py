@@ -1,4 +1,4 @@
-"""One line of the check list, and the list as a whole."""
+"""Lines of the check list, and the list itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class CheckStatus(str, Enum):
-    """``MISSING`` means that it cannot work; ``ADVICE`` that it may, and what would be better."""
+    """``MISSING`` means that it cannot work; ``ADVICE`` that it may, with a recommendation."""
 
     OK = "ok"
     ADVICE = "advice"
@@ -18,7 +18,7 @@ class CheckStatus(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What was looked at, what was found, what is needed, and how to fix it (empty where all is well)."""
+    """One check: its name, what was found, what is needed, and how to fix it (empty if all is well)."""
 
     name: str
     found: str
@@ -27,7 +27,7 @@ class Line:
     fix: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """For ``--json``."""
+        """Return the line for ``--json``."""
         return {
             "name": self.name,
             "found": self.found,
@@ -40,15 +40,15 @@ class Line:
 def line(
     name: str, found: str, needed: str, fix: str, *, good: bool, otherwise: CheckStatus = CheckStatus.MISSING
 ) -> Line:
-    """A line whose ``fix`` is only told where it is not ``good``."""
+    """Return a line whose ``fix`` is shown only if it is not ``good``."""
     return Line(name, found, needed, CheckStatus.OK if good else otherwise, "" if good else fix)
 
 
 def missing(lines: Sequence[Line]) -> list[Line]:
-    """The lines that stop us."""
+    """Return the lines that prevent a build."""
     return [entry for entry in lines if entry.status is CheckStatus.MISSING]
 
 
 def document(kind: str, lines: Sequence[Line]) -> dict[str, Any]:
-    """The whole list for ``--json``."""
+    """Return the entire list for ``--json``."""
     return {"kind": kind, "ok": not missing(lines), "checks": [entry.as_dict() for entry in lines]}

@@ -1,4 +1,4 @@
-"""What each kind of build needs of a computer: the list as data, each check a small function."""
+"""Requirements of each kind of build: the list as data, each check a small function."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class DoctorOptions:
-    """What is to be built. ``without_kvm``: the person takes the slow way. ``memory_mib``: other than the release's."""
+    """The planned build. ``without_kvm``: the slow way is accepted. ``memory_mib``: other than the release's."""
 
     kind: Kind = Kind.INSTALLER
     release: str = "8.0"
@@ -43,7 +43,7 @@ Check = Callable[[Computer, DoctorOptions], Line]
 
 
 def check_computer(computer: Computer, options: DoctorOptions) -> list[Line]:
-    """Every line for this kind of build, in order. Raises :class:`~esxforge.errors.RecipeError` for a bad release."""
+    """Return all lines for this build, in order. Raises :class:`~esxforge.errors.RecipeError` for a bad release."""
     return [check(computer, options) for check in CHECKS[options.kind]]
 
 
@@ -128,7 +128,7 @@ def _firmware(computer: Computer, _wish: DoctorOptions) -> Line:
 
 
 def _hosts(_computer: Computer, options: DoctorOptions) -> Line:
-    """What an administrator has to set on the hosts: known beforehand, so it is never a fault of this computer."""
+    """Return what an administrator has to set on the hosts: known beforehand, so never a fault of this computer."""
     bios = "; legacy BIOS where “esxforge inspect” says so of the image" if options.kind is Kind.GOLDEN else ""
     fix = "Set the hosts' firmware so."
     return line("Hosts start the image by", f"UEFI{bios}", "without Secure Boot", fix, good=True)

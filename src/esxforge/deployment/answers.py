@@ -1,6 +1,6 @@
 """Answers of MAAS's REST API 2.0 about a machine before its deployment, typed and checked.
 
-Only fields that are read are here. A field without a default must be present, null where MAAS says so: an absent field
+Only fields that are read are here. A field without a default must be present, null if MAAS says so: an absent field
 is unknown, and nothing is computed from it. Source: canonical/maas 3.7.3, ``src/maasserver/api`` (machines.py,
 interfaces.py, blockdevices.py, vmfs_datastores.py, subnets.py, …); recorded answers in tests/data/maas-pairs.
 """
@@ -20,7 +20,7 @@ from esxforge.maas.checked import CheckedAnswer, checked
 from esxforge.maas.versions import Capabilities, capabilities
 
 NEW, READY, DEPLOYED, BROKEN, DEPLOYING, ALLOCATED, FAILED_DEPLOYMENT = 0, 4, 6, 8, 9, 10, 11
-# In these MAAS gives the configuration itself (api/machines.py, get_curtin_config).
+# In these statuses MAAS serves the configuration itself (api/machines.py, get_curtin_config).
 HAS_CONFIGURATION = (DEPLOYING, DEPLOYED, FAILED_DEPLOYMENT)
 UNDEFINED_SPACE = "undefined"
 
@@ -34,7 +34,7 @@ def _network(text: str) -> str:
 
 
 def _no_text(value: Any) -> Any:
-    """MAAS's form writes an empty text where there is no value."""
+    """Treat empty text as None: MAAS's form writes it where there is no value."""
     return None if value == "" else value
 
 
@@ -45,7 +45,7 @@ MaybeAddress = Annotated[Address | None, BeforeValidator(_no_text)]
 
 
 class Reference(CheckedAnswer):
-    """Something that MAAS names here and describes elsewhere."""
+    """A reference by name to something that MAAS describes elsewhere."""
 
     id: int
 
@@ -74,7 +74,7 @@ class Subnet(CheckedAnswer):
 
     @property
     def version(self) -> int:
-        """4 or 6."""
+        """IP version, 4 or 6."""
         return ip_network(self.cidr).version
 
     @property
@@ -84,7 +84,7 @@ class Subnet(CheckedAnswer):
 
 
 class Link(CheckedAnswer):
-    """An address of an interface. MAAS leaves ``ip_address`` and ``subnet`` out where there is none."""
+    """An address of an interface. MAAS omits ``ip_address`` and ``subnet`` if there are none."""
 
     id: int
     mode: Literal["static", "auto", "dhcp", "link_up"]
@@ -93,7 +93,7 @@ class Link(CheckedAnswer):
 
 
 class Discovered(CheckedAnswer):
-    """An address that MAAS's DHCP gave."""
+    """An address assigned by MAAS's DHCP."""
 
     ip_address: Address
     subnet: Subnet | None = None
@@ -109,7 +109,7 @@ class NodeInterface(CheckedAnswer):
 
 
 class Interface(NodeInterface):
-    """An interface of the machine. ``parents`` are names. ``vlan`` is None where it is not connected.
+    """An interface of the machine. ``parents`` are names. ``vlan`` is None if it is not connected.
 
     ``link_speed`` is in Mbit/s, as seen at commissioning; 0 and None are “not known”.
     """
@@ -126,7 +126,7 @@ class Interface(NodeInterface):
 
 
 class Filesystem(CheckedAnswer):
-    """A formatted device or partition. ``mount_point`` is None where it is not mounted."""
+    """A formatted device or partition. ``mount_point`` is None if it is not mounted."""
 
     fstype: str
     uuid: str | None
@@ -147,7 +147,7 @@ class Partition(CheckedAnswer):
 
 
 class BlockDevice(CheckedAnswer):
-    """A disk (``physical``) or what MAAS makes of disks (``virtual``). ``block_size`` is the *physical* block size.
+    """A disk (``physical``) or a device built of disks (``virtual``). ``block_size`` is the *physical* block size.
 
     MAAS has it from LXD, which asks the kernel for BLKPBSZGET: a disk of 512-byte sectors with 4096-byte blocks
     underneath (512e) has 4096, as one with sectors of 4096 bytes (4Kn) has.
@@ -217,14 +217,14 @@ class Bcache(CheckedAnswer):
 
 
 class DefaultGateway(CheckedAnswer):
-    """MAAS's choice for one IP version; ``link_id`` only where a person made it."""
+    """MAAS's choice for one IP version; ``link_id`` only if a person set it."""
 
     gateway_ip: MaybeAddress
     link_id: int | None
 
 
 class DefaultGateways(CheckedAnswer):
-    """For each IP version."""
+    """Default gateways of each IP version."""
 
     ipv4: DefaultGateway
     ipv6: DefaultGateway
@@ -238,7 +238,7 @@ class Domain(CheckedAnswer):
 
 
 class Named(CheckedAnswer):
-    """Something of which only the name matters."""
+    """A resource of which only the name matters."""
 
     name: str
 
@@ -259,7 +259,7 @@ class SpecialFilesystem(CheckedAnswer):
 
 
 class Hardware(CheckedAnswer):
-    """Hardware as the firmware describes it; MAAS writes “Unknown” where it says nothing."""
+    """Hardware as the firmware describes it; MAAS writes “Unknown” for missing values."""
 
     system_vendor: str | None = None
     system_product: str | None = None
@@ -268,7 +268,7 @@ class Hardware(CheckedAnswer):
 
 
 class Machine(CheckedAnswer):
-    """A machine. Fields with a default only inform; None there is “not known”."""
+    """A machine. Fields with a default are informational; None there is “not known”."""
 
     system_id: str
     hostname: str
@@ -298,7 +298,7 @@ class Machine(CheckedAnswer):
 
     @property
     def label(self) -> str:
-        """How messages name it."""
+        """Name of the machine in messages."""
         return f"{self.fqdn} ({self.system_id})"
 
 
@@ -311,13 +311,13 @@ class Rack(CheckedAnswer):
 
 
 class RouteDestination(CheckedAnswer):
-    """Where a route leads."""
+    """Destination of a route."""
 
     cidr: Cidr
 
 
 class Fabric(CheckedAnswer):
-    """VLANs that share their switches."""
+    """A fabric: VLANs that share switches."""
 
     vlans: list[Vlan]
 
@@ -333,7 +333,7 @@ class StaticRoute(CheckedAnswer):
 
 
 class IpRange(CheckedAnswer):
-    """Addresses that are free."""
+    """A range of free addresses."""
 
     start: Address
     end: Address
@@ -341,13 +341,13 @@ class IpRange(CheckedAnswer):
 
 
 class FreeAddresses(CheckedAnswer):
-    """Of one subnet; ``subnets/ID/?op=unreserved_ip_ranges``."""
+    """Free addresses of one subnet; ``subnets/ID/?op=unreserved_ip_ranges``."""
 
     unreserved_ip_ranges: list[IpRange]
 
 
 class ReservedIp(CheckedAnswer):
-    """An address that a MAC address gets."""
+    """An address reserved for a MAC address."""
 
     ip: Address
     mac_address: str
@@ -355,14 +355,14 @@ class ReservedIp(CheckedAnswer):
 
 
 class Settings(CheckedAnswer):
-    """MAAS's settings; None for what MAAS does not tell."""
+    """MAAS's settings; None for those that MAAS does not give."""
 
     use_rack_proxy: bool | None = None
     node_timeout: int | None = None
 
 
 class Account(CheckedAnswer):
-    """Who asks. ``ssh_keys`` is how many keys MAAS has of them."""
+    """The user of the API key. ``ssh_keys`` is the number of their keys in MAAS."""
 
     username: str
     is_superuser: bool
@@ -370,18 +370,18 @@ class Account(CheckedAnswer):
 
 
 class Version(CheckedAnswer):
-    """Which MAAS it is."""
+    """The version of MAAS."""
 
     version: str
 
 
 @dataclass(frozen=True)
 class Answers:
-    """All that is known of a machine before its deployment. None: MAAS did not tell.
+    """All that is known of a machine before its deployment. None: MAAS did not say.
 
-    ``racks`` is None where MAAS shows the caller no rack controllers: people who are no administrators get an empty
+    ``racks`` is None if MAAS shows the caller no rack controllers: users who are not administrators get an empty
     list (models/node.py, ``_filter_visible_nodes``), and a MAAS has at least one. ``free`` has the subnets of AUTO
-    links by their id. ``config`` is curtin's configuration where MAAS has it already.
+    links by their id. ``config`` is curtin's configuration if MAAS has it already.
     """
 
     machine: Machine
@@ -406,17 +406,17 @@ class Answers:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What MAAS's version does; of the newest where the version is not known."""
+        """Capabilities of the version of MAAS; those of the newest if the version is not known."""
         return capabilities(self.version or "")
 
     def rack(self, system_id: str | None) -> Rack | None:
-        """A rack controller, where it is known."""
+        """Return a rack controller, or None if it is not known."""
         return next((rack for rack in self.racks or [] if rack.system_id == system_id), None)
 
 
 _T = TypeVar("_T")
 Documents = Mapping[str, Any]
-# By the name of the file in which an answer is saved.
+# Keys are the names of the files in which answers are saved.
 MACHINE, INTERFACES, BLOCK_DEVICES, DATASTORES = "machine", "interfaces", "blockdevices", "vmfs-datastores"
 RAIDS, VOLUME_GROUPS, BCACHES = "raids", "volume-groups", "bcaches"
 SUBNETS, STATIC_ROUTES, DOMAINS, RACKS = "subnets", "static-routes", "domains", "rackcontrollers"
@@ -447,7 +447,7 @@ REQUIRED = (MACHINE, INTERFACES, BLOCK_DEVICES, SUBNETS, STATIC_ROUTES, DOMAINS)
 
 
 def answers_of(documents: Documents) -> Answers:
-    """The typed answers of raw ones, by the names above. Raises MaasError for what is missing or not MAAS's."""
+    """Return the typed answers of raw ones, by the names above. Raises MaasError for missing or malformed ones."""
     _nothing_missing(documents)
     racks = _optional(documents, RACKS)
     free = _optional(documents, FREE) or {}
@@ -477,7 +477,7 @@ def answers_of(documents: Documents) -> Answers:
 
 
 def _nothing_missing(documents: Documents) -> None:
-    """Lists may be left out where the machine's own answer says that they are empty."""
+    """Check that no list is missing unless the machine's own answer says that it is empty."""
     needed = set(REQUIRED)
     machine = documents.get(MACHINE)
     if isinstance(machine, dict):
@@ -507,7 +507,7 @@ def _optional(documents: Documents, name: str) -> Any:
 
 
 def _told(settings: Any) -> Any:
-    """Settings without those that MAAS refused to tell, which hold the text of its refusal."""
+    """Return the settings without those that MAAS refused to give, which hold the text of its refusal."""
     if not isinstance(settings, dict):
         return settings
     return {key: value for key, value in settings.items() if not (isinstance(value, str) and value.startswith("HTTP "))}

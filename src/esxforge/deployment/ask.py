@@ -1,6 +1,6 @@
-"""Reads from MAAS all that a plan before the deployment needs. Nothing is changed there.
+"""Read from MAAS all that a plan before the deployment needs. Nothing is changed there.
 
-No call needs an administrator (measured with MAAS 3.7.3); what MAAS does not tell the caller is left out, and so not
+No call needs an administrator (measured with MAAS 3.7.3); what MAAS does not show the caller is left out, and so not
 known.
 """
 
@@ -23,7 +23,7 @@ _NOT_TOLD = (400, 403, 404)
 
 
 def read_state(client: Client, system_id: str) -> dict[str, Any]:
-    """The machine with its interfaces and storage, by the names in ``answers.py``. Raises MaasError."""
+    """Return the machine with its interfaces and storage, by the names in ``answers.py``. Raises MaasError."""
     node = f"nodes/{system_id}"
     machine = _required(client, f"machines/{system_id}/", system_id)
     found: dict[str, Any] = {
@@ -39,7 +39,7 @@ def read_state(client: Client, system_id: str) -> dict[str, Any]:
 
 
 def read_answers(client: Client, system_id: str) -> dict[str, Any]:
-    """MAAS's answers by the names in ``answers.py``. Raises MaasError."""
+    """Return MAAS's answers by the names in ``answers.py``. Raises MaasError."""
     found = {names.VERSION: {"version": region.ask(client).version}, **read_state(client, system_id)}
     found |= {
         names.SUBNETS: _required(client, "subnets/", "subnets"),
@@ -74,7 +74,7 @@ def _required(client: Client, path: str, what: str) -> Any:
 
 
 def _told(client: Client, path: str, **query: str) -> Any:
-    """MAAS's answer, or None where this user may not see it, or MAAS has no such resource."""
+    """Return MAAS's answer, or None if this user may not see it, or MAAS has no such resource."""
     try:
         return client.patiently(lambda: client.json("GET", path, query=query or None))
     except RefusedError as error:
@@ -84,7 +84,7 @@ def _told(client: Client, path: str, **query: str) -> Any:
 
 
 def _free_addresses(client: Client, interfaces: Any) -> dict[str, Any] | None:
-    """Of the subnets in which AUTO links have no address yet."""
+    """Return the free addresses of subnets in which AUTO links have no address yet."""
     found = {}
     for subnet in sorted(set(_auto_subnets(interfaces))):
         ranges = _told(client, f"subnets/{subnet}/", op="unreserved_ip_ranges")
@@ -94,7 +94,7 @@ def _free_addresses(client: Client, interfaces: Any) -> dict[str, Any] | None:
 
 
 def _auto_subnets(interfaces: Any) -> list[int]:
-    # Not checked yet: what is not as MAAS has it is named when all of it is checked.
+    # Not checked yet: whatever differs from MAAS's format is reported when everything is checked.
     found = []
     for interface in interfaces if isinstance(interfaces, list) else []:
         links = interface.get("links") if isinstance(interface, Mapping) else None
@@ -107,7 +107,7 @@ def _auto_subnets(interfaces: Any) -> list[int]:
 
 
 def _account(client: Client) -> dict[str, Any] | None:
-    """Who asks. Of the SSH keys only their number is kept, of the person no e-mail address."""
+    """Return the API key's user. Only the number of SSH keys is kept, and no e-mail address."""
     user = _told(client, "users/", op="whoami")
     keys = _told(client, "account/prefs/sshkeys/")
     if not isinstance(user, Mapping):
@@ -117,7 +117,7 @@ def _account(client: Client) -> dict[str, Any] | None:
 
 
 def read_images(client: Client) -> list[BootResource] | None:
-    """The ESXi images in MAAS with their sets; None where this user may not see them. Raises MaasError."""
+    """Return the ESXi images in MAAS with their sets; None if this user may not see them. Raises MaasError."""
     resources = BootResources(client)
     try:
         found = [resources.get(one.id) for one in resources.list() if one.name.startswith("esxi/")]
@@ -134,7 +134,7 @@ def _images(client: Client) -> list[Any] | None:
 
 
 def _configuration(client: Client, machine: Any, system_id: str) -> Any:
-    """curtin's configuration where MAAS has it already: it gives none before the deployment."""
+    """Return curtin's configuration if MAAS has it already: it serves none before the deployment."""
     if not isinstance(machine, Mapping) or machine.get("status") not in names.HAS_CONFIGURATION:
         return None
     query = {"op": "get_curtin_config"}

@@ -1,4 +1,4 @@
-"""The plan of a machine before its deployment, with all that stands against deploying it."""
+"""The plan of a machine before its deployment, with all obstacles to deploying it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Assessment:
 
     @property
     def refused(self) -> bool:
-        """True where there is no plan to show."""
+        """Whether there is no plan to show."""
         return self.report is None or bool(self.report.errors)
 
     @property

@@ -42,7 +42,7 @@ _SENTENCES = {
 
 
 class Outcome(Enum):
-    """How it stands."""
+    """Outcome of the deployment so far."""
 
     RUNNING = "running"
     DEPLOYED = "deployed"

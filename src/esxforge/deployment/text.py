@@ -41,7 +41,7 @@ def marked(found: Assessment) -> Preview:
 
 
 def against(found: Assessment) -> list[Finding]:
-    """Everything that stands against the deployment, MAAS's state and ESXi's limits alike."""
+    """Return all obstacles to the deployment, MAAS's state and ESXi's limits alike."""
     errors = found.report.errors if found.report is not None else ()
     return [*found.findings.reasons, *(Finding(reason) for reason in errors)]
 

@@ -21,7 +21,7 @@ _START, _ADDED = 0x55AA, 0x3F
 
 
 def read_variable(store: bytes, vendor: str, name: str) -> bytes | None:
-    """The value of a variable; None where there is none. Raises FormatError for what is not such an image."""
+    """Return the value of a variable; None if there is none. Raises FormatError for what is not such an image."""
     try:
         return _read(store, uuid.UUID(vendor).bytes_le, name)
     except struct.error:

@@ -1,4 +1,4 @@
-"""How large the parts of a new FAT volume are: cluster size, FATs, and whether everything fits."""
+"""Sizes of the parts of a new FAT volume: cluster size, FATs, and whether everything fits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from esxforge_target.formats.fat_geometry import (
 from esxforge_target.runtime.errors import FormatError
 
 MIB = 1 << 20
-# The specification asks to stay some clusters away from the counts that part FAT12, FAT16 and FAT32, as many drivers
+# The specification asks to stay some clusters away from the counts that divide FAT12, FAT16 and FAT32, as many drivers
 # count wrongly by a few.
 _MARGIN = 16
 _COUNTS = {
@@ -23,7 +23,7 @@ _COUNTS = {
     16: (FAT16_FIRST_COUNT + _MARGIN, FAT32_FIRST_COUNT - 1 - _MARGIN),
     32: (FAT32_FIRST_COUNT + _MARGIN, 0x0FFFFFF0),
 }
-# From this size on a volume is FAT32 unless something else is asked for, as mkfs.fat does it.
+# From this size on a volume is FAT32 unless something else is requested, as with mkfs.fat.
 _FAT32_FROM = 512 * MIB
 _LARGEST_CLUSTER = 32768
 _MOST_SECTORS = 0xFFFFFFFF
@@ -31,7 +31,7 @@ _MOST_SECTORS = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class VolumeOptions:
-    """What the caller wants of a volume; None leaves the choice to us."""
+    """Options for a new volume; None leaves the choice to esxforge."""
 
     sector_size: int = 512
     fat_bits: int | None = None
@@ -58,9 +58,9 @@ class VolumeOptions:
 
 
 def choose_geometry(options: VolumeOptions, volume_bytes: int) -> Geometry:
-    """The geometry of a volume of exactly ``volume_bytes``.
+    """Return the geometry of a volume of exactly ``volume_bytes``.
 
-    Raises FormatError when that is no whole number of sectors, or when no cluster size gives the number of clusters
+    Raises FormatError if that is not a multiple of the sector size, or if no cluster size gives the number of clusters
     that the kind of FAT needs (FAT32: at least 65,525).
     """
     sectors, rest = divmod(volume_bytes, options.sector_size)
@@ -90,7 +90,7 @@ def _kinds(options: VolumeOptions, volume_bytes: int) -> tuple[int, ...]:
 
 
 def _cluster_sizes(options: VolumeOptions, fat_bits: int, volume_bytes: int) -> list[int]:
-    """Cluster sizes to try, the best first: 4 KiB (a page, and mkfs.fat's choice), then smaller, then larger."""
+    """Return cluster sizes to try, the best first: 4 KiB (a page, and mkfs.fat's choice), then smaller, then larger."""
     if options.cluster_size is not None:
         return [options.cluster_size]
     sizes = [options.sector_size << shift for shift in range(8) if options.sector_size << shift <= _LARGEST_CLUSTER]
@@ -101,7 +101,7 @@ def _cluster_sizes(options: VolumeOptions, fat_bits: int, volume_bytes: int) -> 
 
 
 def _geometry(options: VolumeOptions, fat_bits: int, cluster_size: int, sectors: int) -> Geometry | None:
-    """The geometry with these clusters, data aligned to them where we may choose; None when it has no room."""
+    """Return the geometry with these clusters, data aligned to them if we may choose; None if it does not fit."""
     cluster_sectors = cluster_size // options.sector_size
     least = 8 if fat_bits == 32 else 1
     reserved = options.reserved_sectors or (32 if fat_bits == 32 else 4)
@@ -136,5 +136,5 @@ def _geometry(options: VolumeOptions, fat_bits: int, cluster_size: int, sectors:
 
 
 def clusters_for(length: int, geometry: Geometry) -> int:
-    """Clusters that ``length`` bytes take."""
+    """Return the number of clusters that ``length`` bytes take."""
     return -(-length // geometry.cluster_size)

@@ -1,7 +1,7 @@
-"""One gzip member, made in a stream, in which long runs of zeros cost next to nothing.
+"""Write one gzip member as a stream, in which long runs of zeros cost next to nothing.
 
 Facts: RFC 1952 (gzip) and RFC 1951 (deflate). A run of zeros is one deflate block, made once and repeated: it begins
-and ends on a byte and looks back at nothing before it. Data that does not shrink, as the modules of an ISO, which are
+and ends on a byte and refers to nothing before it. Data that does not shrink, such as the modules of an ISO, which are
 gzips themselves, goes into stored blocks: that is faster here and on the host that unpacks it. There is one member
 only, as ``gzip -l`` misreads several.
 """
@@ -26,7 +26,7 @@ _HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 4, 255))
 _ZERO_BLOCKS = (4 << 20, 64 << 10)
 _RAW_DEFLATE = -15
 _STORED_BLOCK_BYTES = 65_535  # the most that a stored block takes (RFC 1951, 3.2.4)
-# From chunks of this size on, a sample tells whether it is worth while to compress them. Smaller ones always are.
+# From chunks of this size on, a sample decides whether compressing them is worthwhile. Smaller ones are compressed.
 _SAMPLED_FROM_BYTES = 256 << 10
 _SAMPLES = 16
 _SAMPLE_BYTES = 2 << 10
@@ -35,7 +35,7 @@ _WORTH_WHILE = 0.98
 
 @cache
 def _backend() -> tuple[str, Any]:
-    """(name with version, module like zlib): Intel's igzip where there is a wheel of it, which is 12 times as fast."""
+    """Return (name with version, module like zlib): Intel's igzip, which is 12 times as fast, if there is a wheel."""
     try:
         isal_zlib = importlib.import_module("isal.isal_zlib")
         version = importlib.import_module("isal").__version__
@@ -45,19 +45,19 @@ def _backend() -> tuple[str, Any]:
 
 
 def backend_name() -> str:
-    """What compresses, with its version: the bytes of a gzip depend on it."""
+    """Return the compressor's name and version: the bytes of a gzip depend on it."""
     return _backend()[0]
 
 
 @cache
 def _zero_block(length: int) -> bytes:
-    """Deflate blocks for ``length`` zeros that begin and end on a byte and end no stream."""
+    """Return deflate blocks for ``length`` zeros that begin and end on a byte and end no stream."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
     return deflate.compress(bytes(length)) + deflate.flush(zlib.Z_FULL_FLUSH)
 
 
 def _stored(data: memoryview) -> Iterator[bytes | memoryview]:
-    """Stored blocks, none the last one, that begin on a byte: type and padding, length, its complement, the data."""
+    """Yield stored blocks, none final, that begin on a byte: type and padding, length, its complement, the data."""
     for start in range(0, len(data), _STORED_BLOCK_BYTES):
         block = data[start : start + _STORED_BLOCK_BYTES]
         yield struct.pack("<BHH", 0, len(block), len(block) ^ 0xFFFF)
@@ -65,7 +65,7 @@ def _stored(data: memoryview) -> Iterator[bytes | memoryview]:
 
 
 class GzipMember:
-    """Give it data and zeros in order, write down what it returns, and end with ``finish``.
+    """Compressor for one member: feed it data and zeros in order, write what it returns, and end with ``finish``.
 
     ``level`` is 1 or 2 (3 to 9 are for zlib alone). ``raw_bytes`` counts what went in. ``module`` takes the place of
     the compressor found on this machine: anything that works like zlib.
@@ -80,13 +80,13 @@ class GzipMember:
         self.raw_bytes = 0
 
     def _begin(self) -> bytes:
-        """The header, the first time that something is written."""
+        """Return the header on the first write."""
         header = b"" if self._started else _HEADER
         self._started = True
         return header
 
     def _align(self) -> bytes:
-        """End on a byte what is being compressed. What comes next goes past the compressor, which could not look back
+        """End the compressed data on a byte. What comes next bypasses the compressor, which could not look back
         over it, so a new one follows."""
         pending = b"" if self._deflate is None else self._deflate.flush(zlib.Z_FULL_FLUSH)
         self._deflate = None
@@ -108,7 +108,7 @@ class GzipMember:
         return len(self._module.compress(sample, self._level)) < _WORTH_WHILE * len(sample)
 
     def data(self, chunk: bytes | memoryview) -> bytes:
-        """Compress ``chunk``, or store it where it would not shrink; some or none of it comes back now."""
+        """Compress ``chunk``, or store it if it would not shrink; returns some or none of it now."""
         self._crc = self._module.crc32(chunk, self._crc)
         self.raw_bytes += len(chunk)
         if self._shrinks(chunk):
@@ -116,7 +116,7 @@ class GzipMember:
         return b"".join((self._align(), *_stored(memoryview(chunk))))
 
     def zeros(self, count: int) -> Iterator[bytes]:
-        """Compress ``count`` zeros. Nothing happens before the iterator is read; read it whole."""
+        """Compress ``count`` zeros. Nothing happens until the iterator is read; read it to its end."""
         large, small = _ZERO_BLOCKS
         if count >= 2 * small:
             rest = count % small
@@ -131,7 +131,7 @@ class GzipMember:
             yield self.data(bytes(count))
 
     def finish(self) -> bytes:
-        """The rest, with the check sum and the length (modulo 4 GiB) that end a gzip."""
+        """Return the rest, with the checksum and the length (modulo 4 GiB) that end a gzip."""
         tail = struct.pack("<II", self._crc & 0xFFFFFFFF, self.raw_bytes & 0xFFFFFFFF)
         begun = self._compress(b"")
         last: bytes = self._deflate.flush(zlib.Z_FINISH)

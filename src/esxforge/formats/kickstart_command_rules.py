@@ -36,7 +36,7 @@ _IN_EITHER_CASE = frozenset(("--dpuPciSlots", "--systemDisk"))
 
 
 def fate_of(command: Command, use: Use) -> str:
-    """KEPT, or what esxforge does with the command so that it never reaches the installer."""
+    """Return KEPT, or what esxforge does with the command so that it never reaches the installer."""
     if use.standalone:
         return KEPT
     if command.name == END_MARK:
@@ -48,7 +48,7 @@ def fate_of(command: Command, use: Use) -> str:
 
 
 def check_command(command: Command, use: Use) -> Iterator[Finding]:
-    """Findings on one command."""
+    """Yield findings on one command."""
     fate, rule = fate_of(command, use), COMMANDS.get(command.name)
     if fate != KEPT:
         yield from _not_kept(command, fate, rule)
@@ -81,7 +81,7 @@ def check_command(command: Command, use: Use) -> Iterator[Finding]:
 
 
 def _not_kept(command: Command, fate: str, rule: CommandRule | None) -> Iterator[Finding]:
-    """A command that never reaches the installer: what happens instead, and what is lost with it."""
+    """Yield findings on a command that never reaches the installer: what happens instead, and what is lost with it."""
     line, name = command.line, command.name
     if rule is None:
         yield warning(line, "ESXi's kickstarts have no %end; it is left out.", "Nothing to do.")
@@ -124,8 +124,8 @@ def _continued(command: Command, use: Use) -> Iterator[Finding]:
 
 
 def shown_name(command: Command) -> str:
-    """The name as a finding may quote it: of a word that may hold a password, as ``rootpw=…`` or ``rootpw…`` does, the
-    letters at its beginning at most."""
+    """Return the name as a finding may quote it: of a word that may hold a password, such as ``rootpw=…`` or
+    ``rootpw…``, at most the letters at its beginning."""
     letters = re.match(r"[^\w\s]?[A-Za-z%_-]*", command.name)
     name = letters.group() if letters else ""
     _, found, password = name.lower().partition("rootpw")
@@ -166,7 +166,7 @@ def _release(command: Command, rule: CommandRule, use: Use) -> Iterator[Finding]
 
 
 def check_options(command: Command | Section, known: dict[str, Option], use: Use) -> Iterator[Finding]:
-    """Findings on the options of a command or of a section's first line."""
+    """Yield findings on the options of a command or of a section's first line."""
     owner, line, secret = command.name, command.line, command.name == "rootpw"
     given = command.options
     by_lower = {name.lower(): name for name in known}
@@ -199,7 +199,7 @@ def check_options(command: Command | Section, known: dict[str, Option], use: Use
             severity = ERROR if "disk" in name or "drive" in name else WARNING
             yield Finding(line, severity, f"{owner}: {name} is there twice.", "Keep one of them.")
         for other in option.excludes:
-            # Where each excludes the other, one sentence is enough.
+            # If each excludes the other, one sentence is enough.
             if other in names and (name < other or name not in known[other].excludes):
                 yield error(line, f"{owner}: {name} and {other} exclude each other.", "Keep one of them.")
 
@@ -293,7 +293,7 @@ def _password(command: Command) -> Iterator[Finding]:
 
 
 def _meaning(command: Command, use: Use) -> Iterator[Finding]:
-    """What is right in form but will not do what it says."""
+    """Yield findings on commands with correct syntax that will not do what they say."""
     given = dict(command.options)
     line = command.line
     if command.name in INSTALL_COMMANDS:
@@ -371,6 +371,6 @@ def _include(line: int, arguments: list[str]) -> Iterator[Finding]:
 
 
 def _closest(word: str, known: Iterable[str]) -> str:
-    """A hint at what was meant."""
+    """Return a hint at what was probably meant."""
     found = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {found[0]}?" if found else ""

@@ -1,4 +1,4 @@
-"""What a check of a kickstart finds, and what it is checked for."""
+"""Findings of a kickstart check, and the use that it is checked for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from esxforge_target.formats.kickstart_commands import Release
 
 ERROR, WARNING = "error", "warning"
-# The release whose installer's behaviour is known line by line; of others only VMware's pages are.
+# The release whose installer's behaviour is known line by line; for others there are only VMware's pages.
 KNOWN_INSTALLER: Release = (6, 7)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found: what is wrong and what to do. ``line`` 0: the whole file; ``column`` 0: the whole line."""
+    """One finding: the problem and its remedy. ``line`` 0: the entire file; ``column`` 0: the entire line."""
 
     line: int
     severity: str
@@ -23,7 +23,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """``line 3, column 9: ``, or empty for the whole file."""
+        """``line 3, column 9: ``, or empty for the entire file."""
         if not self.line:
             return ""
         return f"line {self.line}, column {self.column}: " if self.column else f"line {self.line}: "
@@ -34,10 +34,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What the kickstart is checked for.
+    """Use of the kickstart that is checked.
 
-    ``standalone``: it is used as it is, not merged by esxforge. ``eula_accepted`` and ``password_given``: whether the
-    recipe accepts the EULA and gives a root password; None if there is no recipe to ask. ``allow_power_off``: its
+    ``standalone``: used as it is, not merged by esxforge. ``eula_accepted`` and ``password_given``: whether the
+    recipe accepts the EULA and gives a root password; None if there is no recipe. ``allow_power_off``: its
     scripts may power the machine off.
     """
 
@@ -49,11 +49,11 @@ class Use:
 
     @property
     def release_name(self) -> str:
-        """8.0"""
+        """Release as in messages, such as 8.0."""
         return f"{self.release[0]}.{self.release[1]}"
 
     def known(self, behaviour: str) -> str:
-        """A clause on what the installer does there: for certain for one release, and for others that nobody knows."""
+        """Return a clause on the installer's behaviour: certain for one release, unknown for others."""
         known = f"{KNOWN_INSTALLER[0]}.{KNOWN_INSTALLER[1]}"
         if self.release == KNOWN_INSTALLER:
             return f"{known}'s installer {behaviour}"
@@ -61,10 +61,10 @@ class Use:
 
 
 def error(line: int, message: str, remedy: str, column: int = 0) -> Finding:
-    """A finding that stops a build."""
+    """Return a finding that stops a build."""
     return Finding(line, ERROR, message, remedy, column)
 
 
 def warning(line: int, message: str, remedy: str, column: int = 0) -> Finding:
-    """A finding that stops nothing."""
+    """Return a finding that stops nothing."""
     return Finding(line, WARNING, message, remedy, column)

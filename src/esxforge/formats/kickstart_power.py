@@ -1,6 +1,6 @@
-"""How a script of a kickstart ends the machine: by the bare name of a command, which esxforge can note instead, or in a
-way that it cannot get hold of. Reading decides only what is plain: of a path that a script keeps in a variable or
-writes to a file nobody can tell whether it is run, and what it puts together itself is not seen."""
+"""Find calls in kickstart scripts that end the machine: by a command's bare name, which esxforge can intercept, or in
+a way that it cannot. Reading the script settles only plain cases: of a path that a script keeps in a variable or
+writes to a file it cannot be said whether it is run, and commands that a script assembles itself are not seen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMED = re.compile(rf"(?<![\w.-])({_NAMES})(?![\w.-])")
 _ANYWHERE = re.compile(rf"(?:/[\w.-]+)*/({_NAMES})(?![\w.-])|system\W+shutdown\W+(poweroff|reboot)\b")
 _SHELLS = frozenset(("ash", "bash", "sh", "su"))
 _PYTHONS = frozenset(("python", "python2", "python3"))
-# They start the command that they are given as a child, or in the place of the shell: its functions do not reach there.
+# They start the given command as a child, or in place of the shell: the shell's functions do not reach there.
 _STARTERS = frozenset(
     ("busybox", "chroot", "command", "env", "exec", "nice", "nohup", "setsid", "timeout", "watch", "xargs")
 )
@@ -31,8 +31,8 @@ _PYTHON_RUNS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PowerCall:
-    """A call that ends the machine; ``line`` from 1 in the script, ``written`` as it stands there. ``is_plain``: by its
-    bare name in the script's own shell. ``is_certain`` False: it stands there, but whether it is run cannot be told."""
+    """A call that ends the machine; ``line`` from 1 in the script, ``written`` verbatim. ``is_plain``: by its
+    bare name in the script's own shell. ``is_certain`` False: it is unknown whether the text is ever run."""
 
     line: int
     name: str
@@ -42,7 +42,7 @@ class PowerCall:
 
 
 def power_calls(script: str, interpreter: str) -> list[PowerCall]:
-    """Every call that can be seen, in the order of the script."""
+    """Return every call that can be seen, in the order of the script."""
     found = _in_python(script) if interpreter == "python" else _in_shell(script)
     return sorted(found, key=lambda call: call.line)
 
@@ -96,13 +96,13 @@ def _of_words(command: ShellCommand, words: Sequence[str]) -> list[PowerCall]:
 
 
 def _through(command: ShellCommand, calls: Sequence[PowerCall]) -> Iterator[PowerCall]:
-    """The first of the calls that a command makes as a child of its own."""
+    """Yield the first of the calls that a command makes as a child of its own."""
     for call in sorted(calls, key=lambda call: not call.is_certain)[:1]:
         yield replace(call, line=command.line, written=f"{command.name} … {call.name}", is_plain=False)
 
 
 def _given(words: Sequence[str]) -> str:
-    """The script that a shell or a Python is given after ``-c``; empty if it is given none."""
+    """Return the script given to a shell or a Python after ``-c``; empty if there is none."""
     for at, word in enumerate(words[1:-1], 1):
         if re.fullmatch(r"-[a-zA-Z]*c", word):
             return words[at + 1]
@@ -110,7 +110,7 @@ def _given(words: Sequence[str]) -> str:
 
 
 def _started(words: Sequence[str]) -> tuple[str, ...]:
-    """The command that a starter is given; empty where it only asks for one (``command -v``)."""
+    """Return the command given to a starter; empty if it is only looked up (``command -v``)."""
     starter = _base(words[0])
     rest = list(words[1:])
     if starter == "command" and rest[:1] in (["-v"], ["-V"]):
@@ -123,7 +123,7 @@ def _started(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _fed(command: ShellCommand, feeding: Sequence[ShellCommand]) -> Iterator[PowerCall]:
-    """What a shell or a Python runs that reads its script from a here-document or a pipe."""
+    """Yield the calls of a shell or a Python that reads its script from a here-document or a pipe."""
     words = command.words
     while words and _base(words[0]) in _STARTERS:
         words = _started(words)
@@ -172,7 +172,7 @@ def _is_run(name: str) -> bool:
 
 
 def _arguments(node: ast.AST, is_meant: Callable[[str], bool]) -> Iterator[ast.AST]:
-    """All within the arguments of a call whose name is meant; of texts that stand alone it is as if they were said."""
+    """Yield all nodes within the arguments of calls that ``is_meant`` accepts; a bare string counts as printed."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and is_meant("print"):
         yield node.value
     elif isinstance(node, ast.Call):

@@ -1,4 +1,4 @@
-"""What is found in the sections of a kickstart: their first lines, marks that end or begin none, and what scripts do.
+"""Rules for the sections of a kickstart: their first lines, stray section marks, and what scripts do.
 
 The 6.7 installer runs each script in a process of its own (``/tmp/ks-script``); ``%firstboot`` scripts run on the
 installed host, beside the agent.
@@ -18,7 +18,7 @@ from esxforge_target.formats.kickstart_scripts import end_mark, interpreter_of, 
 _INDENTED = re.compile(r"\s+(%pre|%post|%firstboot)(\s+--\S+)*\s*")
 _TEMPLATE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}")
 _BESIDE = "See docs/on-the-host.md, “%firstboot beside the agent”."
-# What a %firstboot must not do while the agent sets the host up: (pattern in a command, what it does).
+# Actions that a %firstboot must not take while the agent configures the host: (pattern in a command, what it does).
 _FIRST_BOOT = (
     (
         re.compile(r"network ip interface remove\b.*\bvmk0\b"),
@@ -38,7 +38,7 @@ _FIRST_BOOT = (
     ),
 )
 
-# What writes to whole disks, of which a machine may have more than the one that MAAS chose: (pattern, what it does).
+# Commands that write to entire disks, of which a machine may have more than MAAS's choice: (pattern, what it does).
 _DISKS = (
     (re.compile(r"\bpartedUtil\b.*?\b(mklabel|setptbl|delete)\b"), "partedUtil {} changes a disk's partition table"),
     (re.compile(r"\bdd\b.*\bof=\S*/(?:vmfs/devices|dev)/disks\b"), "dd overwrites a disk"),
@@ -51,8 +51,8 @@ _SAYS = frozenset(("echo", "logger", "printf"))
 
 
 def check_section(section: Section, use: Use) -> Iterator[Finding]:
-    """Findings on one section but for its options."""
-    # The host gets LF alone, and 6.7's installer makes the same of CR LF.
+    """Yield findings on one section except for its options."""
+    # The host gets LF alone, and 6.7's installer converts CR LF to it.
     section = section.replace(body=re.sub("\r+\n", "\n", section.body))
     if section.problem:
         yield error(section.line, f"it cannot be split into words: {section.problem}.", "Close the quotation mark.")
@@ -186,7 +186,7 @@ def _first_boot(section: Section) -> Iterator[Finding]:
 
 
 def _commands(section: Section) -> list[tuple[int, str]]:
-    """(line from 1 in the script, text) of each command; of Python each line without its comment."""
+    """Return (line from 1 in the script, text) of each command; for Python each line without its comment."""
     if interpreter_of(section) == "python":
         return [(number, text.split("#", 1)[0]) for number, text in enumerate(section.body.split("\n"), 1)]
     commands = shell_commands(section.body)

@@ -79,7 +79,7 @@ def hash_problems(hashed: str) -> list[str]:
 
 
 def is_weak_hash(hashed: str) -> bool:
-    """Whether ESXi takes this hash, but it can be broken in hours (MD5, DES)."""
+    """Return whether ESXi takes this hash, but it can be broken in hours (MD5, DES)."""
     return not hash_problems(hashed) and not hashed.startswith("$6$")
 
 
@@ -119,7 +119,7 @@ def _classes(password: str) -> int:
 
 
 def _is_based_on_a_word(password: str) -> bool:
-    """Whether taking out one known word or row leaves too little (fewer than four characters)."""
+    """Return whether taking out one known word or row leaves too little (fewer than four characters)."""
     plain = password.lower()
     for text in {plain, plain.translate(_LOOK_ALIKES)}:
         for candidate in (text, text[::-1]):

@@ -1,4 +1,4 @@
-"""What VMware and people call a release of ESXi: 8.0.3, 8.0U3e, 8U3, ESXi 8.0 Update 3e, 8.0.3-24674464.
+"""Names that VMware and people use for a release of ESXi: 8.0.3, 8.0U3e, 8U3, ESXi 8.0 Update 3e, 8.0.3-24674464.
 
 Facts: the names in VMware KB 2143832 (build numbers and versions). 7.0 and 8.0 count updates in the third place of the
 version (8.0 U3 is 8.0.3); the version of 6.5 and 6.7 stays 6.5.0 and 6.7.0 through all updates.
@@ -22,7 +22,7 @@ _HINT = "Write it as 8.0, 8.0.3 or 8.0U3e; releases from 6.5 on are known."
 
 
 def version_of(text: str) -> str:
-    """The version that ``text`` names, as 8.0 or, with its update, 8.0.3. Raises FormatError for any other text."""
+    """Return the version that ``text`` names, as 8.0 or, with its update, 8.0.3. Raises FormatError for other text."""
     match = _NAME.match(text.strip())
     if match is None:
         raise FormatError(f"{shown(text)} is not a release of ESXi.", _HINT)

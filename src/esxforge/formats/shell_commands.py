@@ -17,7 +17,7 @@ _ENDS_DELIMITER = frozenset(";&|<>() \t\n")
 
 @dataclass(slots=True)
 class HereDocument:
-    """``line`` is that of its first line of text, from 1 in the script."""
+    """``line`` is the number of its first line of text, from 1 in the script."""
 
     delimiter: str
     is_indented: bool
@@ -26,14 +26,14 @@ class HereDocument:
 
     @property
     def text(self) -> str:
-        """What the command reads."""
+        """Text that the command reads."""
         return "".join(line + "\n" for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """A command with its arguments, quotes taken away; ``line`` and ``last_line`` from 1 in the script. ``is_piped``:
-    the next command reads what it writes."""
+    """A command with its arguments, quotes removed; ``line`` and ``last_line`` from 1 in the script. ``is_piped``:
+    the next command reads its output."""
 
     line: int
     words: tuple[str, ...]
@@ -43,12 +43,12 @@ class ShellCommand:
 
     @property
     def name(self) -> str:
-        """The command itself."""
+        """Name of the command."""
         return self.words[0]
 
     @property
     def text(self) -> str:
-        """All of it, to look for patterns in."""
+        """The command as one text, for pattern searches."""
         return " ".join(self.words)
 
 
@@ -61,12 +61,12 @@ class ShellScript:
 
 
 def shell_commands(script: str) -> tuple[ShellCommand, ...]:
-    """Each simple command in the order of the script. Never raises: a quote that is not closed ends with the script."""
+    """Return each simple command in the order of the script. Never raises: an unclosed quote ends with the script."""
     return read_script(script).commands
 
 
 def read_script(script: str) -> ShellScript:
-    """The commands, and the lines without comments. Never raises."""
+    """Return the commands, and the lines without comments. Never raises."""
     scanner = _Scanner()
     commands: list[ShellCommand] = []
     lines: list[str] = []
@@ -94,7 +94,7 @@ def read_script(script: str) -> ShellScript:
 
 
 def without_prefixes(words: list[str]) -> tuple[str, ...]:
-    """The words from the command's name on: without keywords, assignments and redirections before it."""
+    """Return the words from the command's name on: without keywords, assignments and redirections before it."""
     at = 0
     while at < len(words):
         redirection = _REDIRECTION.match(words[at])
@@ -113,7 +113,7 @@ _Ended = tuple[int, list[str], bool, tuple[HereDocument, ...]]
 
 
 class _Scanner:
-    """Goes through a script line by line; a quote or a backslash carries over to the next one. ``opened``: the
+    """Scan a script line by line; a quote or a backslash carries over to the next one. ``opened``: the
     here-documents that begin after this line. ``comment``: where its comment begins, else its length."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class _Scanner:
         self.comment = 0
 
     def feed(self, number: int, line: str) -> list[_Ended]:
-        """The commands that end in this line."""
+        """Return the commands that end in this line."""
         ended: list[_Ended] = []
         self.comment = len(line)
         at = 0
@@ -176,7 +176,7 @@ class _Scanner:
             self._words, self._here = [], []
 
     def _here_document(self, number: int, line: str, at: int) -> int:
-        """Reads the delimiter after ``<<``; a text after ``<<<`` is none."""
+        """Read the delimiter after ``<<``; a text after ``<<<`` is not one."""
         self._end_word()
         if line[at : at + 1] == "<":
             self._add(number, "<<<")

@@ -1,4 +1,4 @@
-"""VIBs that the recipe adds to ESXi: read, held against the ISO, and made modules of the image."""
+"""VIBs that the recipe adds to ESXi: read, checked against the ISO, and turned into modules of the image."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _OUR_MODULES, _MODULES_KEPT_FREE = 2, 10
 
 @dataclass(frozen=True, slots=True)
 class AddOns:
-    """What is added: VIBs, and their payloads as modules in load order. Empty where the recipe adds nothing."""
+    """The added VIBs, and their payloads as modules in load order. Empty if the recipe adds nothing."""
 
     vibs: tuple[Vib, ...] = ()
     modules: tuple[Module, ...] = ()
 
     def files(self) -> list[ImageFile[Segment]]:
-        """The modules as files of the boot volume."""
+        """Return the modules as files of the boot volume."""
         return [ImageFile(module.path, module.payload.source.segment()) for module in self.modules]
 
     def for_host(self) -> list[dict[str, Any]]:
-        """What the installer step has to know of each module (contract.added_module)."""
+        """Return what the installer step has to know of each module (contract.added_module)."""
         return [
             {
                 "name": module.name,
@@ -55,7 +55,7 @@ class AddOns:
         ]
 
     def details(self) -> list[dict[str, Any]]:
-        """For the manifest."""
+        """Return the details for the manifest."""
         return [
             {
                 "name": vib.descriptor.name,
@@ -80,7 +80,7 @@ class AddOns:
 
 
 def add_ons_of(recipe: Recipe, media: InstallerMedia, listener: Listener) -> AddOns:
-    """Read what the recipe adds, and decide. Raises :class:`RecipeError` with every reason against it."""
+    """Read the recipe's VIBs and check them. Raises :class:`RecipeError` with every problem."""
     if not recipe.add:
         return AddOns()
     problems: list[str] = []
@@ -111,7 +111,7 @@ def add_ons_of(recipe: Recipe, media: InstallerMedia, listener: Listener) -> Add
 
 
 def _named(vibs: tuple[Vib, ...], media: InstallerMedia) -> tuple[list[Module], list[str]]:
-    """Names that are free on the ISO and in a boot bank."""
+    """Return modules with names that are free on the ISO and in a boot bank, and problems."""
     taken = {file.path.upper() for file in media.files} | {path.rpartition("/")[2].upper() for path in media.loaded}
     try:
         modules = name_modules(vibs, taken)

@@ -1,4 +1,4 @@
-"""What stands on the boot volume of an installer image: the ISO's tree, both boot.cfg edited, and our own files."""
+"""Contents of an installer image's boot volume: the ISO's tree, both boot.cfg edited, and our own files."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _NOT_PERSONALISED = b"This image was not personalised for a host: the installer 
 def boot_volume_files(
     media: InstallerMedia, recipe: Recipe, settings: ImageSettings, add_ons: AddOns, listener: Listener
 ) -> list[ImageFile[Segment]]:
-    """Every file of the volume but the manifest, which comes last.
+    """Return every file of the volume but the manifest, which comes last.
 
-    The hook's files stand first: of an image that is cut short on its way, the hook is there to say so. The ISO's files
-    stand in the order they have on the ISO, so that it is read once from its start to its end.
+    The hook's files come first: if an image is cut short in transfer, the hook is there to report it. The ISO's files
+    keep the order they have on the ISO, so it is read once from start to end.
     """
     hook, ours = _hook_files(settings), _own_files(recipe)
     taken = [item.path for item in (*hook, *ours) if media.find(item.path) is not None]
@@ -97,7 +97,7 @@ def _own_files(recipe: Recipe) -> list[ImageFile[Segment]]:
 
 
 def _files_module(recipe: Recipe) -> bytes:
-    """The person's own files as a module: the installer, and the new host, find them under /esxforge/files/."""
+    """Return the user's own files as a module: the installer, and the new host, find them under /esxforge/files/."""
     directories = {"esxforge", "esxforge/files"}
     contents = []
     total = 0

@@ -34,7 +34,7 @@ _LABEL = "ESXFORGE"
 # Room for what curtin writes to the volume: its configuration and its log.
 _SLACK_BYTES = 16 * _MIB
 _NAMESPACE = uuid.UUID("6f0a8c0e-5c5d-5f0e-9d8f-3d9b6a1c7e42")
-# Stands for the manifest in the layout until its bytes can be made.
+# Placeholder for the manifest in the layout until its bytes can be made.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class ImageDisk:
-    """A whole disk as segments, ready to be written, and the manifest that its late piece will complete."""
+    """An entire disk as segments, ready to be written, and the manifest that its late piece will complete."""
 
     segments: Sequence[Segment]
     watched: Sequence[FileRecord]
@@ -60,7 +60,7 @@ class ImageDisk:
 
 @dataclass(frozen=True, slots=True)
 class PlannedImage:
-    """An installer image that can be built: everything was checked, nothing was written. ``files``: its boot volume,
+    """An installer image ready to build: everything was checked, nothing was written. ``files``: its boot volume,
     without the manifest."""
 
     media: InstallerMedia
@@ -74,13 +74,13 @@ class PlannedImage:
 
     @property
     def image(self) -> DiskImage:
-        """The disk to be written."""
+        """Disk to be written."""
         raw = self.recipe.image.format == "raw"
         return DiskImage(self.disk.segments, self.disk.watched, lambda: self.disk.made[0], self.media.path, raw=raw)
 
 
 def build_installer_image(iso: Path, recipe: Recipe, options: BuildOptions, listener: Listener) -> BuildResult:
-    """Build the image. Raises a :class:`ForgeError` of some kind, and then leaves no output behind."""
+    """Build the image. Raises a subclass of :class:`ForgeError`, and then leaves no output behind."""
     planned = plan_installer_image(iso, recipe, options.output, listener)
     with reserve_image(planned.output, overwrite=options.overwrite, mode=options.mode, inputs=planned.inputs) as files:
         sbom = sbom_maker(planned.media, planned.add_ons) if options.sbom else None
@@ -116,7 +116,7 @@ def plan_installer_image(iso: Path, recipe: Recipe, output: Path | None, listene
 
 
 def sbom_maker(media: InstallerMedia, add_ons: AddOns) -> Callable[[str], bytes]:
-    """What makes the SBOM of an image once its SHA-256 is known."""
+    """Return a function that makes the SBOM of an image from its SHA-256."""
     from esxforge.image.sbom import sbom_json  # noqa: PLC0415 - slow to import, and seldom asked for
 
     return lambda sha256: sbom_json(media, add_ons, sha256)
@@ -158,7 +158,7 @@ def disk_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns, files: Seque
 
 
 def _check_unchanged(add_ons: AddOns, hashes: Hashes) -> None:
-    """What was written is what was checked. Raises :class:`ImageError`."""
+    """Check that the written bytes are the checked ones. Raises :class:`ImageError`."""
     for module in add_ons.modules:
         if hashes.files[module.path] != module.payload.sha256:
             raise ImageError(
@@ -199,7 +199,7 @@ def _manifest(
     table: Table | None,
     volume: FatLayout | None,
 ) -> Manifest:
-    """The manifest without hashes; without ``table`` and ``volume`` also without places, to see how long it will be."""
+    """Return the manifest without hashes; without ``table`` and ``volume`` also without offsets, to learn its size."""
     raw_size = table.total_sectors * table.sector_size if table else 0
     records = [
         FileRecord(

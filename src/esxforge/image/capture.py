@@ -1,7 +1,7 @@
-"""From a disk on which ESXi is installed to an image that MAAS deploys. The disk itself is only read.
+"""Capture a disk on which ESXi is installed as an image that MAAS deploys. The disk itself is only read.
 
-Two passes over what is stored: the first hashes it, as the manifest stands before most of what it describes; the second
-compresses it, and compares, so that a disk that changes meanwhile is noticed.
+Two passes over the stored data: the first hashes it, as the manifest precedes most of what it describes; the second
+compresses and compares it, so that a disk that changes meanwhile is noticed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _SHARED_BY_STARTED = (
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """``output``: None for vmware-esxi-<version>-<build>.dd.gz (.raw) here. ``allow_booted``: a system that ran too.
+    """``output``: None for vmware-esxi-<version>-<build>.dd.gz (.raw) here. ``allow_booted``: accept a system that ran.
     ``mode``: the image's permissions."""
 
     output: Path | None = None
@@ -74,7 +74,7 @@ class CaptureOptions:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is known of a disk that was built here: ``details`` of the installer image, and what was asked for."""
+    """Origin of a disk that was built here: ``details`` of the installer image, and the options of the build."""
 
     details: Mapping[str, Any]
     settings: ImageSettings
@@ -83,7 +83,7 @@ class Origin:
 def capture_disk(
     disk: Path, recipe: Recipe, settings_of: Callable[[str], ImageSettings], options: CaptureOptions, listener: Listener
 ) -> BuildResult:
-    """Capture a disk that somebody installed. ``settings_of`` makes the hosts' settings for a release."""
+    """Capture a disk that a person installed. ``settings_of`` makes the hosts' settings for a release."""
     check_raw(disk)
     with _opened(disk) as blocks:
         found = examine(blocks, str(disk))
@@ -173,7 +173,7 @@ class _Captured:
         self._data.placed.append((place, Bytes(self.manifest.to_bytes(length))))
 
     def pieces(self) -> list[Segment]:
-        """The disk in order. The last one is made late, when everything before it has been hashed again."""
+        """Return the disk in order. The last piece is made late, when everything before it has been hashed again."""
         head, tail = self.table.primary_bytes(self._mbr), self.table.backup_bytes()
         placed: list[tuple[int, Segment]] = [(0, Bytes(head)), *self._data.placed]
         return [
@@ -182,7 +182,7 @@ class _Captured:
         ]
 
     def watched(self) -> list[FileRecord]:
-        """What is hashed on the way."""
+        """Return the records of what is hashed during the pass."""
         return self.manifest.files
 
     def _checked(self, hashes: Hashes, tail: bytes) -> bytes:
@@ -195,7 +195,7 @@ class _Captured:
         return tail
 
     def _room_for_manifest(self, found: InstalledDisk, overlay: Overlay, origin: Origin) -> int:
-        """Bytes to set aside for the manifest, before it is known: what is there now, and our own files."""
+        """Return the bytes to reserve for the manifest, before it is known: what is there now, and our own files."""
         records = list(self._data.files)
         structures = [FileRecord(f"1/directory /curtin {index}", 1 << 40, 1 << 40, NO_HASH) for index in range(8)]
         for volume in found.volumes:
@@ -279,7 +279,7 @@ def _stored_bytes(disk: Path, start: int, end: int) -> int:
 
 
 def check_raw(disk: Path) -> None:
-    """Raise :class:`ImageError` or :class:`InputError` for a disk that cannot be read, or is not a raw one."""
+    """Raise :class:`ImageError` or :class:`InputError` for a disk that cannot be read, or is not raw."""
     with _opened(disk) as blocks:
         head = blocks.read_at(0, min(blocks.size, 512))
     for offset, magic, name in _FORMATS:
@@ -341,7 +341,7 @@ def _details(found: InstalledDisk, recipe: Recipe) -> dict[str, Any]:
 
 
 def _identity(found: InstalledDisk, origin: Origin) -> str:
-    """The same for the same disk, recipe and tool."""
+    """Return an identity: the same for the same disk, recipe and tool."""
     told = [
         origin.details,
         origin.settings.to_json(),
@@ -352,7 +352,7 @@ def _identity(found: InstalledDisk, origin: Origin) -> str:
 
 
 def default_name(found: InstalledDisk, recipe: Recipe) -> str:
-    """vmware-esxi-<version>-<build>-golden.dd.gz (.raw)."""
+    """Return vmware-esxi-<version>-<build>-golden.dd.gz (.raw)."""
     release = found.release
     parts = ["vmware-esxi", str(release), *([str(release.build)] if release.build else []), "golden"]
     return "-".join(parts) + (".raw" if recipe.image.format == "raw" else ".dd.gz")

@@ -1,7 +1,7 @@
-"""Which bytes of an installed disk travel, as segments, and what the manifest says of them.
+"""The bytes of an installed disk that go into the image, as segments, and their records in the manifest.
 
-Of FAT volumes: what their files hold, directories and tables, but nothing of free clusters. Of VMFS-L: what is not
-zero. Nothing of datastores, of core dumps, of what lies outside partitions.
+From FAT volumes: the contents of files, directories and tables, but not free clusters. From VMFS-L: all that is not
+zero. Nothing from datastores, core dumps, or space outside partitions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TOLD_EVERY_BYTES = 64 << 20
 class Data:
     """``placed`` pairs an offset on the disk with a segment; ``files`` and ``structures`` are records of them.
 
-    ``files`` is what a host's hook can check too, ``structures`` what changes when a volume is mounted.
+    ``files`` can be checked by a host's hook too; ``structures`` change when a volume is mounted.
     """
 
     placed: list[tuple[int, Segment]] = field(default_factory=list)
@@ -45,14 +45,14 @@ class Data:
     structures: list[FileRecord] = field(default_factory=list)
 
     def add(self, more: Data) -> None:
-        """Take in what another part of the disk holds."""
+        """Add the data of another part of the disk."""
         self.placed += more.placed
         self.files += more.files
         self.structures += more.structures
 
 
 def cut_table(table: Table) -> Table:
-    """The table without datastores, for the smallest disk (in whole MiB) that holds the rest."""
+    """Return the table without datastores, for the smallest disk (a multiple of 1 MiB) that holds the rest."""
     for number, partition in table.partitions:
         if partition.type_guid == VMFS:
             table = table.without_partition(number)
@@ -64,7 +64,7 @@ def cut_table(table: Table) -> Table:
 
 
 def opaque_data(path: Path, found: InstalledDisk, table: Table, listener: Listener) -> Data:
-    """What travels of partitions that hold no FAT volume. Reads the disk once; holes are passed over."""
+    """Return the data of partitions that hold no FAT volume. Reads the disk once; holes are skipped."""
     fat = {volume.number for volume in found.volumes}
     parts = [
         (number, *table.byte_range(number))
@@ -102,7 +102,7 @@ class DataPart:
 
 
 def fat_parts(disk: Blocks, volume: InstalledVolume) -> Iterator[DataPart]:
-    """All that a FAT volume holds. Raises :class:`FormatError` for a damaged one."""
+    """Yield all parts that a FAT volume holds. Raises :class:`FormatError` for a damaged one."""
     fat = FatVolume(window(disk, volume))
     number, start = volume.number, volume.offset
     yield DataPart(f"{number}/file system", start, fat.geometry.data_offset, is_structure=True)
@@ -122,7 +122,7 @@ def fat_parts(disk: Blocks, volume: InstalledVolume) -> Iterator[DataPart]:
 
 
 def fat_data(path: Path, overlay: Overlay, volume: InstalledVolume, skipped: str = "") -> Data:
-    """What travels of a FAT volume, changes laid over it included, but for the file ``skipped``.
+    """Return the data of a FAT volume, including changes laid over it, except for the file ``skipped``.
 
     Raises :class:`FormatError` for a damaged volume.
     """
@@ -144,7 +144,7 @@ def _segment(path: Path, overlay: Overlay, part: DataPart) -> Segment:
 
 
 def joined(placed: Sequence[tuple[int, Segment]], start: int, end: int) -> list[Segment]:
-    """Segments from ``start`` to ``end`` of a disk, zeros between them. They must not overlap."""
+    """Return segments from ``start`` to ``end`` of a disk, zeros between them. They must not overlap."""
     segments: list[Segment] = []
     at = start
     for offset, segment in sorted(placed, key=lambda pair: pair[0]):
@@ -162,7 +162,7 @@ def joined(placed: Sequence[tuple[int, Segment]], start: int, end: int) -> list[
 
 
 def segments_with_offsets(path: Path) -> Iterator[tuple[int, Segment]]:
-    """The segments of a file, each with its offset."""
+    """Yield the segments of a file, each with its offset."""
     offset = 0
     for segment in segments_of_file(path):
         yield offset, segment
@@ -170,7 +170,7 @@ def segments_with_offsets(path: Path) -> Iterator[tuple[int, Segment]]:
 
 
 def _aligned_spans(stored: Sequence[tuple[int, Segment]], first: int, end: int) -> list[tuple[int, int]]:
-    """(start, end) of what is stored between two offsets, in whole grains, neighbours joined."""
+    """Return (start, end) of what is stored between two offsets, rounded to grains, neighbours joined."""
     spans: list[tuple[int, int]] = []
     for offset, segment in stored:
         low = max(offset // _GRAIN_BYTES * _GRAIN_BYTES, first)
@@ -185,7 +185,7 @@ def _aligned_spans(stored: Sequence[tuple[int, Segment]], first: int, end: int) 
 
 
 def _chunks(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """(offset, length) of pieces that end at whole chunks."""
+    """Yield (offset, length) of pieces that end at chunk boundaries."""
     for start, end in spans:
         at = start
         while at < end:
@@ -195,7 +195,7 @@ def _chunks(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 class _Scan:
-    """Finds ranges of data in chunks that come in ascending order, and hashes them on the way."""
+    """Find ranges of data in chunks that come in ascending order, and hash them on the way."""
 
     def __init__(self) -> None:
         self._done: list[tuple[int, int, str]] = []
@@ -204,7 +204,7 @@ class _Scan:
         self._hash = hashlib.sha256()
 
     def feed(self, offset: int, chunk: bytes) -> None:
-        """``chunk`` stands at ``offset``."""
+        """Process ``chunk``, which is at ``offset``."""
         blank = bytes(_GRAIN_BYTES)
         if chunk == bytes(len(chunk)):
             return
@@ -217,7 +217,7 @@ class _Scan:
             at += length
 
     def finish(self) -> list[tuple[int, int, str]]:
-        """(offset, length, SHA-256) of each range."""
+        """Return (offset, length, SHA-256) of each range."""
         self._close()
         return self._done
 

@@ -1,6 +1,6 @@
-"""What is laid over an installed disk so that it can be deployed: the hook, the slot for a host's module, identifiers.
+"""Edits laid over an installed disk to make it deployable: the hook, the slot for a host's module, identifiers.
 
-Everything goes to FAT volumes, by editing them; the disk itself stays as it is.
+All of them edit FAT volumes; the disk itself stays as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from esxforge_target.formats.tar_module import build, directory, file
 
 HOOK_PATH = "curtin/curtin-hooks"
 TARGET_ZIP_PATH = "curtin/target.zip"
-# Besides the agent's code, a host's module holds what MAAS wants of the host, and padding.
+# Besides the agent's code, a host's module holds the desired host from MAAS, and padding.
 _LEAST_BESIDE_CODE_BYTES = 768 << 10
 # ESXi rewrites state.tgz in the bank, beside the old one.
 _KEPT_FREE_IN_BANK_BYTES = 16 << 20
@@ -38,7 +38,7 @@ _BOOT_UUID = "bootuuid="
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things were put: partitions that hold the hook and the slot, and volumes (by partition) to be renewed."""
+    """Locations of the edits: partitions that hold the hook and the slot, and volumes (by partition) to be renewed."""
 
     hook: int
     slot: int
@@ -56,7 +56,7 @@ def lay_over(
 ) -> Places:
     """Make all changes but the manifest's content, whose place is filled with zeros.
 
-    Raises :class:`ImageError` where there is no room.
+    Raises :class:`ImageError` if there is no room.
     """
     _check_untouched(overlay, found)
     renewed = volumes_to_renew(found, settings_saved=found.life is not Life.FRESH)
@@ -68,9 +68,9 @@ def lay_over(
 
 
 def volumes_to_renew(found: InstalledDisk, *, settings_saved: bool) -> tuple[int, ...]:
-    """Partitions whose FAT volume gets another UUID: all with VMware's marker.
+    """Return the partitions whose FAT volume gets another UUID: all with VMware's marker.
 
-    Where ESXi saved its configuration already, that may name the scratch volume (6.x) by its UUID: only banks then.
+    If ESXi saved its configuration already, that may name the scratch volume (6.x) by its UUID: then only banks.
     """
     banks = {bank.partition for bank in found.banks}
     return tuple(
@@ -79,7 +79,7 @@ def volumes_to_renew(found: InstalledDisk, *, settings_saved: bool) -> tuple[int
 
 
 def _check_untouched(overlay: Overlay, found: InstalledDisk) -> None:
-    """No volume has what is put there now: curtin would run another hook, and a module is an earlier host's."""
+    """Check that no volume has what is added now: curtin would run another hook, and a module is an earlier host's."""
     banks = {bank.partition for bank in found.banks}
     for volume in found.volumes:
         files = FatVolume(window(overlay, volume))
@@ -98,13 +98,13 @@ def _check_untouched(overlay: Overlay, found: InstalledDisk) -> None:
 
 
 def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> None:
-    """The empty module in the bank that boots, loaded last."""
+    """Put the empty module into the bank that boots, loaded last."""
     volume = found.volume(found.boot_bank)
     editor = FatEditor(window(overlay, volume))
     try:
         least = len(target_zip()) + _LEAST_BESIDE_CODE_BYTES
         room = editor.free_bytes() - _KEPT_FREE_IN_BANK_BYTES
-        # In whole MiB, less a little: no multiple of what the loader for legacy BIOS reads at once.
+        # A multiple of 1 MiB, less a little: not a multiple of what the loader for legacy BIOS reads at once.
         length = min(HOST_MODULE_BYTES, (room // (1 << 20) << 20) - 1193)
         if length < least:
             raise ImageError(
@@ -127,7 +127,7 @@ def _put_slot(overlay: Overlay, found: InstalledDisk, listener: Listener) -> Non
 
 
 def _without_boot_uuid(cfg: BootCfg, found: InstalledDisk, listener: Listener) -> BootCfg:
-    """The boot loader itself tells the kernel the bank's UUID; an old one written down would be wrong."""
+    """Remove the bank's UUID: the boot loader itself gives it to the kernel; an old one written down would be wrong."""
     kept = [word for word in cfg.kernelopt if not word.lower().startswith(_BOOT_UUID)]
     if len(kept) != len(cfg.kernelopt):
         listener(Notice(f"boot.cfg of partition {found.boot_bank}: bootUUID= was removed, as the UUID is renewed."))
@@ -146,8 +146,8 @@ def _without_boot_uuid(cfg: BootCfg, found: InstalledDisk, listener: Listener) -
 def _put_hook(
     overlay: Overlay, found: InstalledDisk, settings: ImageSettings, manifest_bytes: int, listener: Listener
 ) -> int:
-    """The directory ``curtin`` with all it needs, on the EFI system partition, else in the bank; the partition's
-    number.
+    """Write the directory ``curtin`` with all it needs to the EFI system partition, else to the bank; return the
+    partition's number.
 
     curtin mounts every partition in turn and takes the last one that has the directory, so any FAT volume will do. The
     EFI system partition is first choice: ESXi never mounts it.

@@ -1,4 +1,4 @@
-"""What a manifest tells people: tool, ISO, release, VIBs, the recipe without its secrets, names for MAAS."""
+"""Details in a manifest for people: tool, ISO, release, VIBs, the recipe without its secrets, names for MAAS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from esxforge_target.formats.manifest import NO_HASH
 
 
 def details_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns) -> dict[str, Any]:
-    """The details; the ISO's SHA-256 stands as zeros until it is known."""
+    """Return the details; the ISO's SHA-256 is zeros until it is known."""
     release = media.release
     return {
         "tool": {"name": "esxforge", "version": __version__},
@@ -47,9 +47,9 @@ def details_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns) -> dict[s
 
 
 def identity_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns, files: Sequence[ImageFile[Segment]]) -> str:
-    """The same for the same ISO, recipe and tool, wherever and whenever it is asked: GUIDs are drawn from it.
+    """Return the same for the same ISO, recipe and tool, independent of place and time: GUIDs are derived from it.
 
-    The ISO's hash is not known before the pass, so its size, volume and extents stand for it.
+    The ISO's hash is not known before the pass, so its size, volume and extents are used instead.
     """
     told = [
         details_of(media, recipe, add_ons),
@@ -62,7 +62,7 @@ def identity_of(media: InstallerMedia, recipe: Recipe, add_ons: AddOns, files: S
 
 
 def recipe_details(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as it was used: of files their name and hash, since paths differ between machines; no secret."""
+    """Return the recipe as it was used: files by name and hash, since paths differ between machines; no secret."""
     password = recipe.root_password
     given = next((name for name in ("hash", "file", "random") if getattr(password, name)), "kickstart")
     image, install = document(recipe.image), document(recipe.install)
@@ -98,10 +98,10 @@ def _digest(data: bytes) -> str:
 
 
 def _file_name(path: Path) -> str:
-    """The file's name, the same whatever the locale's encoding: bytes that are no UTF-8 as ``\\xff``."""
+    """Return the file's name, independent of the locale's encoding: bytes that are not UTF-8 as ``\\xff``."""
     return ascii_text(os.fsencode(path.name).decode("utf-8", "backslashreplace"))
 
 
 def ascii_text(text: str) -> str:
-    """Plain ASCII, as a manifest has it."""
+    """Return plain ASCII, as required in a manifest."""
     return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -38,7 +38,7 @@ DISK_NAME = "disk.raw"
 _MEDIUM_NAME = "installer.raw"
 # An install takes 5 to 15 minutes with KVM; without it everything takes some ten times longer.
 _MINUTES = {Accelerator.KVM: 60, Accelerator.TCG: 360}
-# Without a word on the serial console and without growth of the disk: the longest that an install at work is silent.
+# Without output on the serial console and without growth of the disk: the longest silence of a working installer.
 _SILENT_MINUTES = {Accelerator.KVM: 20, Accelerator.TCG: 120}
 _FIRMWARE_RESTARTS = 3
 
@@ -66,7 +66,7 @@ class GoldenOptions:
 
 @dataclass(frozen=True, slots=True)
 class PlannedGoldenImage:
-    """A golden image that can be built: everything was checked, nothing was written. ``options.output`` is set."""
+    """A golden image ready to build: everything was checked, nothing was written. ``options.output`` is set."""
 
     iso: Path
     media: InstallerMedia
@@ -80,24 +80,24 @@ class PlannedGoldenImage:
 
     @property
     def output(self) -> Path:
-        """The image's file."""
+        """Path of the image."""
         return self.options.output or Path(_default_name(self.media, self.recipe))
 
     @property
     def inputs(self) -> dict[str, Path]:
-        """The files that are read, by what people call them."""
+        """Files that are read, by the names that users know."""
         return {"the ISO": self.iso, **named_files(self.recipe)}
 
     @property
     def disk_bytes(self) -> int:
-        """The size of the virtual disk, all of which every host gets."""
+        """Size of the virtual disk in bytes, all of which every host gets."""
         return _disk_size(self.media, self.recipe)
 
 
 def plan_golden_image(
     iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener, computer: Computer | None = None
 ) -> PlannedGoldenImage:
-    """Check whatever can be known before the minutes of work. Raises :class:`ForgeError`; nothing is written."""
+    """Check everything that can be known before the minutes of work. Raises :class:`ForgeError`; nothing is written."""
     if not options.uefi:
         raise RecipeError(
             ["--firmware bios: the installer's medium is an installer image, and that starts by UEFI only."],
@@ -138,7 +138,7 @@ def plan_golden_image(
 def build_golden_image(
     iso: Path, recipe: Recipe, options: GoldenOptions, listener: Listener, computer: Computer | None = None
 ) -> BuildResult:
-    """Build the image. Raises a :class:`ForgeError`; where the virtual machine failed its work directory is kept."""
+    """Build the image. Raises a :class:`ForgeError`; if the virtual machine failed, its work directory is kept."""
     job = plan_golden_image(iso, recipe, options, listener, computer)
     with (
         reserve_image(job.output, overwrite=options.overwrite, mode=options.mode, inputs=job.inputs) as files,
@@ -169,7 +169,7 @@ def build_golden_image(
 
 
 def _capture_command(disk: Path, job: PlannedGoldenImage) -> str:
-    """What captures the disk as the build would have done. A hash needs no flag: the installer gave it to root."""
+    """Return the command that captures the disk as the build would. A hash needs no flag: the installer set it."""
     options, password = job.options, job.recipe.root_password
     words: list[str | Path] = ["esxforge", "capture", disk, "-o", job.output]
     words += ["--config", options.config] if options.config else []
@@ -210,7 +210,7 @@ def _examined(blocks: FileBlocks, run: FailureReport) -> InstalledDisk:
 
 
 def _expected(found: InstalledDisk, media: InstallerMedia, target: TargetDisk) -> InstalledDisk:
-    """The release of the ISO, not known to have started. Raises :class:`NotCapturedError` otherwise."""
+    """Return ``found`` if it is the ISO's release and never started. Raises :class:`NotCapturedError` otherwise."""
     told = found.release
     version, build = media.release.version, media.release.build
     if str(told) != version or (build and told.build and str(told.build) != build):
@@ -259,7 +259,7 @@ def _medium_recipe(recipe: Recipe) -> Recipe:
 
 
 def _media_size(recipe: Recipe, media: InstallerMedia) -> str:
-    """The smallest, unless the recipe names one: what ESXi keeps for itself is written to every host."""
+    """Return the smallest size, unless the recipe names one: what ESXi keeps for itself is written to every host."""
     asked = recipe.install.system_media_size
     release = Release.parse(media.release.version, media.release.build)
     return sizes_of(release)[0] if asked == "auto" else asked

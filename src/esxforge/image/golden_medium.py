@@ -72,7 +72,7 @@ class TargetDisk:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the installer is to do: ``media_size`` as in the recipe's install.system_media_size, but for auto."""
+    """Orders for the installer: ``media_size`` as in the recipe's install.system_media_size, except auto."""
 
     kickstart: bytes
     install_options: list[str]
@@ -81,7 +81,7 @@ class Orders:
 
 
 def make_target(path: Path, size: int) -> TargetDisk:
-    """An empty sparse disk that carries nothing but a stamp."""
+    """Make an empty sparse disk that carries nothing but a stamp."""
     create_blank(path, size)
     stamp = uuid.uuid4()
     with FileBlocks(str(path), writable=True) as blocks:
@@ -90,7 +90,7 @@ def make_target(path: Path, size: int) -> TargetDisk:
 
 
 def build_kickstart(settings: ImageSettings, listener: Listener) -> tuple[bytes, list[str]]:
-    """The user's kickstart with ours, and the user's install options. Raises FormatError for what cannot be merged."""
+    """Return the user's kickstart merged with ours, and their install options. Raises FormatError if impossible."""
     user = Kickstart.parse(settings.kickstart.encode("utf-8", "surrogateescape"))
     guard = FREE if settings.allow_power_off else GUARDED
     last = [section_of("%pre", INCLUDES, (guard, STRICT))] if user.named("%include") else []

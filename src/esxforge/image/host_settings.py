@@ -1,4 +1,4 @@
-"""From the recipe to what the host is told: kickstart checked, EULA accepted by a person, the password a hash."""
+"""Host settings from the recipe: kickstart checked, EULA accepted by a person, the password a hash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEFT_OUT_OF_GOLDEN = ("reboot", "the disk is captured before its first boot")
 
 
 def settings_for(recipe: Recipe, media: InstallerMedia, listener: Listener) -> ImageSettings:
-    """Check what the recipe says about the host against the ISO. Raises :class:`RecipeError` with every problem."""
+    """Check the recipe's host settings against the ISO. Raises :class:`RecipeError` with every problem."""
     release = media.release
     problems = secure_boot_problems(recipe, golden=recipe.image.kind != "installer", media=media)
     data = _read(recipe.install.kickstart, problems) if recipe.install.kickstart else None
@@ -69,7 +69,7 @@ def _check_media_size(recipe: Recipe, release: MediaRelease, problems: list[str]
 
 
 def _checked(data: bytes, recipe: Recipe, release: MediaRelease, problems: list[str], listener: Listener) -> Kickstart:
-    """The person's kickstart; errors join ``problems``, warnings are told."""
+    """Return the user's kickstart; errors join ``problems``, warnings go to the listener."""
     use = Use(
         release=parse_release(release.version),
         eula_accepted=recipe.install.accept_eula,
@@ -86,7 +86,7 @@ def _checked(data: bytes, recipe: Recipe, release: MediaRelease, problems: list[
 
 
 def _stored(kickstart: Kickstart, recipe: Recipe) -> Kickstart:
-    """What goes into the image: without a password that is replaced anyway."""
+    """Return the kickstart for the image: without a password that is replaced anyway."""
     if not recipe.root_password.given:
         return kickstart
     return Kickstart(
@@ -100,7 +100,7 @@ def _stored(kickstart: Kickstart, recipe: Recipe) -> Kickstart:
 
 
 def _decisions(recipe: Recipe, mode: str) -> list[str]:
-    """What hosts are told, and who said so."""
+    """Return the decisions about hosts, and who made them."""
     by = "you (--accept-eula, or the recipe)" if recipe.install.accept_eula else f"{recipe.install.kickstart}"
     password = {
         "random": "a random one on each host",
@@ -117,7 +117,7 @@ def _decisions(recipe: Recipe, mode: str) -> list[str]:
 
 
 def golden_settings(settings: ImageSettings) -> ImageSettings:
-    """What a host needs of them once the kickstart has run at build time: of it, no more than root's password."""
+    """Return the settings that a host needs once the kickstart ran at build time: of it, at most root's password."""
     if settings.root_password_mode != "kickstart":  # noqa: S105  a mode, no password
         return settings.replace(kind="golden", kickstart="")
     words = Kickstart.parse(settings.kickstart.encode("utf-8", "surrogateescape")).named("rootpw")[-1].words
@@ -128,7 +128,7 @@ def golden_settings(settings: ImageSettings) -> ImageSettings:
 
 
 def captured_settings(recipe: Recipe, release: str, listener: Listener) -> ImageSettings:
-    """For a disk that somebody installed: root keeps the password given then, unless the recipe has one.
+    """Return the settings for a disk that a person installed: root keeps its password, unless the recipe has one.
 
     Raises :class:`RecipeError` with every problem.
     """
@@ -153,7 +153,7 @@ def captured_settings(recipe: Recipe, release: str, listener: Listener) -> Image
 
 
 def _read(path: Path, problems: list[str]) -> bytes | None:
-    """The file's bytes; None where it cannot be read, which is a problem then."""
+    """Return the file's bytes; None, and a problem, if it cannot be read."""
     try:
         return read_file(path, largest=LARGEST_TEXT_BYTES, pipes=True)
     except InputError as error:
@@ -177,7 +177,7 @@ def _without_kickstart(recipe: Recipe) -> list[str]:
 
 
 def _password(recipe: Recipe, problems: list[str], listener: Listener) -> tuple[str, str]:
-    """(mode, hash) of root's password."""
+    """Return (mode, hash) of root's password."""
     desired = recipe.root_password
     if desired.random:
         return "random", ""
@@ -211,7 +211,7 @@ def _hashed(clear: str) -> str:
 def _first_line(path: Path, problems: list[str]) -> str:
     data = _read(path, problems) or b""
     try:
-        # Editors of Windows put a mark before the text; it is no part of the password.
+        # Windows editors put a mark before the text; it is not part of the password.
         return data.decode("utf-8-sig").split("\n", 1)[0].rstrip("\r")
     except UnicodeDecodeError:
         problems.append(f"{path}: the password is not UTF-8 text.")

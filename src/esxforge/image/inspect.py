@@ -1,4 +1,4 @@
-"""What an ISO, an image, a VIB or a bundle is, as one document."""
+"""Describe an ISO, an image, a VIB or a bundle as one document."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from esxforge.media.installer import InstallerMedia, open_installer
 
 _ISO_MARK_OFFSET = 32769
 _ISO_MARK = b"CD001"
-# In a golden image the number of a partition stands before each path.
+# In a golden image the number of a partition precedes each path.
 _OURS = re.compile(r"(\d+/)?(curtin/|esxforge\.|esxfiles\.)", re.IGNORECASE)
 
 
 def describe(path: Path, listener: Listener) -> dict[str, Any]:
-    """Describe the file at ``path``; an image is verified on the way, and a VIB held against its hashes."""
+    """Describe the file at ``path``; an image is verified on the way, and a VIB checked against its hashes."""
     if is_add_on(path):
         return describe_add_on(path)
     return _iso(open_installer(path)) if _is_iso(path) else _image(verify_image(path, listener))
@@ -65,7 +65,7 @@ def _iso(media: InstallerMedia) -> dict[str, Any]:
 
 
 def _firmware(golden: dict[str, Any]) -> list[str]:
-    """An image that says "BIOS" without "bios" is of an esxforge that took any boot code for a start."""
+    """Return the firmware kinds. "BIOS" without "bios" is of an esxforge that took any boot code for bootable."""
     return [name for name in golden.get("firmware", ["UEFI"]) if name != "BIOS" or "bios" in golden]
 
 
@@ -100,5 +100,5 @@ def _image(image: VerifiedImage) -> dict[str, Any]:
         "added": [record.path for record in manifest.files if _OURS.match(record.path) or record.path in modules],
         **({"golden": golden} if golden else {}),
     }
-    # What another version wrote besides is shown, and never takes the place of what was found out here.
+    # Extra fields of another version are shown, and never replace what was found out here.
     return found | {name: value for name, value in details.items() if name not in found}

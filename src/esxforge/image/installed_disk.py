@@ -1,4 +1,4 @@
-"""Is there an installed ESXi on a disk? Its partitions, its boot banks, its release, and whether it ever ran.
+"""Find an installed ESXi on a disk: its partitions, its boot banks, its release, and whether it ever ran.
 
 Facts: the partition tables that VMware's installers leave (6.x; 7.0 and later), the choice of the boot bank
 (vmware/esx-boot, safeboot), and what ESXi saves in ``state.tgz`` of a bank: host keys among it, made at the first boot.
@@ -28,7 +28,7 @@ _TYPE_NAMES = {
     VMFS_L: "VMFS-L",
     VMK_DIAGNOSTIC: "VMkernel diagnostic",
 }
-# What each release's installer makes on every disk: number and type. 6.x has its locker on 8, later ones OSDATA on 7.
+# Partitions that each installer always makes: number and type. 6.x has its locker on 8, later ones OSDATA on 7.
 _COMMON: dict[int, UUID] = {1: EFI_SYSTEM, 5: BASIC_DATA, 6: BASIC_DATA}
 _SIX = {**_COMMON, 8: BASIC_DATA}
 _SEVEN = {**_COMMON, 7: VMFS_L}
@@ -65,7 +65,7 @@ class InstalledVolume:
 
 @dataclass(frozen=True, slots=True)
 class InstalledDisk:
-    """What was found. ``mbr`` is the first sector, ``problems`` what is wrong with the table but can be mended."""
+    """Findings. ``mbr`` is the first sector, ``problems`` are repairable problems of the table."""
 
     table: Table
     mbr: bytes
@@ -81,11 +81,11 @@ class InstalledDisk:
 
     @property
     def release(self) -> Release:
-        """The release in the bank that boots."""
+        """Release in the bank that boots."""
         return Release.parse(self.build, self.build)
 
     def volume(self, number: int) -> InstalledVolume:
-        """The FAT volume on a partition. Raises :class:`ImageError` when it holds none."""
+        """Return the FAT volume on a partition. Raises :class:`ImageError` if it holds none."""
         for volume in self.volumes:
             if volume.number == number:
                 return volume
@@ -93,12 +93,12 @@ class InstalledDisk:
 
 
 def window(disk: Blocks, volume: InstalledVolume) -> Window:
-    """The partition of a volume."""
+    """Return the partition of a volume."""
     return Window(disk, volume.offset, volume.length)
 
 
 def examine(disk: Blocks, name: str) -> InstalledDisk:
-    """Look at ``disk``, called ``name`` in messages. Raises :class:`ImageError` unless ESXi is installed on it."""
+    """Examine ``disk``, called ``name`` in messages. Raises :class:`ImageError` unless ESXi is installed on it."""
     try:
         sector_size = sector_size_of(disk)
         reading = read_table(disk, sector_size)
@@ -176,7 +176,7 @@ def _bank(disk: Blocks, volume: InstalledVolume) -> Bank | None:
 
 
 def _check_layout(found: InstalledDisk, name: str) -> None:
-    """The partitions that the installer of this release makes are there."""
+    """Check that the partitions that the installer of this release makes are there."""
     try:
         release = found.release
     except FormatError as error:
@@ -202,7 +202,7 @@ def _check_layout(found: InstalledDisk, name: str) -> None:
 
 
 def _check_loaded(bank: FatVolume, cfg: BootCfg, name: str, number: int) -> None:
-    """The bank holds whatever its boot.cfg loads, found as mboot finds it."""
+    """Check that the bank holds whatever its boot.cfg loads, found as mboot finds it."""
     if cfg.kernel is None:
         raise ImageError(f"{name}: boot.cfg of partition {number} names no kernel.", _INSTALL_HINT)
     wrong = []
@@ -221,7 +221,7 @@ def _check_loaded(bank: FatVolume, cfg: BootCfg, name: str, number: int) -> None
 
 
 def _has_efi_program(disk: Blocks, found: InstalledDisk, name: str) -> bool:
-    """Does UEFI find a boot loader on the disk? Raises ImageError where a legacy BIOS would not start it either."""
+    """Return whether UEFI finds a boot loader on the disk. Raises ImageError if legacy BIOS finds none either."""
     entry = FatVolume(window(disk, found.volume(1))).find(_EFI_PROGRAM)
     if entry is not None and entry.size:
         return True
@@ -235,7 +235,7 @@ def _has_efi_program(disk: Blocks, found: InstalledDisk, name: str) -> bool:
 
 
 def _is_osdata_formatted(disk: Blocks, found: InstalledDisk) -> bool:
-    """From 7.0 on the installer formats OSDATA: a conclusion of ours, so nothing is refused where it seems not so."""
+    """Return whether OSDATA looks formatted. From 7.0 on the installer formats it: concluded, so never an error."""
     if found.release.major < 7:
         return True
     offset, length = found.table.byte_range(7)
@@ -248,9 +248,9 @@ def _name(partition: GptPartition | None) -> str:
 
 
 def _life(bank: FatVolume) -> Life:
-    """From the configuration that ESXi saves in a bank; host keys are made at the first boot.
+    """Judge by the configuration that ESXi saves in a bank; host keys are made at the first boot.
 
-    The bank that does not boot counts too: it travels, and what an earlier life saved there with it.
+    The bank that does not boot counts too: it is captured, with whatever an earlier life saved there.
     """
     entry = bank.find(_STATE)
     if entry is None or not entry.size:

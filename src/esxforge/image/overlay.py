@@ -44,6 +44,6 @@ class Overlay(Blocks):
         """Nothing is kept anywhere but in memory."""
 
     def changed(self, offset: int, length: int) -> bool:
-        """Whether any of these bytes was written."""
+        """Return whether any of these bytes was written."""
         first, end = offset // self.sector_size, -(-(offset + length) // self.sector_size)
         return length > 0 and not self._sectors.keys().isdisjoint(range(first, end))

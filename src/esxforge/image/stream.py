@@ -1,6 +1,6 @@
-"""The one pass: segments are read, hashed, compressed and written, and nothing of the image's size is kept.
+"""The one pass: segments are read, hashed, compressed and written; memory use does not grow with the image.
 
-Hashing and compressing run beside each other: both let go of Python's lock. Queues are short, so that memory stays
+Hashing and compressing run in parallel: both release the GIL. Queues are short, so that memory stays
 constant whatever the image's size.
 """
 
@@ -30,7 +30,7 @@ _WRITTEN_BACK_EVERY_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: size and SHA-256 of the output, and the size of the raw disk."""
+    """Output of a pass: its size and SHA-256, and the size of the raw disk."""
 
     size: int
     sha256: str
@@ -38,9 +38,9 @@ class Written:
 
 
 class SourceHash:
-    """SHA-256 of a whole file, fed by ranges of it that pass anyway; only what lies between them is read for it.
+    """SHA-256 of an entire file, fed by ranges of it that pass anyway; only the gaps between them are read for it.
 
-    Ranges must come in ascending order to be used; what comes again, or late, is passed over.
+    Ranges must come in ascending order to be used; repeated or late ones are skipped.
     """
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
@@ -50,7 +50,7 @@ class SourceHash:
         self._hash = hashlib.sha256()
 
     def feed(self, offset: int, data: bytes) -> None:
-        """``data`` stands at ``offset`` of the file."""
+        """Process ``data``, which is at ``offset`` of the file."""
         if offset > self._at:
             self._read_to(offset)
         if offset <= self._at < offset + len(data):
@@ -58,7 +58,7 @@ class SourceHash:
             self._at = offset + len(data)
 
     def finish(self) -> str:
-        """Read what did not pass, and give the hash."""
+        """Read the parts that did not pass, and return the hash."""
         self._read_to(self._size)
         return self._hash.hexdigest()
 
@@ -70,7 +70,7 @@ class SourceHash:
 
 
 def read_exactly(stream: BinaryIO, offset: int, length: int) -> bytes:
-    """``length`` bytes at ``offset``. Raises :class:`ImageError` when the file is shorter now, or its disk fails."""
+    """Return ``length`` bytes at ``offset``. Raises :class:`ImageError` if the file is too short, or its disk fails."""
     try:
         stream.seek(offset)
         data = stream.read(length)
@@ -88,7 +88,7 @@ def read_exactly(stream: BinaryIO, offset: int, length: int) -> bytes:
 
 
 class FileHashes:
-    """Hashes the watched files, which do not overlap, out of the raw stream. ``done`` has those that have passed."""
+    """Hash the watched files, which do not overlap, out of the raw stream. ``done`` has those that have passed."""
 
     def __init__(self, files: Sequence[FileRecord]) -> None:
         self._waiting = sorted((file for file in files if file.length), key=lambda file: file.offset, reverse=True)
@@ -96,7 +96,7 @@ class FileHashes:
         self.done = {file.path: hashlib.sha256().hexdigest() for file in files if not file.length}
 
     def feed(self, offset: int, data: bytes | memoryview) -> None:
-        """``data`` stands at ``offset`` of the raw disk; data comes in ascending order."""
+        """Process ``data``, which is at ``offset`` of the raw disk; data comes in ascending order."""
         view = memoryview(data)
         end = offset + len(view)
         while self._waiting and self._waiting[-1].offset < end:
@@ -111,7 +111,7 @@ class FileHashes:
 
 
 class _Worker:
-    """Runs jobs in order on one thread. ``join`` waits for all given so far and raises what one of them raised."""
+    """Run jobs in order on one thread. ``join`` waits for all given so far and raises what one of them raised."""
 
     def __init__(self) -> None:
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(_QUEUED_CHUNKS)
@@ -147,7 +147,7 @@ class _Worker:
 
 
 class _WriteBack:
-    """Has written data brought to the disk beside the work, so that the end is not one long wait for the disk."""
+    """Flush written data to the disk during the work, so that the end is not one long wait for the disk."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
@@ -155,13 +155,13 @@ class _WriteBack:
         self._given = 0
 
     def reached(self, size: int) -> None:
-        """``size`` bytes are written. Raises OSError where the disk failed on an earlier part of them."""
+        """Note that ``size`` bytes are written. Raises OSError if the disk failed on an earlier part of them."""
         if size - self._given >= _WRITTEN_BACK_EVERY_BYTES:
             self._given = size
             self._worker.give(lambda: os.fdatasync(self._output.fileno()))
 
     def join(self) -> None:
-        """Raise what the disk said: the kernel says it once, so a later fsync would know nothing of it."""
+        """Raise the disk's error: the kernel reports it once, so a later fsync would not see it."""
         self._worker.join()
 
     def close(self) -> None:
@@ -170,7 +170,7 @@ class _WriteBack:
 
 @dataclass(slots=True)
 class _Pass:
-    """One run over the pieces: yields what compression or a raw file needs, and hashes on the way."""
+    """One run over the pieces: yields the input of the compressor or of a raw file, and hashes on the way."""
 
     pieces: Sequence[Segment]
     source: Path | None
@@ -185,7 +185,7 @@ class _Pass:
         if self.source is None:
             yield from self._with(None, None)
             return
-        # Two ways of opening it, as the hash reads what lies between on the worker's thread.
+        # Two ways of opening it, as the hash reads the gaps on the worker's thread.
         with self.source.open("rb") as stream, self.source.open("rb") as between:
             yield from self._with(stream, SourceHash(between, stream.seek(0, 2)))
 
@@ -274,7 +274,7 @@ def write_gzip(
 def gzip_size(
     pieces: Sequence[Segment], *, source: Path | None, watched: Sequence[FileRecord], listener: Listener
 ) -> int:
-    """The size in bytes of what :func:`write_gzip` would write; nothing is written."""
+    """Return the size in bytes of what :func:`write_gzip` would write; nothing is written."""
     worker = _Worker()
     try:
         return sum(map(len, _packed(GzipMember(), _run(pieces, source, watched, listener, worker, name=_MEASURING))))

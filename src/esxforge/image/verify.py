@@ -1,7 +1,7 @@
 """Check a built image from its first byte to its last, in one pass: gzip, GPT and its backup, FAT, every file's hash.
 
-The manifest of an installer image stands last, so every file is hashed as it passes, where the FAT says that it is;
-what the manifest says is held against that at the end. That of a golden image stands near the start, on the volume with
+The manifest of an installer image is its last file, so every file is hashed as it passes, at the place that the FAT
+gives; the manifest is compared with that at the end. That of a golden image is near the start, on the volume with
 the hook, and says what to hash.
 """
 
@@ -33,11 +33,11 @@ from esxforge_target.formats.manifest import (
 from esxforge_target.runtime.blocks import Blocks, DiskError, Window
 from esxforge_target.runtime.documents import ANYTHING, TEXT, Record, Shape, parse_document
 
-# GPT, FATs and directories of our own images stand within this; content follows.
+# GPT, FATs and directories of our own images are within this; content follows.
 _HEAD_BYTES = 32 << 20
-# The hook of a golden image may stand behind the files of its boot bank (250 MB on 6.x; later ones after 101 MiB).
+# The hook of a golden image may come after the files of its boot bank (250 MB on 6.x; later ones after 101 MiB).
 FARTHEST_HOOK_BYTES = 1 << 30
-# The backup GPT stands within this from the end.
+# The backup GPT is within this from the end.
 _TAIL_BYTES = 1 << 20
 _STEP = "verifying the image"
 _AGAIN = "Build it again, or copy it again from an intact copy."
@@ -66,24 +66,24 @@ class VerifiedImage:
 
     @property
     def release(self) -> VerifiedRelease:
-        """The ESXi release inside."""
+        """ESXi release in the image."""
         told = self.manifest.details["release"]
         return VerifiedRelease(told["version"], f"VMware ESXi {told['update'] or told['version']}")
 
     @property
     def maas_name(self) -> str:
-        """What the image is called in MAAS."""
+        """Name of the image in MAAS."""
         name: str = self.manifest.details["maas"]["name"]
         return name
 
     @property
     def maas_title(self) -> str:
-        """What people see in MAAS, with the version that built the image."""
+        """Title of the image in MAAS, with the version that built the image."""
         return title_of(str(self.manifest.details["maas"]["title"]), self.manifest.details, self.manifest.kind)
 
 
 def verify_image(path: Path, listener: Listener) -> VerifiedImage:
-    """Verify the image at ``path``, raw or gzip. Raises :class:`ImageError` that says what does not fit, and
+    """Verify the image at ``path``, raw or gzip. Raises :class:`ImageError` with the mismatch, and
     :class:`InputError` for a file that cannot be read."""
     stream = RawStream(path, _STEP, listener)
     listener(StepStarted(_STEP, check_file(path).st_size))
@@ -101,7 +101,7 @@ def verify_image(path: Path, listener: Listener) -> VerifiedImage:
 
 
 class _Ends(Blocks):
-    """The disk as far as it was kept: its first and last bytes. The rest reads as an error."""
+    """The parts of the disk that were kept: its first and last bytes. The rest reads as an error."""
 
     def __init__(self, head: bytes | bytearray, tail: bytes, size: int) -> None:
         self._head = head
@@ -121,11 +121,11 @@ class _Ends(Blocks):
         raise DiskError("an image is never written while it is verified", "Report this as a defect of esxforge.")
 
     def flush(self) -> None:
-        """Nothing is written."""
+        """Do nothing: nothing is written."""
 
 
 class _Seen:
-    """What is kept of the stream: both ends, the hash of every file of the FAT, and the manifest."""
+    """The parts of the stream that are kept: both ends, the hash of every file of the FAT, and the manifest."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -150,7 +150,7 @@ class _Seen:
             self._pass(at, chunk)
 
     def judge(self) -> tuple[Manifest, Table]:
-        """The manifest and the table, when everything agrees. Raises FormatError or ImageError otherwise."""
+        """Return the manifest and the table if everything agrees. Raises FormatError or ImageError otherwise."""
         if self._hashes is None:
             self._open_disk(last=True)
         manifest = Manifest.parse(bytes(self._manifest))
@@ -188,7 +188,7 @@ class _Seen:
         self._pass(0, bytes(self._head))
 
     def _installer(self, disk: Blocks, table: Table) -> list[FileRecord]:
-        """Every file of the one volume, found by its FAT."""
+        """Return every file of the one volume, found by its FAT."""
         offset, length = table.byte_range(1)
         window = Window(disk, offset, length)
         volume = FatVolume(window)
@@ -206,9 +206,9 @@ class _Seen:
         return list(self._files.values())
 
     def _golden(self, disk: Blocks, table: Table) -> list[FileRecord]:
-        """What the manifest says, which stands on one of the FAT volumes, the EFI system partition before all.
+        """Return the records of the manifest, which is on one of the FAT volumes; the EFI system partition comes first.
 
-        The others follow in the order of the disk, so that as little as possible of it must be held.
+        The others follow in the order of the disk, so that as little of it as possible must be held.
         """
         for number, partition in sorted(
             table.partitions, key=lambda one: (one[1].type_guid != EFI_SYSTEM, one[1].first_lba)
@@ -246,7 +246,7 @@ class _Seen:
             self._manifest += chunk[first - at : last - at]
 
     def _table(self, manifest: Manifest) -> Table:
-        """The partition table: primary and backup are both whole and say the same, and what the manifest says."""
+        """Return the partition table: primary and backup are both intact and agree with each other and the manifest."""
         disk = _Ends(self._head, self._tail, self._size)
         reading = read_table(disk, manifest.sector_size)
         table = reading.table
@@ -295,7 +295,7 @@ class _Seen:
 
 
 def _check_boot_code(path: Path, sector: bytes, table: Table, manifest: Manifest) -> None:
-    """Boot code that goes by a partition's GUID has to name the partition that it named on the captured disk."""
+    """Check that boot code that goes by a partition's GUID names the partition that it named on the captured disk."""
     bios = manifest.details.get(GOLDEN, {}).get("bios")
     if bios is None or bios["boot_code"] != BY_GUID:
         return
@@ -305,14 +305,14 @@ def _check_boot_code(path: Path, sector: bytes, table: Table, manifest: Manifest
 
 
 def _golden_records(manifest: Manifest) -> list[FileRecord]:
-    """All that the manifest of a golden image says of the disk: what hosts check, and tables and directories of
+    """Return all records in the manifest of a golden image: what hosts check, and tables and directories of
     volumes."""
     structures = manifest.details.get(GOLDEN, {}).get("structures", [])
     return [*manifest.files, *(FileRecord(**one) for one in structures)]
 
 
 def _check_companion(image: VerifiedImage, listener: Listener) -> None:
-    """Hold the image against the manifest beside it, where there is one."""
+    """Check the image against the manifest beside it, if there is one."""
     companion = image.path.with_name(image.path.name + ".manifest.json")
     try:
         if not os.path.lexists(companion):

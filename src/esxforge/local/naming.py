@@ -1,7 +1,7 @@
-"""Names for a set of finished files: all of them or none, whenever the process or the computer dies.
+"""Naming a set of finished files: all of them or none, even if the process or the computer dies.
 
 A set is one main file and its companions (an image, its manifest, its bill of materials). No file system names several
-files at once, so this is what a crash can leave at worst:
+files at once, so a crash can leave at worst:
 
 * the old main file, with its old companions or without any, or no main file where there was none;
 * the new main file with its companions; where it replaced an old one, or the file system has no hard links, some or
@@ -59,14 +59,14 @@ class Directory:
         os.close(self.descriptor)
 
     def status(self, name: str) -> os.stat_result | None:
-        """What has this name, links not followed; None where nothing has."""
+        """Return the status of this name, links not followed; None if nothing has it."""
         try:
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def same(self, name: str, other: str) -> bool:
-        """Both names exist and lead to the same file."""
+        """Return whether both names exist and lead to the same file."""
         first, second = self.status(name), self.status(other)
         return first is not None and second is not None and os.path.samestat(first, second)
 
@@ -92,7 +92,7 @@ class Directory:
             os.unlink(name, dir_fd=self.descriptor)
 
     def sync(self) -> None:
-        """Names given and taken so far survive a power cut when this returns."""
+        """Return once the changes of names so far survive a power cut."""
         try:
             os.fsync(self.descriptor)
         except OSError as error:
@@ -116,15 +116,15 @@ class FileSet:
 
     @property
     def lock(self) -> str:
-        """The name of the lock on the set."""
+        """Name of the lock on the set."""
         return f".{_base(self.main)}.lock"
 
     def hidden(self, name: str, token: str, role: str) -> str:
-        """The name of a file of the set that has not got, or no longer has, the name ``name``."""
+        """Return the name of a file of the set that does not yet, or no longer, have the name ``name``."""
         return f".{_base(self.main)}.{token}.{self.names.index(name)}.{role}"
 
     def hidden_pattern(self) -> re.Pattern[str]:
-        """Matches all hidden names, with their token as the first group."""
+        """Return a pattern that matches all hidden names, with their token as the first group."""
         base = re.escape(_base(self.main))
         return re.compile(rf"\.{base}\.([0-9a-f]{{16}})\.\d+\.(?:{PARTIAL}|{READY}|{OLD})", re.ASCII)
 
@@ -140,7 +140,7 @@ class NewFile:
 
 @dataclass(slots=True)
 class Naming:
-    """Names ``files`` (the main one first) in ``directory``. What has the name of a companion that is not among them
+    """Name ``files`` (the main one first) in ``directory``. What has the name of a companion that is not among them
     goes with the old main file.
 
     The caller holds the lock of the set and has synced the files' data.
@@ -156,7 +156,7 @@ class Naming:
     _set_aside: list[str] = field(default_factory=list)
 
     def commit(self) -> None:
-        """Raises OSError, or :class:`TakenError` where a name is not free and may not be overwritten.
+        """Name the files. Raises OSError, or :class:`TakenError` if a name is not free and may not be overwritten.
 
         After an error :meth:`roll_back` restores what was there, unless ``replaced`` says that the old main file is
         gone for good.
@@ -177,7 +177,7 @@ class Naming:
         self._clean_up()
 
     def roll_back(self) -> None:
-        """Undo an unfinished commit. Raises nothing: what the file system refuses now is left to the next run."""
+        """Undo an unfinished commit. Raises nothing: what the file system refuses now is left for the next run."""
         with suppress(OSError):
             if not self.replaced:
                 for name in reversed(self._placed):
@@ -202,7 +202,7 @@ class Naming:
         file.hidden = ready
 
     def _occupied(self, name: str) -> bool:
-        """Something has this name, and may be overwritten. Raises TakenError where it may not."""
+        """Return whether something has this name; it may be overwritten then. Raises TakenError if it may not."""
         found = self.directory.status(name)
         if found is None:
             return False
@@ -212,7 +212,7 @@ class Naming:
 
     def _place_by_links(self, main: NewFile, others: Sequence[NewFile]) -> bool:
         """Name the companions, then the main file, whose name is free. A link overwrites nothing, even if the name was
-        taken a moment ago. False, with nothing named, where the file system has no hard links."""
+        taken a moment ago. Returns False, with nothing named, if the file system has no hard links."""
         for file in (*others, main):
             if file is main:
                 self.directory.sync()
@@ -240,7 +240,7 @@ class Naming:
         self.directory.sync()
 
     def _clean_up(self) -> None:
-        """The set is in force: a hidden name that stays now is removed by the next run."""
+        """Remove hidden names, as the set is in force. Any that are left are removed by the next run."""
         with suppress(OSError):
             for file in self.files:
                 self.directory.unlink(self._hidden(file.name, READY))
@@ -250,7 +250,7 @@ class Naming:
 
 
 def recover(directory: Directory, names: FileSet) -> None:
-    """Undo and remove what a run that died has left of this set. The caller holds its lock. Raises OSError."""
+    """Undo and remove the leftovers of a run of this set that died. The caller holds its lock. Raises OSError."""
     left: dict[str, set[str]] = {}
     pattern = names.hidden_pattern()
     for found in directory.names():
@@ -281,12 +281,12 @@ def _put_back(directory: Directory, name: str, old: str) -> None:
 
 
 def _is_ours(directory: Directory, name: str) -> bool:
-    """A regular file of this user, or of the directory's owner, as file systems without owners show them."""
+    """Return whether it is a regular file of this user, or of the directory's owner (file systems without owners)."""
     found, around = directory.status(name), os.fstat(directory.descriptor)
     return found is not None and stat.S_ISREG(found.st_mode) and found.st_uid in (os.geteuid(), around.st_uid)
 
 
 def _base(name: str) -> str:
-    """The name itself, or a digest where there would be no room for what is added to it."""
+    """Return the name itself, or a digest if there would be no room for what is added to it."""
     encoded = os.fsencode(name)
     return name if len(encoded) <= _LONGEST_NAME_BYTES else hashlib.sha256(encoded).hexdigest()

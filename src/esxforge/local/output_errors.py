@@ -1,4 +1,4 @@
-"""Why an output cannot be written, and what to do about it: a sentence and a hint for each cause."""
+"""Reasons why an output cannot be written, with a sentence and a hint for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from esxforge.local.reading import kind_of
 
 
 def wrong_kind(path: Path, mode: int, option: str) -> OutputError:
-    """Something else than a regular file has the output's name."""
+    """The output's name belongs to something other than a regular file."""
     if stat.S_ISLNK(mode):
         target = path.readlink()
         return OutputError(
@@ -70,7 +70,7 @@ def appeared(path: Path, option: str) -> OutputError:
 
 
 def in_use(path: Path, lock: Path, option: str) -> OutputError:
-    """Another run writes the same output now; ``lock`` is the file that it holds."""
+    """Another run is writing the same output; ``lock`` is the file that it holds."""
     return OutputError(
         f"Another run of esxforge is writing {path}.",
         f"Wait for it to end, or name another file with {option}. “fuser {lock}” shows its process.",
@@ -121,7 +121,7 @@ def too_little_space(path: Path, free: int, needed: int, option: str) -> OutputE
 def system_error(  # noqa: PLR0911
     path: Path, error: OSError, option: str, written: int = 0, *, kept: bool = False
 ) -> OutputError:
-    """What the system refused while the output was written. ``written`` is in bytes. ``kept``: the new file has
+    """The system refused an operation while the output was written. ``written`` is in bytes. ``kept``: the new file has
     replaced the old one already."""
     parent, amount = path.absolute().parent, f"after {written / 2**20:.0f} MiB; nothing of it was kept"
     if kept:

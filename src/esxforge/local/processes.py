@@ -26,7 +26,7 @@ NOTHING = subprocess.DEVNULL
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a program left behind: its exit status (negative: the signal that ended it) and its output."""
+    """Result of a program: its exit status (negative: the signal that ended it) and its output."""
 
     arguments: tuple[str, ...]
     status: int
@@ -35,13 +35,13 @@ class Finished:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables a started program sees: a few of ours, the C locale, and ``extra``."""
+    """Return the variables for a started program: a few of ours, the C locale, and ``extra``."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return kept | {"LC_ALL": "C.UTF-8"} | dict(extra or {})
 
 
 def find_program(name: str, *, hint: str) -> str:
-    """The path of a program, or a :class:`ProcessError` whose hint says how to get it."""
+    """Return the path of a program. Raises a :class:`ProcessError` whose hint says how to get it."""
     path = shutil.which(name)
     if path is None:
         raise ProcessError(f"The program “{name}” is not installed, or not on PATH.", hint)
@@ -121,7 +121,7 @@ def spawn(
 
 
 def end(process: Process, *, patience: float) -> int:
-    """End a program from :func:`spawn`: SIGTERM, and after ``patience`` seconds SIGKILL to its whole group.
+    """End a program from :func:`spawn`: SIGTERM, and after ``patience`` seconds SIGKILL to its entire group.
 
     Returns its exit status (negative: the signal that ended it).
     """

@@ -1,8 +1,8 @@
-"""Named files, read within bounds: one place for what may be opened, how much of it is read, and for how long.
+"""Read named files within bounds: one place for what may be opened, how much of it is read, and for how long.
 
 An ISO, an image or a disk is a regular file (a disk may be a block device too). Small inputs, such as a password, a key
 or a configuration, may also come through a pipe, as a shell's ``<(…)`` makes one, or from standard input, named ``-``:
-it is read to a bound and with a deadline, since nothing says that it ever ends. Anything else is refused before it is
+it is read to a bound and with a deadline, since nothing says that it ever ends. Anything else is rejected before it is
 opened: opening alone can block, rewind a tape or arm a watchdog.
 """
 
@@ -29,7 +29,7 @@ LARGEST_PICTURE = 64 << 20
 _DASH, _STDIN = Path("-"), Path("/dev/stdin")
 _CHECK_PATH = "Check the path."
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-# A pipe brings its bytes once; who asks again gets what came then.
+# A pipe delivers its bytes once; later readers get the same ones.
 _from_pipes: dict[tuple[str, int, int], bytes] = {}
 
 
@@ -75,7 +75,7 @@ def open_regular(path: Path, *, largest: int | None) -> BinaryIO:
 
 
 def read_file(path: Path, *, largest: int, pipes: bool = False, seconds: float = PIPE_SECONDS) -> bytes:
-    """All bytes of a small file. ``pipes``: it may be a pipe, which then has ``seconds`` to bring everything.
+    """Return all bytes of a small file. ``pipes``: it may be a pipe, which then has ``seconds`` to deliver everything.
 
     Raises :class:`InputError` for a file that cannot be read, has more than ``largest`` bytes, is neither a regular
     file nor (with ``pipes``) a pipe, and for a pipe that does not end in time.
@@ -98,7 +98,7 @@ def read_file(path: Path, *, largest: int, pipes: bool = False, seconds: float =
 
 
 def _opened(path: Path, pipes: bool) -> Path:
-    """Standard input for the name ``-``, where a pipe may be read. A file of that name needs its absolute path."""
+    """Return standard input for the name ``-``, if pipes are allowed. A file of that name needs its absolute path."""
     return _STDIN if pipes and path == _DASH else path
 
 
@@ -169,7 +169,7 @@ def _amount(count: int) -> str:
 
 
 def kind_of(mode: int) -> str:
-    """What a mode says that a file is, with its article: "a FIFO"."""
+    """Return the kind of file that a mode denotes, with its article: "a FIFO"."""
     kinds = (
         (stat.S_ISDIR, "a directory"),
         (stat.S_ISLNK, "a symbolic link"),

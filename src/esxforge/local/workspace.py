@@ -1,4 +1,4 @@
-"""Work directories that go away by themselves, unless a failure is to be looked at.
+"""Work directories that are removed automatically, unless a failure is to be examined.
 
 Beside each lies a lock, which the kernel releases when the run dies, even by SIGKILL: the next run that needs a work
 directory removes the directory and the lock. A directory that is kept has no lock, and is never swept.
@@ -28,9 +28,9 @@ _LOCK = re.compile(r"\.(esxforge-[0-9a-f]{12})\.lock", re.ASCII)
 def work_directory(
     parent: Path | None = None, *, keep_after: tuple[type[BaseException], ...] = (), keep: bool = False
 ) -> Iterator[Path]:
-    """A new private directory, removed with all it holds when the block ends, Ctrl-C included.
+    """Yield a new private directory, removed with its contents when the block ends, Ctrl-C included.
 
-    After an error of a class in ``keep_after`` it stays, for the person to look into; with ``keep`` after success too.
+    After an error of a class in ``keep_after`` it stays for examination; with ``keep`` after success too.
     ``parent``: None is for the system's directory of temporary files (``TMPDIR``). Those of runs that were killed are
     removed first. Raises :class:`OutputError` when it cannot be made.
     """
@@ -67,7 +67,7 @@ def work_directory(
 
 
 def _locked_name(around: Directory) -> tuple[str, LockFile]:
-    """A new name and its lock. Raises OSError."""
+    """Return a new name and its lock. Raises OSError."""
     while True:
         name = f"esxforge-{secrets.token_hex(6)}"
         with suppress(LockedError):  # another run swept it between our making and locking it
@@ -75,7 +75,7 @@ def _locked_name(around: Directory) -> tuple[str, LockFile]:
 
 
 def _sweep(around: Directory) -> None:
-    """Remove the work directories of runs that died. What cannot be removed is left to the next run."""
+    """Remove the work directories of runs that died. What cannot be removed is left for the next run."""
     for found in around.names():
         match = _LOCK.fullmatch(found)
         status = around.status(found) if match else None
@@ -93,7 +93,7 @@ def _sweep(around: Directory) -> None:
 
 
 def allocated_bytes(path: Path | None) -> int:
-    """What a file takes up on its disk, holes not counted; 0 where there is none."""
+    """Return the space that a file takes up on its disk, holes not counted; 0 if there is none."""
     try:
         return path.stat().st_blocks * 512 if path else 0
     except FileNotFoundError:

@@ -26,7 +26,7 @@ _UPLOAD_URI = re.compile(r"/api/2\.0/(boot-resources/\d+/upload/\d+/)$")
 
 
 class ResourceFile(CheckedAnswer):
-    """One file of a set. ``size`` in bytes is what it will be when whole. ``upload_uri`` is there while it is not.
+    """One file of a set. ``size`` in bytes is its final size. ``upload_uri`` is there until it is complete.
 
     Its ``progress`` is left out on purpose: up to MAAS 3.4 it is the reciprocal of what it should be.
     """
@@ -40,7 +40,7 @@ class ResourceFile(CheckedAnswer):
 
     @property
     def upload_path(self) -> str:
-        """Where chunks go, below ``/api/2.0/``. Only the path is taken from the answer, never a host."""
+        """Path for chunks, below ``/api/2.0/``. Only the path is taken from the answer, never a host."""
         match = _UPLOAD_URI.search(self.upload_uri or "")
         if match is None:
             raise MaasError("MAAS gives no place to upload this image to.", "esxforge images list shows what it has.")
@@ -58,7 +58,7 @@ class ResourceSet(CheckedAnswer):
 
 
 class BootResource(CheckedAnswer):
-    """An image. ``sets`` is empty in lists, where MAAS leaves it out; of one image it must be there."""
+    """An image. ``sets`` is empty in lists, where MAAS omits it; of one image it must be there."""
 
     id: _Size
     type: _Text
@@ -70,35 +70,35 @@ class BootResource(CheckedAnswer):
 
     @property
     def newest(self) -> ResourceSet | None:
-        """The newest set that still has files: MAAS keeps older ones listed, emptied."""
+        """Newest set that still has files: MAAS keeps older ones listed, emptied."""
         filled = [entry for entry in self.sets.values() if entry.files]
         return max(filled, key=lambda entry: version_order(entry.version), default=None)
 
     def holds(self, sha256: str) -> bool:
-        """Whether any set has a file, whole or not, of these bytes."""
+        """Return whether any set has a file, complete or not, of these bytes."""
         return any(file.sha256 == sha256 for entry in self.sets.values() for file in entry.files.values())
 
 
 def version_order(version: str) -> tuple[str, int]:
-    """What sets are ordered by: the date, then the number after it. ``20261123.10`` comes after ``20261123.9``."""
+    """Return the sort key of sets: the date, then the number after it. ``20261123.10`` comes after ``20261123.9``."""
     date, _, index = version.partition(".")
     return date, int(index) if index.isdecimal() else 0
 
 
 class BootResources:
-    """The images of one MAAS. Reading is repeated on transient failures; what changes something is sent once."""
+    """The images of one MAAS. Reading is repeated on transient failures; requests that change things are sent once."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def list(self, kind: str = "uploaded") -> list[BootResource]:
-        """Images without their sets; ``kind`` is ``uploaded``, ``synced`` or ``all``."""
+        """Return images without their sets; ``kind`` is ``uploaded``, ``synced`` or ``all``."""
         query = None if kind == "all" else {"type": kind}
         answer = self._client.patiently(lambda: self._client.json("GET", "boot-resources/", query=query))
         return checked(TypeAdapter(list[BootResource]), answer, "boot-resources")
 
     def get(self, identifier: int) -> BootResource | None:
-        """One image with its sets, or None where MAAS has none of this number."""
+        """Return one image with its sets, or None if MAAS has none of this number."""
         try:
             answer = self._client.patiently(lambda: self._client.json("GET", f"boot-resources/{identifier}/"))
         except RefusedError as error:
@@ -108,7 +108,7 @@ class BootResources:
         return _with_sets(answer)
 
     def create(self, *, name: str, title: str, architecture: str, sha256: str, size: int) -> BootResource:
-        """Announce an image, sent once; what MAAS held under this name and architecture loses its files."""
+        """Announce an image, sent once; images in MAAS under this name and architecture lose their files."""
         fields = {
             "name": name,
             "title": title,
@@ -124,7 +124,7 @@ class BootResources:
         self._client.request("PUT", upload_path, content=chunk)
 
     def delete(self, identifier: int) -> bool:
-        """Delete an image; False where MAAS has none of this number. A lost answer is settled by looking again."""
+        """Delete an image; return False if MAAS has none of this number. After a lost answer, look again."""
         count = 0
         while True:
             try:
@@ -144,7 +144,7 @@ class BootResources:
 
 
 def _with_sets(answer: Any) -> BootResource:
-    """One image. Without its sets it is not known what MAAS holds of it: that is no empty image."""
+    """Return one image. Without its sets its contents are unknown, not empty."""
     resource = checked(TypeAdapter(BootResource), answer, "boot-resource")
     if "sets" not in resource.model_fields_set:
         raise MaasError(

@@ -1,4 +1,4 @@
-"""One request to MAAS: signed, bounded, and with every failure turned into words that hold no secret."""
+"""One request to MAAS: signed, bounded, and with every failure turned into words without secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class MaasResponse:
-    """What MAAS answered to a request that it took: a status of 2xx, and text."""
+    """Answer of MAAS to a request that it accepted: a status of 2xx, and text."""
 
     status: int
     text: str
@@ -35,7 +35,7 @@ class MaasResponse:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a client needs of the world; tests put their own in its place.
+    """Dependencies of a client on the outside world, which tests replace.
 
     ``clock`` gives seconds since 1970, ``sleep`` waits for seconds; ``transport`` None means real sockets.
     """
@@ -47,7 +47,7 @@ class Surroundings:
 
 
 class Client:
-    """A MAAS that can be asked. Use it as a context manager, so that its connections are closed.
+    """Client of one MAAS. Use it as a context manager, so that its connections are closed.
 
     No redirect is followed and no address from an answer is used: the key goes to the given address only.
     """
@@ -103,7 +103,7 @@ class Client:
     ) -> MaasResponse:
         """Send one request, once, to ``path`` below ``/api/2.0/``, with form ``fields`` (multipart) or ``content``.
 
-        Raises TransientError or RefusedError (:mod:`esxforge.maas.failures`), or MaasError where something else than
+        Raises TransientError or RefusedError (:mod:`esxforge.maas.failures`), or MaasError if something other than
         a MAAS answers.
         """
         try:
@@ -154,7 +154,7 @@ class Client:
             ) from None
 
     def patiently(self, call: Callable[[], _Result]) -> _Result:
-        """The result of ``call``, repeated while it fails transiently; only for what may safely be done twice."""
+        """Return the result of ``call``, repeated while it fails transiently; only for calls safe to repeat."""
         count = 0
         while True:
             try:
@@ -164,9 +164,9 @@ class Client:
                 self.pause(count, error)
 
     def pause(self, count: int, error: TransientError) -> None:
-        """Wait after the ``count``-th transient failure in a row, or raise when there is no sense in waiting on.
+        """Wait after the ``count``-th transient failure in a row, or raise if waiting is pointless.
 
-        An address at which nothing has answered yet is taken for a wrong one: that is told at once.
+        An address at which nothing has answered yet is taken for a wrong one, which is reported at once.
         """
         backoff = self._surroundings.backoff
         if not (self._reached or error.answered):
@@ -187,7 +187,7 @@ class Client:
         self._surroundings.sleep(seconds)
 
     def clean(self, text: str) -> str:
-        """Text from a server, fit to be shown: short, without secrets."""
+        """Return text from a server, fit to be shown: short, without secrets."""
         return self._redactor.clean(text)
 
     def _read(self, response: httpx2.Response) -> str:

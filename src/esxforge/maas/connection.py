@@ -1,4 +1,4 @@
-"""Where a MAAS is, and how to trust and address it."""
+"""The address of a MAAS, and how to trust it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _URL_HINT = "It looks like http://maas.example.com:5240/MAAS; MAAS listens on po
 
 @dataclass(frozen=True)
 class Connection:
-    """A MAAS and the person's key for it.
+    """A MAAS and the user's key for it.
 
     ``url`` is the address up to and with ``/MAAS``, see :func:`base_url`. ``ca_file``, or ``ca_certificates`` (PEM),
     are trusted instead of the system's authorities. ``insecure`` checks no certificate. ``timeout`` is the longest
@@ -40,14 +40,14 @@ class Connection:
 
     @property
     def api(self) -> str:
-        """The address of the REST interface, with a slash at its end."""
+        """Address of the REST interface, with a slash at its end."""
         return f"{self.url}/api/2.0/"
 
 
 def base_url(text: str) -> str:
-    """The address of a MAAS, from what people write: with or without ``/MAAS``, a slash, or ``/api/2.0/`` at the end.
+    """Return the address of a MAAS from user input: with or without ``/MAAS``, a slash, or ``/api/2.0/`` at the end.
 
-    A path other than these is kept: MAAS may stand behind a reverse proxy. Raises MaasError.
+    Any other path is kept: MAAS may be behind a reverse proxy. Raises MaasError.
     """
     try:
         url = httpx2.URL(text.strip())
@@ -69,7 +69,7 @@ def base_url(text: str) -> str:
 
 
 def tls_context(connection: Connection) -> ssl.SSLContext | bool:
-    """What httpx2 takes as ``verify``: trust as the connection says. Raises MaasError for an unusable CA file."""
+    """Return httpx2's ``verify`` for the connection. Raises MaasError for an unusable CA file."""
     if connection.insecure:
         return False
     if connection.ca_file is None and connection.ca_certificates is None:
@@ -82,7 +82,7 @@ def tls_context(connection: Connection) -> ssl.SSLContext | bool:
             )
         else:
             data = connection.ca_certificates or ""
-        # Of nothing it would make a context that trusts the system's authorities.
+        # From an empty text it would make a context that trusts the system's authorities.
         return ssl.create_default_context(cadata=data or "nothing")
     except InputError as error:
         raise MaasError(f"{origin} cannot be used: {error.message}", error.hint, error.place) from error

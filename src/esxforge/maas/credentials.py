@@ -1,4 +1,4 @@
-"""Where the API key comes from: a file, the environment, or a profile of the ``maas`` CLI. Never an argument."""
+"""Sources of the API key: a file, the environment, or a profile of the ``maas`` CLI. Never an argument."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_KEY_FILE = 4096
 
 @dataclass(frozen=True)
 class ConnectionOptions:
-    """What the person said on the command line; None where they said nothing."""
+    """Connection options of the command line; None if not given."""
 
     profile: str | None = None
     maas_url: str | None = None
@@ -35,9 +35,9 @@ class ConnectionOptions:
 
 
 def find_connection(desired: ConnectionOptions, environment: Mapping[str, str], home: Path) -> Connection:
-    """The connection that the command line, the environment and the profiles in ``home`` give, in this order.
+    """Return the connection that the command line, the environment and the profiles in ``home`` give, in this order.
 
-    A profile that is named wins over the environment; the only profile there is serves when nothing else is said.
+    A profile that is named wins over the environment; the only profile is used if nothing else is given.
     Raises MaasError saying what is missing.
     """
     url, key_text = desired.maas_url or environment.get("MAAS_URL"), environment.get("MAAS_API_KEY")
@@ -59,7 +59,7 @@ def find_connection(desired: ConnectionOptions, environment: Mapping[str, str], 
 
 
 def names_one(desired: ConnectionOptions, environment: Mapping[str, str], home: Path) -> bool:
-    """Whether the command line, the environment or the only profile in ``home`` names a MAAS at all, if not wholly.
+    """Return whether the command line, the environment or the only profile names a MAAS, even if incompletely.
 
     Raises MaasError for profiles that cannot be read.
     """
@@ -69,7 +69,7 @@ def names_one(desired: ConnectionOptions, environment: Mapping[str, str], home: 
 
 
 def readable_by_others(path: Path) -> bool:
-    """Whether other users of this machine can read the key file."""
+    """Return whether other users of this machine can read the key file."""
     try:
         status = path.stat()
     except OSError:
@@ -87,7 +87,7 @@ def _read_key_file(path: Path) -> str:
 
 
 def profile_databases(home: Path) -> list[Path]:
-    """Where the maas CLI keeps its profiles: from a Debian package, or in the home directory that the snap sees."""
+    """Return where the maas CLI keeps its profiles: Debian package, or the home directory that the snap sees."""
     return [home / ".maascli.db", home / "snap" / "maas" / "current" / ".maascli.db"]
 
 
@@ -127,7 +127,7 @@ def _profiles(home: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _read_profiles(path: Path) -> dict[str, Mapping[str, Any]]:
-    """The profiles by name, read without writing or locking for long. Source: canonical/maas src/maascli/config.py."""
+    """Return the profiles by name, read without writing or long locks. Source: canonical/maas src/maascli/config.py."""
     if not path.is_file():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""A deadline for the whole of an exchange. httpx2's time-outs begin again with every byte that comes."""
+"""A deadline for an entire exchange. httpx2's timeouts begin again with every byte that arrives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from esxforge_target.runtime.http_limits import Alarm
 
 
 class Deadline:
-    """Hangs up when sending a request, or the answer to it, takes more than ``seconds``. One for each client.
+    """Hang up when sending a request, or the answer to it, takes more than ``seconds``. One for each client.
 
     Use it as a context manager around a request, and give the request ``extensions``. ``passed`` says afterwards that
     it hung up.
@@ -24,7 +24,7 @@ class Deadline:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """What httpx2 passes on to the connection, which tells of its socket and of its progress."""
+        """Request extensions for httpx2, with a callback that gets the connection's socket and its progress."""
         return {"trace": self._trace}
 
     def __enter__(self) -> Deadline:
@@ -35,7 +35,7 @@ class Deadline:
         self._stop()
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Events are those of httpcore's trace extension."""
+        """Handle events of httpcore's trace extension."""
         stream = info.get("return_value")
         if event.endswith(("connect_tcp.complete", "start_tls.complete")) and stream is not None:
             self._socket = stream.get_extra_info("socket")

@@ -58,7 +58,7 @@ class TransientError(MaasError):
 
 
 class RefusedError(MaasError):
-    """MAAS, or something in front of it, refused."""
+    """MAAS, or something in front of it, rejected the request."""
 
     code = "maas.refused"
 
@@ -69,7 +69,7 @@ class RefusedError(MaasError):
 
 
 def wrong_url(url: str, what: str) -> MaasError:
-    """Something answers at the address, but it is no MAAS."""
+    """Something answers at the address, but it is not a MAAS."""
     return MaasError(f"What answers at {url} is not the interface of a MAAS: {what}.", _WRONG_URL_HINT)
 
 

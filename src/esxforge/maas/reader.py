@@ -60,7 +60,7 @@ class ImageReader:
         return data
 
     def is_right(self) -> bool:
-        """Whether the file has the expected sha256: reads all of it. False for one that was cut."""
+        """Return whether the file has the expected sha256: reads all of it. False for one that was cut."""
         digest = hashlib.sha256()
         try:
             for offset in range(0, self._size, self._chunk_size):

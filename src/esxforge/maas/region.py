@@ -1,4 +1,4 @@
-"""What has to be known about a MAAS before an upload: its version, and how many regions it has."""
+"""Facts about a MAAS that an upload needs: its version, and how many regions it has."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Region:
 
     @property
     def capabilities(self) -> Capabilities:
-        """How this version behaves where versions differ."""
+        """Behaviour of this version where versions differ."""
         return versions.capabilities(self.version)
 
 
 def ask(client: Client) -> Region:
     """Ask for the version, unsigned, so that a wrong address never sees the key; then count the regions.
 
-    Raises MaasError where no MAAS answers.
+    Raises MaasError if no MAAS answers.
     """
     try:
         answer = client.patiently(lambda: client.json("GET", "version/", signed=False))

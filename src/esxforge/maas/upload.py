@@ -1,4 +1,4 @@
-"""An image goes to MAAS: what is there already is skipped or continued, and nothing is believed before it is asked.
+"""Upload an image to MAAS: what is there already is skipped or continued, and nothing is assumed without asking.
 
 MAAS appends whatever a PUT carries to what it has; a request names no offset. So after every failure MAAS is asked how
 much it holds, and the upload goes on from exactly there.
@@ -57,13 +57,13 @@ class UploadResult:
     maas_version: str
 
     def as_dict(self) -> dict[str, Any]:
-        """The result for JSON."""
+        """Return the result for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class UploadPlan:
-    """What an upload would do. ``received`` is what MAAS holds of these bytes."""
+    """Action of an upload. ``received`` counts the bytes that MAAS already has of the image."""
 
     action: Literal["upload", "resume", "skip"]
     received: int
@@ -71,7 +71,7 @@ class UploadPlan:
 
 
 class _DamagedError(Exception):
-    """MAAS holds something else than was sent. Never leaves this module."""
+    """MAAS has something other than what was sent. Never leaves this module."""
 
 
 class Uploader:
@@ -84,14 +84,14 @@ class Uploader:
         self._chunk_size = chunk_size
 
     def check_permission(self) -> None:
-        """Raise MaasError if the key's user may not upload. What MAAS does not tell of the user is left to it."""
+        """Raise MaasError if the key's user may not upload. If MAAS does not say, leave the decision to MAAS."""
         user = self._client.patiently(lambda: self._client.json("GET", "users/", query={"op": "whoami"}))
         if isinstance(user, dict) and user.get("is_superuser") is False:
             name = self._client.clean(str(user.get("username", "")))
             raise upload_errors.not_an_administrator(name)
 
     def plan(self, image: UploadImage) -> UploadPlan:
-        """What :meth:`upload` would do now. Only reads. Raises MaasError."""
+        """Return what :meth:`upload` would do now. Only reads. Raises MaasError."""
         check_image(image)
         state = self._upload(image).find()
         if state is None:
@@ -99,10 +99,10 @@ class Uploader:
         return UploadPlan("skip" if state.complete else "resume", state.received, self._region.version)
 
     def upload(self, image: UploadImage) -> UploadResult:
-        """Bring an image into MAAS, and return once MAAS says that it is complete with these bytes.
+        """Upload an image to MAAS, and return once MAAS says that it is complete with these bytes.
 
-        Skips what is there, goes on where an earlier upload stopped, and repeats what fails transiently. Whatever ends
-        it, the same call goes on. Raises MaasError, or ImageError where the file changed meanwhile.
+        Skips what is there, resumes where an earlier upload stopped, and repeats what fails transiently. Whatever ends
+        it, the same call resumes it. Raises MaasError, or ImageError if the file changed meanwhile.
         """
         check_image(image)
         if self._region.count > 1:
@@ -126,7 +126,7 @@ def uploader(
     surroundings: Surroundings | None = None,
     chunk_size: int = CHUNK_SIZE,
 ) -> Iterator[Uploader]:
-    """Connect to a MAAS and ask for its version. Raises MaasError where none answers."""
+    """Connect to a MAAS and ask for its version. Raises MaasError if none answers."""
     with Client(connection, listener, surroundings) as client:
         yield Uploader(client, regions.ask(client), listener, chunk_size)
 
@@ -199,7 +199,7 @@ class _Upload:
         return self._result("resumed" if resumed_from else "uploaded", done, resumed_from)
 
     def find(self) -> UploadState | None:
-        """What MAAS holds of these bytes under this name and architecture, if a further upload can build on it."""
+        """Return the state of these bytes under this name and architecture, if a further upload can build on it."""
         resource = self._resource()
         return upload_state(resource, self._image.sha256, self._region.count) if resource else None
 
@@ -214,7 +214,7 @@ class _Upload:
         return None
 
     def _bring(self, state: UploadState | None) -> UploadState:
-        """Everything from creating to complete."""
+        """Perform everything from creating to complete."""
         if state is None:
             self._make_room()
             state = self._create()
@@ -260,7 +260,7 @@ class _Upload:
                 return found
 
     def _make_room(self) -> None:
-        """See to it that these bytes can be created anew, where MAAS keeps one file on disk for a sha256."""
+        """Make sure that these bytes can be created again, as MAAS keeps one file on disk for a sha256."""
         if not self._can.appends_to_shared_file:
             return
         for entry in self._resources.list():
@@ -273,7 +273,7 @@ class _Upload:
             raise upload_errors.held_elsewhere(resource, self._client.clean(resource.name), self._region.version)
 
     def _transfer(self, state: UploadState) -> UploadState:
-        """Send from where MAAS is until all is sent, or MAAS has to be looked at again."""
+        """Send from MAAS's offset until all is sent, or MAAS has to be queried again."""
         image, offset, count = self._image, state.received, 0
         name = f"uploading {image.name}"
         with (
@@ -298,10 +298,10 @@ class _Upload:
             return self._ask(state)
 
     def _judge_unanswered(self, reader: ImageReader, state: UploadState, failure: MaasError) -> None:
-        """Decide about an upload that MAAS has all bytes of, though it did not say OK to the last chunk.
+        """Decide about an upload of which MAAS has all bytes, though it did not say OK to the last chunk.
 
-        MAAS commits the last chunk first; what fails after that, like synchronizing its regions, answers 500 for an
-        image that is complete and right. So it is removed only where the file here is not what was verified.
+        MAAS commits the last chunk first; later failures, such as in synchronizing its regions, answer 500 for an
+        image that is complete and right. So it is removed only if the local file is not what was verified.
         """
         refused = isinstance(failure, RefusedError)
         what = "MAAS's last answer was lost."
@@ -352,7 +352,7 @@ class _Upload:
         return len(chunk)
 
     def _after_refusal(self, error: RefusedError, state: UploadState, offset: int, count: int) -> None:
-        """Return where MAAS has to be asked how much it holds; raise where there is no going on."""
+        """Return if MAAS has to be asked how much it has; raise if the upload cannot go on."""
         text, shared = error.answer, self._can.appends_to_shared_file
         received = self._ask(state).received if error.status == 400 or error.status >= 500 else offset
         mismatch = "does not match given SHA256" in text
@@ -385,7 +385,7 @@ class _Upload:
         raise _DamagedError
 
     def _discard(self, state: UploadState) -> None:
-        """Take what MAAS received out of it, so that the next upload starts from nothing.
+        """Delete what MAAS received, so that the next upload starts from nothing.
 
         Some versions count a file with a wrong sha256 as complete: left there, it would be deployed.
         """

@@ -1,4 +1,4 @@
-"""What can go wrong in an upload, in words: what happened, and how the same command goes on."""
+"""Errors of an upload, in words: what happened, and how to resume."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SAME_COMMAND = "Run the same command again."
 
 
 def explained(error: RefusedError, image: UploadImage) -> MaasError:
-    """A refusal of a create or a chunk, with a hint that fits what was being done."""
+    """A rejected create or chunk, with a hint that fits the operation."""
     text = error.answer
     if error.status == 404:
         return gone(image)
@@ -37,7 +37,7 @@ def explained(error: RefusedError, image: UploadImage) -> MaasError:
 
 
 def not_an_administrator(name: str) -> MaasError:
-    """MAAS lets administrators create boot resources, and nobody else."""
+    """Only administrators may create boot resources in MAAS."""
     return MaasError(
         f"The MAAS user {name or 'of this API key'} is not an administrator, and only administrators upload images.",
         "Use the API key of an administrator, or make this user one (Users, in MAAS).",
@@ -45,7 +45,7 @@ def not_an_administrator(name: str) -> MaasError:
 
 
 def gone(image: UploadImage) -> MaasError:
-    """Somebody else deleted or replaced it."""
+    """The image was deleted or replaced by someone else."""
     return MaasError(
         f"{image.name} was deleted or replaced on MAAS during the upload.",
         f"Make sure that no one else changes it. {_SAME_COMMAND}",
@@ -53,7 +53,7 @@ def gone(image: UploadImage) -> MaasError:
 
 
 def damaged() -> MaasError:
-    """What arrived is not what was sent, and has been removed."""
+    """The received bytes differ from the sent ones, and have been removed."""
     return MaasError(
         "MAAS says that what arrived does not have the image's sha256, though the file here is right. "
         "The damaged copy was removed from MAAS.",
@@ -63,7 +63,7 @@ def damaged() -> MaasError:
 
 
 def damaged_beside_others(resource: BootResource) -> MaasError:
-    """What arrived is not what was sent, and removing it would remove more than that."""
+    """The received bytes differ from the sent ones, and removing them would remove more than that."""
     return MaasError(
         f"What MAAS holds of {resource.name} is damaged, but older versions are kept beside it.",
         f"This deletes all of them: esxforge images delete {resource.id}. Then run the same command again.",
@@ -71,7 +71,7 @@ def damaged_beside_others(resource: BootResource) -> MaasError:
 
 
 def not_removed(resource: BootResource, cause: MaasError) -> MaasError:
-    """What arrived is not what was sent, and could not be removed."""
+    """The received bytes differ from the sent ones, and could not be removed."""
     return MaasError(
         f"What MAAS holds of {resource.name} is damaged, and could not be removed: {cause.message}",
         "Until it is, MAAS may deploy it. As soon as MAAS answers: "
@@ -80,7 +80,7 @@ def not_removed(resource: BootResource, cause: MaasError) -> MaasError:
 
 
 def held_elsewhere(resource: BootResource, shown_name: str, maas_version: str) -> MaasError:
-    """The same bytes are there under another name, on a MAAS that would destroy them."""
+    """The same bytes are there under another name, in a MAAS that would destroy them."""
     return MaasError(
         f"MAAS holds these very bytes already, as {shown_name} (number {resource.id}); "
         f"MAAS {maas_version} would destroy them if they were uploaded under a second name.",
@@ -98,7 +98,7 @@ def not_synchronized(state: UploadState, regions: int) -> MaasError:
 
 
 def not_listed() -> MaasError:
-    """Created, but absent from the answer."""
+    """The image was created, but is absent from the answer."""
     return MaasError("MAAS took the image, but does not list it.", _SAME_COMMAND)
 
 

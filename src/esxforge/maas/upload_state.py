@@ -1,4 +1,4 @@
-"""How much of an image MAAS holds, in bytes."""
+"""Amount of an image that MAAS has, in bytes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class UploadState:
 
     @property
     def sha256(self) -> str:
-        """The hash that MAAS will compare with."""
+        """Hash that MAAS will compare with."""
         return self.file.sha256
 
 
 def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadState | None:
-    """What the newest set with files holds of these bytes; None where it holds something else, which is replaced.
+    """Return the state of these bytes in the newest set with files; None if it holds others, which are replaced.
 
-    Raises MaasError where MAAS's progress is no whole number of bytes: then no offset is to be trusted.
+    Raises MaasError if MAAS's progress is not a whole number of bytes: then no offset can be trusted.
     """
     newest = resource.newest
     if newest is None:

@@ -1,4 +1,4 @@
-"""What differs between versions of MAAS: one table, from old to new.
+"""Differences between versions of MAAS: one table, from old to new.
 
 A new version of MAAS is one more row here, and a new capability one more field. Source: canonical/maas, read at 2.5,
 3.4.7, 3.5.3, 3.6.5, 3.7.3 and on the way to 3.8 (August 2026); each field names the file.
@@ -15,7 +15,7 @@ OLDEST_SUPPORTED = (3, 2)
 
 @dataclass(frozen=True)
 class Capabilities:
-    """How a version of MAAS behaves where versions differ."""
+    """Behaviour of a version of MAAS where versions differ."""
 
     images_in_database: bool = False
     """Regions share one object for a sha256, so progress is not divided by their number
@@ -65,13 +65,13 @@ _TABLE: tuple[tuple[tuple[int, ...], Capabilities], ...] = (
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
-    """Major and minor number of a version as MAAS gives it (“3.6.5”, “3.8.0~alpha1”); None for anything else."""
+    """Return major and minor number of MAAS's version text (“3.6.5”, “3.8.0~alpha1”); None for anything else."""
     match = re.match(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def capabilities(version: str) -> Capabilities:
-    """The capabilities of a version. One that cannot be read counts as the newest, which trusts MAAS least."""
+    """Return the capabilities of a version. One that cannot be read counts as the newest, which trusts MAAS least."""
     match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
     if match is None:
         return _TABLE[-1][1]

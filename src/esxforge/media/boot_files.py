@@ -1,4 +1,4 @@
-"""The two boot.cfg files of an installer ISO, and whether all that they name is there.
+"""The two boot.cfg files of an installer ISO, and whether all files that they name are there.
 
 VMware's boot loader reads ``/BOOT.CFG`` on BIOS and ``/EFI/BOOT/BOOT.CFG`` on UEFI. Both must load the same things,
 since an image is checked once and started on either.
@@ -27,13 +27,13 @@ class BootCfgFile:
 
     @property
     def directory(self) -> str:
-        """The directory it lies in, as absolute path on the boot volume."""
+        """Directory of the file, as absolute path on the boot volume."""
         return "/" + self.path.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class BootFiles:
-    """What the boot.cfg files of an ISO load.
+    """Files that the boot.cfg files of an ISO load.
 
     ``loaded`` are kernel and modules of the UEFI boot.cfg in load order, as paths of the ISO (upper case).
     ``needs_root_prefix`` are the paths of those boot.cfg files whose names are found only at the root of the ISO, while
@@ -48,7 +48,7 @@ class BootFiles:
 def check_boot_files(found: dict[str, bytes], names: Collection[str]) -> tuple[BootFiles, list[str]]:
     """Read the boot.cfg files ``found`` (path: bytes) of an ISO with the files ``names``.
 
-    Gives what they load, and one sentence for each problem: missing, not readable, contradictory, or naming files that
+    Returns what they load, and one sentence for each problem: missing, unreadable, contradictory, or naming files that
     the ISO lacks.
     """
     problems = []
@@ -80,7 +80,7 @@ def check_boot_files(found: dict[str, bytes], names: Collection[str]) -> tuple[B
 
 
 def _resolve(boot_cfg: BootCfgFile, names: Collection[str]) -> tuple[tuple[str, ...], bool, list[str]]:
-    """(paths loaded, whether ``prefix=/`` is needed, paths missing), all upper case without the leading slash."""
+    """Return (paths loaded, whether ``prefix=/`` is needed, paths missing), all upper case, without leading slash."""
     as_loaded = [_in_iso(path) for path in boot_cfg.cfg.files(boot_cfg.directory)]
     missing = [path for path in as_loaded if path not in names]
     if not missing:

@@ -1,4 +1,4 @@
-"""What an ISO that is not ESXi's installer seems to be, so that the error can say so."""
+"""Guess what an ISO is that is not ESXi's installer, for the error message."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _KNOWN = (
 
 
 def looks_like_installer(names: Collection[str]) -> bool:
-    """Whether the files (upper case paths) are those of an ESXi installer, be it a damaged one."""
+    """Return whether the files (upper case paths) are those of an ESXi installer, even a damaged one."""
     return bool({"B.B00", "TBOOT.B00", "WEASELIN.V00", "WEASELIN.T00", "IMGPAYLD.TGZ"} & set(names)) or (
         "BOOT.CFG" in names and "MBOOT.C32" in names
     )
 
 
 def describe(volume_id: str, names: Collection[str]) -> str:
-    """A half sentence: what the ISO seems to be, with its volume name."""
+    """Return half a sentence: what the ISO seems to be, with its volume name."""
     label = f"its volume name is {volume_id!r}" if volume_id else "it has no volume name"
     upper = volume_id.upper()
     for text, name, what in _KNOWN:

@@ -2,7 +2,7 @@
 
 Facts: an ``<imageprofile>`` has ``<name>``, ``<creator>`` and a ``<viblist>`` of ``<vib>``; each VIB has a
 ``<vib-id>``, ``VENDOR_KIND_NAME_VERSION`` (kind: bootbank or locker), and its payloads, the module files. They are
-found at any depth, since releases differ in what stands around them.
+found at any depth, since releases differ in what surrounds them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ImageProfile:
 
 
 def parse_profile(data: bytes, where: str) -> ImageProfile:
-    """Read an image profile; ``where`` names the file in errors. Raises :class:`MediaError` when it is no XML."""
+    """Read an image profile; ``where`` names the file in errors. Raises :class:`MediaError` if it is not XML."""
     root = parse_xml(data, where)
     vibs = []
     for element in root.iter("vib"):

@@ -1,7 +1,7 @@
-"""Which ESXi an ISO installs: version, build, update name, and which file told.
+"""The ESXi release that an ISO installs: version, build, update name, and their source file.
 
 The sources, best first: ``UPGRADE/METADATA.XML`` (``<esxVersion>``, ``<build>``), the ``esx-base`` VIB of
-``UPGRADE/PROFILE.XML``, ``build=`` of boot.cfg (empty up to 6.7), and at last the names of the boot files:
+``UPGRADE/PROFILE.XML``, ``build=`` of boot.cfg (empty up to 6.7), and finally the names of the boot files:
 ``TBOOT.B00`` is 6.5 or older, ``B.B00`` 6.7 or newer.
 """
 
@@ -17,7 +17,7 @@ from esxforge.media.xml import parse_xml, text_of
 METADATA = "UPGRADE/METADATA.XML"
 PROFILE = "UPGRADE/PROFILE.XML"
 
-# Names of releases whose profile and volume name do not tell them. Source: VMware KB 2143832 (build numbers).
+# Names of releases whose profile and volume name do not contain them. Source: VMware KB 2143832 (build numbers).
 _UPDATES = {
     "5969303": "6.5U1",
     "8294253": "6.5U2",
@@ -59,11 +59,11 @@ _UPDATE_LONG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MediaRelease:
-    """What an ISO installs.
+    """The release that an ISO installs.
 
-    ``version`` "8.0.3" ("6.5" or "6.7" when only file names could tell: then "or older", "or newer"), ``build``
+    ``version`` "8.0.3" ("6.5" or "6.7" if only file names were available: then "or older", "or newer"), ``build``
     "24674464" or "", ``update`` "8.0U3e" or "" (a first release, or unknown), ``profile`` the image profile's name or
-    "", ``vendor`` who made the profile or "", ``title`` of boot.cfg, ``source`` the file that told version and build.
+    "", ``vendor`` of the profile or "", ``title`` of boot.cfg, ``source`` the file with version and build.
     """
 
     version: str
@@ -92,7 +92,7 @@ def release_of(
 ) -> MediaRelease:
     """Find the release. ``builds`` are (path of a boot.cfg, its ``build=``); ``names`` all paths, upper case.
 
-    Raises :class:`MediaError` when ``metadata`` is no XML.
+    Raises :class:`MediaError` if ``metadata`` is not XML.
     """
     version, build, source = _version(metadata, profile, builds, names)
     told = [profile.name if profile else "", volume_id]
@@ -108,7 +108,7 @@ def release_of(
 
 
 def version_and_build(text: str) -> tuple[str, str] | None:
-    """("8.0.3", "24280767") of ``8.0.3-0.35.24280767``, None of anything else."""
+    """Return ("8.0.3", "24280767") for ``8.0.3-0.35.24280767``, None for anything else."""
     match = _VERSION_AND_BUILD.fullmatch(text.strip())
     return (match[1], match[2]) if match else None
 
@@ -147,7 +147,7 @@ def _metadata_version(metadata: bytes) -> tuple[str, str] | None:
 
 
 def _update(version: str, build: str, told: Collection[str]) -> str:
-    """The update's name: from the profile's or the volume's name, else by the build, else from the version."""
+    """Return the update's name: from the profile's or the volume's name, else by the build, else from the version."""
     major, minor, *third = version.split(".")
     for text in told:
         for pattern in (_UPDATE_SHORT, _UPDATE_LONG):

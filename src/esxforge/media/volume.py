@@ -1,4 +1,4 @@
-"""The first look at a file: is it an ISO 9660 volume at all, is it whole, and what else could it be.
+"""The first look at a file: whether it is a complete ISO 9660 volume, and what else it could be.
 
 Facts: ECMA-119 (ISO 9660) 6.2 and 8: volume descriptors of 2048 bytes from sector 16 on, each with its type in byte 0
 and ``CD001`` in bytes 1 to 5; the primary one carries the volume identifier in bytes 40 to 71, the volume's size in
@@ -21,7 +21,7 @@ _MAX_DESCRIPTORS = 32
 _DOWNLOAD_AGAIN = "Download or copy the ISO again and compare its checksum with the one on the download page."
 _NAME_AN_ISO = "Name VMware's installer ISO, for example VMware-VMvisor-Installer-8.0U3e-24674464.x86_64.iso."
 
-# What a file that is no ISO starts with, and what to say about it.
+# First bytes of files that are not ISOs, and what to say about them.
 _STARTS = (
     (b"PK\x03\x04", "It is a ZIP archive, perhaps ESXi's offline bundle (depot).", _NAME_AN_ISO),
     (b"\x1f\x8b", "It is a gzip file, perhaps an image that esxforge made.", "Look at it with esxforge inspect."),
@@ -36,7 +36,7 @@ _STARTS = (
 
 @dataclass(frozen=True, slots=True)
 class IsoVolume:
-    """What the primary volume descriptor says. ``size`` is the volume's size in bytes, ``file_size`` the file's."""
+    """Fields of the primary volume descriptor. ``size`` is the volume's size in bytes, ``file_size`` the file's."""
 
     volume_id: str
     size: int
@@ -44,7 +44,7 @@ class IsoVolume:
 
 
 def read_volume(stream: BinaryIO, path: Path) -> IsoVolume:
-    """Read the primary volume descriptor and check that the file holds the whole volume.
+    """Read the primary volume descriptor and check that the file holds the entire volume.
 
     Raises :class:`MediaError`: empty, not an ISO, or truncated.
     """
@@ -81,7 +81,7 @@ def read_volume(stream: BinaryIO, path: Path) -> IsoVolume:
 
 
 def printable(field: bytes) -> str:
-    """Text of a fixed-size field: padding cut off, and nothing that a terminal would act on."""
+    """Return text of a fixed-size field: padding cut off, and nothing that a terminal would act on."""
     return one_line(field.rstrip(b" \x00").decode("ascii", "replace"))
 
 

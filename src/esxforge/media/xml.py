@@ -1,6 +1,6 @@
 """XML of a file that may come from anywhere: limited in size, depth and elements, without document types.
 
-Entities can only be declared in a document type, so refusing it refuses entity bombs and references to other files.
+Entities can only be declared in a document type, so rejecting it rejects entity bombs and references to other files.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The inventory that a fresh install would give, as far as a configuration tells: for planning without a host.
+"""The assumed inventory of a fresh install, as far as a configuration determines it: for planning without a host.
 
-What the kickstart sets (NIC, VLAN, first address and gateway of management) is assumed done; names of disks are unknown
-before ESXi runs, so they stand in angle brackets. Sizes on the boot disk follow VMware's layouts (partedUtil tables of
-6.0, 7.0 and 8.0 hosts, tests/data/esxi/partedUtil-getptbl.txt).
+Settings of the kickstart (NIC, VLAN, first address and gateway of management) are assumed done; names of disks are
+unknown before ESXi runs, so they are in angle brackets. Sizes on the boot disk follow VMware's layouts (partedUtil
+tables of 6.0, 7.0 and 8.0 hosts, tests/data/esxi/partedUtil-getptbl.txt).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ESP = "C12A7328F81F11D2BA4B00A0C93EC93B"
 BASIC = "EBD0A0A2B9E5443387C068B6B72699C7"
 DIAGNOSTIC = "9D27538040AD11DBBF97000C2911D1B8"
 VMFS_L = "4EB2EA3978554790A79EFAE495E21F8D"
-# Number, first and last sector, type: what the installers of the two generations put before the datastore.
+# Number, first and last sector, type of what the installers of the two generations put before the datastore.
 LAYOUT_6 = (
     (1, 64, 8191, ESP),
     (5, 8224, 520191, BASIC),
@@ -50,19 +50,19 @@ LAYOUT_6 = (
 LAYOUT_7 = ((1, 64, 204863, ESP), (5, 208896, 8595455, BASIC), (6, 8597504, 16984063, BASIC))
 OSDATA_START = 16986112
 OSDATA_END_DEFAULT = 268435455
-# systemMediaSize=min, which the hook asks for where a datastore would not fit otherwise.
+# systemMediaSize=min, which the hook sets if a datastore would not fit otherwise.
 OSDATA_END_MIN = 64454655
 ROOM_FOR_DEFAULT = 142 * 1000**3
 
 
 def stamped(desired: DesiredHost) -> DesiredHost:
-    """The desired host with a stamp on each disk that needs one, as the hook would give it; the same every time."""
+    """Return the desired host with a stamp on each disk that needs one, as the hook would give it; deterministic."""
     missing = [disk for disk in desired.datastore_disks() if not disk.disk_guid]
     return desired.with_disk_guids([(disk.id, str(uuid.uuid5(uuid.NAMESPACE_OID, disk.id))) for disk in missing])
 
 
 def assumed_inventory(desired: DesiredHost, version: str = "8.0.3") -> Inventory:
-    """A fresh install of ``version`` on the hardware that ``desired`` names (after ``stamped``)."""
+    """Return a fresh install of ``version`` on the hardware that ``desired`` names (after ``stamped``)."""
     nics = {one.name: number for number, one in enumerate(one for one in desired.interfaces if one.kind == NIC)}
     management = management_of(desired)
     assert management is not None, "a desired host has a management interface"  # noqa: S101
@@ -100,7 +100,7 @@ def assumed_inventory(desired: DesiredHost, version: str = "8.0.3") -> Inventory
 
 
 def assumptions(desired: DesiredHost) -> tuple[str, ...]:
-    """What is assumed, in sentences."""
+    """Return the assumptions, in sentences."""
     disks = ", ".join(f"<{disk.name}>" for disk in (desired.boot_disk, *desired.datastore_disks()))
     sizes = "Sizes on the boot disk are estimates."
     if not any(one.disk == desired.boot_disk.id for one in desired.partitions):
@@ -122,7 +122,7 @@ def _routes(gateway: str) -> tuple[RouteEntry, ...]:
 
 
 def _size(desired: DesiredHost, disk: Disk) -> int:
-    """At least what its partitions take, in whole MiB."""
+    """Return at least what its partitions take, in whole MiB."""
     parts = [one for one in desired.partitions if one.disk == disk.id]
     total = sum(one.size or 0 for one in parts) + 8 * MEBIBYTE
     return max(-(-total // MEBIBYTE) * MEBIBYTE, 8 * MEBIBYTE)
@@ -152,7 +152,7 @@ def _boot_device(desired: DesiredHost, version: str) -> tuple[Device, tuple[Exte
     disk = desired.boot_disk
     name = f"<{disk.name}>"
     if not any(one.disk == disk.id for one in desired.partitions):
-        # MAAS's blank layout says nothing of the disk's size, so nothing can be said of what ESXi makes on it.
+        # MAAS's blank layout gives no size of the disk, so the size of ESXi's partitions on it is unknown.
         return Device(name, f"/vmfs/devices/disks/{name}", 0, model=disk.model, boot=True), (), ()
     size = max(_size(desired, disk), 8 << 30)
     sectors = size // SECTOR

@@ -46,7 +46,7 @@ def parse_config(text: str, name: str) -> Any:
 
 def _parse(data: bytes, name: str) -> Any:
     try:
-        # What stands at the place is not quoted: it may be the token.
+        # The text at that place is not quoted: it may be the token.
         return load_yaml(data, name, _PlainLoader)
     except CloudDataError as error:
         raise FormatError(error.message, _HINT) from None

@@ -24,7 +24,7 @@ DISK_BAR = 46
 SMALLEST_PART = 3.0
 
 
-# What the drawings are made of, by the CSS classes of a part: its legend. Wires are drawn as lines.
+# Elements of the drawings, by the CSS classes of a part, for the legend. Wires are drawn as lines.
 NETWORK_LEGEND = {
     "nic": "NIC with its MAC address",
     "nic free": "NIC that nothing uses",
@@ -49,7 +49,7 @@ DISK_LEGEND = {
 
 
 def legend(drawing: str, entries: Mapping[str, str]) -> str:
-    """The parts that occur in a drawing, as a list with their colours."""
+    """Return the parts that occur in a drawing, as a list with their colours."""
     used = [(kind, text) for kind, text in entries.items() if f'class="{kind}"' in drawing]
     items = "".join(f"<li>{_swatch(kind)}{escape(text)}</li>" for kind, text in used)
     return f'<ul class="legend">{items}</ul>'
@@ -65,7 +65,7 @@ def _swatch(kind: str) -> str:
 
 
 def link(nic: NicRow) -> str:
-    """What is known of a NIC's link: ``10 Gbit/s``, ``no link``; empty where nothing is."""
+    """Return the known facts of a NIC's link: ``10 Gbit/s``, ``no link``; empty if there are none."""
     if nic.link_connected is False:
         return "no link"
     if not nic.link_speed:
@@ -74,7 +74,7 @@ def link(nic: NicRow) -> str:
 
 
 def network_drawing(report: Preview) -> str:
-    """NICs, teams, vSwitches, port groups and VMkernel interfaces, left to right."""
+    """Draw NICs, teams, vSwitches, port groups and VMkernel interfaces, left to right."""
     parts: list[str] = list(_headings(("NIC", NIC), ("vSwitch", SWITCH), ("port group", GROUP), ("host", KERNEL)))
     nics = {nic.vmnic: nic for nic in report.nics}
     top = 34
@@ -91,7 +91,7 @@ def network_drawing(report: Preview) -> str:
 
 
 def disk_drawing(report: Preview) -> str:
-    """Each disk as a bar; all share one scale."""
+    """Draw each disk as a bar; all share one scale."""
     largest = max([disk.size for disk in report.disks] + [1])
     parts: list[str] = []
     top = 6

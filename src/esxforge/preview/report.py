@@ -1,4 +1,4 @@
-"""A plan with all that a person wants to see beside it: rows for tables and drawings, and the JSON document."""
+"""A plan with related facts for people: rows for tables and drawings, and the JSON document."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from esxforge_target.runtime.validation_errors import ValidationErrors
 DOCUMENT_VERSION = 1
 # A host with 100 disks and 1,000 port groups has less than 1 MiB.
 _LARGEST_INVENTORY = 16 << 20
-# What a partition of the hook may differ from MAAS's size: it begins and ends at whole MiB, clear of the tables.
+# Allowed difference of a partition of the hook from MAAS's size: it begins and ends at whole MiB, clear of the tables.
 _ROUNDED = 8 << 20
 _SHARED_BY_CLONES = (
     "golden image: the UUID of the OSDATA volume (of 6.x: of what its installer formats besides FAT) is the same on "
@@ -37,7 +37,7 @@ _SHARED_BY_CLONES = (
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """A port group with what is below and above it. ``nics`` are pairs of MAAS's name and vmnic, the first carries."""
+    """A port group with what is below and above it. ``nics`` are pairs of MAAS's name and vmnic; the first carries."""
 
     interface: str
     nics: tuple[tuple[str, str], ...]
@@ -57,7 +57,7 @@ class NetworkRow:
 class NicRow:
     """A NIC: ESXi's name, MAAS's (empty: not in MAAS), and its MAC in lower case (empty: not known).
 
-    ``link_speed`` is in Mbit/s, ``link_connected`` says whether there is a link; None where that is not known.
+    ``link_speed`` is in Mbit/s, ``link_connected`` says whether there is a link; None if that is not known.
     """
 
     vmnic: str
@@ -69,7 +69,7 @@ class NicRow:
 
 @dataclass(frozen=True)
 class PartRow:
-    """A partition of a disk, in bytes; ``datastore`` is empty where it carries none of MAAS's."""
+    """A partition of a disk, in bytes; ``datastore`` is empty if it carries none of MAAS's."""
 
     number: int
     offset: int
@@ -93,9 +93,9 @@ class DiskRow:
 
 @dataclass(frozen=True)
 class Preview:
-    """What ``esxforge plan`` shows. With errors of the configuration itself there is no plan to show.
+    """The output of ``esxforge plan``. With errors of the configuration itself there is no plan to show.
 
-    ``machine`` is its name in MAAS; empty where only a configuration is known.
+    ``machine`` is its name in MAAS; empty if only a configuration is known.
     """
 
     release: str
@@ -114,19 +114,19 @@ class Preview:
 
 
 def report_for(config: Path, inventory: Path | None, release: str, *, golden: bool = False) -> Preview:
-    """The report for a configuration file, and an inventory file or a fresh install of ``release``.
+    """Return the report for a configuration file, and an inventory file or a fresh install of ``release``.
 
     ``golden`` adds what hosts of one golden image share. Raises InputError and FormatError for files that cannot be
-    read. What ESXi cannot do is in the report's errors.
+    read. Desired settings that ESXi does not support are in the report's errors.
     """
     found, guids = load_inventory(inventory) if inventory is not None else (None, {})
     return report_of_config(load_config(config), found, release, golden=golden, guids=guids)
 
 
 def load_inventory(path: Path) -> tuple[Inventory, dict[str, str]]:
-    """A host's inventory, and the GPT disk GUIDs by MAAS's disk ids that stand beside it.
+    """Return a host's inventory, and the GPT disk GUIDs by MAAS's disk ids that are saved with it.
 
-    Raises InputError for a file that cannot be read, FormatError for one that is none.
+    Raises InputError for a file that cannot be read, FormatError for one that is not an inventory.
     """
     try:
         text = read_file(path, largest=_LARGEST_INVENTORY, pipes=True).decode("utf-8")
@@ -148,9 +148,9 @@ def report_of_config(
     boot_mac: str = "",
     guids: Mapping[str, str] | None = None,
 ) -> Preview:
-    """The same for a configuration that was read already. ``boot_mac`` is the NIC that boots from MAAS, if known.
+    """Return the report for a configuration already read. ``boot_mac`` is the NIC that boots from MAAS, if known.
 
-    ``guids`` are the GPT disk GUIDs by MAAS's disk ids, where the inventory came with them.
+    ``guids`` are the GPT disk GUIDs by MAAS's disk ids, if the inventory came with them.
     """
     try:
         desired = desired_host_from_config(config, boot_mac)
@@ -169,7 +169,7 @@ def report_of_config(
 
 
 def make_report(desired: DesiredHost, inventory: Inventory, *, assumed: bool) -> Preview:
-    """The report for a desired host and an inventory."""
+    """Return the report for a desired host and an inventory."""
     layout, plan = layout_of(desired, inventory), make_plan(desired, inventory)
     used = {uplink for desired_vswitch in layout.vswitches for uplink in desired_vswitch.uplinks}
     named = {one.mac: one.name for one in desired.interfaces if one.kind == "physical"}
@@ -193,7 +193,7 @@ def make_report(desired: DesiredHost, inventory: Inventory, *, assumed: bool) ->
 
 
 def document(report: Preview) -> dict[str, Any]:
-    """The report as one JSON document."""
+    """Return the report as one JSON document."""
     return {
         "version": DOCUMENT_VERSION,
         "release": report.release,
@@ -229,9 +229,9 @@ def _refused(reasons: tuple[str, ...], release: str, assumed: bool) -> Preview:
 
 
 def _guessed_disks(desired: DesiredHost, inventory: Inventory) -> tuple[DesiredHost, tuple[str, ...]]:
-    """The desired host with disk GUIDs for an inventory that does not say which of MAAS's disks is which.
+    """Return the desired host with disk GUIDs for an inventory that does not say which of MAAS's disks is which.
 
-    Sizes of partitions decide, as the hook made them, then models. Where that leaves a choice, it is told.
+    Sizes of partitions decide, as the hook made them, then models. A remaining choice is reported.
     """
     guids = []
     guesses = []
@@ -257,7 +257,7 @@ def _listed(devices: list[Device]) -> str:
 
 
 def _has_partitions(desired: DesiredHost, disk: Disk, device: Device, *, sizes: bool = False) -> bool:
-    """Whether a device has the VMFS partitions of MAAS's disk, with ``sizes`` as large as MAAS says."""
+    """Return whether a device has the VMFS partitions of MAAS's disk, with ``sizes`` as large as MAAS says."""
     table = device.table
     if device.boot or table is None or not device.disk_guids:
         return False
@@ -272,7 +272,7 @@ def _has_partitions(desired: DesiredHost, disk: Disk, device: Device, *, sizes: 
 
 
 def _same_model(model: str, device: Device) -> bool:
-    """Whether Linux' name of a model is ESXi's: SCSI cuts it to 16 characters, and may set the vendor before it."""
+    """Return whether Linux' name of a model is ESXi's: SCSI cuts it to 16 characters, and may prefix the vendor."""
     linux = _letters(model)
     if not linux:
         return True

@@ -22,7 +22,7 @@ _PHASES = {
 
 
 def show(report: Preview, console: Console) -> None:
-    """Print the whole report."""
+    """Print the entire report."""
     console.print(_heading(report), markup=False, soft_wrap=True)
     for part in (_network(report), _names(report), _storage(report), _commands(report), _notices(report)):
         if part is not None:

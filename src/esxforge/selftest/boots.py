@@ -1,4 +1,4 @@
-"""Run the virtual host until enough was seen: its phases and when, pictures of its screen, and how it ended."""
+"""Run the virtual host until enough was seen: its phases with times, pictures of its screen, and how it ended."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ SENTENCES = {
 _INSTALLS = (Stage.INSTALL, Stage.SECURE_INSTALL)
 # A machine that says one of these and then nothing more goes no further by itself.
 _FINAL = {Cause.CPU_NOT_SUPPORTED, Cause.KICKSTART_REFUSED, Cause.MEDIA_DAMAGED, Cause.CRASHED}
-# What our steps in the installer say when they stop it, with the lines that follow.
+# Messages of our steps in the installer when they stop it, with the lines that follow.
 _OURS = re.compile(r"^.*(?:ESXi was NOT installed:|would NOT be set up for MAAS:)(?:\n.*\S.*)*", re.MULTILINE)
 _SILENCE_AFTER_AN_ERROR = 60.0
-# A host may take minutes to shut down. Without KVM it is a stand-in, which does not know the button.
+# A host may take minutes to shut down. Without KVM it is a stand-in, which ignores the button.
 _POWER_OFF_PATIENCE = {Accelerator.KVM: 180.0, Accelerator.TCG: 20.0}
 # OVMF may restart the machine once when its variables are new.
 _FIRMWARE_RESTARTS = 2
@@ -48,7 +48,7 @@ _ENDINGS = {Ending.RESTARTED: Stop.RESTARTED, Ending.POWERED_OFF: Stop.POWERED_O
 
 
 class Finish(str, Enum):
-    """How a machine that was seen enough of is ended."""
+    """How to end a machine that was seen enough of."""
 
     CUT = "the power is cut"
     BUTTON = "the power button is pressed"
@@ -56,7 +56,7 @@ class Finish(str, Enum):
 
 @dataclass(slots=True)
 class Progress:
-    """What is known while the machine runs. ``seconds``: since its start."""
+    """State of a running machine. ``seconds``: since its start."""
 
     seconds: float = 0.0
     console: str = ""
@@ -66,7 +66,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class BootPlan:
-    """One run. ``limit`` in seconds; ``enough`` is asked again and again; ``settle``: seconds to go on after that.
+    """One run. ``limit`` in seconds; ``enough`` is asked repeatedly; ``settle``: seconds to go on after that.
 
     ``machine`` must not be allowed to restart: its disks are looked at in between.
     """
@@ -82,7 +82,7 @@ class BootPlan:
 
 
 def run_boot(plan: BootPlan, listener: Listener, page: WatchPage | None = None) -> Boot:
-    """Run it. A machine that goes wrong is told in the result; raises only where QEMU cannot be started at all."""
+    """Run it. Failures of the machine are in the result; raises only if QEMU cannot be started at all."""
     with step(listener, SENTENCES[plan.stage]):
         for attempt in range(_FIRMWARE_RESTARTS + 1):
             observer = _Observer(plan, page, attempt)
@@ -162,7 +162,7 @@ class _Observer:
     def _finish(self, running: RunningMachine) -> None:
         if self._plan.finish is not Finish.BUTTON:
             return
-        # A guest that does not heed the button loses its power when the block ends.
+        # A guest that ignores the button loses its power when the block ends.
         with suppress(ForgeError):
             running.qmp.execute("system_powerdown")
             deadline = time.monotonic() + _POWER_OFF_PATIENCE[self.machine.accelerator]
@@ -191,7 +191,7 @@ class _Observer:
             tuple(progress.marks),
             progress.console,
             tuple(self._screens),
-            # An overlay grows by its own tables too; whether anything was written to it, others find out.
+            # An overlay grows by its own tables too; whether anything was written to it is checked elsewhere.
             written=0 if self._plan.stage is Stage.INTERACTIVE else self._grew,
             diagnosis=sentence,
         )

@@ -14,7 +14,7 @@ _KB = "Broadcom KB 340031, and other people's tools"
 
 
 def loaded(evidence: Evidence) -> Verdict:
-    """The agent looked for each module in /tardisks, and told MAAS."""
+    """The agent looked for each module in /tardisks, and reported them to MAAS."""
     told = [call for call in evidence.events(*_AGENT) if call.event == _EVENT]
     failed = [call for call in told if call.result == "FAIL"]
     if failed:

@@ -1,4 +1,4 @@
-"""What a run of the self-test saw, as plain data: the judgement needs nothing else, and tests can make it up."""
+"""Observations of a self-test run, as plain data: the judgement needs nothing else, and tests can make it up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from esxforge.vm.phases import Phase
 
-# What a boot bank holds of us until the agent has finished: the module and the journal.
+# Our files in a boot bank until the agent has finished: the module and the journal.
 OURS = ("esxforge.tgz", "esxforge.jnl")
 
 
@@ -41,9 +41,9 @@ class Stop(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """One run of the machine. Times in seconds since its start; ``written``: what its boot disk grew by, in bytes.
+    """One run of the machine. Times in seconds since its start; ``written``: growth of its boot disk, in bytes.
 
-    ``marks`` are the phases that its console told, and when. ``diagnosis`` is a sentence for a run that went wrong.
+    ``marks`` are the phases that its console showed, with times. ``diagnosis`` is a sentence for a run that went wrong.
     """
 
     stage: Stage
@@ -56,17 +56,17 @@ class Boot:
     diagnosis: str = ""
 
     def reached(self, phase: Phase) -> bool:
-        """Whether the console, or the disk, told of this phase or a later one."""
+        """Return whether the console, or the disk, showed this phase or a later one."""
         return any(mark >= phase for mark, _ in self.marks)
 
     def when(self, phase: Phase) -> float | None:
-        """When a phase was told first."""
+        """Return when a phase was first seen."""
         return next((seconds for mark, seconds in self.marks if mark is phase), None)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionFacts:
-    """An entry of a partition table; places in bytes."""
+    """An entry of a partition table; offsets in bytes."""
 
     number: int
     type_guid: str
@@ -76,9 +76,9 @@ class PartitionFacts:
 
 @dataclass(frozen=True, slots=True)
 class BankFacts:
-    """A boot bank as it stands on the disk. ``problem``: why it could not be read, or empty.
+    """A boot bank on the disk. ``problem``: why it could not be read, or empty.
 
-    ``module`` holds the names in the host module with their modes, None where the bank has none; ``installed`` is its
+    ``module`` holds the names in the host module with their modes, None if the bank has none; ``installed`` is its
     installed.json. ``files`` are names with sizes in bytes.
     """
 
@@ -104,7 +104,7 @@ class BankFacts:
 class DiskFacts:
     """A disk after power off. ``problem``: why it has no readable table, or empty.
 
-    ``boot_bank``: the partition of the bank that ESXi's boot loader takes; 0 where it takes none.
+    ``boot_bank``: the partition of the bank that ESXi's boot loader takes; 0 if it takes none.
     """
 
     guid: str = ""
@@ -114,20 +114,20 @@ class DiskFacts:
     boot_bank: int = 0
 
     def partition(self, number: int) -> PartitionFacts | None:
-        """The entry with this number."""
+        """Return the entry with this number."""
         return next((one for one in self.partitions if one.number == number), None)
 
     @property
     def current_bank(self) -> BankFacts | None:
-        """The bank that ESXi's boot loader takes."""
+        """Bank that ESXi's boot loader takes."""
         return next((bank for bank in self.banks if bank.partition == self.boot_bank), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Both disks after a stage. ``secrets``: where the token stands in clear, as ``sda, byte 123``.
+    """Both disks after a stage. ``secrets``: where the token is in clear text, as ``sda, byte 123``.
 
-    ``logs``: names and texts of what esxforge left for people in the boot banks.
+    ``logs``: names and texts of esxforge's logs in the boot banks.
     """
 
     boot: DiskFacts
@@ -163,7 +163,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAnswer:
-    """Whether the host answers at its address: ``kind`` is "tls", "closed" or "silent"; ``subject`` of its
+    """Answer of the host at its address: ``kind`` is "tls", "closed" or "silent"; ``subject`` of its
     certificate."""
 
     kind: str
@@ -183,7 +183,7 @@ class MaasUpload:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was tested, and with what. Nothing in it tells whose computer it was."""
+    """The tested ISO and the tools used. Contains nothing that identifies the user's computer."""
 
     iso_sha256: str
     iso_bytes: int
@@ -203,13 +203,13 @@ class Subject:
 
     @property
     def major(self) -> int:
-        """6, 7, 8…"""
+        """Major version: 6, 7, 8…"""
         return int(self.release.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which parts the person asked for."""
+    """The parts of the self-test that were requested."""
 
     golden: bool = False
     maas: bool = False
@@ -219,7 +219,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All of it. What was not reached is not there. ``told`` is what the host answered to our questions.
+    """All observations; those of parts not reached are absent. ``told`` are the host's answers to our questions.
 
     ``added_modules``: names of modules of VIBs that were added.
     ``gptmbr_bytes``: the length of the ISO's boot code. ``bios``: the golden image's manifest on starts by legacy BIOS.
@@ -248,18 +248,18 @@ class Evidence:
     notes: tuple[str, ...] = ()
 
     def boot(self, stage: Stage) -> Boot | None:
-        """The run of this stage; the last, where it took more than one."""
+        """Return the run of this stage; the last if it took more than one."""
         return next((boot for boot in reversed(self.boots) if boot.stage is stage), None)
 
     def calls_in(self, *stages: Stage) -> list[Call]:
-        """What the host asked and told in these stages."""
+        """Return the host's requests in these stages."""
         return [call for call in self.calls if call.stage in stages]
 
     def events(self, *stages: Stage) -> list[Call]:
-        """The events among them that MAAS kept."""
+        """Return the events among them that MAAS kept."""
         return [call for call in self.calls_in(*stages) if call.event and call.accepted]
 
     def log(self, stage: Stage) -> str:
-        """What esxforge's logs in the boot banks said after this stage."""
+        """Return the text of esxforge's logs in the boot banks after this stage."""
         snapshot = self.snapshots.get(stage)
         return "\n".join(text for _, text in snapshot.logs) if snapshot else ""

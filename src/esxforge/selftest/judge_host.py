@@ -1,4 +1,4 @@
-"""Checks of what the host became, by what it told, what MAAS heard, and what its disks hold. Pure functions."""
+"""Checks of the host by its own answers, by MAAS's view, and by the contents of its disks. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from esxforge_target.runtime.strict_json import load_json
 
 _AGENT_STAGES = (Stage.FIRST_BOOT, Stage.SECOND_BOOT)
 _LONGEST_WAY, _LONGEST_AGENT = 55 * 60.0, 15 * 60.0
-# The agent's phases in the order in which MAAS is told of them (docs/on-the-host.md).
+# The agent's phases in the order in which they are reported to MAAS (docs/on-the-host.md).
 PHASES = (
     "inventory",
     "network",
@@ -30,13 +30,13 @@ PHASES = (
 
 
 def answered(evidence: Evidence, question: str) -> Mapping[str, Any]:
-    """Status and output of one of our questions; empty where it was not asked."""
+    """Return status and output of one of our questions; empty if it was not asked."""
     found: Mapping[str, Any] = ((evidence.told or {}).get("commands") or {}).get(question) or {}
     return found
 
 
 def records(evidence: Evidence, question: str) -> list[Record]:
-    """What esxcli answered to one of our questions; none where it did not, or not in JSON."""
+    """Return esxcli's answer to one of our questions; empty if there is none, or not in JSON."""
     answer = answered(evidence, question)
     if answer.get("status") != 0:
         return []
@@ -175,7 +175,7 @@ def _phases_told(calls: list[Call]) -> list[str]:
 
 
 def _wrong_order(calls: list[Call]) -> str:
-    """What is wrong with the story that MAAS heard of one boot that ends with user-data; or nothing."""
+    """Return the problem with the order of MAAS's events in one boot that ends with user-data; or nothing."""
     told = _phases_told(calls)
     if told != sorted(told, key=PHASES.index):
         return f"The phases came as: {', '.join(told)}."
@@ -297,7 +297,7 @@ def maas_upload(evidence: Evidence) -> Verdict:
 
 
 def _failure(evidence: Evidence) -> Call | None:
-    """The report by which the agent made MAAS call the deployment failed: that of the whole, not of one phase."""
+    """Return the event by which the agent marked the deployment failed: that of the deployment, not of one phase."""
     calls = evidence.calls_in(*_AGENT_STAGES)
     return next((call for call in calls if call.event == TOP_LEVEL and call.result == "FAIL"), None)
 

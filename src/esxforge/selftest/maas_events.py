@@ -1,4 +1,4 @@
-"""MAAS's event log of one machine: what it stores of what it hears, and what a query shows of that.
+"""MAAS's event log of one machine: which events it stores, and what a query shows of them.
 
 Source: canonical/maas 3.2 to 3.8, ``src/metadataserver/api_twisted.py`` (what is stored, and when), ``api.py``
 (``add_event_to_node_event_log``: under which type), ``src/maascommon/events.py`` (levels) and
@@ -30,29 +30,29 @@ RESTARTS = ("cmd-install", "cmd-install/stage-early", "cmd-install/stage-late")
 
 
 def failed(message: Mapping[str, Any]) -> bool:
-    """Whether an event reports a failure."""
+    """Return whether an event reports a failure."""
     return message.get("result") in FAILURES
 
 
 def is_top_level(message: Mapping[str, Any]) -> bool:
-    """Whether MAAS may change the machine's status at this event's end."""
+    """Return whether MAAS may change the machine's status at this event's end."""
     return "/" not in message["name"]
 
 
 def is_stored(message: Mapping[str, Any]) -> bool:
-    """Starts and failures are; a finish with SUCCESS is not."""
+    """Return whether MAAS stores an event: starts and failures are; a finish with SUCCESS is not."""
     return message["event_type"] == "start" or failed(message)
 
 
 def restarts_limit(message: Mapping[str, Any]) -> bool:
-    """Whether this is one of curtin's events at which MAAS counts ``node_timeout`` anew."""
+    """Return whether this is one of curtin's events at which MAAS restarts ``node_timeout``."""
     return (
         message["origin"] == "curtin" and message["event_type"] in ("start", "finish") and message["name"] in RESTARTS
     )
 
 
 def is_handled_at_once(message: Mapping[str, Any]) -> bool:
-    """Whether an event is handled when it arrives; all others wait for the next minute, in memory."""
+    """Return whether an event is handled when it arrives; all others wait for the next minute, in memory."""
     curtin = message["origin"] == "curtin"
     starts = message["event_type"] == "start"
     return (
@@ -87,7 +87,7 @@ class EventLog:
         self.lines.append(StoredEvent(1000 + len(self.lines), level, kind, description, created, action))
 
     def take(self, message: Mapping[str, Any], status: str, now: float) -> None:
-        """Store what MAAS stores of an event that it hears while the machine has ``status``."""
+        """Store what MAAS stores of an event that it receives while the machine has ``status``."""
         if not is_stored(message):
             return
         name, created = message["name"], float(message.get("timestamp", now))
@@ -111,7 +111,7 @@ class EventLog:
         system_id: str = "",
         hostname: str = "",
     ) -> dict[str, Any]:
-        """What ``GET events/?op=query`` answers, newest first. Raises ValueError with MAAS's words for a 400."""
+        """Return the answer to ``GET events/?op=query``, newest first. Raises ValueError with MAAS's text for a 400."""
         if level not in LEVELS:
             raise ValueError(f"Unrecognised log level: {level}")
         if limit > _MOST:

@@ -1,4 +1,4 @@
-"""What MAAS's metadata service knows about one machine, and what it does when asked: no sockets here.
+"""MAAS's metadata service for one machine: its data, and its answers to requests. No sockets here.
 
 The self-test deploys its virtual host against it, and the tests' stand-in wraps it in faults. Behaviour from
 tests/data/maas-http/metadata-service-3.6.5.txt and from canonical/maas (src/metadataserver/api.py, api_twisted.py;
@@ -50,7 +50,7 @@ class MachineStatus(enum.Enum):
 
 @dataclass(frozen=True)
 class Heard:
-    """One request as MAAS heard it. ``accepted``: it was signed rightly, by this machine's token. ``at``: by MAAS's
+    """One request as received. ``accepted``: it was signed correctly, by this machine's token. ``at``: by MAAS's
     clock, in seconds."""
 
     method: str
@@ -63,7 +63,7 @@ class Heard:
 
 @dataclass
 class Reply:
-    """An HTTP answer in the making."""
+    """An HTTP answer in preparation."""
 
     status: int
     body: bytes = b""
@@ -106,31 +106,31 @@ class MaasMachine:
 
     @property
     def events(self) -> list[Mapping[str, Any]]:
-        """The events that MAAS was notified, in order, also those that it does not store."""
+        """Events that MAAS was notified of, in order, including those that it does not store."""
         return [heard.event for heard in self.heard if heard.event is not None]
 
     @property
     def event_log(self) -> list[str]:
-        """The descriptions of the events that are in MAAS's log by now, in the order in which they are listed there."""
+        """Descriptions of the events that are in MAAS's log by now, in the order in which they are listed there."""
         self.pass_time()
         return list(self._told)
 
     def query_events(self, **arguments: Any) -> dict[str, Any]:
-        """What MAAS's API shows of the log; arguments as :meth:`EventLog.query`."""
+        """Return MAAS's API answer for the log; arguments as :meth:`EventLog.query`."""
         self.pass_time()
         return self.log.query(system_id=self.system_id, hostname=self.hostname.partition(".")[0], **arguments)
 
     def start_limit(self) -> None:
-        """The deployment begins now, as far as MAAS's time limit goes.
+        """Start the deployment's time limit of MAAS.
 
-        Up to 3.5 ``node_timeout`` is counted anew at some of curtin's events (``status_expires``). From 3.6 on that is
+        Up to 3.5 ``node_timeout`` is restarted at some of curtin's events (``status_expires``). From 3.6 on that is
         not set for a deployment (``src/maasserver/models/node.py``, ``_start``): a workflow ends after twice the time.
         """
         if self.node_timeout is not None:
             self._expires = self.clock() + self.node_timeout * (1 if self.version < (3, 6) else 2)
 
     def pass_time(self) -> None:
-        """Handle the events that waited long enough, and give up where the limit is over."""
+        """Handle the events that waited long enough, and give up if the limit is over."""
         now = self.clock()
         while self._queue and self._queue[0][0] <= now:
             self._handle(self._queue.pop(0)[1])
@@ -142,11 +142,11 @@ class MaasMachine:
             self._become(MachineStatus.FAILED_DEPLOYMENT)
 
     def restart_region(self) -> None:
-        """MAAS's region restarts: what waited in its memory is lost."""
+        """Restart MAAS's region: what waited in its memory is lost."""
         self._queue.clear()
 
     def answer(self, method: str, path: str, authorization: str | None, body: bytes) -> Reply:
-        """ServiceAnswer one request and write down what was heard."""
+        """Answer one request and record it."""
         with self.lock:
             self.pass_time()
             if path.startswith(PREFIX + "status/"):
@@ -197,7 +197,7 @@ class MaasMachine:
         return Reply(404, f"Unknown metadata attribute: {attribute}".encode())
 
     def _enlistment(self, path: str) -> Reply:
-        """What anybody gets who does not say who he is: 200, and another machine's data."""
+        """Return the answer to unsigned requests: 200, and another machine's data."""
         if path.endswith("/instance-id"):
             return Reply(200, ENLISTMENT_ID.encode())
         if path.endswith("/local-hostname"):
@@ -283,7 +283,7 @@ class MaasMachine:
 
 
 def power_off_answer() -> bytes:
-    """The user-data for a machine that MAAS is not deploying: one part, as Python's ``email`` writes it."""
+    """Return the user-data for a machine that MAAS is not deploying: one part, as Python's ``email`` writes it."""
     part = MIMEText(_POWER_OFF_SCRIPT, "x-shellscript", "utf-8")
     part.add_header("Content-Disposition", 'attachment; filename="user_data.sh"')
     whole = MIMEMultipart()

@@ -49,7 +49,7 @@ class MetadataHandler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name in the standard library
-        """Nothing: what was heard stands in the machine's ``heard``."""
+        """Log nothing: the requests are in the machine's ``heard``."""
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return formatdate(self.server.machine.clock() if timestamp is None else timestamp, usegmt=True)

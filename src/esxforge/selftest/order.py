@@ -1,6 +1,6 @@
-"""What the self-test orders of its virtual host, as MAAS would: network, datastores, identity, in curtin's words.
+"""The self-test's order for its virtual host, as MAAS would give it in curtin's format: network, datastores, identity.
 
-The host has two NICs and two disks, so that picking by MAC and by stamp can go wrong and be seen to: only the *second*
+The host has two NICs and two disks, so that wrong selection by MAC or by stamp would show: only the *second*
 NIC reaches the metadata service, and the second disk must keep its label while the installer writes the first one's.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 GIB = 1 << 30
 _ALIGNED = 4 << 20
-# What MAAS's layout vmfs7 keeps of the boot disk, whatever ESXi really leaves; its vmfs6 keeps the partitions below.
+# Kept on the boot disk by MAAS's layout vmfs7, whatever ESXi really leaves; its vmfs6 keeps the partitions below.
 _KEPT_BY_VMFS7 = 34_355_527_168
 _BASE_7 = ((1, 104_857_600), (5, 4_293_918_720), (6, 4_293_918_720), (7, 25_662_832_128))
 _BASE_6 = (
@@ -42,18 +42,18 @@ class GuestNetwork:
 
     @property
     def prefix_length(self) -> int:
-        """Of the subnet."""
+        """Prefix length of the subnet."""
         return int(self.subnet.partition("/")[2])
 
 
-# The first leads nowhere. Only DHCP answers there, as a host's forgotten port would.
+# The first leads nowhere. Only DHCP answers there, as on a host's forgotten port.
 FIRST = GuestNetwork("10.0.2.0/24", "10.0.2.2", "10.0.2.3", "", "52:54:00:65:78:01", reaches_us=False)
 SECOND = GuestNetwork("10.0.3.0/24", "10.0.3.2", "10.0.3.3", "10.0.3.50", "52:54:00:65:78:02", reaches_us=True)
 
 
 @dataclass(frozen=True, slots=True)
 class GuestToken:
-    """MAAS's token for this host: drawn for each run, worth nothing after it, and still never shown."""
+    """MAAS's token for this host: drawn for each run, worthless after it, and still never shown."""
 
     consumer_key: str = field(default_factory=lambda: secrets.token_hex(9), repr=False)
     token_key: str = field(default_factory=lambda: secrets.token_hex(9), repr=False)
@@ -61,7 +61,7 @@ class GuestToken:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Each of them, to be looked for where none may be."""
+        """Secrets of the token, to search for them where they must not be."""
         return (self.consumer_key, self.token_key, self.token_secret)
 
 
@@ -75,30 +75,30 @@ class Order:
 
     @property
     def major(self) -> int:
-        """6, 7, 8…"""
+        """Major version: 6, 7, 8…"""
         return int(self.release.partition(".")[0])
 
     @property
     def boot_partition(self) -> int:
-        """The number of the datastore's partition on the boot disk."""
+        """Number of the datastore's partition on the boot disk."""
         return 3 if self.major < 7 else 8
 
     @property
     def boot_datastore_bytes(self) -> int:
-        """What MAAS asks for on the boot disk; below 2 GiB nothing is asked."""
+        """Size of the datastore that MAAS requests on the boot disk; 0 if less than 2 GiB are left."""
         kept = sum(size for _, size in _BASE_6) + 32 * _ALIGNED if self.major < 7 else _KEPT_BY_VMFS7
         left = (self.boot_bytes - kept) // _ALIGNED * _ALIGNED
         return left if left >= 2 * GIB else 0
 
 
 def smallest_disks(release: str) -> tuple[int, int]:
-    """Sizes in bytes of boot and data disk that leave a datastore on each. The files are sparse."""
+    """Return sizes in bytes of boot and data disk that leave a datastore on each. The files are sparse."""
     major = int(release.partition(".")[0])
     return (16 if major < 7 else 48) * GIB, 8 * GIB
 
 
 def curtin_config(order: Order, endpoint: str, token: GuestToken) -> dict[str, Any]:
-    """curtin's configuration, as far as the hook reads it; the shape is that of MAAS 3.6.5."""
+    """Return curtin's configuration, as far as the hook reads it, in the format of MAAS 3.6.5."""
     return {
         "network": {"version": 1, "config": [*_nics(), _name_server()]},
         "storage": {"version": 1, "config": _storage(order)},

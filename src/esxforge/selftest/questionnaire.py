@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs on the installed host, as the user-data that MAAS hands out last: asks the host what it is, and tells us.
+"""Run on the installed host, as the last user-data from MAAS: query the host's state and report it.
 
-It is carried as text, runs by itself, and keeps to Python 3.5 and its standard library, as all that runs on a host.
-The probes at the end make a vSwitch without uplinks and an interface on it, and remove them again. ``TELL`` is filled
-in for each run.
+It is carried as text, runs by itself, and keeps to Python 3.5 and its standard library, as everything that runs on a
+host. The probes at the end make a vSwitch without uplinks and an interface on it, and remove them again. ``TELL`` is
+filled in for each run.
 """
 
 import json
@@ -43,7 +43,7 @@ STANDARD = ("network", "vswitch", "standard")
 INTERFACE = ("network", "ip", "interface")
 ROUTE = ("network", "ip", "route", "ipv4")
 PROBE, VMK = "esxforge-probe", "vmk9"
-# In this order; the last ones take away what the first ones made.
+# In this order; the last ones remove what the first ones made.
 PROBES = (
     ("probe add", ("esxcli",) + STANDARD + ("add", "-v", PROBE)),
     ("probe list", ESXCLI + STANDARD + ("list",)),
@@ -74,7 +74,7 @@ KEYS = "/etc/ssh/keys-root/authorized_keys"
 
 
 def ask(arguments: "Sequence[str]") -> "Dict[str, Any]":
-    """What a command answers: its status (None where it could not be started or did not end), and its output."""
+    """Return a command's status (None if it could not be started or did not end) and output."""
     try:
         process = subprocess.Popen(list(arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as error:
@@ -89,7 +89,7 @@ def ask(arguments: "Sequence[str]") -> "Dict[str, Any]":
 
 
 def text(path: str) -> "Optional[str]":
-    """A file's text, or None."""
+    """Return a file's text, or None."""
     try:
         with open(path, "rb") as stream:
             return stream.read(LONGEST).decode("utf-8", "replace")
@@ -98,7 +98,7 @@ def text(path: str) -> "Optional[str]":
 
 
 def names(directory: str) -> "Optional[List[str]]":
-    """What is in a directory, or None."""
+    """Return the names in a directory, or None."""
     try:
         return sorted(os.listdir(directory))
     except OSError:
@@ -106,7 +106,7 @@ def names(directory: str) -> "Optional[List[str]]":
 
 
 def main() -> None:
-    """Ask everything, tell it in one message."""
+    """Ask everything and send it in one message."""
     told = {
         "version": 1,
         "python": list(sys.version_info[:3]),

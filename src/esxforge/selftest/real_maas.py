@@ -1,4 +1,4 @@
-"""The part with a real MAAS: an image of this ISO is uploaded and asked for again; deploying it is left to a person."""
+"""The part with a real MAAS: upload an image of this ISO and query it; deploying it is left to the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from esxforge.selftest.evidence import MaasUpload
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What became of it, and what is left to do, for the report."""
+    """Result of the upload, and what is left to do, for the report."""
 
     upload: MaasUpload
     next_steps: str = ""

@@ -16,7 +16,7 @@ _SHORTEST = 3
 
 
 class ReportRedactor:
-    """Replaces texts by what they stand for. ``paths`` and ``names`` map a text to a placeholder such as [home]."""
+    """Replaces texts by placeholders. ``paths`` and ``names`` map a text to a placeholder such as [home]."""
 
     def __init__(self, paths: Mapping[str, str], names: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
         rules = [(re.escape(secret), "[secret]") for secret in secrets if secret]

@@ -32,7 +32,7 @@ _LOG_LINES = 60
 
 
 def document(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
-    """The whole run as a JSON document."""
+    """Return the entire run as a JSON document."""
     counted = Counter(verdict.status.value for verdict in verdicts.values() if verdict.asked)
     whole = {
         "esxforge_selftest": VERSION,
@@ -165,7 +165,7 @@ def _details(report: Mapping[str, Any]) -> list[str]:
             lines += _folded(title, last_lines(boot["console"], _CONSOLE_LINES))
     if report["hook"]:
         lines += _folded("What the hook said", "\n".join(report["hook"]))
-    # The same log may stand in several stages; the last has all of it.
+    # The same log may occur in several stages; the last has all of it.
     logs = {name: text for found in report["logs"].values() for name, text in found.items()}
     for name, text in logs.items():
         lines += _folded(f"{name}, as it stood in the boot bank", last_lines(text, _LOG_LINES))

@@ -1,6 +1,6 @@
-"""The whole run: build, start as built, personalise, install, cut the power, deploy, start once more; look each time.
+"""The entire run: build, start as built, personalise, install, cut the power, deploy, start once more; look each time.
 
-A stage that goes wrong ends the run, not the report: what was seen up to then is evidence too.
+A failed stage ends the run, not the report: everything seen up to then is evidence too.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ KERNEL_OPTIONS = ("logPort=com1", "debugLogToSerial=1", "allowLegacyCPU=true", "
 # It says so on the host's consoles, of which the serial port may be one.
 AGENT_IS_DONE = "esxforge: the agent is done: "
 _GIB = 1 << 30
-# Half an hour for an install on slow disks, and some.
+# Half an hour for an install on slow disks, with a margin.
 _LIMIT = 2400.0
-# Silence after the agent's last word, in seconds: it cleans up when MAAS has its answer.
+# Silence after the agent's last line, in seconds: it cleans up when MAAS has its answer.
 _QUIET = 45.0
 # How long after its management service a host's agent may be silent, in seconds.
 _AGENT_WAIT = 240.0
@@ -53,7 +53,7 @@ _MANAGEMENT_WAIT = {Accelerator.KVM: 180.0, Accelerator.TCG: 30.0}
 
 @dataclass(frozen=True, slots=True)
 class SelftestSettings:
-    """What the person asked for. ``limit``: the longest that one start may take, in seconds.
+    """Settings of a run. ``limit``: the longest that one start may take, in seconds.
 
     ``add``: VIBs and bundles for the installer image.
     ``boot_gib`` 0 is for the smallest disk that leaves a datastore. ``patience`` stretches short waits: 1 with KVM.
@@ -71,17 +71,17 @@ class SelftestSettings:
 
     @property
     def all_kernel_options(self) -> tuple[str, ...]:
-        """Ours and the person's."""
+        """Kernel options: ours and the user's."""
         return (*KERNEL_OPTIONS, *self.kernel_options)
 
 
 def default_limit(accelerator: Accelerator) -> float:
-    """Seconds that one start may take."""
+    """Return the seconds that one start may take."""
     return _LIMIT * default_patience(accelerator)
 
 
 def default_patience(accelerator: Accelerator) -> float:
-    """How much longer everything may take than with KVM."""
+    """Return the factor by which everything may take longer than with KVM."""
     return 1.0 if accelerator is Accelerator.KVM else 4.0
 
 
@@ -92,7 +92,7 @@ class _Stopped(Exception):  # noqa: N818  no error: the run ends here, and what 
 def run_selftest(
     settings: SelftestSettings, directory: Path, token: GuestToken, listener: Listener, page: WatchPage | None = None
 ) -> Evidence:
-    """The run in ``directory``, an empty work directory. Raises a ForgeError only for what ends it before the first
+    """Run in ``directory``, an empty work directory. Raises a ForgeError only for failures before the first
     start."""
     media = open_installer(settings.iso)
     boot_bytes, data_bytes = smallest_disks(media.release.version)
@@ -144,10 +144,10 @@ def _recipe(settings: SelftestSettings, kind: str, *, secure_boot: str = "refuse
                 "accept_eula": True,
                 "kernel_options": settings.all_kernel_options,
                 "secure_boot": secure_boot,
-                # This host is nobody's: whatever the person names is tried.
+                # This host is disposable: any VIBs that the user names are tried.
                 "acceptance_level": "community",
             },
-            # Nobody needs to know it: the host answers by itself.
+            # Secret from everyone: the host answers by itself.
             "root_password": {"hash": str(sha512_crypt.using(rounds=5000).hash(secrets.token_urlsafe(18)))},
             "golden": {"memory": settings.changes.memory_mib},
             **({"add": [{"file": path} for path in settings.add]} if kind == "installer" else {}),
@@ -161,7 +161,7 @@ def _kernel_speaks(progress: Progress) -> bool:
 
 @dataclass(slots=True)
 class _Run:
-    """The stages, and what they have shown up to now."""
+    """The stages, and their evidence so far."""
 
     settings: SelftestSettings
     directory: Path
@@ -174,7 +174,7 @@ class _Run:
     started: float = 0.0
 
     def everything(self) -> None:
-        """All stages, in order. Raises _Stopped where the next makes no sense."""
+        """Run all stages, in order. Raises _Stopped if the next one makes no sense."""
         self._interactive()
         self._personalise()
         self._install()
@@ -183,7 +183,7 @@ class _Run:
         self._later_boot()
 
     def finished(self) -> Evidence:
-        """The evidence, complete."""
+        """Return the complete evidence."""
         return replace(
             self.evidence,
             snapshots=dict(self.snapshots),
@@ -192,7 +192,7 @@ class _Run:
         )
 
     def note(self, text: str) -> None:
-        """Something for the report."""
+        """Add a note to the report."""
         self.evidence = replace(self.evidence, notes=(*self.evidence.notes, text))
 
     # -- stages -------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class _Run:
         self.evidence = replace(self.evidence, answer=connectivity.answer)
 
     def golden(self) -> None:
-        """Another host, from a golden image of the same ISO: up to Deployed. What goes wrong is evidence."""
+        """Deploy another host from a golden image of the same ISO, up to Deployed. Failures are evidence."""
         host = VirtualHost(self.directory / "host-2", self.host.order, self.settings.accelerator, self.settings.changes)
         began = time.monotonic()
         try:
@@ -273,7 +273,7 @@ class _Run:
             self.evidence = replace(self.evidence, golden_problem=error.message.partition("\n")[0])
 
     def _golden_boot(self, whole: _Run) -> None:
-        """Personalise and start the golden host; what was seen goes to ``whole``."""
+        """Personalise and start the golden host; observations go to ``whole``."""
         hook = self.host.run_hook(self.service.endpoint, self.service.token)
         if not hook.succeeded:
             raise ImageError(
@@ -287,7 +287,7 @@ class _Run:
         whole.evidence = self.evidence
 
     def _golden_bios(self) -> None:
-        """The personalised disk under SeaBIOS, where capture found that a BIOS starts it. Writes are dropped."""
+        """Start the personalised disk under SeaBIOS, if capture found that a BIOS starts it. Writes are dropped."""
         if not (self.evidence.bios or {}).get("starts"):
             return
         overlay = self.directory / "bios.qcow2"
@@ -295,14 +295,14 @@ class _Run:
         limit = min(self.settings.limit, 900.0 * self.settings.patience)
         machine = self.host.machine_on_overlay(SeaBios(), overlay)
         try:
-            # Not longer: what is seen of a host that goes on is seen with UEFI.
+            # Not longer: a host that goes on is observed with UEFI.
             self._run(BootPlan(Stage.GOLDEN_BIOS, machine, self.directory, limit, _kernel_speaks))
         except ForgeError as error:  # the start by UEFI can be looked at all the same
             self.note(f"The golden disk was not started by legacy BIOS: {error.message}")
         overlay.unlink()
 
     def secure_boot(self) -> None:
-        """Another host, whose firmware enforces Secure Boot: how far it comes. What goes wrong is evidence."""
+        """Start another host, whose firmware enforces Secure Boot, and see how far it gets. Failures are evidence."""
         settings = self.settings
         host = VirtualHost(
             self.directory / "host-3", self.host.order, settings.accelerator, settings.changes, secure_boot=True
@@ -349,7 +349,7 @@ class _Run:
         self.evidence = replace(self.evidence, secure_answer=connectivity.answer)
 
     def _done(self, progress: Progress) -> bool:
-        """Whether the agent has come to its end in this start."""
+        """Return whether the agent has finished in this start."""
         if self.service.seconds_of_silence() > time.time() - self.started or not self.service.is_settled:
             return False
         quiet = self.service.seconds_of_silence() > _QUIET * self.settings.patience
@@ -363,7 +363,7 @@ class _Run:
         settle: float = 0.0,
         finish: Finish = Finish.CUT,
     ) -> BootPlan:
-        """A start of the host as it now is."""
+        """Return a start of the host in its present state."""
         machine = self.host.machine(self.host.firmware("firmware"))
         return BootPlan(stage, machine, self.directory, self.settings.limit, enough, settle, finish)
 

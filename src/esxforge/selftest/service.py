@@ -81,7 +81,7 @@ class Service:
 
     @property
     def is_settled(self) -> bool:
-        """Whether MAAS has its answer: deployed, or failed."""
+        """Return whether MAAS has its answer: deployed, or failed."""
         return self.machine.status is not MachineStatus.DEPLOYING
 
     @property

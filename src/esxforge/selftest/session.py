@@ -1,4 +1,4 @@
-"""From what the person asked for to the finished document: the run, MAAS, the judgement, and nothing personal in it."""
+"""A self-test from the user's request to the finished document: the run, MAAS, the judgement, without personal data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from esxforge.vm.watch import WatchPage, watch_page
 
 
 def check_computer(settings: SelftestSettings, computer: Computer | None = None) -> None:
-    """What doctor checks for golden builds, which need the same. Raises ProcessError with all that is missing."""
+    """Check what doctor checks for golden builds, which need the same. Raises ProcessError with everything missing."""
     wish = requirements.DoctorOptions(
         requirements.Kind.GOLDEN,
         open_installer(settings.iso).release.version,
@@ -52,7 +52,7 @@ def run_session(
     *,
     watch: bool = False,
 ) -> dict[str, Any]:
-    """Run everything that was asked for; the report's document. Pictures and consoles stay in ``directory``."""
+    """Run everything that was requested; return the report's document. Pictures and consoles stay in ``directory``."""
     token = GuestToken()
     with _page(listener, desired=watch) as page:
         evidence = run_selftest(settings, directory, token, listener, page)

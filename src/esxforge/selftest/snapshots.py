@@ -31,8 +31,8 @@ _LARGEST_LOG = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Bank:
-    """What was read of a bank: the facts, our logs in it, where the module stands on the disk, and the bank as the
-    boot loader sees it (None where it has no boot.cfg)."""
+    """Contents of a bank: the facts, our logs in it, the module's location on the disk, and the bank as the
+    boot loader sees it (None if it has no boot.cfg)."""
 
     facts: BankFacts
     logs: tuple[tuple[str, str], ...] = ()
@@ -41,7 +41,7 @@ class _Bank:
 
 
 def take_snapshot(boot: Path, data: Path, secrets: Sequence[str]) -> Snapshot:
-    """Both disks as they stand. What cannot be read is told in the facts; only a missing file raises."""
+    """Return both disks' state. What cannot be read is reported in the facts; only a missing file raises."""
     boot_facts, banks = _read_disk(boot)
     data_facts, data_banks = _read_disk(data)
     found = _named("sda", find_secrets(boot, secrets), [place for bank in banks for place in bank.module_at])
@@ -50,7 +50,7 @@ def take_snapshot(boot: Path, data: Path, secrets: Sequence[str]) -> Snapshot:
 
 
 def find_secrets(path: Path, secrets: Sequence[str]) -> list[int]:
-    """The bytes of a sparse file at which one of ``secrets`` begins."""
+    """Return the offsets in a sparse file at which one of ``secrets`` begins."""
     needles = [secret.encode("ascii") for secret in secrets]
     longest = max(map(len, needles), default=1)
     found: set[int] = set()
@@ -142,7 +142,7 @@ def _bank(volume: FatVolume, partition: PartitionFacts) -> _Bank:
 
 
 def _module(data: bytes) -> tuple[Mapping[str, int], Mapping[str, Any] | None]:
-    """The names in the module with their modes, and installed.json."""
+    """Return the names in the module with their modes, and installed.json."""
     entries = {entry.name: entry for entry in tar_module.read(data)}
     installed = entries.get("esxforge/installed.json")
     document = None

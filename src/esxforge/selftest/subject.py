@@ -1,4 +1,4 @@
-"""What is tested, and with what: the ISO's identity, and the tools and machine round it."""
+"""The subject of a test: the ISO's identity, and the tools and machine used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from esxforge.vm.hardware import QEMU, Accelerator, Chipset, hardware_for
 def subject_of(
     media: InstallerMedia, iso_sha256: str, image_sha256: str, accelerator: Accelerator, changes: Changes
 ) -> Subject:
-    """The subject of a run. Raises ForgeError where there is no firmware."""
+    """Return the subject of a run. Raises ForgeError if there is no firmware."""
     release = media.release
     return Subject(
         iso_sha256,
@@ -41,7 +41,7 @@ def subject_of(
 
 
 def is_standin(media: InstallerMedia) -> bool:
-    """Whether esxforge made this ISO."""
+    """Return whether esxforge made this ISO."""
     profile = media.find(PROFILE)
     if profile is None:
         return False

@@ -1,4 +1,4 @@
-"""What a check says of its claim."""
+"""Verdicts of checks on their claims."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class VerdictStatus(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``evidence`` is a sentence. ``asked``: whether the run was to look at this at all; where not, no exit status
-    comes of it."""
+    """``evidence`` is a sentence. ``asked``: whether the run was to look at this at all; if not, it does not affect the
+    exit status."""
 
     status: VerdictStatus
     evidence: str
@@ -27,31 +27,31 @@ class Verdict:
 
 
 def seen(evidence: str) -> Verdict:
-    """It is so."""
+    """Return that the claim was seen to be true."""
     return Verdict(VerdictStatus.SEEN, evidence)
 
 
 def not_seen(evidence: str) -> Verdict:
-    """It was to be seen here, and was not; that does not yet prove the contrary."""
+    """Return that the claim should have shown here, but did not; that does not yet prove the contrary."""
     return Verdict(VerdictStatus.NOT_SEEN, evidence)
 
 
 def contradicted(evidence: str) -> Verdict:
-    """It is otherwise."""
+    """Return that the claim is false."""
     return Verdict(VerdictStatus.CONTRADICTED, evidence)
 
 
 def not_reached(evidence: str) -> Verdict:
-    """The run did not get there."""
+    """Return that the run did not get there."""
     return Verdict(VerdictStatus.NOT_REACHED, evidence)
 
 
 def not_asked(evidence: str) -> Verdict:
-    """Not a part of this run."""
+    """Return that the claim is not part of this run."""
     return Verdict(VerdictStatus.NOT_REACHED, evidence, asked=False)
 
 
 def is_good(verdicts: Mapping[str, Verdict]) -> bool:
-    """Whether nothing was contradicted, and everything that was asked for was reached."""
+    """Return whether nothing was contradicted, and everything that was requested was reached."""
     bad = (VerdictStatus.CONTRADICTED, VerdictStatus.NOT_REACHED)
     return not any(verdict.asked and verdict.status in bad for verdict in verdicts.values())

@@ -1,4 +1,4 @@
-"""The virtual host: its directory with disks, its two NICs, its firmware, and the hook run on it as curtin would."""
+"""The virtual host: its directory with disks, its two NICs, its firmware, and the hook run on it as by curtin."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HTTPS = 443
 class VirtualHost:
     """A host in ``directory``, which must be empty. The image is written to ``boot_disk`` first, as MAAS would.
 
-    ``secure_boot``: its firmware enforces Secure Boot, with the keys that it comes with.
+    ``secure_boot``: its firmware enforces Secure Boot, with its default keys.
     """
 
     def __init__(
@@ -48,22 +48,22 @@ class VirtualHost:
 
     @property
     def boot_disk(self) -> Path:
-        """The first disk's file."""
+        """File of the first disk."""
         return self._files.device(BOOT_DISK)
 
     @property
     def data_disk(self) -> Path:
-        """The second disk's file."""
+        """File of the second disk."""
         return self._files.device(DATA_DISK)
 
     def attach_disks(self) -> None:
-        """Give both disks their sizes, once the image stands on the first."""
+        """Give both disks their sizes, once the image is on the first."""
         self._files.attach(BOOT_DISK, self.order.boot_bytes, orders.BOOT_SERIAL)
         self._files.attach(DATA_DISK, self.order.data_bytes, orders.DATA_SERIAL)
         self._files.partition(BOOT_DISK, BOOT_DISK + "1")
 
     def run_hook(self, endpoint: str, token: GuestToken) -> HookRun:
-        """What curtin does once the image is on the disk: leave its configuration there, and start the hook."""
+        """Act as curtin does once the image is on the disk: write its configuration there, and start the hook."""
         config = orders.curtin_config(self.order, endpoint, token)
         self._files.credentials(BOOT_DISK, config)
         said = io.StringIO()
@@ -100,11 +100,11 @@ class VirtualHost:
     # -- as a machine -------------------------------------------------------------------------------------------
 
     def machine(self, firmware: Ovmf) -> Machine:
-        """The release's hardware with both disks and both NICs; only the second leads to this computer."""
+        """Return the release's hardware with both disks and both NICs; only the second leads to this computer."""
         return self._machine(firmware, (Disk(self.boot_disk, boot_index=0), Disk(self.data_disk)))
 
     def machine_on_overlay(self, firmware: Ovmf | SeaBios, overlay: Path) -> Machine:
-        """The same, with one disk that is an overlay."""
+        """Return the same machine, with one disk that is an overlay."""
         return self._machine(firmware, (Disk(overlay, "qcow2", boot_index=0),))
 
     def _machine(self, firmware: Ovmf | SeaBios, disks: tuple[Disk, ...]) -> Machine:
@@ -118,7 +118,7 @@ class VirtualHost:
         return replace(base, name="esxforge-selftest", disks=disks, nics=nics)
 
     def firmware(self, name: str) -> Ovmf:
-        """UEFI with variables of its own, in a directory of that name; they stay from start to start."""
+        """Return UEFI with variables of its own, in a directory of that name; they persist from start to start."""
         place = self.directory / name
         template = self._template()
         if place.is_dir():
@@ -129,7 +129,7 @@ class VirtualHost:
     # -- while it is off ----------------------------------------------------------------------------------------
 
     def add_kernel_options(self, partition: int, options: tuple[str, ...]) -> None:
-        """Add kernel options to the boot.cfg of a bank: the installer does not hand its own on."""
+        """Add kernel options to the boot.cfg of a bank: the installer does not pass on its own."""
         with FileBlocks(str(self.boot_disk), True) as disk:
             volume = FatEditor(Window(disk, *read_table(disk).table.byte_range(partition)))
             cfg = BootCfg.parse(volume.read_file("boot.cfg"))
@@ -137,7 +137,7 @@ class VirtualHost:
             volume.write_file("boot.cfg", cfg.with_kernelopt([*cfg.kernelopt, *new]).to_bytes())
 
     def differs(self, image: Path, overlay: Path) -> bool:
-        """Whether the guest has changed anything on the overlay over ``image``."""
+        """Return whether the guest has changed anything on the overlay over ``image``."""
         program = processes.find_program("qemu-img", hint="Install it: “qemu-utils” on Debian and Ubuntu.")
         compared = processes.run(
             [program, "compare", "-q", "-f", "raw", "-F", "qcow2", str(image), str(overlay)], timeout=600, check=False
@@ -146,7 +146,7 @@ class VirtualHost:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now."""
+    """Return a free TCP port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What the installer ISO of each ESXi release looks like, as far as public material shows it.
+"""Contents of the installer ISO of each ESXi release, as far as public material shows them.
 
 Module lists: 6.7 from an HPE ISO's boot.cfg without HPE's own modules, 7.0 from 7.0U3g, 8.0 from 8.0U3b; 6.5 is
 inferred from 6.7 (other kernel file), 9.0 from 8.0. Other files: from the listing of the 7.0U3d ISO.
@@ -94,7 +94,7 @@ OTHER_FILES = (
     ("UPGRADE/PREP.PY", 3),
 )
 
-# The large modules of a real ISO, in rough shares of the whole; every other module has a share of 1 to 3.
+# The large modules of a real ISO, in rough shares of the total; every other module has a share of 1 to 3.
 LARGE_MODULES = {
     "tools.t00": 240,
     "vsan.v00": 50,
@@ -118,7 +118,7 @@ LARGE_MODULES = {
 
 @dataclass(frozen=True, slots=True)
 class ReleaseProfile:
-    """A release: version, build, what boot.cfg's ``build=`` says, kernel and modules, and the image profile's name."""
+    """A release: version, build, boot.cfg's ``build=``, kernel and modules, and the image profile's name."""
 
     version: str
     build: str

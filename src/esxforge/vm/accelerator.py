@@ -1,8 +1,8 @@
-"""Whether KVM works, found by running a guest for a moment: ``/dev/kvm`` may be there, open, and still not serve.
+"""Test whether KVM works, by running a guest for a moment: ``/dev/kvm`` may be there, open, and still not work.
 
-The guest is a firmware image of our own. It goes the way every real firmware goes, from real mode to long mode with
+The guest is a firmware image of our own. Like every real firmware it goes from real mode to long mode with
 paging, uses the FPU and SSE there, and tells QEMU its result through the ISA debug-exit device: restricted
-hypervisors that run 16-bit code well have been seen to fail right there.
+hypervisors that run 16-bit code well have been seen to fail exactly there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _RESET_VECTOR = bytes.fromhex("ea000000f0")  # jmp 0xf000:0
 
 
 class KvmState(str, Enum):
-    """What was found."""
+    """Result of the test."""
 
     WORKS = "works"
     MISSING = "missing"
@@ -69,7 +69,7 @@ _FIXES = {
 
 @dataclass(frozen=True, slots=True)
 class KvmProbe:
-    """The state of KVM, and what QEMU or the kernel said where it does not work."""
+    """The state of KVM, and the message of QEMU or the kernel if it does not work."""
 
     state: KvmState
     detail: str = ""
@@ -81,17 +81,17 @@ class KvmProbe:
 
     @property
     def sentence(self) -> str:
-        """For a person, without a full stop."""
+        """Description for a person, without a full stop."""
         return f"KVM: {self.state.value}" + (f" ({self.detail})" if self.detail else "")
 
     @property
     def fix(self) -> str:
-        """What to do; empty where it works."""
+        """Remedy; empty if it works."""
         return _FIXES[self.state]
 
 
 def probe_rom() -> bytes:
-    """The guest, 64 KiB, ending at the top of the first 4 GiB like any PC firmware."""
+    """Return the guest, 64 KiB, ending at the top of the first 4 GiB like any PC firmware."""
     rom = bytearray(b"\xf4" * _ROM_SIZE)
     rom[: len(_CODE)] = _CODE
     rom[0x90 : 0x90 + len(_DESCRIPTOR_TABLE)] = _DESCRIPTOR_TABLE
@@ -100,7 +100,7 @@ def probe_rom() -> bytes:
 
 
 def probe_arguments(accelerator: Accelerator, rom: Path) -> list[str]:
-    """QEMU's arguments to run the guest."""
+    """Return QEMU's arguments to run the guest."""
     return [
         QEMU,
         *("-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"),
@@ -112,9 +112,9 @@ def probe_arguments(accelerator: Accelerator, rom: Path) -> list[str]:
 
 
 def run_guest(accelerator: Accelerator, *, limit: float = 15) -> str:
-    """Run the guest; empty text when it reported the right result, else what went wrong.
+    """Run the guest; return empty text if it reported the right result, else the problem.
 
-    ``limit`` is in seconds. Raises :class:`ProcessError` where QEMU is missing.
+    ``limit`` is in seconds. Raises :class:`ProcessError` if QEMU is missing.
     """
     with work_directory() as directory:
         rom, log = directory / "guest.rom", directory / "qemu.log"
@@ -145,7 +145,7 @@ def _outcome(process: processes.Process, log: Path, deadline: float) -> str:
 
 
 def probe_kvm(device: Path = Path("/dev/kvm"), guest: Callable[[Accelerator], str] = run_guest) -> KvmProbe:
-    """Find out whether KVM works. Takes a tenth of a second where it does."""
+    """Test whether KVM works. Takes a tenth of a second if it does."""
     if not device.exists():
         return KvmProbe(KvmState.MISSING, f"there is no {device}")
     if not os.access(device, os.R_OK | os.W_OK):
@@ -158,7 +158,7 @@ def probe_kvm(device: Path = Path("/dev/kvm"), guest: Callable[[Accelerator], st
 
 
 def choose(desired: Accelerator | None, probe: Callable[[], KvmProbe] = probe_kvm) -> Accelerator:
-    """The accelerator to use; None wants KVM, and an error where it does not work.
+    """Return the accelerator to use; None requires KVM, and is an error if that does not work.
 
     Raises :class:`ProcessError`, whose hint names the slow way.
     """

@@ -1,4 +1,4 @@
-"""The machine that stands for a host onto which an image was deployed. Pure."""
+"""The machine that represents a host onto which an image was deployed. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from esxforge.vm.hardware import (
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a person may want other than the release's defaults. ``memory_mib``: mebibytes."""
+    """Changes to the release's defaults. ``memory_mib``: mebibytes."""
 
     memory_mib: int | None = None
     cpus: int | None = None
@@ -38,7 +38,7 @@ def deployed_host(
     serial: Serial | None = None,
     vnc: Vnc | None = None,
 ) -> Machine:
-    """A machine of the release's hardware that boots ``disk``. Raises :class:`~esxforge.errors.RecipeError`."""
+    """Return a machine of the release's hardware that boots ``disk``. Raises :class:`~esxforge.errors.RecipeError`."""
     hardware = hardware_for(release)
     changes = changes or Changes()
     return Machine(
@@ -56,7 +56,7 @@ def deployed_host(
 
 
 def machine_name(image: Path) -> str:
-    """The image's name without what says how it is packed, of letters that libvirt and QEMU take."""
+    """Return the image's name without packing suffixes, in characters that libvirt and QEMU accept."""
     name = image.name
     for ending in (".gz", ".dd", ".raw", ".img", ".qcow2"):
         name = name.removesuffix(ending)

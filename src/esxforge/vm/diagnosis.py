@@ -1,4 +1,4 @@
-"""Which of the known causes a failed machine looks like. Pure: evidence in, cause out."""
+"""Match a failed machine to one of the known causes. Pure: evidence in, cause out."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _BY_ENDING = {
 
 @dataclass(frozen=True, slots=True)
 class FailureEvidence:
-    """What is known of a failed run. ``exit_status``: of QEMU, negative for a signal, None where it still ran."""
+    """Evidence of a failed run. ``exit_status``: of QEMU, negative for a signal, None if it still ran."""
 
     ending: Ending
     serial: str = ""
@@ -60,7 +60,7 @@ class FailureEvidence:
 
 
 def error_box(serial: str) -> str:
-    """The text of the error box at which the installer waits for a key; empty if it does not."""
+    """Return the text of the error box at which the installer waits for a key; empty if it does not."""
     found = ERROR_BOX.search(serial)
     if found is None or not WAITS_FOR_A_KEY.search(serial, found.end()):
         return ""
@@ -69,7 +69,7 @@ def error_box(serial: str) -> str:
 
 
 def diagnose(evidence: FailureEvidence) -> Diagnosis:
-    """The likeliest cause: what QEMU said first, then what the console said, then how it ended."""
+    """Return the likeliest cause: by QEMU's messages first, then by the console's, then by how it ended."""
     return DIAGNOSES[_cause(evidence)]
 
 
@@ -93,8 +93,8 @@ def _cause_on_console(evidence: FailureEvidence) -> Cause | None:
 
 
 def _went_on(evidence: FailureEvidence, rest: str) -> bool:
-    """Whether something started after all, after what the firmware or the boot loader said: by ``rest``, what the
-    console said then, or where it says nothing of a start at all, by the disk's growth."""
+    """Return whether something started after the message of the firmware or the boot loader: by ``rest``, the later
+    console output, or if that shows no start at all, by the disk's growth."""
     if phase_of(rest, 0) > Phase.FIRMWARE:
         return True
     return evidence.phase > Phase.BOOT_LOADER and phase_of(evidence.serial, 0) is Phase.FIRMWARE
@@ -103,7 +103,7 @@ def _went_on(evidence: FailureEvidence, rest: str) -> bool:
 def _cause_by_ending(evidence: FailureEvidence) -> Cause:
     match evidence.ending:
         case Ending.DIED | Ending.QUIT:
-            # By SIGTERM and SIGINT QEMU ends in order, with status 0.
+            # On SIGTERM and SIGINT QEMU ends normally, with status 0.
             refused = evidence.exit_status is not None and evidence.exit_status > 0
             return Cause.QEMU_REFUSED if refused else Cause.QEMU_KILLED
         case Ending.PAUSED:
@@ -111,7 +111,7 @@ def _cause_by_ending(evidence: FailureEvidence) -> Cause:
         case ending if ending in _BY_ENDING:
             return _BY_ENDING[ending]
         case _:
-            # Only what stands at the end is still waiting; earlier prompts were answered, or timed out themselves.
+            # Only a prompt at the end is still waiting; earlier ones were answered, or timed out themselves.
             if PROMPT.search("\n".join(evidence.serial.rstrip().splitlines()[-12:])):
                 return Cause.STUCK_AT_PROMPT
             return Cause.TOO_SLOW if evidence.recent_growth else Cause.SILENT

@@ -1,4 +1,4 @@
-"""Disks for machines: an overlay that keeps the image as it is, an empty one, an image unpacked."""
+"""Disks for machines: an overlay that leaves the image unchanged, an empty one, an image unpacked."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _QEMU_IMG_HINT = "Install it: “qemu-utils” on Debian and Ubuntu, “qemu-img
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether the file is compressed. Raises :class:`InputError` or :class:`ImageError` when it cannot be read."""
+    """Return whether the file is compressed. Raises :class:`InputError` or :class:`ImageError` if it is unreadable."""
     return _head(path, 2) == _GZIP_MAGIC
 
 
 def unpack_command(path: Path) -> str:
-    """A line for a shell that unpacks the compressed ``path`` beside it, holes left out."""
+    """Return a shell command that unpacks the compressed ``path`` beside it, holes left out."""
     target = path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".raw")
     return f"gunzip -c < {shlex.quote(str(path))} | cp --sparse=always /dev/stdin {shlex.quote(str(target))}"
 
@@ -63,7 +63,7 @@ def unpack(packed: Path, target: Path, listener: Listener) -> None:
     """Unpack a gzip file, leaving holes where it holds zeros. ``target`` must not exist.
 
     Raises :class:`InputError` for a file that cannot be opened, :class:`ImageError` for a damaged one,
-    :class:`OutputError` when there is no room.
+    :class:`OutputError` if there is no room.
     """
     source = open_regular(packed, largest=LARGEST_DISK)
     with source, step(listener, "Unpack the image", packed.stat().st_size):
@@ -86,7 +86,7 @@ def _opened(source: BinaryIO) -> Any:
 
 
 def _damage() -> tuple[type[Exception], ...]:
-    """What the unpackers raise for bytes that are no gzip."""
+    """Return the exceptions that the unpackers raise for bytes that are not gzip."""
     try:
         fast: type[Exception] = importlib.import_module("isal.isal_zlib").error
     except ImportError:

@@ -1,8 +1,8 @@
 """The virtual machine as data, and the one pure function that turns it into QEMU's arguments.
 
-What each ESXi release accepts (VMware's requirements pages; packer templates of public projects): no virtio; SATA
-disks and vmxnet3 or e1000e NICs from 7.0, IDE disks and e1000 on 6.x; two CPUs at least; 4 GB of memory, 8 GB from 7.0;
-a copy of the host's CPU.
+Hardware that each ESXi release accepts (VMware's requirements pages; packer templates of public projects): no virtio;
+SATA disks and vmxnet3 or e1000e NICs from 7.0, IDE disks and e1000 on 6.x; two CPUs at least; 4 GB of memory, 8 GB from
+7.0; a copy of the host's CPU.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QEMU = "qemu-system-x86_64"
 
 
 class Accelerator(str, Enum):
-    """What executes the guest's instructions: the processor, or QEMU's slow interpreter."""
+    """Executor of the guest's instructions: the processor, or QEMU's slow interpreter."""
 
     KVM = "kvm"
     TCG = "tcg"
@@ -66,7 +66,7 @@ class SeaBios:
 @dataclass(frozen=True, slots=True)
 class Disk:
     """A hard disk on the chipset's own controller. ``boot_index``: place in the boot order, from 0; ``serial``: as the
-    drive tells it (at most 20 characters), empty: ESXFORGE and its number."""
+    drive reports it (at most 20 characters), empty: ESXFORGE and its number."""
 
     path: Path
     format: str = "raw"
@@ -170,7 +170,7 @@ class Vnc:
 
     @property
     def argument(self) -> str:
-        """As QEMU writes it."""
+        """Value of QEMU's option."""
         return f"{self._host}:{self.display}{',password=on' if self.password else ''}"
 
     @property
@@ -180,7 +180,7 @@ class Vnc:
 
     @property
     def is_local(self) -> bool:
-        """Only programs on this computer reach it."""
+        """Whether only programs on this computer reach it."""
         try:
             return self.address == "localhost" or ipaddress.ip_address(self.address).is_loopback
         except ValueError:  # a name, which may lead anywhere
@@ -193,7 +193,7 @@ class Vnc:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A whole virtual machine. ``qmp_fd``: an open socket that QEMU inherits and speaks QMP on."""
+    """A complete virtual machine. ``qmp_fd``: an open socket that QEMU inherits and speaks QMP on."""
 
     name: str
     chipset: Chipset
@@ -214,7 +214,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseHardware:
-    """The hardware with which a release installs and runs."""
+    """Hardware with which a release installs and runs."""
 
     chipset: Chipset
     card: NetworkCard
@@ -230,7 +230,7 @@ _KNOWN_MAJOR_RELEASES = {6: _ESXI_6, 7: _ESXI_7, 8: _ESXI_7, 9: _ESXI_7}
 
 
 def hardware_for(release: str) -> ReleaseHardware:
-    """The hardware for an ESXi release such as ``8.0`` or ``8.0U3e``. Raises :class:`RecipeError` otherwise."""
+    """Return the hardware for an ESXi release such as ``8.0`` or ``8.0U3e``. Raises :class:`RecipeError` otherwise."""
     try:
         return _KNOWN_MAJOR_RELEASES[int(version_of(release).split(".")[0])]
     except (FormatError, KeyError):
@@ -249,7 +249,7 @@ def parse_vnc(text: str) -> Vnc:
 
 
 def qemu_arguments(machine: Machine) -> list[str]:
-    """QEMU's arguments for ``machine``, program name first. The same machine gives the same list."""
+    """Return QEMU's arguments for ``machine``, program name first. The same machine gives the same list."""
     return [
         QEMU,
         *("-name", _escaped(machine.name)),
@@ -312,7 +312,7 @@ def _disk(machine: Machine, number: int, disk: Disk) -> list[str]:
     # q35's AHCI has a port a disk; pc's IDE has two channels of two.
     place = f"bus=ide.{number}" if machine.chipset is Chipset.Q35 else f"bus=ide.{number // 2},unit={number % 2}"
     serial = _escaped(disk.serial or f"ESXFORGE{number}")
-    # The file is thrown away or copied after the run, so syncing it is not worth its time; zeros stay holes.
+    # The file is deleted or copied after the run, so syncing it is not worth its time; zeros stay holes.
     behaviour = "cache=unsafe,discard=unmap,detect-zeroes=unmap"
     return [
         "-drive",
@@ -336,7 +336,7 @@ def _linux(linux: LinuxKernel) -> list[str]:
 
 
 def _segments(machine: Machine) -> list[Segment]:
-    """Each once, in the order of the NICs."""
+    """Return each segment once, in the order of the NICs."""
     return list(dict.fromkeys(nic.segment for nic in machine.nics if nic.segment is not None))
 
 
@@ -379,5 +379,5 @@ def _serial(serial: Serial) -> list[str]:
 
 
 def _control(descriptor: int) -> list[str]:
-    # -S: the guest starts when the control channel says so; one that ends at once would be gone before it is heard.
+    # -S: the guest starts on a command of the control channel; else one that ends at once would be gone unheard.
     return ["-chardev", f"socket,id=qmp,fd={descriptor}", "-mon", "chardev=qmp,mode=control", "-S"]

@@ -1,4 +1,4 @@
-"""A virtual machine's life: a context manager that leaves no process, socket or file of its own behind."""
+"""Life of a virtual machine: a context manager that leaves no process, socket or file of its own behind."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _SHUTDOWNS = {
 
 @dataclass(frozen=True, slots=True)
 class MachineState:
-    """What QEMU told up to now: how the run ended (None: it has not), and how often the guest restarted."""
+    """State reported by QEMU so far: how the run ended (None: it has not), and how often the guest restarted."""
 
     ending: Ending | None = None
     restarts: int = 0
 
 
 def next_state(state: MachineState, event: Mapping[str, Any]) -> MachineState:
-    """The state after one QMP event. Pure; the events are described in QEMU's QMP reference."""
+    """Return the state after one QMP event. Pure; the events are described in QEMU's QMP reference."""
     data = event.get("data") or {}
     match event.get("event"):
         case "RESET" if data.get("guest", True):
@@ -56,7 +56,7 @@ def next_state(state: MachineState, event: Mapping[str, Any]) -> MachineState:
 
 
 class NotStartedError(ProcessError):
-    """QEMU did not start. ``exit_status``: None where it runs, but does not answer."""
+    """QEMU did not start. ``exit_status``: None if it runs, but does not answer."""
 
     def __init__(self, message: str, hint: str, exit_status: int | None) -> None:
         super().__init__(message, hint)
@@ -64,11 +64,11 @@ class NotStartedError(ProcessError):
 
 
 class RunningMachine:
-    """QEMU while it runs.
+    """A running QEMU.
 
-    ``directory`` must exist; QEMU's own messages (``qemu.log``), its passing files and pictures go there. Every
+    ``directory`` must exist; QEMU's own messages (``qemu.log``), its temporary files and pictures go there. Every
     failure to start raises :class:`NotStartedError` with QEMU's exit status, a command line that can be pasted, and
-    what it said.
+    its messages.
     """
 
     def __init__(self, machine: Machine, directory: Path) -> None:
@@ -92,7 +92,7 @@ class RunningMachine:
 
     @property
     def command_line(self) -> str:
-        """QEMU's command, to be pasted into a shell: all of it but the inherited control channel."""
+        """QEMU's command, to be pasted into a shell: complete except for the inherited control channel."""
         return shlex.join(qemu_arguments(replace(self.machine, qmp_fd=None)))
 
     @property
@@ -107,7 +107,7 @@ class RunningMachine:
 
     @property
     def output(self) -> str:
-        """The end of what QEMU itself said."""
+        """End of QEMU's own messages."""
         try:
             return self._log.read_text("utf-8", "replace")[-_SHOWN_OUTPUT_CHARACTERS:].strip()
         except FileNotFoundError:
@@ -115,28 +115,28 @@ class RunningMachine:
 
     @property
     def qmp(self) -> Qmp:
-        """The control channel. Raises :class:`QmpError` when the machine does not run."""
+        """Control channel. Raises :class:`QmpError` if the machine does not run."""
         if self._qmp is None:
             raise QmpError("The virtual machine does not run.", "Start it again.")
         return self._qmp
 
     def screenshot(self) -> bytes:
-        """The screen as PNG. Raises :class:`QmpError`."""
+        """Return the screen as PNG. Raises :class:`QmpError`."""
         return screen.screenshot(self.qmp, self.directory)
 
     def follow(self, wait: float) -> MachineState:
-        """Take in what happens, for up to ``wait`` seconds or until something does; returns the new state."""
+        """Process events, for up to ``wait`` seconds or until there are some; return the new state."""
         if self.state.ending is None or self.exit_status is None:
             self._take_events(wait)
         if self.state.ending is None and self.exit_status is not None:
-            # Its last words may have come before it went.
+            # Its last messages may have come before it went.
             self._take_events(0.1)
             if self.state.ending is None:
                 self.state = replace(self.state, ending=Ending.DIED)
         return self.state
 
     def wait_for_exit(self, limit: float) -> None:
-        """Wait until QEMU, which has said that it is going, is gone. After ``limit`` seconds it is ended."""
+        """Wait until QEMU, which has announced its exit, is gone. After ``limit`` seconds it is ended."""
         if self._process is not None:
             with suppress(processes.StillRunning):
                 self._process.wait(limit)

@@ -142,7 +142,7 @@ class _Observer:
         return None
 
     def _is_at_error_box(self) -> bool:
-        """Whether it is drawn to its end: a box comes in pieces."""
+        """Return whether it is drawn to its end: a box comes in pieces."""
         return self.seconds - self._last_word > _BOX_IS_DRAWN and bool(error_box(self._serial_text()))
 
     def finished(self) -> None:

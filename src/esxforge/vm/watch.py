@@ -1,6 +1,6 @@
 """A local web page that shows the machine's screen while it works: on 127.0.0.1 alone, nothing from outside.
 
-Its address holds a token that works once: the browser that opens it gets a cookie, and nobody else on this computer
+Its address holds a token that works once: the browser that opens it gets a cookie, and no other user of this computer
 sees the page, even if the address is read in a log or a list of processes later.
 """
 
@@ -58,7 +58,7 @@ _POLICY = (
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the page shows at one moment. ``number`` grows with each new picture; 0 means none yet."""
+    """State of the page at one moment. ``number`` grows with each new picture; 0 means none yet."""
 
     sentence: str = "The virtual machine starts."
     serial: str = ""
@@ -68,7 +68,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a browser gets; ``headers`` besides those that every answer has."""
+    """Answer to a browser; ``headers`` besides those that every answer has."""
 
     status: int
     kind: str
@@ -77,7 +77,7 @@ class Answer:
 
 
 class WatchPage:
-    """The page's address, and the place where the newest view is put. Made by :func:`watch_page`."""
+    """The page's address, and its newest view. Made by :func:`watch_page`."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -89,18 +89,18 @@ class WatchPage:
 
     @property
     def address(self) -> str:
-        """To be opened in a browser on this computer, once."""
+        """Address to be opened in a browser on this computer, once."""
         return f"http://127.0.0.1:{self.port}/?token={self._token or ''}"
 
     def show(self, sentence: str, serial: str, picture: bytes | None) -> None:
-        """Show this from now on; None keeps the picture that is there."""
+        """Show this from now on; None keeps the present picture."""
         with self._lock:
             old = self._view
             new = picture is not None and picture != old.picture
             self._view = View(sentence, serial, picture if new and picture else old.picture, old.number + new)
 
     def answer(self, target: str, host: str, cookies: str) -> Answer:
-        """The answer to a request for ``target``; ``host`` and ``cookies`` are its Host and Cookie headers."""
+        """Return the answer to a request for ``target``; ``host`` and ``cookies`` are its Host and Cookie headers."""
         # A page elsewhere must not read this one through a name that it points at 127.0.0.1.
         if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
             return _text(403, "Open the address that esxforge printed.")
@@ -128,7 +128,7 @@ class WatchPage:
         return _text(404, "There is nothing here.")
 
     def _admit(self, token: str) -> Answer:
-        """Take the token for a cookie. The browser goes on to an address that gives nothing away."""
+        """Exchange the token for a cookie. The browser is redirected to an address that gives nothing away."""
         with self._lock:
             right = self._token is not None and secrets.compare_digest(token.encode(), self._token.encode())
             if not right:
@@ -146,7 +146,7 @@ class WatchPage:
 
     @property
     def _cookie(self) -> str:
-        """Cookies do not tell ports apart, so the name does."""
+        """Name of the cookie: cookies do not tell ports apart, so the name does."""
         return f"esxforge-{self.port}"
 
 
@@ -177,11 +177,11 @@ def watch_page(title: str, port: int = 0) -> Iterator[WatchPage]:
             self.wfile.write(answer.body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: stderr belongs to the person's progress display."""
+            """Do nothing: stderr belongs to the user's progress display."""
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
-            """A browser that went away is no error of ours."""
+            """Do nothing: a browser that went away is not an error of ours."""
 
     with Server(("127.0.0.1", port), Handler) as server:
         page.port = server.server_address[1]

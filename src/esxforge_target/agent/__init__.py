@@ -1,4 +1,4 @@
 """The agent: runs on the installed ESXi on every boot until this host is what MAAS asked for, or as it was found.
 
-life.py tells it as a story; what each part is about stands in its name. ``python -m esxforge_target.agent`` starts it.
+life.py has the sequence; the other modules are named for their tasks. ``python -m esxforge_target.agent`` starts it.
 """

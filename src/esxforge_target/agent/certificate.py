@@ -1,4 +1,4 @@
-"""Whom the host's certificate is for. ESXi's own has the host's full name as the subject's common name."""
+"""The name in the host's certificate. ESXi's own has the host's full name as the subject's common name."""
 
 import ssl
 
@@ -8,7 +8,7 @@ from esxforge_target.runtime.errors import FormatError
 
 
 def common_name(pem: bytes) -> str:
-    """The common name of the first certificate in ``pem``; empty where there is none, or it cannot be read."""
+    """Return the common name of the first certificate in ``pem``; empty if there is none, or it cannot be read."""
     text = pem.decode("ascii", "replace")
     start, end = text.find(ssl.PEM_HEADER), text.find(ssl.PEM_FOOTER)
     try:

@@ -26,7 +26,7 @@ _LOADED = "/tardisks/" + MODULE  # holds the same secrets
 
 
 def is_listed(system: System, bank: str) -> bool:
-    """Whether a bank's boot.cfg loads our module. A boot.cfg that cannot be read lists none."""
+    """Return whether a bank's boot.cfg loads our module. A boot.cfg that cannot be read lists none."""
     try:
         cfg = _boot_cfg(system, bank)
     except ForgeError:
@@ -35,7 +35,7 @@ def is_listed(system: System, bank: str) -> bool:
 
 
 def is_last(system: System) -> bool:
-    """Whether the secrets are gone, or the module is: an earlier start was about to end."""
+    """Return whether the secrets are gone, or the module is: an earlier start was about to end."""
     try:
         with open(system.locate(SECRETS), "rb") as stream:
             if _is_gone(stream.read()):
@@ -102,7 +102,7 @@ def without_secrets(module: bytes) -> bytes:
 
 
 def _is_gone(secrets: bytes) -> bool:
-    """Whether this is what ``without_secrets`` leaves."""
+    """Return whether this is what ``without_secrets`` leaves."""
     return is_overwritten(secrets[: 8 * 4])
 
 

@@ -64,7 +64,7 @@ class Connectivity:
             clock.sleep(_PAUSE)
 
     def maas_answers(self, end: float) -> bool:
-        """Whether MAAS answers at all under a fall-back; gateways do not count there."""
+        """Return whether MAAS answers at all under a fall-back; gateways do not count there."""
         clock = self._system.clock
         end = min(end, clock.monotonic() + deadlines.FALLBACK)
         while True:
@@ -78,11 +78,11 @@ class Connectivity:
             clock.sleep(_PAUSE)
 
     def is_anybody_there(self) -> bool:
-        """Whether MAAS or a gateway answers at all, now."""
+        """Return whether MAAS or a gateway answers at all, now."""
         return self._client.probe(_PROBE_SECONDS).connectivity != SILENCE or self.gateway_answers()
 
     def gateway_answers(self) -> bool:
-        """Whether any gateway of this host answers."""
+        """Return whether any gateway of this host answers."""
         try:
             gateways = sorted({route.gateway for route in read_routes(self._system.esxcli())})
         except CommandError:

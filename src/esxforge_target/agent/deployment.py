@@ -1,4 +1,4 @@
-"""What the bank module brings: the desired host, the host record, the install record and the secrets."""
+"""Contents of the bank module: the desired host, the host record, the install record and the secrets."""
 
 import os
 from typing import List, Optional
@@ -17,7 +17,7 @@ _HINT = "The host module is damaged: deploy the machine again."
 
 
 class Deployment(Value):
-    """``installed`` is None on a golden host, which no installer has seen."""
+    """``installed`` is None on a golden host, on which no installer ran."""
 
     __slots__ = ("desired", "record", "installed", "secrets")
 
@@ -34,19 +34,19 @@ class Deployment(Value):
 
     @property
     def notices(self) -> "List[str]":
-        """What the installer step has to report, one sentence each."""
+        """Reports of the installer step, one sentence each."""
         return list(self.installed.notices) if self.installed is not None else []
 
     @property
     def boot_disk_guid(self) -> str:
-        """The GPT disk GUID that the boot disk must have, in lower case; empty where it is not known."""
+        """GPT disk GUID that the boot disk must have, in lower case; empty if it is not known."""
         if self.installed is not None:
             return self.installed.disk_guid.lower()
         return self.desired.boot_disk.disk_guid.lower()
 
 
 def read_deployment(system: System) -> Deployment:
-    """Read it all from the RAM disk. Raises ForgeError, which repeats nothing of the secrets."""
+    """Read everything from the RAM disk. Raises ForgeError, which contains no secret."""
     installed = None
     if os.path.exists(system.locate(INSTALL_RECORD)):
         installed = InstallRecord.from_json(_text(system, INSTALL_RECORD))

@@ -1,4 +1,4 @@
-"""A deployment that failed: MAAS is told the truth, and the host is put back as it was found."""
+"""Handle a failed deployment: MAAS gets the truth, and the host is put back as it was found."""
 
 from typing import List
 
@@ -11,14 +11,14 @@ from esxforge_target.agent.work import Parts, Work
 from esxforge_target.runtime.errors import ForgeError
 
 _FIRST_TRY = 15.0
-# What could not be rolled back is tried again after so many seconds: ESXi's management service may be away just now.
+# Failed roll-backs are retried after so many seconds: ESXi's management service may be away just now.
 _PAUSES = (5.0, 15.0, 30.0)
 
 
 def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
-    """Tell MAAS, and roll back what is not saved. Whether MAAS took the news."""
+    """Report the failure to MAAS, and roll back what is not saved. Return whether MAAS accepted the report."""
     parts.log.announce("FAILED: {}".format(reason))
-    # Where MAAS is heard now; whether it is after the roll-back is not known, nor how long that takes.
+    # MAAS is reachable now; whether it is after the roll-back is not known, nor how long that takes.
     told = parts.reporter.failed(reason, _FIRST_TRY)
     _for(parts, deadlines.ROLLING_BACK)
     if not told:
@@ -39,9 +39,9 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
 
 
 def may_be_saved(parts: Parts, work: Work) -> bool:
-    """Whether the configuration is to be saved: ESXi may have saved the middle of it by itself meanwhile.
+    """Return whether the configuration is to be saved: ESXi may have saved an intermediate state by itself.
 
-    What was put back is saved where it reads as it was found.
+    A configuration that was put back is saved if it reads as it was found.
     """
     if work.saved:
         return True
@@ -66,7 +66,7 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
 
 
 def unlike_found(system: System, journal: Journal, undo: Undo) -> "List[str]":
-    """What is not as the agent found it at its first start. Raises ForgeError where that cannot be read."""
+    """Return what differs from the state that the agent first found. Raises ForgeError if that cannot be read."""
     found = journal.last("found")
     if found is None:
         return []
@@ -78,7 +78,7 @@ def unlike_found(system: System, journal: Journal, undo: Undo) -> "List[str]":
 
 
 def _for(parts: Parts, seconds: float) -> None:
-    """Commands may take this long from now on."""
+    """Limit commands to this long from now on."""
     parts.system.until(parts.system.clock.monotonic() + seconds)
 
 
@@ -104,7 +104,7 @@ def _put_back(parts: Parts) -> None:
 
 
 def _unlike(parts: Parts, problems: "List[str]") -> "List[str]":
-    """What is not put back yet. What failed is none of it where it reads as found: there was nothing to roll back."""
+    """Return what is not put back yet. Failures do not count if it reads as found: there was nothing to roll back."""
     unlike = ["storage"] if [change for change in parts.undo.changes if change.about == STORAGE] else []
     if parts.network.fallback:
         return unlike + (["identity"] if problems else [])

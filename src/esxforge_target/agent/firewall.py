@@ -120,7 +120,7 @@ class Firewall:
             clock.sleep(_PAUSE)
 
     def _is_open(self) -> bool:
-        """Whether ESXi shows that our ways are open; also where it does not say."""
+        """Return whether ESXi shows that our ways are open; also where it does not say."""
         try:
             enabled = [record.truth("enabled") for record in self._records("list") if record.name("name") == RULESET]
         except CommandError as error:

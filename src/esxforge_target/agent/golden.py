@@ -1,6 +1,6 @@
-"""What a host from a golden image needs besides: root's password, and a system UUID of its own.
+"""Extra steps on a host from a golden image: root's password, and a system UUID of its own.
 
-Both are done whatever the outcome, and a host without them is never called deployed: without the one nobody could log
+Both are done whatever the outcome, and a host without them is never called deployed: without the first nobody could log
 in, and two hosts with one UUID can damage a shared datastore (Broadcom KB 84280).
 """
 
@@ -23,7 +23,7 @@ _LINE = re.compile(r'^(/system/uuid\s*=\s*)"[^"\n]*"', re.MULTILINE)
 
 
 def own_identity(system: System, deployment: Deployment, journal: Journal, log: Log) -> None:
-    """Set root's password and renew the system UUID once in a deployment. Raises ForgeError where one is not done."""
+    """Set root's password and renew the system UUID once in a deployment. Raises ForgeError if either fails."""
     if not deployment.record.is_golden:
         return
     problems = ()  # type: Tuple[str, ...]
@@ -41,7 +41,7 @@ def own_identity(system: System, deployment: Deployment, journal: Journal, log: 
 
 
 def _renew_uuid(system: System, log: Log) -> None:
-    """Facts: the UUID stands in esx.conf under /system/uuid (6.x, 7.0); where it does not, ESXi makes one itself at
+    """Facts: the UUID is in esx.conf under /system/uuid (6.x, 7.0); if it is not, ESXi makes one itself at
     its first boot, as the image was captured before that.
     """
     text = _read(system)
@@ -65,7 +65,7 @@ def _read(system: System) -> "Optional[str]":
 
 
 def new_uuid() -> str:
-    """As ESXi writes them: eight digits of the time, then random ones, in five groups."""
+    """Return a UUID as ESXi writes them: eight digits of the time, then random ones, in five groups."""
     drawn = uuid.UUID(bytes=os.urandom(16)).hex
     text = "{:08x}{}".format(int(time.time()) & 0xFFFFFFFF, drawn[8:])
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -1,4 +1,4 @@
-"""Who this host is: its name, root's SSH keys, its certificate. Each change is noted in the undo list before."""
+"""The host's identity: its name, root's SSH keys, its certificate. Each change is noted in the undo list before."""
 
 from typing import Callable, List, Sequence, Tuple
 
@@ -19,7 +19,7 @@ _CERTIFICATE = ("/etc/vmware/ssl/rui.crt", "/etc/vmware/ssl/rui.key")
 
 
 class Identity:
-    """Makes this host who MAAS says it is. Raises ForgeError."""
+    """Gives the host its identity from MAAS. Raises ForgeError."""
 
     def __init__(self, system: System, undo: Undo, log: Log) -> None:
         self._system = system
@@ -27,7 +27,7 @@ class Identity:
         self._log = log
 
     def name(self, client: MetadataClient) -> str:
-        """The host's full name, as MAAS says it; what it is now."""
+        """Set the host's full name to the one in MAAS, and return it."""
         desired = client.hostname()
         before = self._names()
         if _is_called(desired, before):
@@ -35,7 +35,7 @@ class Identity:
         self._undo.before(IDENTITY, (_SET_NAME + ("--fqdn=" + _full(before),),))
         self._do(*(_SET_NAME + ("--fqdn=" + desired,)))
         if not _is_called(desired, self._names()):
-            # Of one release it is told that this leaves a part of the name alone.
+            # One release is documented to leave a part of the name unchanged.
             back = [_SET_NAME + ("--host=" + before[0],)]
             if before[1]:  # no command takes an empty domain
                 back.append(_SET_NAME + ("--domain=" + before[1],))
@@ -48,7 +48,7 @@ class Identity:
         return desired
 
     def differences(self, desired: str, keys: "Sequence[str]") -> "List[str]":
-        """What of name and keys is not as desired."""
+        """Return how name and keys differ from the desired ones."""
         found = []
         now = self._names()
         if not _is_called(desired, now):
@@ -60,7 +60,7 @@ class Identity:
         return found
 
     def keys(self, client: MetadataClient, own: "Sequence[str]") -> "Tuple[str, ...]":
-        """Root's SSH keys: those of MAAS and of the recipe, besides what is there. Only keys are ever written."""
+        """Set root's SSH keys: those of MAAS and of the recipe, besides present ones. Only keys are ever written."""
         given = client.public_keys()
         recipe = parse_public_keys("\n".join(own))
         for dropped in given.dropped + recipe.dropped:
@@ -88,7 +88,7 @@ class Identity:
         return tuple(keys)
 
     def ssh(self) -> None:
-        """The SSH service starts now and on every boot. Only called where there is a key: who gives one wants in."""
+        """Start the SSH service now and on every boot. Only called if there is a key: its owner wants access."""
         running, starts = is_running(self._system), starts_with_host(self._system)
         if running and starts:
             self._log.say("the SSH service is on already")
@@ -96,7 +96,7 @@ class Identity:
         back = []
         if not running:
             back.append(("vim-cmd", "hostsvc/stop_ssh"))
-        # Where the host does not say what it does at a boot: a service that ran was desired by somebody.
+        # If the host does not say what it does at a boot: a service that ran was desired by somebody.
         if starts is False or (starts is None and not running):
             back.append(("vim-cmd", "hostsvc/disable_ssh"))
         self._undo.before(IDENTITY, back)
@@ -112,7 +112,7 @@ class Identity:
         self._log.say("the SSH service is on")
 
     def certificate(self, name: str, left: "Callable[[], float]") -> str:
-        """A certificate for ``name``; a sentence where that failed, which stops nothing.
+        """Make a certificate for ``name``; return a sentence if that failed, which stops nothing.
 
         hostd and its proxy read it when they start; vCenter compares it with the file, so they are restarted.
         """
@@ -137,7 +137,7 @@ class Identity:
         return ""
 
     def _names(self) -> "Tuple[str, str]":
-        """Host part and domain, which ESXi keeps apart."""
+        """Return host part and domain, which ESXi keeps apart."""
         record = single(self._system.esxcli().records("system hostname get"), "esxcli system hostname get")
         return record.name("hostname"), record.text("domainname")
 
@@ -163,6 +163,6 @@ def _full(names: "Tuple[str, str]") -> str:
 
 
 def _is_called(desired: str, names: "Tuple[str, str]") -> bool:
-    """Whether host part and domain are those of ``desired``; a name without a domain leaves the domain open."""
+    """Return whether host part and domain are those of ``desired``; a name without a domain leaves the domain open."""
     host, _, domain = desired.lower().partition(".")
     return names[0].lower() == host and domain in ("", names[1].lower())

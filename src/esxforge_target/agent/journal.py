@@ -140,5 +140,5 @@ def _parse(line: bytes) -> "Optional[Record]":
 
 
 def exists(system: System, bank: str) -> bool:
-    """Whether a bank has a journal."""
+    """Return whether a bank has a journal."""
     return os.path.exists(system.bank_files.locate("{}/{}".format(bank, NAME)))

@@ -1,4 +1,4 @@
-"""The agent's life: one boot of it, from the lock to leaving."""
+"""The agent's life: one boot of it, from acquiring the lock to exit."""
 
 import os
 import sys
@@ -25,12 +25,12 @@ from esxforge_target.vcenter.errors import VcenterError
 
 _BANK_SECONDS = float(deadlines.LIMITS[0][1])  # as long as for hostd
 _PAUSE = 5.0
-# A host on which the agent never comes to an end must not try for ever.
+# A host on which the agent never finishes must not try for ever.
 MOST_STARTS = 6
 
 
 def run(system: System) -> int:
-    """One start. 0: finished, or nothing to do; 1: the next boot goes on."""
+    """Run one start. Return 0: finished, or nothing to do; 1: the next boot goes on."""
     lock = Lock(system)
     if not lock.take():
         return 0
@@ -62,7 +62,7 @@ def _start(system: System) -> int:
 
 
 def _wait_for_bank(system: System) -> str:
-    """The bank for journal and log: the one with a journal, else the one that runs; empty if none comes."""
+    """Return the bank for journal and log: the one with a journal, else the running one; empty if none comes."""
     end = system.clock.monotonic() + _BANK_SECONDS
     while True:
         banks = system.banks()
@@ -86,14 +86,14 @@ class _Life:
         self._firewall = Firewall(system, self._undo, log)
 
     def run(self) -> None:
-        """To the end. Raises ForgeError where the next boot has to go on."""
+        """Run to the end. Raises ForgeError if the next boot has to go on."""
         earlier = bool(self._journal.records)
         starts = len([record for record in self._journal.records if record["kind"] == "boot"]) + 1
         problem = self._journal.note("boot", number=starts)
         self._journal.is_needed = not problem
         self._log.announce("the agent starts; start {} of this deployment".format(starts))
         outcome = self._journal.last("outcome")
-        # Where the bank was full, or the power cut came late, the missing secrets say as much as an outcome.
+        # If the bank was full, or the power cut came late, the missing secrets say as much as an outcome.
         if outcome is None and cleanup.is_last(self._system):
             outcome = self._outcome(bool(self._undo.changes), "what was left of it is gone")
         if outcome is None:
@@ -107,7 +107,7 @@ class _Life:
         self._log.announce("the agent is done: {}".format(outcome["text"]))
 
     def _is_kept(self) -> bool:
-        """Whether the desired host was saved: then nothing of it is rolled back any more."""
+        """Return whether the desired host was saved: then nothing of it is rolled back any more."""
         return self._journal.last("saved") is not None or asked_for_user_data(self._journal)
 
     def _deploy(self, starts: int, unwritable: str) -> Record:
@@ -171,7 +171,7 @@ class _Life:
             self._log.warn("whether Secure Boot could be switched on was not reported: {}".format(text))
 
     def _settle(self, parts: Parts, work: Work, reason: str) -> bool:
-        """Whether to save. Whatever goes wrong here, too: the agent leaves, and the log says what."""
+        """Return whether to save. Whatever goes wrong here, too: the agent exits, and the log says what."""
         problem = self._journal.note("failed", reason=self._log.redact(reason))
         if problem:
             self._log.warn(problem)
@@ -185,8 +185,8 @@ class _Life:
         return False
 
     def _check_earlier(self, starts: int, unwritable: str) -> None:
-        """Raises ForgeError where an earlier start had failed, as MAAS may know that, or where there were too many, or
-        where the journal cannot be written: nothing could be rolled back after a power cut.
+        """Raises ForgeError if an earlier start had failed, as MAAS may know that, or if there were too many, or
+        if the journal cannot be written: nothing could be rolled back after a power cut.
         """
         failed = self._journal.last("failed")
         if failed is not None:
@@ -212,9 +212,9 @@ class _Life:
         return deployment
 
     def _recover(self, deployed: bool, *more: str) -> None:
-        """What an earlier start began and a power cut ended: ESXi may have saved a part of it, so it is rolled back.
+        """Roll back what an earlier start began and a power cut ended: ESXi may have saved a part of it.
 
-        Of a host that may be ``deployed`` only the firewall: the rest is the owner's. ``more``: where nothing is set up
+        For a host that may be ``deployed`` only the firewall: the rest is the owner's. ``more``: if nothing is set up
         again, the storage too.
         """
         self._remove_account()
@@ -224,18 +224,18 @@ class _Life:
             self._undo.roll_back(*about, quiet=True)
 
     def _remove_account(self) -> None:
-        """The administrator that exists only while vCenter adds this host."""
+        """Remove the administrator that exists only while vCenter adds this host."""
         try:
             remove_account(self._system.host(self._log.say))
         except VcenterError as error:
             self._log.warn("{} {}".format(error.message, error.hint))
 
     def _is_astray(self, outcome: Record) -> bool:
-        """Whether a failed deployment's host is not known to be as it was found: the journal must not go then."""
+        """Return whether a failed deployment may have left the host other than found: the journal must then stay."""
         return not outcome["save"] and self._undo.is_open(NETWORK, FALLBACK, IDENTITY)
 
     def _as_found(self, outcome: Record) -> Record:
-        """The outcome once more where what could not be put back was rolled back now."""
+        """Return the outcome, or a new one if the host has been rolled back completely by now."""
         if not self._is_astray(outcome):
             return outcome
         try:
@@ -267,14 +267,14 @@ class _Life:
             cleanup.take_secrets_out(self._system, self._log)
             if self._is_astray(outcome):
                 self._stay()
-            # The secrets' absence says by itself that all is done; in a full bank its room is needed for boot.cfg.
+            # The absence of the secrets alone says that all is done; in a full bank its room is needed for boot.cfg.
             self._journal.remove()
             cleanup.take_out(self._system, self._log)
         finally:
             cleanup.wipe(self._system, self._log)
 
     def _stay(self) -> None:
-        """Journal and agent stay for the next boot. Raises ForgeError; not where boots enough have come and gone."""
+        """Keep journal and agent for the next boot, and raise ForgeError; return after too many boots."""
         kinds = [record["kind"] for record in self._journal.records]
         if kinds[kinds.index("outcome") :].count("boot") < MOST_STARTS:
             raise ForgeError("The host is not as it was found.", "Reboot it: that rolls back what is left.")
@@ -282,7 +282,7 @@ class _Life:
 
 
 def _describe(error: Exception) -> str:
-    """A defect of ours, as a sentence: what and where, without values."""
+    """Return a sentence on a defect of ours: what and where, without values."""
     place = traceback.extract_tb(sys.exc_info()[2])[-1]
     what = "{} at {}:{}".format(type(error).__name__, os.path.basename(place[0]), place[1])
     if isinstance(error, OSError) and error.strerror:

@@ -19,7 +19,7 @@ class Lock:
         self._path = system.locate(PATH)
 
     def take(self) -> bool:
-        """Whether this is the only agent; if so, the lock is ours."""
+        """Return whether this is the only agent; if so, the lock is ours."""
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         for _ in range(2):
             try:

@@ -1,4 +1,4 @@
-"""The log that stays: in the boot bank, so that it survives reboots and power cuts. No secret is ever in it."""
+"""The persistent log: in the boot bank, so that it survives reboots and power cuts. No secret is ever in it."""
 
 import collections
 import os
@@ -23,7 +23,7 @@ _LONGEST_LINE = 2000
 
 
 class Log:
-    """Lines with the time in UTC, each on the disk's way at once. A log that cannot be written stops nothing."""
+    """Lines with the time in UTC, each flushed at once. A log that cannot be written stops nothing."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -34,23 +34,23 @@ class Log:
         self._path = ""
 
     def open(self, bank: str) -> None:
-        """From now on write to the log in this bank, too."""
+        """Write to the log in this bank, too, from now on."""
         self._path = self._system.locate("{}/{}".format(bank, AGENT_LOG))
         self._shorten(0)
         self._append("".join(self._lines))
 
     def hide(self, redact: "Callable[[str], str]") -> None:
-        """From now on every line goes through ``redact``, which masks secrets."""
+        """Pass every line through ``redact``, which masks secrets, from now on."""
         self._masks.append(redact)
 
     def redact(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         for mask in self._masks:
             text = mask(text)
         return text
 
     def say(self, line: str) -> None:
-        """What was found or done. Several lines become one each."""
+        """Log what was found or done. Several lines become one each."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._system.clock.time()))
         for part in visible(self.redact(line)).rstrip("\n").split("\n"):
             clean = ascii_text(part)[:_LONGEST_LINE]
@@ -64,17 +64,17 @@ class Log:
                 continue
 
     def warn(self, line: str) -> None:
-        """What a person should know, and what stops nothing."""
+        """Log what a person should know, and what stops nothing."""
         self.say("note: " + line)
 
     def announce(self, line: str) -> None:
-        """A line that somebody at the machine should see, too: on its consoles, and on the disk before we go on."""
+        """Log a line that must be seen at the machine, too: on its consoles, and on the disk before we go on."""
         self.say(line)
         self.sync()
         show("\nesxforge: {}\n".format(self.redact(line)), self._system.locate)
 
     def tail(self, length: int) -> str:
-        """The last lines, at most ``length`` characters."""
+        """Return the last lines, at most ``length`` characters."""
         taken = []  # type: List[str]
         for line in reversed(self._lines):
             length -= len(line)
@@ -84,7 +84,7 @@ class Log:
         return "".join(reversed(taken))
 
     def sync(self) -> None:
-        """Bring what was said to the disk."""
+        """Flush the log to the disk."""
         if self._path:
             sync_path(self._path)
 
@@ -101,7 +101,7 @@ class Log:
             self._shorten(_KEPT)
 
     def _shorten(self, head: int) -> None:
-        """Where it is too long, keep ``head`` bytes of the beginning, and the end."""
+        """Shorten a log that is too long to ``head`` bytes of the beginning, and the end."""
         try:
             if os.path.getsize(self._path) <= _LONGEST:
                 return
@@ -118,5 +118,5 @@ class Log:
 
 
 def mask(secret: str) -> "Callable[[str], str]":
-    """Masks one text."""
+    """Return a function that masks one text."""
     return lambda text: text.replace(secret, "***") if len(secret) > 3 else text

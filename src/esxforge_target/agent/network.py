@@ -200,7 +200,7 @@ class NetworkSetup:
         return self.fallback
 
     def _network_now(self, before: Inventory) -> Inventory:
-        """``before`` with its network read anew: the ladder changes no more, and a slow host has no time for more."""
+        """Return ``before`` with its network read again: the ladder changes nothing else, a slow host lacks time."""
         return reread_network(self._system.runner, before, WHOLE_NETWORK, self._system.program)
 
     def _by_dhcp(self, before: "Optional[Inventory]", end: float) -> bool:

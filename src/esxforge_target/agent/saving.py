@@ -47,7 +47,7 @@ def _save(system: System) -> str:
 
 
 def _seen(system: System) -> _Seen:
-    """Time, size and checksum of the saved configuration; None where there is none that is whole."""
+    """Return time, size and checksum of the saved configuration; None if there is no complete one."""
     try:
         data = system.bank_files.read(STATE)
         if not data or not unzip(data):

@@ -1,7 +1,7 @@
-"""What MAAS is told while the agent works. The log gets every line, too.
+"""Reports to MAAS while the agent works. The log gets every line, too.
 
 MAAS stores starts and failures only, most of them up to a minute later, and lists them in the order in which it stored
-them. So what is to be seen of a phase that went well stands in the next start, and each event has a number.
+them. So the results of a successful phase are in the next start, and each event has a number.
 """
 
 from typing import List, Tuple
@@ -22,7 +22,7 @@ _Event = Tuple[str, str, str, str]  # event type, name, description, result
 
 
 class StatusReporter:
-    """Events wait while MAAS does not answer, and are sent in their order once it does.
+    """Queue events while MAAS does not answer, and send them in their order once it does.
 
     ``boot`` is how often the agent was started on this host: the first number of each event.
     """
@@ -36,11 +36,11 @@ class StatusReporter:
         self._figures = ""
         self._waiting = []  # type: List[_Event]
         self._refused = []  # type: List[str]
-        # Nobody is asked twice in vain: after a silence, events wait until somebody says that MAAS was heard.
+        # No second try in vain: after a silence, events wait until somebody says that MAAS answered.
         self._silent = False
 
     def start(self, phase: str, description: str) -> None:
-        """A phase begins. What ``done`` was given of the phases before stands in this event, too."""
+        """Begin a phase. What ``done`` was given of the phases before is in this event, too."""
         self._log.announce(description)
         text = " ".join(part for part in (self._figures, description) if part)
         self._figures = ""
@@ -49,32 +49,32 @@ class StatusReporter:
             self._restart_limit()
 
     def done(self, phase: str, figures: str = "") -> None:
-        """A phase went well. ``figures``: a sentence for MAAS's event log, with the next start."""
+        """End a phase that succeeded. ``figures``: a sentence for MAAS's event log, with the next start."""
         self._log.say("{}: {}".format(phase, figures or "done"))
         self._figures = " ".join(part for part in (self._figures, figures) if part)
 
     def failed_phase(self, phase: str, reason: str) -> None:
-        """A phase failed, and the deployment goes on."""
+        """Report a phase that failed, while the deployment goes on."""
         self._log.say("{}: {}".format(phase, reason))
         self._tell("finish", "esxforge/" + phase, "{}: {}".format(phase, reason), "FAIL")
 
     def heard(self) -> None:
-        """MAAS answers (again): what waited is told."""
+        """Note that MAAS answers (again), and send what waited."""
         self._silent = False
         self._send(deadlines.EVENT)
 
     def deliver(self, seconds: float) -> None:
-        """Tell all that waits, and try for ``seconds``."""
+        """Send all that waits, and try for ``seconds``."""
         self._silent = False
         self._send(seconds)
 
     def was_told(self, phase: str) -> bool:
-        """Whether MAAS took all events of this phase so far."""
+        """Return whether MAAS accepted all events of this phase so far."""
         name = "esxforge/" + phase
         return name not in self._refused and name not in [event[1] for event in self._waiting]
 
     def failed(self, reason: str, seconds: float) -> bool:
-        """Tell MAAS that the deployment failed, with the log's tail; True once MAAS took it."""
+        """Report to MAAS that the deployment failed, with the log's tail; return True once MAAS accepted it."""
         self._waiting = [one for one in self._waiting if one[1] != "esxforge"][-_MOST_WAITING:]
         text = "{}\n\nThe end of the host's log:\n{}".format(reason, self._log.tail(_LONGEST_TAIL))
         self._silent = False
@@ -101,7 +101,7 @@ class StatusReporter:
             self._silent = _passes(error)
 
     def _send(self, seconds: float) -> bool:
-        """Send what waits, in ``seconds`` for all of it; whether all of it was taken."""
+        """Send what waits, in ``seconds`` for all of it; return whether all of it was accepted."""
         taken = True
         end = self._clock.monotonic() + seconds
         while self._waiting:
@@ -122,7 +122,7 @@ class StatusReporter:
 
 
 def _passes(error: MetadataError) -> bool:
-    """Whether MAAS may take the same event later."""
+    """Return whether MAAS may accept the same event later."""
     if isinstance(error, RejectedError):
         return error.status >= 500 or error.status in (408, 409, 425, 429)
     return isinstance(error, UnreachableError)

@@ -1,4 +1,4 @@
-"""Running the steps of a plan: the first is noted in the journal before, each is judged by what ESXi then shows."""
+"""Run the steps of a plan: the first is noted in the journal before, each is judged by ESXi's state afterwards."""
 
 from typing import Optional, Sequence
 
@@ -21,7 +21,7 @@ class StepError(ForgeError):
 
 
 class Steps:
-    """Runs steps. What they change is noted as ``about`` in the undo list."""
+    """Runs steps. Their changes are noted as ``about`` in the undo list."""
 
     def __init__(self, system: System, undo: Undo, log: Log) -> None:
         self._system = system
@@ -36,7 +36,7 @@ class Steps:
                 self._undo.open(about)
             self._try(step, before)
             if step.phase == STORAGE:
-                # Noted after it only: rolling back a partition that was never made could take another one.
+                # Noted only after it: rolling back a partition that was never made could remove another one.
                 self._undo.after(about, step.undo)
                 if not step.undo:
                     self._undo.note_lasting(step.changes)
@@ -59,7 +59,7 @@ class Steps:
             if route is not None and attempt < _ATTEMPTS:
                 self._log.say("in its way: the route by {} of {}".format(route.gateway, route.interface))
                 removed = self._system.run(route_command("remove", route.network, route.gateway)).status == 0
-                # Refused the first time, ESXi's management service may just have been busy.
+                # If it failed the first time, ESXi's management service may just have been busy.
                 if not removed and attempt > 1 and self._run_without_lease(step, route.interface, before):
                     return
             elif step.may_fail and attempt > 1:
@@ -74,7 +74,7 @@ class Steps:
     def _run_without_lease(self, step: Step, name: str, before: Inventory) -> bool:
         """Run a step while the interface ``name`` has no lease: what was set by hand stays when the lease comes back.
 
-        For an ESXi that takes no lease's route away. Whether the step worked.
+        For an ESXi that does not remove a lease's route. Return whether the step worked.
         """
         runner, commands = self._system.runner, [dhcp_command(name, True)]
         try:
@@ -94,7 +94,7 @@ class Steps:
         return worked
 
     def _read(self, step: Step, before: Inventory) -> "Optional[Inventory]":
-        """What ESXi shows after a failed command, which may have done its work where it hung; None: it does not say."""
+        """Return ESXi's state after a failed command, which may have worked before it hung; None if unreadable."""
         if not step.expects:
             return None
         try:

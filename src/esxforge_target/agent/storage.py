@@ -1,4 +1,4 @@
-"""The boot disk known for sure before any of its partitions is touched, and what became of its datastore."""
+"""Identify the boot disk for sure before any of its partitions is touched, and report on its datastore."""
 
 from typing import List, Tuple
 
@@ -36,7 +36,7 @@ def boot_disk_doubts(deployment: Deployment, inventory: Inventory) -> "List[str]
 
 
 def datastore_figures(desired: DesiredHost, inventory: Inventory) -> "Tuple[str, ...]":
-    """A sentence on the datastore of the boot disk: what MAAS asked for, and what ESXi left for it."""
+    """Return a sentence on the datastore of the boot disk: what MAAS asked for, and what ESXi left for it."""
     datastore = desired.boot_datastore()
     if datastore is None:
         return ()

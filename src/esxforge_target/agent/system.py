@@ -28,9 +28,9 @@ Connect = Callable[[Endpoint, Token, Patience, Clock], MetadataClient]
 
 
 class PatientRunner(Runner):
-    """Runs commands no longer than until ``end`` on the host's clock (None: as long as each may take).
+    """Run commands no longer than until ``end`` on the host's clock (None: as long as each may take).
 
-    A question that fails is asked once more: hostd is restarted now and then, and one lost answer is no reason to end a
+    A failed query is repeated once: hostd is restarted now and then, and one lost answer is not a reason to end a
     deployment.
     """
 
@@ -60,7 +60,7 @@ def _is_question(arguments: "List[str]") -> bool:
 
 
 class System:
-    """``root`` is /. ``program`` becomes localcli where hostd does not come up."""
+    """``root`` is /. ``program`` becomes localcli if hostd does not come up."""
 
     def __init__(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names may not end in a comma
         self,
@@ -82,43 +82,43 @@ class System:
         self.process = os.getpid()
 
     def locate(self, path: str) -> str:
-        """Where the host's ``path`` is for us."""
+        """Return our path of the host's ``path``."""
         return posixpath.join(self.root, path.lstrip("/"))
 
     def run(self, command: "Sequence[str]", timeout: float = COMMAND_SECONDS, stdin: str = "") -> Result:
-        """Run a command of the host; ``esxcli`` is replaced where hostd is not up."""
+        """Run a command of the host; ``esxcli`` is replaced if hostd is not up."""
         words = list(command)
         if words[0] == "esxcli":
             words[0] = self.program
         return self.runner.run(words, timeout, stdin)
 
     def until(self, end: "Optional[float]") -> None:
-        """No command runs longer than until then, and none is started after it."""
+        """Let no command run past ``end``, and start none after it."""
         self.runner.end = end
 
     @property
     def end(self) -> "Optional[float]":
-        """Until when commands run."""
+        """Time until which commands run."""
         return self.runner.end
 
     def is_over(self) -> bool:
-        """Whether no command is started any more."""
+        """Return whether no command is started any more."""
         return self.runner.end is not None and self.clock.monotonic() >= self.runner.end
 
     def esxcli(self) -> Esxcli:
-        """Asks this host."""
+        """Return an Esxcli for this host."""
         return Esxcli(self.runner, self.program)
 
     def host(self, log: "Callable[[str], None]") -> Host:
-        """The same host, as vendor-data, user-data and vCenter see it."""
+        """Return the same host, as vendor-data, user-data and vCenter see it."""
         return Host(self.files, self.runner, log, self.clock, sys.executable or "python")
 
     def banks(self) -> "List[str]":
-        """The banks that are there."""
+        """Return the banks that are there."""
         return [bank for bank in BANKS if os.path.isfile(self.locate(bank + "/boot.cfg"))]
 
 
 def said(result: Result) -> str:
-    """What a command said, in one line, for messages."""
+    """Return a command's output, in one line, for messages."""
     text = " ".join((result.stderr.strip() or result.stdout.strip()).split())
     return text[-300:] or "it said nothing"

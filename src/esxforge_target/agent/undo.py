@@ -1,14 +1,14 @@
-"""What was changed on this host and how to take it back; kept in the journal, so that the next boot can do it, too.
+"""Changes of this host and how to roll them back; kept in the journal, so that the next boot can do it, too.
 
 ESXi saves its configuration every hour by itself, so a boot may start from any point of an earlier run. Rolling back
 is therefore done in reverse to the very beginning, and a command that finds nothing to roll back may fail. For the same
-reason the journal forgets a change only once the configuration was saved, not when it was rolled back.
+reason the journal drops a change only once the configuration was saved, not when it was rolled back.
 
-What could not be rolled back stays in the list, and all that is older with it: it may be about the same thing, and the
-oldest must have the last word when it is tried again.
+Whatever could not be rolled back stays in the list, with everything older: it may be about the same thing, and the
+oldest must come last when it is tried again.
 
-The network is not rolled back step by step: what stands now is read, and turned into what the agent found at its first
-start (plan.restore). So it does not matter how far a step came, what ESXi did besides, or in which boot that was.
+The network is not rolled back step by step: its present state is read, and turned into what the agent found at first
+(plan.restore). So it does not matter how far a step came, what ESXi did besides, or in which boot that was.
 """
 
 import base64
@@ -25,7 +25,7 @@ from esxforge_target.runtime.commands import Result
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.values import Value
 
-# What a change is about: the network, and so on. Storage lies on disks, so a boot does not bring it back.
+# Subjects of changes: the network, and so on. Storage lies on disks, so a boot does not bring it back.
 NETWORK = "network"
 FALLBACK = "fallback"
 STORAGE = "storage"
@@ -33,16 +33,16 @@ IDENTITY = "identity"
 FIREWALL = "firewall"
 _BY_READING = (NETWORK, FALLBACK)
 _PAUSE = 2.0
-# Each time what is left is read again: lists may lag behind what was done.
+# The remainder is read again each time: lists may lag behind what was done.
 _MOST_READINGS = 4
 _READING_PAUSE = 5.0
 # Rolling back gets this much, whatever is left of the phase in which it became necessary: enough to read the network
-# twice where each of some 15 commands takes 4 seconds, and to change it in between.
+# twice if each of some 15 commands takes 4 seconds, and to change it in between.
 _LEAST = 150.0
 
 
 class Change(Value):
-    """``files`` (path, former content or None) and then ``commands`` take it back."""
+    """``files`` (path, former content or None) and then ``commands`` roll it back."""
 
     __slots__ = ("number", "about", "commands", "files")
 
@@ -84,7 +84,7 @@ class Undo:
         self.changes.append(change)
 
     def after(self, about: str, commands: "Sequence[Tuple[str, ...]]") -> None:
-        """As ``before``, for a change that was made already: it is rolled back even where it cannot be noted."""
+        """Note as ``before`` does, for a change that was made already: it is rolled back even if it cannot be noted."""
         change = Change(self._next, about, tuple(commands))
         self._noted[change.number] = change
         self.changes.append(change)
@@ -93,7 +93,7 @@ class Undo:
     def _add(
         self, about: str, commands: "Sequence[Tuple[str, ...]]", files: "Sequence[Tuple[str, Optional[bytes]]]"
     ) -> Change:
-        """A change in the journal. Raises DiskError."""
+        """Add a change to the journal. Raises DiskError."""
         number = self._next
         self._next += 1
         encoded = [
@@ -104,42 +104,42 @@ class Undo:
         return Change(number, about, tuple(commands), tuple(files))
 
     def note_lasting(self, changes: str) -> None:
-        """Note a change that nothing takes back: VMFS never shrinks."""
+        """Note a change that cannot be rolled back: VMFS never shrinks."""
         self._journal.add("lasting", changes=changes)
 
     def lasting(self) -> "List[str]":
-        """Changes that nothing takes back."""
+        """Return the changes that cannot be rolled back."""
         return [record["changes"] for record in self._journal.records if record["kind"] == "lasting"]
 
     def open(self, about: str) -> None:
-        """Note, before its first change, that the network is not as found any more."""
+        """Note, before its first change, that the network is no longer as found."""
         self.touch()
         if not any(change.about == about for change in self.changes):
             self.before(about)
 
     def touch(self) -> None:
-        """Something of the network is about to change, so what was read of it says no more how it is."""
+        """Discard the last reading of the network: something of it is about to change."""
         self._reads_as_found = False
 
     def commit(self, *about: str) -> None:
-        """The configuration was saved: these stay as they are now, rolled back or not."""
+        """Note that the configuration was saved: these stay as they are now, rolled back or not."""
         self.changes = [change for change in self.changes if change.about not in about]
         self._note([number for number in sorted(self._noted) if self._noted[number].about in about])
 
     def is_open(self, *about: str) -> bool:
-        """Whether one of these is not committed: ESXi may have saved, or may still save, a part of it."""
+        """Return whether one of these is not committed: ESXi may have saved, or may still save, a part of it."""
         return any(change.about in about for change in self._noted.values())
 
     def reopen(self, *about: str) -> None:
-        """All of these, from the first start on, are to be rolled back again: a command may say that it worked."""
+        """Let all of these, from the first start on, be rolled back again: a command may only claim that it worked."""
         still = [change.number for change in self.changes]
         noted = [self._noted[number] for number in sorted(self._noted)]
         self.changes = [change for change in noted if change.about in about or change.number in still]
 
     def roll_back(self, *about: str, quiet: bool = False) -> "List[str]":
-        """Take these back, the newest first; a sentence for each command that failed. Another call tries these again.
+        """Roll these back, the newest first; return a sentence for each command that failed. Another call tries again.
 
-        ``quiet``: most will find nothing to roll back, so what fails is tried once more only, and its failure is none.
+        ``quiet``: most will find nothing to roll back, so failed commands are retried only once, and then ignored.
         """
         before = self._system.end
         if before is not None:
@@ -175,7 +175,7 @@ class Undo:
                 stuck.add(change.about)
             if change.about not in stuck:
                 self.changes.remove(change)
-        # Last, as it takes long where ESXi is slow: what else was changed must not be left for want of time.
+        # Last, as it takes long if ESXi is slow: other changes must not stay for lack of time.
         network = [change for change in self.changes if change.about in about and change.about in _BY_READING]
         if network:
             left = self._restore_network(quiet)
@@ -185,9 +185,9 @@ class Undo:
         return problems
 
     def network_unlike(self) -> "List[str]":
-        """Which parts of the network are not as the agent found them. Raises ForgeError where that cannot be read.
+        """Return the parts of the network that are not as the agent found them. Raises ForgeError if any is unreadable.
 
-        Not read again where rolling back read it as found and nothing was changed since: a slow host has no time.
+        Not read again if rolling back read it as found and nothing was changed since: a slow host has no time.
         """
         found = self._found()
         if found is None or self._reads_as_found:
@@ -199,7 +199,7 @@ class Undo:
         return None if record is None else inventory_from_json(record["inventory"])
 
     def _read(self, found: Inventory) -> Inventory:
-        """The network as it is now; by localcli where ESXi's management service does not answer."""
+        """Return the network as it is now; by localcli if ESXi's management service does not answer."""
         try:
             return reread_network(self._system.runner, found, WHOLE_NETWORK, self._system.program)
         except ForgeError:
@@ -208,7 +208,7 @@ class Undo:
             return reread_network(self._system.runner, found, WHOLE_NETWORK, "localcli")
 
     def _restore_network(self, quiet: bool) -> "List[str]":
-        """Turn the network into the one that was found; a sentence for what is left."""
+        """Turn the network into the one that was found; return a sentence for each remaining difference."""
         found = self._found()
         if found is None:
             return []  # nothing is touched before it is noted
@@ -244,7 +244,7 @@ class Undo:
                 self._log.say("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
 
     def _patiently(self, command: "Tuple[str, ...]", quiet: bool = False) -> Result:
-        """Twice, and once more, unless ``quiet``, past ESXi's management service, which may be why."""
+        """Run twice, and once more, unless ``quiet``, bypassing ESXi's management service, which may be the cause."""
         result = self._system.run(command)
         tries = [command] + ([("localcli",) + command[1:]] if command[0] == "esxcli" and not quiet else [])
         for one in tries:
@@ -255,7 +255,7 @@ class Undo:
         return result
 
     def _note(self, numbers: "List[int]") -> None:
-        """Without this record the next boot takes the same back once more."""
+        """Record these as rolled back. Without this record the next boot rolls the same back once more."""
         for number in numbers:
             del self._noted[number]
         problem = self._journal.note("committed", numbers=numbers)

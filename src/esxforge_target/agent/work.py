@@ -1,4 +1,4 @@
-"""The deployment, phase by phase. failure.py says what happens where one of them fails."""
+"""The deployment, phase by phase. failure.py handles a failed phase."""
 
 from typing import List, Tuple
 
@@ -34,13 +34,13 @@ from esxforge_target.plan.steps import Plan
 from esxforge_target.plan.working import not_working
 from esxforge_target.runtime.errors import ForgeError
 
-# DHCP may answer otherwise than the plan expected: then what remains is planned again.
+# DHCP may answer otherwise than the plan expected: then the remainder is planned again.
 _ROUNDS = 3
 _ROUND_PAUSE = 5.0
-# Disks may come some time after the start, and a list may lag behind another: what is missing is looked for this long.
+# Disks may come some time after the start, and a list may lag behind another: missing ones are looked for this long.
 _LATE_SECONDS = 90.0
 _LAG_SECONDS = 75.0
-# How long an answer that cannot be read, or contradicts another one, is asked for again.
+# How long to repeat a query whose answer cannot be read, or contradicts another one.
 _READ_SECONDS = 20.0
 # A DHCP server, a link or the check of an IPv6 address may take this long.
 _WORKING_SECONDS = 40.0
@@ -53,7 +53,7 @@ class RefusedPlanError(ForgeError):
 
 
 class Parts:
-    """What the phases work with."""
+    """The dependencies of the phases."""
 
     def __init__(  # noqa: PLR0917  # one for each part
         self,
@@ -84,13 +84,13 @@ class Parts:
         self.network = NetworkSetup(system, self.desired, self.steps, undo, self.connectivity, self.ends, log)
 
     def note(self, kind: str) -> None:
-        """Write to the journal how far this came; the configuration is saved by then, so nothing ends without it."""
+        """Write the progress to the journal; the configuration is saved by then, so nothing ends without it."""
         problem = self.journal.note_alone(kind)
         if problem:
             self.log.warn(problem)
 
     def until(self, phase: str) -> None:
-        """Commands end with this phase."""
+        """End commands with this phase."""
         self.system.until(self.ends.end(phase))
 
 
@@ -107,9 +107,9 @@ class Work:
         self.saved = parts.journal.last("saved") is not None or asked_for_user_data(parts.journal)
 
     def run(self) -> List[str]:
-        """All phases; MAAS has marked the machine Deployed when this returns. What failed after that, in sentences.
+        """Run all phases; MAAS has marked the machine Deployed when this returns. Return later failures, in sentences.
 
-        Raises ForgeError where the deployment failed.
+        Raises ForgeError if the deployment failed.
         """
         inventory, plan = self._plan(self._take_inventory())
         now = self._verify(self._set_up(plan, inventory))
@@ -119,7 +119,7 @@ class Work:
         return problems + self._user_data(now.release)
 
     def resume(self) -> List[str]:
-        """What is left where an earlier start had asked for user-data: the host is the owner's by then.
+        """Finish after an earlier start that had asked for user-data: the host is the owner's by then.
 
         Nothing is set up again, as user-data may have changed it. Returns and raises as ``run``.
         """
@@ -140,7 +140,7 @@ class Work:
 
     def _take_inventory(self) -> Inventory:
         parts = self._parts
-        # Where hostd came late it is slow, too: what the ladder of fall-backs may not need is lent.
+        # If hostd came late, it is slow, too: time that the ladder of fall-backs may not need is lent.
         parts.until(deadlines.CONNECTIVITY)
         for notice in parts.deployment.notices:
             parts.reporter.start("kickstart", notice)
@@ -160,7 +160,7 @@ class Work:
         return inventory
 
     def _look_for_modules(self) -> None:
-        """Tell whether the modules that the image added are loaded: where not, hardware may be missing."""
+        """Report whether the modules that the image added are loaded: if not, hardware may be missing."""
         parts = self._parts
         loaded, missing = looked_for(parts.system, parts.deployment.record.modules)
         if loaded:
@@ -169,7 +169,7 @@ class Work:
             parts.reporter.failed_phase("drivers", missing)
 
     def _keep(self, inventory: Inventory) -> None:
-        """For people, and for the desk, which cannot know otherwise which disk of MAAS's is which."""
+        """Save the inventory for people, and for the desk, which cannot otherwise map MAAS's disks to the host's."""
         parts = self._parts
         guids = {disk.id: disk.disk_guid for disk in parts.desired.disks if disk.disk_guid}
         text = inventory_to_json(inventory, guids)
@@ -179,7 +179,7 @@ class Work:
             parts.log.warn("the inventory is not kept: {}".format(error.message))
 
     def _plan(self, inventory: Inventory) -> "Tuple[Inventory, Plan]":
-        """The plan, and the inventory that it is for. Raises RefusedPlanError before anything is touched."""
+        """Return the plan, and the inventory that it is for. Raises RefusedPlanError before anything is touched."""
         parts = self._parts
         clock = parts.system.clock
         end = min(clock.monotonic() + _LATE_SECONDS, parts.ends.end(deadlines.INVENTORY))
@@ -210,9 +210,9 @@ class Work:
         return inventory, plan
 
     def _set_up(self, plan: Plan, inventory: Inventory) -> Inventory:
-        """Network, storage and identity; the first two in some rounds where DHCP needs them. Raises ForgeError.
+        """Set up network, storage and identity; the first two in some rounds if DHCP needs them. Raises ForgeError.
 
-        The inventory that is returned was read after the last change: each command costs a second, so that one reading
+        The returned inventory was read after the last change: each command costs a second, so one reading
         says what remains and is what is verified.
         """
         parts = self._parts
@@ -241,9 +241,9 @@ class Work:
         return inventory
 
     def _may_read_again(self, began: float, end: float) -> bool:
-        """Pause before another reading, which begins before ``end``. False, at once, where that is over, or where a
-        reading as long as the last, which ``began`` then, would be cut off by the end of the phase: what is known
-        counts more than that.
+        """Pause before another reading, which begins before ``end``. Return False, at once, if that is over, or if a
+        reading as long as the last, which began at ``began``, would be cut off by the end of the phase: known facts
+        are worth more than that.
         """
         system = self._parts.system
         clock = system.clock
@@ -255,7 +255,7 @@ class Work:
         return True
 
     def _plan_again(self, before: Inventory) -> "Tuple[Inventory, Plan]":
-        """What remains, from an inventory that may lag behind at first. Raises StepError where it cannot be planned."""
+        """Return what remains, from an inventory that may lag behind at first. Raises StepError if planning fails."""
         parts = self._parts
         parts.until(deadlines.VERIFY)
         clock = parts.system.clock
@@ -265,7 +265,7 @@ class Work:
             began = clock.monotonic()
             inventory = parts.network.current(before, True, True, _READ_SECONDS)
             plan = make_plan(parts.desired, inventory)
-            # What is left to do may be a list that lags; what cannot be planned may be one that lags for longer.
+            # Remaining steps may come from a list that lags; an impossible plan from one that lags for longer.
             if not plan.errors and (not plan.steps or clock.monotonic() >= settled):
                 return inventory, plan
             if not self._may_read_again(began, end):
@@ -305,8 +305,8 @@ class Work:
             parts.reporter.done("identity", "This host is {}.".format(self._name))
 
     def _verify(self, before: Inventory) -> Inventory:
-        """All that MAAS asks for is there, and MAAS knows who this is; ``before`` was read after the last change. What
-        is not there is read again, as a list may lag behind. Raises StepError.
+        """Check that all that MAAS asks for is there, and that MAAS knows the host; ``before`` is from after the
+        last change. Missing items are read again, as a list may lag behind. Raises StepError.
         """
         parts = self._parts
         parts.until(deadlines.VERIFY)
@@ -339,7 +339,7 @@ class Work:
         return inventory
 
     def _check_working(self, inventory: Inventory) -> None:
-        """Name each interface that is set and does not work. Raises StepError where the recipe wants it to work."""
+        """Name each interface that is set and does not work. Raises StepError if the recipe requires it to work."""
         parts = self._parts
         clock = parts.system.clock
         end = min(clock.monotonic() + _WORKING_SECONDS, parts.ends.end(deadlines.VERIFY))
@@ -401,9 +401,9 @@ class Work:
         return problems
 
     def _deliver_events(self) -> None:
-        """What waits is told before the machine is Deployed, as user-data may restart the host.
+        """Send what waits before the machine is Deployed, as user-data may restart the host.
 
-        Raises ForgeError where MAAS does not take root's password: nobody could log in to that host.
+        Raises ForgeError if MAAS does not accept root's password: nobody could log in to that host.
         """
         parts = self._parts
         if not parts.deployment.record.encrypted_password:
@@ -417,7 +417,7 @@ class Work:
             )
 
     def _user_data(self, release: InstalledRelease) -> List[str]:
-        """Fetching it marks the machine Deployed. It is noted before it is run, so that it is never run twice."""
+        """Fetch user-data, which marks the machine Deployed. It is noted before it is run, so it is never run twice."""
         parts = self._parts
         parts.system.until(None)
         parts.reporter.start("user-data", "The host is ready; fetching user-data")
@@ -440,5 +440,5 @@ class Work:
 
 
 def asked_for_user_data(journal: Journal) -> bool:
-    """Whether an earlier start may have marked the machine Deployed."""
+    """Return whether an earlier start may have marked the machine Deployed."""
     return journal.last("user-data") is not None or journal.last("deployed") is not None

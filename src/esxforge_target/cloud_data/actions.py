@@ -1,4 +1,4 @@
-"""What is to be done on the host, as data. Contents can be secrets, so none of these print them."""
+"""Actions for the host, as data. Contents can be secrets, so none of these print them."""
 
 from typing import Tuple
 
@@ -73,8 +73,8 @@ class SetPasswordHash(Action):
 
 
 class ActionPlan(Value):
-    """What a document asks for. ``notices``: what should be known; ``problems``: what was asked for and will not be
-    done; both whole sentences. ``vcenter``: the vCenter document that MAAS hid among the files, or empty.
+    """Actions of a document. ``notices``: what should be known; ``problems``: requests that will not be
+    fulfilled; both full sentences. ``vcenter``: the vCenter document that MAAS hid among the files, or empty.
     """
 
     __slots__ = ("actions", "notices", "problems", "vcenter")

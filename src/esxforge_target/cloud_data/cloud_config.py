@@ -1,4 +1,4 @@
-"""``#cloud-config`` as far as it means something on ESXi: an allow-list; every other key is named and left.
+"""``#cloud-config`` as far as it applies to ESXi: an allow-list; every other key is reported and skipped.
 
 Keys and their forms: cloud-init's documentation, "Module reference".
 """
@@ -29,15 +29,15 @@ driftfile /etc/ntp.drift
 
 VENDOR_KEYS = ("ntp", "write_files")
 # MAAS sends these to every machine, whatever its system (canonical/maas, src/metadataserver/vendor_data.py): its own
-# proxy for snapd, the name of Ubuntu's default user. Nobody asked for them, so they are left out without a notice.
+# proxy for snapd, the name of Ubuntu's default user. No user requested them, so they are skipped without a notice.
 _FOR_UBUNTU = ("snap", "system_info")
 USER_KEYS = ("hostname", "fqdn", "ssh_authorized_keys", "chpasswd", "ntp", "write_files", "runcmd")
 
 
 def plan_cloud_config(config: Any, allowed: "Tuple[str, ...]", release: Release, what: str) -> ActionPlan:
-    """What ``config`` (the parsed document) asks for on ESXi ``release`` (major, minor).
+    """Return the actions for ``config`` (the parsed document) on ESXi ``release`` (major, minor).
 
-    A key that cannot be used becomes a problem and is left whole; the others stand. The order of actions is that of
+    A key that cannot be used becomes a problem and is skipped entirely; others remain. The order of actions is that of
     ``allowed``: identity first, then files, then commands.
     """
     if config is None:

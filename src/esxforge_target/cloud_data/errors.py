@@ -1,4 +1,4 @@
-"""What is wrong with the documents that an owner or MAAS sends."""
+"""Errors in the documents that an owner or MAAS sends."""
 
 from esxforge_target.runtime.errors import ForgeError
 

@@ -1,4 +1,4 @@
-"""Doing what a plan says, one action after the other; a failure is named and the rest still done."""
+"""Carry out a plan, one action after the other; a failure is reported and the rest still done."""
 
 import sys
 from typing import Callable, Dict, List, Optional, Tuple
@@ -30,7 +30,7 @@ _INTO_FILE = 'exec "$@" >"$0" 2>&1 </dev/null'
 
 
 class Host:
-    """Where a plan is carried out: file system, commands, clock and log. Tests put their own in."""
+    """Where a plan is carried out: file system, commands, clock and log. Tests use their own."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Host:
 
 
 class Outcome(Value):
-    """What came of a plan. ``done``: actions that succeeded; ``problems``: a sentence for each that did not."""
+    """Result of a plan. ``done``: actions that succeeded; ``problems``: a sentence for each that did not."""
 
     __slots__ = ("done", "problems", "notices")
 
@@ -58,7 +58,7 @@ class Outcome(Value):
         self.notices = notices
 
     def failure(self, what: str) -> str:
-        """The text of a FAIL event about ``what`` ("user-data"), or an empty string when all went well.
+        """Return the text of a FAIL event about ``what`` ("user-data"), or an empty string if all went well.
 
         It says that the status stays, because MAAS shows the failure and leaves the machine Deployed.
         """

@@ -1,4 +1,4 @@
-"""Writing files on ESXi so that each is whole or as before."""
+"""Write files on ESXi so that each is complete or as before."""
 
 import os
 import posixpath
@@ -21,7 +21,7 @@ class HostFiles:
         return posixpath.join(self._root, os.fsdecode(path.lstrip("/").encode("utf-8", "surrogateescape")))
 
     def read(self, path: str) -> Optional[bytes]:
-        """The content, or None when there is no such file."""
+        """Return the content, or None if there is no such file."""
         try:
             with open(self.locate(path), "rb") as stream:
                 return stream.read()
@@ -29,7 +29,7 @@ class HostFiles:
             return None
 
     def is_sticky(self, path: str) -> bool:
-        """Whether the file is there and has the sticky bit, by which ESXi marks what its backup keeps."""
+        """Return whether the file is there and has the sticky bit, by which ESXi marks what its backup keeps."""
         try:
             return bool(os.stat(self.locate(path)).st_mode & stat.S_ISVTX)
         except OSError:

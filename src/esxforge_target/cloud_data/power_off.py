@@ -14,7 +14,7 @@ _LONGEST = 16 * 1024
 
 
 def is_power_off(data: bytes) -> bool:
-    """Whether this is that answer, and not the owner's user-data."""
+    """Return whether this is that answer, and not the owner's user-data."""
     if len(data) > _LONGEST:
         return False
     message = email.message_from_bytes(data.lstrip(), policy=email.policy.compat32)

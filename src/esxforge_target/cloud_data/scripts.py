@@ -67,5 +67,5 @@ def _quote(word: str) -> str:
 
 
 def is_script(content: bytes) -> bool:
-    """Whether ``content`` starts as a script does."""
+    """Return whether ``content`` starts as a script does."""
     return content[:2] == b"#!"

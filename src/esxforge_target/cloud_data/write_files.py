@@ -23,7 +23,7 @@ for _gzip in ("gz", "gzip"):
 
 
 def persists(path: str, sticky: bool) -> bool:
-    """Whether ESXi keeps what is written to ``path`` over a reboot.
+    """Return whether ESXi keeps what is written to ``path`` over a reboot.
 
     The root of an ESXi host is in memory. Volumes are on disk, and of ``/etc`` the backup keeps the files that ESXi
     itself ships with the sticky bit (Broadcom KB 342062, formerly VMware KB 2043048): a new file is not among them.
@@ -33,7 +33,7 @@ def persists(path: str, sticky: bool) -> bool:
 
 
 def plan_write_files(value: Any) -> ActionPlan:
-    """What to write; an entry that cannot be used is named and left, the others stand. CloudDataError: no list."""
+    """Return the files to write; unusable entries are reported and skipped. Raises CloudDataError for a non-list."""
     if not isinstance(value, list):
         raise CloudDataError("write_files is not a list.")
     actions = []  # type: List[Action]

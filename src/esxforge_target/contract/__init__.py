@@ -1,1 +1,1 @@
-"""What hook, installer step and agent hand to each other: typed documents, and the names of files."""
+"""Data that hook, installer step and agent pass to each other: typed documents, and the names of files."""

@@ -47,7 +47,7 @@ class Address(Value):
         return "{}/{}".format(self.address, self.prefix_length)
 
     def reaches(self, other: str) -> bool:
-        """Whether ``other`` is on the network of this static address."""
+        """Return whether ``other`` is on the network of this static address."""
         if self.kind != STATIC or ip_address(other).version != self.version:
             return False
         return ip_address(other) in ip_interface(self.cidr).network

@@ -1,4 +1,4 @@
-"""Typed documents with the contract's version: JSON, one object, read whole or refused with every problem named."""
+"""Typed documents with the contract's version: JSON, one object, read completely or rejected with every problem."""
 
 import json
 from typing import Any, Callable, TypeVar, cast

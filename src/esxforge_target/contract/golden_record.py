@@ -1,4 +1,4 @@
-"""What a golden build asks of VMware's installer in its virtual machine."""
+"""Orders of a golden build to VMware's installer in its virtual machine."""
 
 from typing import Sequence, Tuple
 
@@ -17,12 +17,12 @@ class GoldenRecord(Value):
         self.install_options = tuple(install_options)  # type: Tuple[str, ...]
 
     def to_json(self) -> str:
-        """The document."""
+        """Return the document."""
         return write_document(self)
 
     @staticmethod
     def from_json(text: str) -> "GoldenRecord":
-        """Raises ContractError."""
+        """Read a document. Raises ContractError."""
         return read_document(text, GoldenRecord, _SCHEMA, "golden.json")
 
 

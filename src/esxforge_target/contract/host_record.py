@@ -78,7 +78,7 @@ class HostRecord(Value):
 
     @property
     def is_golden(self) -> bool:
-        """Whether this host was cloned from a captured disk."""
+        """Return whether this host was cloned from a captured disk."""
         return self.kind == GOLDEN
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""What the recipe says about the host, carried in the image from build to deploy (``curtin/settings.json``)."""
+"""Host settings from the recipe, carried in the image from build to deploy (``curtin/settings.json``)."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.runtime.values import Value
 
 SETTINGS_PATH = "curtin/settings.json"
-# Where root's password comes from: the user's kickstart, this hash, drawn for each host, or kept on a captured disk.
+# Source of root's password: the user's kickstart, this hash, drawn for each host, or kept on a captured disk.
 IN_KICKSTART, HASH, RANDOM, KEPT = "kickstart", "hash", "random", "kept"
-# Whose network must work for the deployment to succeed.
+# Interfaces whose network must work for the deployment to succeed.
 REQUIRE_NONE, REQUIRE_MANAGEMENT, REQUIRE_ALL = "none", "management", "all"
-# What the hook does on a machine with Secure Boot on.
+# Action of the hook on a machine with Secure Boot on.
 REFUSE, TRY = "refuse", "try"
 _HINT = "Build the image again."
 _HEXADECIMAL = (re.compile(r"\A[0-9a-f]+\Z"), "hexadecimal digits")
@@ -79,7 +79,7 @@ class ImageSettings(Value):
         return "ImageSettings(kind={!r}, release={!r}, …)".format(self.kind, self.release)  # the rest may hold secrets
 
     def to_json(self) -> str:
-        """The settings as JSON text, the same for the same settings. FormatError for what could not be read back."""
+        """Return the settings as JSON text, the same for the same settings. FormatError if it cannot be read back."""
         document = {name: getattr(self, name) for name in self.__slots__}
         _built(document)
         return json.dumps(document, sort_keys=True, indent=1) + "\n"
@@ -87,7 +87,7 @@ class ImageSettings(Value):
     @staticmethod
     def from_json(text: str) -> "ImageSettings":
         """Read ``to_json``'s text. Raises FormatError naming what is missing or unknown."""
-        # A kickstart's bytes may be no UTF-8.
+        # A kickstart's bytes may not be UTF-8.
         document = load_json(text, SETTINGS_PATH, _HINT, raw_bytes=True)
         if not isinstance(document, dict):
             raise FormatError("{} is not a JSON object.".format(SETTINGS_PATH), _HINT)

@@ -15,7 +15,7 @@ _CRC_BYTES = 4
 
 
 def is_overwritten(data: bytes) -> bool:
-    """Whether this is what ``overwrite`` leaves: zeros, but for the last bytes."""
+    """Return whether this is what ``overwrite`` leaves: zeros, but for the last bytes."""
     return len(data) > _CRC_BYTES and not any(data[:-_CRC_BYTES])
 
 

@@ -1,4 +1,4 @@
-"""What an image's manifest says of its boot loader, for the hook's checks on a machine with Secure Boot on."""
+"""The manifest's facts about the boot loader, for the hook's checks on a machine with Secure Boot on."""
 
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
@@ -34,11 +34,11 @@ class Loader(Value):
 
     @property
     def issuers(self) -> "List[str]":
-        """Who issued the signers' certificates, for people."""
+        """Issuers of the signers' certificates, for people."""
         return [name_text(one[0].issuer) for one in self.signatures]
 
     def document(self) -> "Dict[str, Any]":
-        """What the manifest holds of it."""
+        """Return the loader's entry in the manifest."""
         return {
             "path": self.path,
             "hashes": {name: self.hashes[name].hex() for name in sorted(self.hashes)},

@@ -16,7 +16,7 @@ _PARTS = ("consumer_key", "token_key", "token_secret")
 
 
 class Token:
-    """What proves to MAAS that this is the machine it deployed. Prints as nothing that could be used."""
+    """Proof to MAAS that this is the machine it deployed. Its repr holds nothing that could be used."""
 
     __slots__ = ("_consumer_key", "_token_key", "_token_secret")
 
@@ -27,7 +27,7 @@ class Token:
 
     @classmethod
     def from_config(cls, reporting: "Mapping[str, Any]") -> "Token":
-        """The token in curtin's ``reporting: maas:`` mapping. ContractError names what is missing, never a value."""
+        """Return the token in curtin's ``reporting: maas:`` mapping. ContractError names missing keys, never values."""
         missing = cls.missing_parts(reporting)
         if missing:
             raise ContractError(
@@ -38,15 +38,15 @@ class Token:
 
     @staticmethod
     def missing_parts(reporting: "Mapping[str, Any]") -> "List[str]":
-        """The keys of the mapping that are absent, empty or not text."""
+        """Return the keys of the mapping that are absent, empty or not text."""
         return [name for name in _PARTS if not isinstance(reporting.get(name), str) or not reporting[name]]
 
     def parts(self) -> "Tuple[str, str, str]":
-        """Consumer key, token key, token secret: for the one file that holds secrets."""
+        """Return consumer key, token key, token secret: for the one file that holds secrets."""
         return self._consumer_key, self._token_key, self._token_secret
 
     def authorization(self, timestamp: int) -> str:
-        """The value of the ``Authorization`` header for one request sent at ``timestamp`` (epoch seconds).
+        """Return the value of the ``Authorization`` header for one request sent at ``timestamp`` (epoch seconds).
 
         Each call draws a new nonce of 128 random bits: make one per request, retries too.
         """
@@ -63,7 +63,7 @@ class Token:
         return "OAuth " + ", ".join('{}="{}"'.format(name, quote(value, safe="~")) for name, value in fields)
 
     def redact(self, text: str) -> str:
-        """``text`` with every part of this token masked: MAAS repeats keys in some of its error pages."""
+        """Return ``text`` with every part of this token masked: MAAS repeats keys in some of its error pages."""
         for value in (self._token_secret, self._token_key, self._consumer_key):
             for form in (value, quote(value, safe="~")):
                 text = text.replace(form, _MASK)

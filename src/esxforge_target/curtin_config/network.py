@@ -28,7 +28,7 @@ _NO_MODE = "no bond mode is given; Linux' default {} is used.".format(DEFAULT)
 
 
 class NetworkSection:
-    """What the section says, before anyone asked whether it fits together."""
+    """Contents of the section, before checks of its consistency."""
 
     def __init__(self) -> None:
         self.interfaces = []  # type: List[Interface]
@@ -264,7 +264,7 @@ def _read_gateway(subnet: Item, text: str, version: int) -> str:
 
 
 def _without_scope(text: str) -> str:
-    """The text of an address. ValueError where it names a scope: from 3.9 on Python takes fe80::1%eth0, ESXi not."""
+    """Return an address's text. ValueError if it has a scope: from 3.9 on Python takes fe80::1%eth0, ESXi does not."""
     if "%" in text:
         raise ValueError("{} names an interface of Linux".format(shown(text)))
     return text

@@ -1,4 +1,4 @@
-"""Whether the interfaces that MAAS asks for fit together, and fit ESXi; what does not is refused, with its place."""
+"""Check that the interfaces of MAAS fit together, and fit ESXi; what does not is rejected, with its location."""
 
 from ipaddress import ip_address, ip_network
 from typing import Dict, List, Set
@@ -59,7 +59,7 @@ def _resolved(interface: Interface, network: NetworkSection, reasons: Problems) 
 
 
 def _primary_by_mac(bond: Interface, members: List[str], network: NetworkSection) -> str:
-    """MAAS names the primary by giving the bond its MAC; the first member where it is no member's."""
+    """Return the member whose MAC the bond has, as MAAS names the primary; the first member if there is none."""
     for other in network.interfaces:
         if other.name in members and bond.mac and other.mac == bond.mac:
             return other.name

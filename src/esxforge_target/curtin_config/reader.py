@@ -1,11 +1,11 @@
-"""Typed reading of a configuration's dictionaries: what has the wrong type is refused, with its place."""
+"""Typed reading of a configuration's dictionaries: wrong types are rejected, with their location."""
 
 import re
 from typing import Any, Dict, Iterable, List, Optional, Set
 
 from esxforge_target.runtime.validation_errors import Problems, shown
 
-# Where a whole configuration stands.
+# The location of an entire configuration.
 TOP = "configuration"
 # Names, models and URLs are far shorter; whatever is longer is refused before it is worked on.
 LONGEST_TEXT = 1024
@@ -13,7 +13,7 @@ _WHOLE_NUMBER = re.compile(r"\A[-+]?[0-9]{1,18}\Z")
 
 
 class Item:
-    """One dictionary of the configuration, and where it stands. Remembers which keys were read."""
+    """One dictionary of the configuration, and its location. Remembers which keys were read."""
 
     def __init__(self, values: Dict[Any, Any], where: str, reasons: Problems) -> None:
         self.values = values
@@ -30,12 +30,12 @@ class Item:
         self.reasons.notice(self.where, text)
 
     def get(self, key: str) -> Any:
-        """The raw value; None where there is none."""
+        """Return the raw value; None if there is none."""
         self._known.add(key)
         return self.values.get(key)
 
     def text(self, key: str, required: bool = False) -> str:
-        """A text without surrounding blanks; empty where there is none. Numbers become text (YAML reads them so)."""
+        """Return a text without surrounding blanks; empty if there is none. Numbers (in YAML) become text."""
         value = self.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = str(value)
@@ -51,7 +51,7 @@ class Item:
         return text
 
     def number(self, key: str, required: bool = False) -> Optional[int]:
-        """A whole number, also where it is written as text; None where there is none."""
+        """Return an integer, also if it is written as text; None if there is none."""
         value = self.get(key)
         if value is None or value == "":
             if required:
@@ -65,7 +65,7 @@ class Item:
         return value
 
     def truth(self, key: str) -> Optional[bool]:
-        """True or false, also as text or 0 and 1; None where there is none."""
+        """Return true or false, also for text or 0 and 1; None if there is none."""
         value = self.get(key)
         if value is None:
             return None
@@ -122,7 +122,7 @@ class Item:
         return found
 
     def item(self, key: str) -> "Optional[Item]":
-        """A dictionary in this one; None where there is none."""
+        """Return a dictionary in this one; None if there is none."""
         value = self.get(key)
         if value is None:
             return None
@@ -132,6 +132,6 @@ class Item:
         return Item(value, key if self.where == TOP else "{}.{}".format(self.where, key), self.reasons)
 
     def name_unknown(self, harmless: Iterable[str] = ()) -> None:
-        """Name each key that nobody read. ``harmless`` ones are known and mean nothing on ESXi."""
+        """Report each key that was not read. ``harmless`` ones are known and mean nothing on ESXi."""
         for key in sorted(str(key) for key in self.values if key not in self._known and key not in harmless):
             self.notice("the key {} is not known and has no effect.".format(shown(key)))

@@ -48,7 +48,7 @@ _UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class StorageSection:
-    """What the section says, before anyone asked whether it fits together."""
+    """Contents of the section, before checks of its consistency."""
 
     def __init__(self) -> None:
         self.disks = []  # type: List[Disk]

@@ -1,4 +1,4 @@
-"""Whether disks, partitions and datastores fit together, and fit ESXi. All that does not is refused, with its place."""
+"""Check that disks, partitions and datastores fit together, and fit ESXi. All else is rejected, with its location."""
 
 from typing import Dict, List, Optional
 
@@ -174,7 +174,7 @@ def _check_linux(storage: StorageSection, reasons: Problems) -> None:
 
 
 def _leave_unneeded(storage: StorageSection, reasons: Problems) -> None:
-    """A partition that no datastore uses is not made, whatever is odd about it: that is told, not refused."""
+    """Leave out partitions that no datastore uses, whatever is odd about them: notices, not errors."""
     used = {key for datastore in storage.datastores for key in datastore.partitions}
     for partition in storage.partitions:
         prefix = storage.places.get(partition.id, "storage") + ": "

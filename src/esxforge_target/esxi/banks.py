@@ -1,6 +1,6 @@
 """The boot banks of a disk that ESXi is installed on: found by device, chosen as the boot loader does, written safely.
 
-Labels do not serve: they exist from 7.0 on only, and a second disk with ESXi has the same. ``vmkfstools -P`` tells the
+Labels do not help: they exist from 7.0 on only, and a second disk with ESXi has the same. ``vmkfstools -P`` gives the
 device of a volume. Facts on the choice: vmware/esx-boot, safeboot/bootbank.c: of the first three banks that can be
 read those whose boot.cfg says bootstate 0 (valid; also where it says none) or 1 (upgraded, not yet booted; the line
 has to be in the file's first sector, where the loader rewrites it), a build, no quickboot, and a counter ``updated``
@@ -22,10 +22,10 @@ from esxforge_target.runtime.values import Value
 
 VOLUMES = "/vmfs/volumes"
 BOOT_CFG = "boot.cfg"
-# What to do where a file of a bank cannot be read, written or removed.
+# Hint if a file of a bank cannot be read, written or removed.
 BANK_FAILS = "The disk is failing, or its file system is damaged: deploy again; if it repeats, replace the disk."
 MODULE = "esxforge.tgz"
-# What is written stands under this name until it is whole; 8.3, as all names in a bank.
+# Data is written under this name until it is complete; 8.3, as all names in a bank.
 UNFINISHED = "esxforge.new"
 _VALID, _UPGRADING = 0, 1
 _BANKS_READ = 3
@@ -33,7 +33,7 @@ _QUERY_SECONDS = 30.0
 
 
 class Spanned(Value):
-    """What ``vmkfstools -P`` says: (device, partition) pairs, ``free`` bytes (-1: not said), whether it is FAT."""
+    """Output of ``vmkfstools -P``: (device, partition) pairs, ``free`` bytes (-1: not given), whether it is FAT."""
 
     __slots__ = ("partitions", "free", "fat")
 
@@ -64,26 +64,26 @@ class Bank(Value):
 
     @property
     def updated(self) -> int:
-        """The counter by which the boot loader chooses."""
+        """Counter by which the boot loader chooses."""
         return 0 if self.cfg is None else self.cfg.updated
 
     def file(self, name: str) -> str:
-        """The path of a file in it."""
+        """Return the path of a file in it."""
         return posixpath.join(self.path, name)
 
 
 class BankFiles:
-    """Files on FAT volumes below ``root``: what is written appears whole under its name, or not at all."""
+    """Files on FAT volumes below ``root``: written files appear complete under their name, or not at all."""
 
     def __init__(self, root: str = "/") -> None:
         self._root = root
 
     def locate(self, path: str) -> str:
-        """Where the host's ``path`` is for us."""
+        """Return our path of the host's ``path``."""
         return posixpath.join(self._root, path.lstrip("/"))
 
     def volumes(self) -> "List[str]":
-        """The mounted volumes by UUID: what lies in their directory and is no symbolic link."""
+        """Return the mounted volumes by UUID: whatever lies in their directory and is not a symbolic link."""
         directory = self.locate(VOLUMES)
         try:
             names = sorted(os.listdir(directory))
@@ -92,7 +92,7 @@ class BankFiles:
         return [posixpath.join(VOLUMES, name) for name in names if not os.path.islink(posixpath.join(directory, name))]
 
     def read(self, path: str) -> "Optional[bytes]":
-        """A file's content; None where there is none. Raises DiskError where it cannot be read."""
+        """Return a file's content; None if there is none. Raises DiskError if it cannot be read."""
         try:
             with open(self.locate(path), "rb") as stream:
                 return stream.read()
@@ -102,7 +102,7 @@ class BankFiles:
             raise DiskError("{} cannot be read: {}.".format(path, error.strerror), BANK_FAILS)
 
     def write(self, path: str, data: bytes) -> None:
-        """Make ``path`` hold ``data``: written beside, made safe, read back, then moved. Raises DiskError."""
+        """Make ``path`` hold ``data``: written beside, synced, read back, then moved. Raises DiskError."""
         beside = posixpath.join(posixpath.dirname(path), UNFINISHED)
         try:
             self.fill(beside, data)
@@ -119,7 +119,7 @@ class BankFiles:
             raise
 
     def remove(self, path: str) -> None:
-        """Remove a file; it is fine when it is gone already. Raises DiskError."""
+        """Remove a file; not an error if it is gone already. Raises DiskError."""
         try:
             os.unlink(self.locate(path))
         except FileNotFoundError:
@@ -130,7 +130,7 @@ class BankFiles:
     # One step each: the seams at which tests let the disk fail or the power go.
 
     def fill(self, path: str, data: bytes) -> None:
-        """A new file with these bytes, on the disk when this returns."""
+        """Make a new file with these bytes, on the disk when this returns."""
         # Nobody else may read it: it can hold a secret. FAT keeps no mode, but then nobody else is on the host.
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         descriptor = os.open(self.locate(path), flags, 0o600)
@@ -148,7 +148,7 @@ class BankFiles:
         sync_path(self.locate(after))
 
     def sync_directory(self, directory: str) -> None:
-        """Bring a directory's entries to the disk, where the host can do that for directories."""
+        """Flush a directory's entries to the disk, if the host can do that for directories."""
         sync_path(self.locate(directory))
 
     def _give_up(self, path: str) -> None:
@@ -166,12 +166,12 @@ def _check_same(path: str, found: "Optional[bytes]", data: bytes) -> None:
 
 
 def query(runner: Runner, path: str) -> "Optional[Spanned]":
-    """What ``vmkfstools -P`` says of the volume that ``path`` is on; None where it says nothing usable."""
+    """Return ``vmkfstools -P`` of the volume that ``path`` is on; None if the output is unusable."""
     return parse_query(runner.run(["vmkfstools", "-P", path], _QUERY_SECONDS).stdout)
 
 
 def parse_query(text: str) -> "Optional[Spanned]":
-    """Its output. Shape (public transcripts, 4.1 to 8.0): ``Capacity … (…), FREE (… blocks) avail…``, then one line
+    """Parse its output. Shape (public transcripts, 4.1 to 8.0): ``Capacity … (…), FREE (… blocks) avail…``, then a line
     ``DEVICE:PARTITION`` for each partition after ``Partitions spanned``; the first line begins with ``vfat`` for FAT.
     """
     _, _, spanned = text.partition("Partitions spanned")
@@ -187,9 +187,9 @@ def parse_query(text: str) -> "Optional[Spanned]":
 
 
 def banks_on(device: str, runner: Runner, files: BankFiles) -> "Tuple[Bank, ...]":
-    """The boot banks on a device, by partition: its FAT volumes with a boot.cfg.
+    """Return the boot banks on a device, by partition: its FAT volumes with a boot.cfg.
 
-    A volume's files are looked at only once its device is known: another one may hang.
+    A volume's files are read only once its device is known: another one may hang.
     """
     banks = {}  # type: Dict[int, Bank]
     for path in files.volumes():
@@ -204,13 +204,13 @@ def banks_on(device: str, runner: Runner, files: BankFiles) -> "Tuple[Bank, ...]
 
 
 def bank_to_boot(banks: "Tuple[Bank, ...]") -> "Optional[Bank]":
-    """The bank that the boot loader takes; None if it would take none, or stops at the one it takes."""
+    """Return the bank that the boot loader takes; None if it would take none, or stops at the one it takes."""
     taken = _taken(banks)
     return None if taken is None or _stops_at(taken) else taken
 
 
 def why_none(banks: "Tuple[Bank, ...]") -> "List[str]":
-    """Why ``bank_to_boot`` names none: a sentence's part for each bank."""
+    """Return why ``bank_to_boot`` names none: a sentence's part for each bank."""
     taken = _taken(banks)
     problems = [(bank.partition, bank.problem) for bank in banks if bank.problem]
     if taken is not None and _stops_at(taken):
@@ -232,7 +232,7 @@ def _stops_at(bank: Bank) -> str:
 
 
 def judged(bank: Bank, data: bytes) -> Bank:
-    """``bank`` with what its boot.cfg says, and why the boot loader would not take it."""
+    """Return ``bank`` with the contents of its boot.cfg, and why the boot loader would not take it."""
     try:
         cfg = BootCfg.parse(data)
     except FormatError as error:
@@ -252,5 +252,5 @@ def judged(bank: Bank, data: bytes) -> Bank:
 
 
 def module_name(cfg: BootCfg) -> str:
-    """How a file in the bank's root is named in this boot.cfg's ``modules=``."""
+    """Return how a file in the bank's root is named in this boot.cfg's ``modules=``."""
     return MODULE if cfg.resolve(MODULE, "/") == "/" + MODULE else "/" + MODULE

@@ -1,4 +1,4 @@
-"""What esxcli answers. JSON is read (keys with or without blanks, values as texts or natives), keyvalue as a fallback.
+"""Answers of esxcli. JSON is read (keys with or without blanks, values as texts or natives), keyvalue as a fallback.
 
 Facts: outputs of esxcli 6.7 to 9.0 in tests/data/esxi/esxcli-outputs.txt. Tables for people are never parsed.
 """
@@ -21,13 +21,13 @@ _UNREADABLE = (
 
 
 class CommandError(ForgeError):
-    """A command of the host failed, or answered what cannot be understood."""
+    """A command of the host failed, or its answer cannot be understood."""
 
 
 class Record:
     """One structure of the answer to ``command``, its keys reduced to lower-case letters and digits.
 
-    A field that is not there is unknown, not empty: all but ``optional`` and ``has`` raise ``CommandError`` then, with
+    An absent field is unknown, not empty: all but ``optional`` and ``has`` raise ``CommandError`` then, with
     the command and the field. Of several keys, which releases write differently, the first that is there counts.
     """
 
@@ -36,7 +36,7 @@ class Record:
         self.command = command
 
     def text(self, *keys: str) -> str:
-        """The field as text, maybe empty. ``N/A`` and JSON's null count as empty."""
+        """Return the field as text, maybe empty. ``N/A`` and JSON's null count as empty."""
         value = self._value(keys)
         if value is None:
             return ""
@@ -44,42 +44,42 @@ class Record:
         return "" if text == "N/A" else text[:LONGEST_TEXT]
 
     def name(self, *keys: str) -> str:
-        """The field as text, which must not be empty."""
+        """Return the field as text, which must not be empty."""
         text = self.text(*keys)
         if not text:
             raise self.unreadable(keys[0], "is empty")
         return text
 
     def optional(self, *keys: str) -> str:
-        """The field as text; empty where it is not there. For what people see and nothing depends on."""
+        """Return the field as text; empty if it is absent. For what people see and nothing depends on."""
         return self.text(*keys) if any(self.has(key) for key in keys) else ""
 
     def number(self, *keys: str) -> int:
-        """A whole number of at most 64 bits; a unit may follow it."""
+        """Return a whole number of at most 64 bits; a unit may follow it."""
         found = re.match(r"\s*(-?[0-9]{1,18})(?![0-9])", self.text(*keys))
         if found is None:
             raise self.unreadable(keys[0], "is no number: {!r}".format(self.text(*keys)[:60]))
         return int(found.group(1))
 
     def truth(self, *keys: str) -> bool:
-        """Whether the field says true (or up, yes, enabled)."""
+        """Return whether the field says true (or up, yes, enabled)."""
         word = self.text(*keys).lower()
         if word not in _TRUE + _FALSE:
             raise self.unreadable(keys[0], "is neither true nor false: {!r}".format(word[:60]))
         return word in _TRUE
 
     def names(self, *keys: str) -> List[str]:
-        """A list, given as such or as text parted by commas; maybe empty."""
+        """Return a list, given as such or as text separated by commas; maybe empty."""
         value = self._value(keys)
         names = value if isinstance(value, list) else self.text(*keys).split(",")
         return [str(name).strip() for name in names if str(name).strip()]
 
     def has(self, key: str) -> bool:
-        """Whether the answer has this field."""
+        """Return whether the answer has this field."""
         return key in self.values
 
     def unreadable(self, key: str, problem: str) -> CommandError:
-        """The error that names the command and the field (as it is called in ``values``)."""
+        """Return the error that names the command and the field (as it is called in ``values``)."""
         there = ", ".join(sorted(self.values)) or "none"
         return CommandError(
             "{} cannot be read: the field {} {} (fields: {}).".format(
@@ -96,7 +96,7 @@ class Record:
 
 
 def single(records: "List[Record]", command: str) -> Record:
-    """The only structure of an answer. Raises ``CommandError`` where there is none, or more than one."""
+    """Return the only structure of an answer. Raises ``CommandError`` if there is none, or more than one."""
     if len(records) != 1:
         raise CommandError(
             "{} cannot be read: it answers {} structures instead of one.".format(command, len(records)), _UNREADABLE
@@ -105,7 +105,7 @@ def single(records: "List[Record]", command: str) -> Record:
 
 
 def by_name(records: "List[Record]", *keys: str) -> "Dict[str, Record]":
-    """The structures by the name in the first of ``keys`` that is there, in their order.
+    """Return the structures by the name in the first of ``keys`` that is there, in their order.
 
     Raises ``CommandError`` for a name twice.
     """
@@ -119,12 +119,12 @@ def by_name(records: "List[Record]", *keys: str) -> "Dict[str, Record]":
 
 
 def normal(key: str) -> str:
-    """``MAC Address`` and ``MACAddress`` are both ``macaddress``."""
+    """Return the normalized key: ``MAC Address`` and ``MACAddress`` are both ``macaddress``."""
     return "".join(character for character in key.lower() if character.isalnum())
 
 
 class Esxcli:
-    """Asks esxcli. ``program`` is ``localcli`` where hostd is not up."""
+    """Runs esxcli. ``program`` is ``localcli`` if hostd is not up."""
 
     def __init__(self, runner: Runner, program: str = "esxcli", timeout: float = 60.0) -> None:
         self._runner = runner
@@ -132,7 +132,7 @@ class Esxcli:
         self._timeout = timeout
 
     def records(self, command: str, *arguments: str) -> List[Record]:
-        """The structures that ``command`` answers, as ``network nic list``. Raises ``CommandError``."""
+        """Return the structures that ``command`` answers, such as ``network nic list``. Raises ``CommandError``."""
         words = command.split() + list(arguments)
         line = [self._program, "--formatter=json"] + words
         told = " ".join([self._program] + words)
@@ -153,7 +153,7 @@ class Esxcli:
 
 
 def _structure(found: "Dict[str, Any]") -> "Dict[str, Any]":
-    """A structure of an answer. Raises FormatError where two of its keys mean the same and have different values."""
+    """Return a structure of an answer. Raises FormatError if two of its keys mean the same with different values."""
     reduced = {}  # type: Dict[str, Any]
     for key, value in found.items():
         if reduced.setdefault(normal(key), value) != value:
@@ -170,9 +170,9 @@ def _from_json(document: Any, command: str) -> List[Record]:
 
 
 def parse_keyvalue(text: str, command: str = "") -> List[Record]:
-    """The structures of ``--formatter=keyvalue``: lines like ``structure[0].NicEntry.Name.string=vmnic0``.
+    """Return the structures of ``--formatter=keyvalue``: lines like ``structure[0].NicEntry.Name.string=vmnic0``.
 
-    Raises ``CommandError`` where a field is given twice, with different values.
+    Raises ``CommandError`` if a field is given twice, with different values.
     """
     heads = []  # type: List[str]
     found = {}  # type: Dict[str, Dict[str, Any]]

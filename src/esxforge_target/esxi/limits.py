@@ -1,4 +1,4 @@
-"""What ESXi cannot, as its documents say: each limit with where it is published. docs/requirements.md has the table."""
+"""Limits of ESXi, each with its source. docs/requirements.md has the table."""
 
 from typing import Tuple
 
@@ -27,7 +27,7 @@ _FORMAT_4KN = 4096
 
 
 def format_problem(release: "Tuple[int, ...]", sector_size: int, solid_state: bool) -> str:
-    """Why a release can make no datastore on a disk of such sectors: the rest of a sentence; empty if it can.
+    """Return why a release can make no datastore on a disk of such sectors: the rest of a sentence; empty if it can.
 
     vSphere 6.5 and older know no 4Kn at all; 6.7 to 8.0 local hard disks only ("ESXi does not support 4Kn SSD and NVMe
     devices", vSphere Storage, Device Sector Formats); 9.0 SSDs too (VMware Cloud Foundation blog, 19 June 2025).

@@ -1,9 +1,9 @@
-"""How much of the boot disk ESXi keeps for itself, so that the datastore that MAAS asks for fits behind it.
+"""Size of ESXi's own part of the boot disk, so that the datastore that MAAS asks for fits behind it.
 
 VMware's sizes for ``systemMediaSize`` (KB 81166): min 33 GB, small 69 GB, default 138 GB, max all of the disk; the
 installer takes it from 7.0 Update 1c on, and 9.1's pages have default and max only. Before,
 ``autoPartitionOSDataSize`` (7.0, in MiB) limits the OSDATA partition alone; the EFI system partition and the two boot
-banks come on top. ESXi 6.x keeps about 7.5 GiB whatever is asked.
+banks come on top. ESXi 6.x keeps about 7.5 GiB in any case.
 """
 
 from typing import List, Optional, Tuple
@@ -16,7 +16,7 @@ GIBIBYTE = 1 << 30
 KEPT = {"min": 33 * GIBIBYTE, "small": 69 * GIBIBYTE, "default": 138 * GIBIBYTE}
 _KEPT_BY_6 = 15 * GIBIBYTE // 2
 _BANKS = 8 * GIBIBYTE + 100 * (1 << 20)
-# MAAS asks for what its own guess of ESXi's sizes leaves; so much less is a matter of that guess.
+# MAAS asks for what its own estimate of ESXi's sizes leaves; such a difference may come from that estimate.
 MAY_BE_MISSING = 2 * GIBIBYTE
 SMALLEST_DISK = {6: GIBIBYTE}
 _SMALLEST_DISK_FROM_7 = 8 * 10**9
@@ -24,7 +24,7 @@ _ADVISED_FROM_7 = 32 * 10**9
 
 
 class MediaSize(Value):
-    """``name`` is the size chosen, ``options`` are the kernel options that ask for it, ``reason`` is for people."""
+    """``name`` is the size chosen, ``options`` are the kernel options that request it, ``reason`` is for people."""
 
     __slots__ = ("name", "options", "reason")
 
@@ -35,17 +35,17 @@ class MediaSize(Value):
 
 
 def smallest_disk(release: Release) -> int:
-    """The bytes that a boot disk must have (VMware's pages on requirements)."""
+    """Return the bytes that a boot disk must have (VMware's pages on requirements)."""
     return SMALLEST_DISK.get(release.major, _SMALLEST_DISK_FROM_7)
 
 
 def advised_disk(release: Release) -> int:
-    """The bytes below which VMware advises against a boot disk."""
+    """Return the bytes below which VMware advises against a boot disk."""
     return 0 if release.major < 7 else _ADVISED_FROM_7
 
 
 def choose(asked: str, release: Release, disk: int, datastore: "Optional[int]") -> MediaSize:
-    """The size for a boot disk of ``disk`` bytes that shall carry ``datastore`` bytes of VMFS (None: nothing asked).
+    """Return the size for a boot disk of ``disk`` bytes that shall carry ``datastore`` bytes of VMFS (None: no wish).
 
     ``asked`` is the recipe's word; with "auto" the largest that leaves the datastore, else "min". Raises ForgeError
     with the figures where more than 2 GiB of the datastore would be missing.
@@ -70,7 +70,7 @@ def choose(asked: str, release: Release, disk: int, datastore: "Optional[int]") 
 
 
 def sizes_of(release: Release) -> "Tuple[str, ...]":
-    """What systemMediaSize may be, the smallest first."""
+    """Return the values of systemMediaSize, the smallest first."""
     return ("default", "max") if release.numbers >= (9, 1) else ("min", "small", "default", "max")
 
 
@@ -105,5 +105,5 @@ def _options(name: str, release: Release) -> "List[str]":
 
 
 def _build_decides_not(release: Release) -> bool:
-    """Whether it is certain that systemMediaSize is not known; of 7.0.1 without a build it is not certain."""
+    """Return whether it is certain that systemMediaSize is not known; of 7.0.1 without a build it is not certain."""
     return release.numbers[:3] != (7, 0, 1) or release.build != 0

@@ -35,7 +35,7 @@ class Release(Value):
 
     @property
     def knows_media_size(self) -> bool:
-        """Whether the installer takes systemMediaSize: from 7.0 Update 1c on."""
+        """Return whether the installer takes systemMediaSize: from 7.0 Update 1c on."""
         if self.numbers[:3] == (7, 0, 1):
             return self.build >= _BUILD_OF_70U1C
         return self.numbers > (7, 0, 1)

@@ -145,7 +145,7 @@ class BootCfg(Value):
         return integer(self.get("quickboot"))
 
     def end_of(self, key: str) -> int:
-        """The offset behind the line of ``key`` that wins; 0 where there is none."""
+        """Return the offset behind the line of ``key`` that wins; 0 if there is none."""
         index = self._winning(key)
         return 0 if index is None else sum(len(line) for line in self.lines[: index + 1])
 
@@ -217,7 +217,7 @@ class BootCfg(Value):
         return self._with_line(index, head + old + separator + added + tail)
 
     def without_module(self, name: str) -> "BootCfg":
-        """``name`` and its options taken out of the modules, wherever it stands."""
+        """Return the file with ``name`` and its options removed from the modules, wherever it is."""
         index = self._winning("modules")
         names_it = self._names(name)
         if index is None or not any(names_it(module.name) for module in self.modules):
@@ -255,7 +255,7 @@ class BootCfg(Value):
         return BootCfg(tuple(lines))
 
     def reserved_kernelopt(self) -> "Tuple[int, int]":
-        """(offset in the file, length in bytes) of the whole kernelopt line."""
+        """Return (offset in the file, length in bytes) of the entire kernelopt line."""
         index = self._kernelopt_index()
         return sum(len(before) for before in self.lines[:index]), len(self.lines[index])
 
@@ -323,7 +323,7 @@ class BootCfg(Value):
         return BootCfg.parse(data + line + end)
 
     def _names(self, name: str) -> "Callable[[str], bool]":
-        """Whether another name is that of the same file. The volume is FAT: upper and lower case are one."""
+        """Return whether another name is that of the same file. The volume is FAT: upper and lower case are one."""
         base = self.prefix or ""
         path = make_path(base, name).lower()
         return lambda other: make_path(base, other).lower() == path

@@ -116,7 +116,7 @@ def value_bytes(key: str, value: str) -> bytes:
 
 
 def check_line(line: bytes, number: int) -> None:
-    """FormatError for a line that is no text, or whose integer is none."""
+    """Raise FormatError for a line that is not text, or whose integer is malformed."""
     hint = "Take boot.cfg from the installer ISO again; this one is damaged."
     for byte in line:
         if byte in _CONTROLS:

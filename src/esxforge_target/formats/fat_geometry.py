@@ -115,7 +115,7 @@ class Geometry(Value):
         return int((self.reserved_sectors + copy * self.fat_sectors) * self.sector_size)
 
     def cluster_offset(self, cluster: int) -> int:
-        """Byte at which a cluster begins. Raises FormatError when there is no such cluster."""
+        """Return the byte at which a cluster begins. Raises FormatError if there is no such cluster."""
         if not 2 <= cluster < self.cluster_count + 2:
             raise FormatError(
                 "The FAT volume is damaged: cluster {} is used, it has 2 to {}.".format(cluster, self.cluster_count + 1)

@@ -15,7 +15,7 @@ _WIDE_MASK = 0x0FFFFFFF  # the highest four bits of a FAT32 entry are not ours
 class AllocationTable:
     """The table in memory. Changes reach the disk with ``write_changes``, in every copy that counts.
 
-    Raises FormatError wherever the table says what cannot be: chains that loop, or leave the volume.
+    Raises FormatError if the table contains the impossible: chains that loop, or leave the volume.
     """
 
     def __init__(self, blocks: Blocks, geometry: Geometry) -> None:
@@ -30,11 +30,11 @@ class AllocationTable:
         return int(self._geometry.fat_sectors * self._geometry.sector_size)
 
     def next_of(self, cluster: int) -> int:
-        """What the table says of a cluster: 0 free, else the next one or a mark."""
+        """Return the table's entry of a cluster: 0 free, else the next one or a mark."""
         return int(self._entries[cluster]) & _WIDE_MASK
 
     def chain(self, first: int, whose: str) -> "List[int]":
-        """The clusters of a file or directory; none when ``first`` is 0. ``whose`` is its path, for messages."""
+        """Return the clusters of a file or directory; none if ``first`` is 0. ``whose`` is its path, for messages."""
         chain = []  # type: List[int]
         last = _END_MARKS[self._geometry.fat_bits] & ~7
         cluster = first
@@ -52,13 +52,13 @@ class AllocationTable:
         return chain
 
     def free_count(self) -> int:
-        """Number of free clusters."""
+        """Return the number of free clusters."""
         return sum(1 for entry in self._entries[2 : self._end] if not entry & _WIDE_MASK)
 
     def find_free(self, count: int) -> "List[int]":
-        """``count`` free clusters: the first run that is long enough, else the first ones there are.
+        """Return ``count`` free clusters: the first run that is long enough, else the first ones there are.
 
-        Raises FormatError when there are not so many.
+        Raises FormatError if there are not so many.
         """
         free = [number for number in range(2, self._end) if not self._entries[number] & _WIDE_MASK]
         if len(free) < count:
@@ -89,7 +89,7 @@ class AllocationTable:
         self._set(last, cluster)
 
     def free(self, clusters: "Sequence[int]") -> None:
-        """Give clusters back."""
+        """Free clusters."""
         for cluster in clusters:
             self._set(cluster, 0)
 
@@ -113,7 +113,7 @@ class AllocationTable:
         self._blocks.flush()
 
     def _packed(self, offset: int, length: int) -> bytes:
-        """``length`` bytes of the table as it stands on the disk."""
+        """Return ``length`` bytes of the table as it is on the disk."""
         bits = self._geometry.fat_bits
         if bits == 12:
             return _packed_12(self._entries, self._table_bytes())[offset : offset + length]
@@ -126,7 +126,7 @@ _CODES = {16: "H", 32: "I"}
 
 
 def _swapped(entries: "array[int]") -> "array[int]":
-    """Little-endian on the disk, whatever this machine is."""
+    """Return the entries as little-endian, whatever this machine is."""
     if sys.byteorder == "big":
         entries.byteswap()
     return entries
@@ -160,7 +160,7 @@ def _is_run(free: "List[int]", start: int, count: int) -> bool:
 
 
 def _runs(numbers: "Sequence[int]") -> "List[Tuple[int, int]]":
-    """(first, count) of the runs in sorted numbers."""
+    """Return (first, count) of the runs in sorted numbers."""
     runs = []  # type: List[Tuple[int, int]]
     for number in numbers:
         if runs and runs[-1][0] + runs[-1][1] == number:

@@ -23,7 +23,7 @@ class Directory:
         self.runs = runs
 
     def slot_offset(self, slot: int) -> int:
-        """The byte of the volume at which a slot stands."""
+        """Return the byte of the volume at which a slot begins."""
         left = slot * SLOT_BYTES
         for offset, length in self.runs:
             if left < length:
@@ -101,14 +101,14 @@ class FatVolume:
         return None
 
     def entry(self, path: str) -> DirectoryEntry:
-        """The entry at ``path``. Raises FormatError when there is none."""
+        """Return the entry at ``path``. Raises FormatError if there is none."""
         found = self.find(path)
         if found is None:
             raise FormatError("There is no /{} on the FAT volume.".format(path.strip("/")))
         return found
 
     def directory(self, path: str) -> Directory:
-        """The directory at ``path``. Raises FormatError when there is none, or it is a file."""
+        """Return the directory at ``path``. Raises FormatError if there is none, or it is a file."""
         clean = path.strip("/")
         if clean:
             return self._directory_of(clean, self.entry(clean))
@@ -165,7 +165,7 @@ class FatVolume:
         return runs
 
     def file_entry(self, path: str) -> DirectoryEntry:
-        """The entry of a file. Raises FormatError when there is none, or it is a directory."""
+        """Return the entry of a file. Raises FormatError if there is none, or it is a directory."""
         found = self.entry(path)
         if found.is_directory:
             raise FormatError("/{} is a directory, not a file.".format(path.strip("/")))
@@ -196,7 +196,7 @@ class FatVolume:
     # -- what tells it from others ------------------------------------------------------------------------------
 
     def serial(self) -> bytes:
-        """The 4 bytes of the serial number, as they stand there; b"" when the volume has none."""
+        """Return the 4 bytes of the serial number, as on the disk; b"" if the volume has none."""
         offsets = serial_offsets(self.blocks.read_at(0, 512))
         return self.blocks.read_at(offsets[0], 4) if offsets else b""
 

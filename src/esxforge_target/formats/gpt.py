@@ -108,7 +108,7 @@ class Table(Value):
         return dict(self.partitions)
 
     def partition(self, number: int) -> GptPartition:
-        """The partition with this number. Raises FormatError when there is none."""
+        """Return the partition with this number. Raises FormatError if there is none."""
         for found, partition in self.partitions:
             if found == number:
                 return partition
@@ -133,7 +133,7 @@ class Table(Value):
         return self.replace(partitions=others + [(number, partition)])
 
     def without_partition(self, number: int) -> "Table":
-        """The table without a partition. Raises FormatError when there is none of this number."""
+        """Return the table without a partition. Raises FormatError if there is none of this number."""
         self.partition(number)
         return self.replace(partitions=[pair for pair in self.partitions if pair[0] != number])
 

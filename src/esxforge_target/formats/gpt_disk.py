@@ -1,4 +1,4 @@
-"""GUID partition tables on disks: read with the backup at hand, written so that a power cut leaves one copy whole."""
+"""GUID partition tables on disks: read with the backup at hand, written so that a power cut leaves one copy intact."""
 
 import uuid
 from typing import List, Optional, Tuple
@@ -23,7 +23,7 @@ class Reading(Value):
 
 
 class DiskIdentity(Value):
-    """What tells one disk from another: the disk GUID, with the header's CRC-32 and the sector size it was found at."""
+    """Identity of a disk: the disk GUID, with the header's CRC-32 and the sector size it was found at."""
 
     __slots__ = ("disk_guid", "header_crc", "sector_size")
 
@@ -34,9 +34,9 @@ class DiskIdentity(Value):
 
 
 def disk_identities(first_bytes: bytes) -> "Tuple[DiskIdentity, ...]":
-    """The stamps in the first bytes (8 KiB are enough) of a disk: none, one, or one for each sector size.
+    """Return the stamps in the first bytes (8 KiB are enough) of a disk: none, one, or one for each sector size.
 
-    Looks at the primary header alone, at byte 512 and at byte 4096, and takes it if its own CRC is right: the rest of
+    Looks at the primary header alone, at byte 512 and at byte 4096, and accepts it if its own CRC is right: the rest of
     the table may be damaged and the disk is still the one that was stamped. Never raises.
     """
     found = []
@@ -50,7 +50,7 @@ def disk_identities(first_bytes: bytes) -> "Tuple[DiskIdentity, ...]":
 
 
 def sector_size_of(blocks: Blocks) -> int:
-    """The sector size at which a GPT stands on a disk or image; that of ``blocks`` when there is none.
+    """Return the sector size of the GPT on a disk or image; that of ``blocks`` if there is none.
 
     An image file does not know for which sector size it was made, so the table has to say.
     """
@@ -64,10 +64,10 @@ def sector_size_of(blocks: Blocks) -> int:
 
 
 def read_table(blocks: Blocks, sector_size: "Optional[int]" = None) -> Reading:
-    """Read the table of a disk; the backup serves when the primary is damaged, and ``problems`` says so.
+    """Read the table of a disk; the backup is used if the primary is damaged, and ``problems`` says so.
 
-    A backup that does not stand at the end of the disk (an image copied to a larger disk) is a problem that
-    ``Table.grown_to`` followed by ``write_table`` mends. Raises FormatError when neither copy can be used.
+    A backup that is not at the end of the disk (an image copied to a larger disk) is a problem that
+    ``Table.grown_to`` followed by ``write_table`` repairs. Raises FormatError if neither copy can be used.
     """
     size = sector_size or sector_size_of(blocks)
     total = blocks.size // size
@@ -110,7 +110,7 @@ def _from_backup(blocks: Blocks, size: int, total: int, why: str) -> Reading:
 
 
 def _alternate_of_primary(blocks: Blocks, size: int) -> "List[int]":
-    """Where a primary header that is itself whole says the backup is: needed on a disk larger than its image."""
+    """Return where an intact primary header says the backup is: needed on a disk larger than its image."""
     try:
         return [parse_header(_sector(blocks, size, 1), 1, "primary").alternate_lba]
     except (FormatError, DiskError):
@@ -137,11 +137,11 @@ def _check_entries_place(header: Header, total: int) -> None:
 
 
 def write_table(blocks: Blocks, table: Table) -> None:
-    """Write both copies, one after the other with a flush between, so that after a power cut one of them is whole.
+    """Write both copies, one after the other with a flush between, so that after a power cut one of them is intact.
 
     The backup goes first, unless the primary is damaged now: then the backup is all there is, and is kept until the
-    primary is whole. The boot code of a protective MBR stays; where it names a partition by its GUID, the new one goes
-    there with the new entries, before the header that makes them count. Raises FormatError when the table is for a
+    primary is intact. The boot code of a protective MBR stays; if it names a partition by its GUID, the new one goes
+    there with the new entries, before the header that makes them count. Raises FormatError if the table is for a
     disk of another size: see ``Table.grown_to``.
     """
     total = blocks.size // table.sector_size
@@ -162,7 +162,7 @@ def write_table(blocks: Blocks, table: Table) -> None:
 
 
 def first_sector(blocks: Blocks, table: Table) -> bytes:
-    """The first sector as ``write_table`` will leave it, from what stands there and in the table before."""
+    """Return the first sector as ``write_table`` will leave it, from its present content and the table before."""
     try:
         before = read_table(blocks, table.sector_size).table  # type: Optional[Table]
     except (FormatError, DiskError):
@@ -179,7 +179,7 @@ def _write_backup(blocks: Blocks, table: Table) -> None:
 def _write_primary(blocks: Blocks, table: Table, first: bytes) -> None:
     size = table.sector_size
     primary = table.primary_bytes(first)
-    # The header last: until it stands there, the CRC of the entries does not fit and the backup is used.
+    # The header last: until it is written, the CRC of the entries does not match and the backup is used.
     blocks.write_at(2 * size, primary[2 * size :])
     blocks.write_at(0, first)
     blocks.flush()

@@ -19,7 +19,7 @@ from esxforge_target.runtime.values import Value
 
 
 class Header(Value):
-    """A header as it stands on a disk, its own CRC already found right."""
+    """A header as it is on a disk, its own CRC already found right."""
 
     __slots__ = (
         "which",
@@ -64,7 +64,7 @@ class Header(Value):
 
 
 def parse_header(sector: bytes, lba: int, which: str) -> Header:
-    """Read the header in ``sector``, which stands at ``lba``; ``which`` ("primary", "backup") is for messages.
+    """Read the header in ``sector``, which is at ``lba``; ``which`` ("primary", "backup") is for messages.
 
     Raises FormatError that says which header, which LBA and what was found there.
     """

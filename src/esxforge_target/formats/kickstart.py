@@ -55,7 +55,7 @@ class Command(Value):
 
     @property
     def arguments(self) -> "List[str]":
-        """The words that are no options."""
+        """Words that are not options."""
         return [word for word in self.words if not word.startswith("--")]
 
 
@@ -190,7 +190,7 @@ def _items(lines: "List[str]") -> "List[Any]":
 
 
 def _is_continued(text: str) -> bool:
-    """Whether a backslash at the end stands outside of a comment."""
+    """Return whether a backslash at the end stands outside of a comment."""
     line = text.rstrip("\r\n")
     return line.endswith("\\") and _split(line)[1] == _ESCAPE_AT_END
 

@@ -9,7 +9,7 @@ The order of the result:
 
 So among sections of one kind (they run in the order of the file) ``first`` ones run before the user's and ``last``
 ones after them. Line ends become LF, as busybox stumbles over a CR; a byte order mark goes; a command that is continued
-over several lines gets one. What a file that the user's kickstart includes holds is treated alike (:func:`included`).
+over several lines gets one. A file that the user's kickstart includes is treated alike (:func:`included`).
 """
 
 import re
@@ -34,13 +34,13 @@ Carrier = Callable[[Section], str]
 
 
 class Additions(Value):
-    """What is added to a user's kickstart; command lines without line ends.
+    """Additions to a user's kickstart; command lines without line ends.
 
     ``include`` is the path that holds the install line, written by a ``%pre`` section. ``rootpw`` and ``network``
-    replace the user's when given. ``commands`` are further ones, such as ``reboot``, each left out where the user has
-    it already. ``first`` and ``last`` are whole sections as text, each starting with its ``%`` line. ``left_out``:
-    (name, reason) of commands that must not be there besides. ``carry`` makes of a ``%pre`` or ``%post`` of the user's
-    the section that runs it; None keeps it as it is.
+    replace the user's if given. ``commands`` are further ones, such as ``reboot``, each left out if the user has
+    it already. ``first`` and ``last`` are entire sections as text, each starting with its ``%`` line. ``left_out``:
+    (name, reason) of commands that must not be there besides. ``carry`` turns a ``%pre`` or ``%post`` of the user's
+    into the section that runs it; None keeps it as it is.
     """
 
     __slots__ = ("include", "accept_eula", "rootpw", "network", "commands", "first", "last", "left_out", "carry")
@@ -69,7 +69,7 @@ class Additions(Value):
 
 
 def merge(user: "Optional[Kickstart]", ours: Additions) -> "Tuple[bytes, List[str]]":
-    """The kickstart for one host, and a sentence for each of the user's lines that was replaced or left out.
+    """Return the kickstart for one host, and a sentence for each of the user's lines that was replaced or left out.
 
     FormatError if the user's has a command that cannot be merged, if EULA or root password are missing, or if a command
     of the result is not ASCII or it has more than 256 of them.
@@ -85,11 +85,11 @@ def merge(user: "Optional[Kickstart]", ours: Additions) -> "Tuple[bytes, List[st
 
 
 def included(path: str, data: bytes, ours: Additions) -> "Tuple[bytes, List[str]]":
-    """A file that the user's kickstart includes, rewritten, and a sentence for each change.
+    """Return a rewritten file that the user's kickstart includes, and a sentence for each change.
 
     Its ``%post`` sections run after those of the kickstart, so ``ours.last`` follows them. A command that no release
-    has becomes a comment, as an installer may stop at it. FormatError for what else the installer would stop at, and
-    for ``%pre``, which would run once nobody looks any more.
+    has becomes a comment, as an installer may stop at it. FormatError for anything else that would stop the installer,
+    for ``%pre``, which would run after esxforge's last look at included files.
     """
     kickstart = Kickstart.parse(data)
     for command in kickstart.commands:
@@ -113,7 +113,7 @@ def included(path: str, data: bytes, ours: Additions) -> "Tuple[bytes, List[str]
 
 
 def kept_install_options(user: "Optional[Kickstart]") -> "List[str]":
-    """The options of the user's install line that stay valid with another disk, for the line that replaces it."""
+    """Return the options of the user's install line that stay valid with another disk, for the replacing line."""
     kept = []  # type: List[str]
     for command in user.commands if user is not None else []:
         if command.name not in INSTALL_COMMANDS:
@@ -126,7 +126,7 @@ def kept_install_options(user: "Optional[Kickstart]") -> "List[str]":
 
 
 def fate_of(command: Command, ours: Additions, has_rootpw: bool) -> "Tuple[str, str]":
-    """(REPLACED, LEFT_OUT, REFUSED or "" for kept; why, as a clause) of one of the user's commands."""
+    """Return (REPLACED, LEFT_OUT, REFUSED or "" for kept; why, as a clause) for one of the user's commands."""
     for name, reason in ours.left_out:
         if command.name == name:
             return LEFT_OUT, reason
@@ -155,7 +155,7 @@ class _Rewriter:
         self.notices = []  # type: List[str]
 
     def lines(self, items: "Sequence[Any]") -> "List[str]":
-        """Commands, comments and blank lines. FormatError for a command that makes all of it useless."""
+        """Return commands, comments and blank lines. FormatError for a command that makes all of it useless."""
         return [self._command(item) if isinstance(item, Command) else self._blank(item) for item in items]
 
     def _command(self, command: Command) -> str:
@@ -184,11 +184,11 @@ class _Rewriter:
 
     def _blank(self, item: Blank) -> str:
         text = item.text.lstrip(BYTE_ORDER_MARK)
-        # Of bytes that are no UTF-8 the installer reads nothing; in a comment they matter to nobody.
+        # The installer cannot read bytes that are not UTF-8; in a comment they do not matter.
         return _ended(re.sub("[\udc80-\udcff]", "?", text))
 
     def section(self, section: Section) -> str:
-        """A section: what runs it if it is a script that runs in the installer."""
+        """Return a section, or the section that runs it if it is a script that runs in the installer."""
         carry = self._ours.carry if section.name != "%firstboot" else None
         problem = interpreter_problem(section, carry is not None)
         if problem:

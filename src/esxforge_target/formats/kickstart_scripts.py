@@ -55,7 +55,7 @@ def interpreter_problem(section: Section, runs_it: bool) -> str:
 
 
 def ignores_failure(section: Section) -> bool:
-    """Whether its first line says that the installation is a success even if the script is none."""
+    """Return whether its first line says that the installation is a success even if the script is none."""
     return (dict(section.options).get("--ignorefailure") or "").lower() == "true"
 
 
@@ -74,7 +74,7 @@ def end_mark(section: Section) -> "Optional[int]":
 
 
 def is_followed(section: Section, number: int) -> bool:
-    """Whether anything but blank lines and comments stands in the section after this line of the file."""
+    """Return whether anything but blank lines and comments stands in the section after this line of the file."""
     rest = section.body.split("\n")[number - section.line :]
     return any(text.strip() and not text.strip().startswith("#") and text.strip() != END_MARK for text in rest)
 

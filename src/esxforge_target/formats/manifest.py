@@ -1,4 +1,4 @@
-"""The manifest inside an image: what stands where on the disk, so that whoever finds the disk can check it.
+"""The manifest inside an image: the locations of its contents on the disk, for checks by whoever finds the disk.
 
 One file of fixed length: a first line, a JSON document, blanks to the end. The first line is
 ``ESXFORGE-MANIFEST 1 <bytes of JSON, 10 digits> <SHA-256 of the JSON, hexadecimal>``. The length depends on names and
@@ -177,7 +177,7 @@ class Manifest(Value):
         self.details = details or {}
 
     def file(self, path: str) -> "Optional[FileRecord]":
-        """The record of ``path``, in whatever case; None if there is none."""
+        """Return the record of ``path``, in whatever case; None if there is none."""
         return next((record for record in self.files if record.path.upper() == path.upper()), None)
 
     def document(self) -> "Dict[str, Any]":

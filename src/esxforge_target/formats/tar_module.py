@@ -104,7 +104,7 @@ def read(data: bytes) -> "List[TarEntry]":
 
 
 def unzip(data: bytes) -> bytes:
-    """The tar in a gzip file; ``data`` itself if it is none."""
+    """Return the tar in a gzip file; ``data`` itself if it is not one."""
     if data[:2] != b"\x1f\x8b":
         return data
     try:

@@ -1,4 +1,4 @@
-"""Everything that can be found wrong before the first write, told at once."""
+"""Checks of everything that can be found wrong before the first write, reported at once."""
 
 import os
 from typing import Any, Dict, List, Mapping, Tuple
@@ -28,7 +28,7 @@ KINDS = (INSTALLER, GOLDEN)
 
 
 class Environment(Value):
-    """What curtin hands over: its configuration, and the directory at which it mounted the image's boot volume."""
+    """Input from curtin: its configuration, and the directory at which it mounted the image's boot volume."""
 
     __slots__ = ("config", "target")
 
@@ -41,7 +41,7 @@ class Environment(Value):
 
 
 class Image(Value):
-    """What the image says of itself."""
+    """The image's description of itself."""
 
     __slots__ = ("manifest", "settings", "code")
 
@@ -52,7 +52,7 @@ class Image(Value):
 
     @property
     def kind(self) -> str:
-        """What the image is, see KINDS."""
+        """Kind of the image, see KINDS."""
         return str(self.manifest.kind)
 
     @property
@@ -84,7 +84,7 @@ class Situation(Value):
 
 
 def read_environment(variables: "Mapping[str, str]") -> Environment:
-    """curtin's variables CONFIG and TARGET_MOUNT_POINT. Raises ForgeError where they are missing or wrong."""
+    """Read curtin's variables CONFIG and TARGET_MOUNT_POINT. Raises ForgeError if they are missing or wrong."""
     path, target = variables.get("CONFIG", ""), variables.get("TARGET_MOUNT_POINT", "")
     if not path or not target or not os.path.isdir(target):
         raise ForgeError(
@@ -104,7 +104,7 @@ def read_environment(variables: "Mapping[str, str]") -> Environment:
 
 
 def read_image(volume: HookVolume) -> Image:
-    """Manifest, settings and code from the boot volume. Raises ForgeError."""
+    """Read manifest, settings and code from the boot volume. Raises ForgeError."""
     try:
         manifest = Manifest.parse(volume.read(MANIFEST_PATH))
     except FormatError as error:
@@ -122,7 +122,7 @@ def read_image(volume: HookVolume) -> Image:
 def check_machine(
     environment: Environment, image: Image, machine: LinuxHost, disks: Disks, report: Report
 ) -> Situation:
-    """All that can be judged without reading the whole image. Raises ValidationErrors with every reason at once."""
+    """Check all that needs no reading of the entire image. Raises ValidationErrors with every reason at once."""
     reasons = _firmware_reasons(machine, image, report)
     tries = tries_secure_boot(machine, image)
     desired, token = None, None
@@ -167,7 +167,7 @@ def with_addresses(desired: DesiredHost, machine: LinuxHost) -> DesiredHost:
 
 
 def tries_secure_boot(machine: LinuxHost, image: Image) -> bool:
-    """True where Secure Boot is on, and the image is to be tried there."""
+    """Return True if Secure Boot is on, and the image is to be tried there."""
     return bool(machine.secure_boot()) and image.settings.secure_boot == TRY and not image.is_golden
 
 

@@ -25,7 +25,7 @@ class RootPassword(Value):
 
 
 def password_refusal(settings: ImageSettings, has_maas_keys: bool = False) -> "Optional[str]":
-    """Why nobody could log in to the host, if so: no password that anyone could use, and no SSH key."""
+    """Return why nobody could log in to the host, if so: no usable password, and no SSH key."""
     if settings.root_password_mode == HASH and not settings.root_password_hash.startswith("$"):
         return "root password: the image carries no usable hash; build it again with one."
     if settings.root_password_mode == RANDOM and not (
@@ -51,7 +51,7 @@ def only_by_vcenter(settings: ImageSettings) -> "Tuple[str, ...]":
 
 
 def root_password(settings: ImageSettings, from_kickstart: str) -> RootPassword:
-    """The password of this host, drawn anew where the recipe says so."""
+    """Return the password of this host, newly drawn if the recipe says so."""
     if settings.root_password_mode == IN_KICKSTART:
         return RootPassword(from_kickstart)
     if settings.root_password_mode == KEPT:

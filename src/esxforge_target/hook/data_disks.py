@@ -10,10 +10,10 @@ from esxforge_target.runtime.blocks import Blocks, DiskError
 from esxforge_target.runtime.errors import ForgeError
 
 MEBIBYTE = 1 << 20
-# Where VMFS keeps its headers: what stands here from before would bring an old datastore back.
+# Where VMFS keeps its headers: old contents here would bring an old datastore back.
 WIPED_AT_START = 16 * MEBIBYTE
 WIPED_AT_END = MEBIBYTE
-# MAAS knows a disk's size from commissioning and aligns otherwise; the last partition may give way by this much.
+# MAAS knows a disk's size from commissioning and aligns otherwise; the last partition may shrink by this much.
 _MAY_BE_MISSING = 64 * MEBIBYTE
 
 
@@ -24,9 +24,9 @@ def vmfs_table(
     size: int,
     new_guid: "Callable[[], uuid.UUID]",
 ) -> Table:
-    """The table for a disk of ``size`` bytes: the VMFS partitions with MAAS's numbers and sizes, starts at whole MiB.
+    """Return the table for a disk of ``size`` bytes: VMFS partitions with MAAS's numbers and sizes, from whole MiB.
 
-    A partition without a size takes what is left; only the last may. Raises ForgeError where they do not fit.
+    A partition without a size takes what is left; only the last may. Raises ForgeError if they do not fit.
     """
     table = Table.empty(new_guid(), sector_size, size // sector_size)
     end = (table.last_usable_lba + 1) * sector_size
@@ -64,7 +64,7 @@ def vmfs_table(
 
 
 def write_data_disk(disk: Blocks, table: Table) -> None:
-    """Empty the places where VMFS keeps its headers, then write the table: the disk has its stamp at the very end."""
+    """Clear the places where VMFS keeps its headers, then write the table: the disk has its stamp at the very end."""
     for number, _ in table.partitions:
         offset, length = table.byte_range(number)
         _zero(disk, offset, WIPED_AT_START)
@@ -74,7 +74,7 @@ def write_data_disk(disk: Blocks, table: Table) -> None:
 
 
 def stamp(disk: Blocks, table: Table) -> None:
-    """Write a table and read it back from the disk. Raises DiskError where the disk keeps another than was written."""
+    """Write a table and read it back from the disk. Raises DiskError if the disk keeps another than was written."""
     first = first_sector(disk, table)
     write_table(disk, table)
     found = read_table(disk, table.sector_size)
@@ -85,9 +85,9 @@ def stamp(disk: Blocks, table: Table) -> None:
 
 
 def renewed_boot_table(disk: Blocks, sector_size: int) -> Table:
-    """The image's table for the boot disk's real size, with fresh GUIDs of the disk (its stamp) and every partition.
+    """Return the image's table for the boot disk's real size, with fresh GUIDs of the disk (its stamp) and partitions.
 
-    So no two hosts of one image share any, even where ESXi's installer has yet to write its own table.
+    So no two hosts of one image share any, even if ESXi's installer has yet to write its own table.
     """
     return read_table(disk, sector_size).table.grown_to(disk.size // sector_size).with_new_guids(uuid.uuid4)
 
@@ -102,7 +102,7 @@ def _aligned(offset: int) -> int:
 
 
 def partition_lines(table: Table) -> "List[str]":
-    """What the table holds, for people."""
+    """Return the contents of the table, for people."""
     return [
         "partition {}: VMFS, {} bytes from byte {}".format(
             number, table.byte_range(number)[1], table.byte_range(number)[0]

@@ -1,4 +1,4 @@
-"""A disk read and written past the page cache: what is read is what stands on the disk, not what should stand there.
+"""A disk read and written past the page cache: reads return what is on the disk, not what should be there.
 
 While the hook runs, curtin has a partition of the same disk mounted. Linux caches the disk and its partition apart, so
 a buffered write to the disk could bring back, with the rest of its page, a neighbour's sectors as they were when the
@@ -39,7 +39,7 @@ class DirectBlocks(FileBlocks):
 
     @property
     def direct(self) -> bool:
-        """Whether reads and writes go past the page cache."""
+        """Return whether reads and writes go past the page cache."""
         return self._direct is not None
 
     def _read_exactly(self, offset: int, length: int) -> bytes:

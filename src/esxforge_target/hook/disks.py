@@ -37,7 +37,7 @@ _BY_NAME = (
 
 
 class BlockDisk(Value):
-    """A whole disk: its ``name`` in /sys, ``size`` in bytes, and all that it calls itself, normalised."""
+    """A disk: its ``name`` in /sys, ``size`` in bytes, and all its names for itself, normalised."""
 
     __slots__ = ("name", "size", "sector_size", "serials", "wwns", "multipath", "rotational")
 
@@ -88,7 +88,7 @@ class Disks:
         )
 
     def matching(self, desired: Disk) -> BlockDisk:
-        """The disk that MAAS means. Raises ForgeError with the reason where it is none, or more than one."""
+        """Return the disk that MAAS means. Raises ForgeError with the reason if there is none, or more than one."""
         found, by = self._candidates(desired)
         if len(found) == 1:
             return found[0]

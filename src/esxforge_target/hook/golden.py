@@ -1,6 +1,6 @@
-"""What is different where the image is a captured disk: nothing installs on the host, so identifiers are renewed here.
+"""Differences if the image is a captured disk: nothing installs on the host, so identifiers are renewed here.
 
-Shared by all hosts stays the UUID of the OSDATA volume: two such disks on one SAN can be taken for one another
+All hosts share the UUID of the OSDATA volume: two such disks on one SAN can be taken for one another
 (Broadcom KB 84280), so this kind of image goes to local disks only.
 """
 
@@ -24,7 +24,7 @@ _LOCAL_NVME = ("", "pcie")
 
 
 def bios_start(manifest: Manifest) -> "Tuple[bool, str]":
-    """Does a legacy BIOS start the captured disk, and why or why not. An older image did not look, so it does not."""
+    """Return whether legacy BIOS starts the captured disk, and why. An older image did not look, so it does not."""
     facts = manifest.details[GOLDEN].get("bios")
     if facts is None:
         return False, "the image was built by an esxforge that did not look"
@@ -32,12 +32,12 @@ def bios_start(manifest: Manifest) -> "Tuple[bool, str]":
 
 
 def starts_by_uefi(manifest: Manifest) -> bool:
-    """Whether the captured disk holds a boot loader for UEFI."""
+    """Return whether the captured disk holds a boot loader for UEFI."""
     return "UEFI" in manifest.details[GOLDEN]["firmware"]
 
 
 def disk_reasons(boot: BlockDisk, manifest: Manifest, machine: LinuxHost) -> "List[str]":
-    """Why the image must not go to this boot disk."""
+    """Return why the image must not go to this boot disk."""
     reasons = []
     where = _network_of(boot, machine)
     if where:
@@ -64,7 +64,7 @@ def _network_of(boot: BlockDisk, machine: LinuxHost) -> str:
 
 
 def _transports(boot: BlockDisk, machine: LinuxHost) -> "List[str]":
-    """How the controllers of an NVMe disk are reached; of another disk, nothing.
+    """Return how the controllers of an NVMe disk are reached; for another disk, nothing.
 
     With Linux's native multipath the disk's ``device`` is a subsystem, nvme-subsys0, which has no transport but lists
     its controllers, nvme0 and so on (drivers/nvme/host/core.c, multipath.c). A local disk with two ports is one too.
@@ -80,7 +80,7 @@ def _transports(boot: BlockDisk, machine: LinuxHost) -> "List[str]":
 
 
 def check_datastore(boot: BlockDisk, manifest: Manifest, datastore: "Optional[int]") -> str:
-    """What is left of the boot disk, as a sentence. Raises ForgeError where the datastore asked for does not fit."""
+    """Return what is left of the boot disk, as a sentence. Raises ForgeError if the desired datastore does not fit."""
     left = boot.size - manifest.raw_size
     if datastore is not None and datastore - left > media_size.MAY_BE_MISSING:
         raise ForgeError(
@@ -92,13 +92,13 @@ def check_datastore(boot: BlockDisk, manifest: Manifest, datastore: "Optional[in
 
 
 def renewed_volumes(table: Table, manifest: Manifest) -> "List[Tuple[int, int, int, bytes]]":
-    """(partition, offset, length, new UUID) of each FAT volume that the manifest wants renewed; places in bytes."""
+    """Return (partition, offset, length, new UUID) of each FAT volume that the manifest lists for renewal; in bytes."""
     numbers = manifest.details[GOLDEN]["renewed_volumes"]  # type: List[int]
     return [(number,) + table.byte_range(number) + (uuid.uuid4().bytes,) for number in numbers]
 
 
 def slot_in_bank(manifest: Manifest) -> FileRecord:
-    """The record of the module in the boot bank. Raises FormatError where the image has none."""
+    """Return the record of the module in the boot bank. Raises FormatError if the image has none."""
     for record in manifest.files:
         if record.at_deploy and record.path.rpartition("/")[2].lower() == MODULE:
             return record

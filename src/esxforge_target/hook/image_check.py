@@ -1,4 +1,4 @@
-"""Is the whole image on the disk? curtin notices neither a cut download nor a damaged write, so the hook looks."""
+"""Check that the entire image is on the disk: curtin notices neither a cut download nor a damaged write."""
 
 import hashlib
 from typing import List

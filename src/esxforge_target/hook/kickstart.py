@@ -1,4 +1,4 @@
-"""This host's kickstart: the user's, and what MAAS and esxforge add to it. No secret is in it."""
+"""This host's kickstart: the user's, and additions of MAAS and esxforge. No secret is in it."""
 
 import shlex
 from typing import List, Optional
@@ -56,7 +56,7 @@ def host_kickstart(settings: ImageSettings, desired: DesiredHost) -> HostKicksta
 
 
 def additions(user: Kickstart, settings: ImageSettings, network: str, guard: str) -> Additions:
-    """What is added to a host's kickstart. Ours runs first and, where the user has scripts, last, too."""
+    """Return the additions to a host's kickstart. Ours runs first and, if the user has scripts, last, too."""
     last = []
     if user.named("%include"):
         last.append(section_of("%pre", INCLUDES, (guard, LENIENT)))
@@ -75,15 +75,15 @@ def additions(user: Kickstart, settings: ImageSettings, network: str, guard: str
 
 
 def _without_comment(command: Command) -> str:
-    # Quoted anew: in a password a blank, a quote or # would mean something to the installer.
+    # Quoted again: in a password a blank, a quote or # would mean something to the installer.
     return " ".join([command.name] + [shlex.quote(word) for word in command.words])
 
 
 def network_line(desired: DesiredHost) -> str:
-    """The ``network`` command for the interface that reaches MAAS: one NIC, by its MAC.
+    """Return the ``network`` command for the interface that reaches MAAS: one NIC, by its MAC.
 
     Of a bond the NIC that booted is taken, else the one that carries the traffic. A host whose way to MAAS is IPv6 gets
-    DHCP here, as the installer sets up IPv4 only; the agent makes what MAAS wants.
+    DHCP here, as the installer sets up IPv4 only; the agent configures what MAAS asks for.
     """
     management = management_of(desired)
     if management is None:
@@ -107,7 +107,7 @@ def network_line(desired: DesiredHost) -> str:
 
 
 def network_line_problem(desired: DesiredHost) -> str:
-    """Why ``network_line`` alone would not make the host reachable, as a clause; empty where it does."""
+    """Return why ``network_line`` alone would not make the host reachable, as a clause; empty if it does."""
     management = management_of(desired)
     if management is None:
         return "no interface has an address"

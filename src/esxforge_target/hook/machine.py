@@ -50,7 +50,7 @@ class LinuxHost:
     # -- firmware -----------------------------------------------------------------------------------------------
 
     def is_uefi(self) -> bool:
-        """Whether the machine started by UEFI."""
+        """Return whether the machine started by UEFI."""
         return os.path.isdir(self.path("sys/firmware/efi"))
 
     def efi_variable(self, name: str) -> "Optional[bytes]":
@@ -80,12 +80,12 @@ class LinuxHost:
         return data[_ATTRIBUTES:]
 
     def secure_boot(self) -> "Optional[bool]":
-        """Whether Secure Boot is on; None where the firmware does not say."""
+        """Return whether Secure Boot is on; None where the firmware does not say."""
         value = self.efi_variable("SecureBoot")
         return None if value is None else value[0] == 1
 
     def boot_order(self) -> "List[str]":
-        """The firmware's BootOrder as it is now, such as 0003; empty where there is none."""
+        """Return the firmware's present BootOrder, such as 0003; empty if there is none."""
         value = self.efi_variable("BootOrder") or b""
         return ["{:04X}".format(number) for (number,) in struct.iter_unpack("<H", value[: len(value) // 2 * 2])]
 
@@ -151,7 +151,7 @@ class LinuxHost:
         return found
 
     def maas_has_keys(self, config: "Dict[str, Any]") -> bool:
-        """Whether MAAS has an SSH key for this machine's owner; not where it cannot be asked."""
+        """Return whether MAAS has an SSH key for this machine's owner; not where it cannot be asked."""
         client = self._maas(config)
         try:
             return client is not None and bool(client.public_keys().keys)
@@ -165,7 +165,7 @@ class LinuxHost:
         return self.path("dev/" + name.replace("!", "/"))
 
     def open_disk(self, name: str, writable: bool = False) -> Blocks:
-        """A whole disk past the page cache. ``close_disk`` ends it."""
+        """Open an entire disk past the page cache. ``close_disk`` ends it."""
         return DirectBlocks(self.device(name), writable)
 
     def close_disk(self, disk: Blocks) -> None:

@@ -86,7 +86,7 @@ def main(
 
 
 def _defect(error: Exception) -> ForgeError:
-    """An error that nobody foresaw: its kind and place, as its text may hold a secret."""
+    """Return an unforeseen error as its kind and place, as its text may hold a secret."""
     place = traceback.extract_tb(sys.exc_info()[2])[-1]
     where = "{}:{}".format(os.path.basename(place[0]), place[1])
     return ForgeError("{} at {}.".format(type(error).__name__, where), "Report this as a defect of esxforge.")

@@ -1,18 +1,18 @@
-"""Writing this host's part into the image, in place: no length and no entry of a directory changes.
+"""Write this host's part into the image, in place: no length and no entry of a directory changes.
 
-The order, each with a flush: serial numbers of FAT volumes; the module; then the hook and curtin's credentials go; then
-``ks=`` goes into the root's boot.cfg and, last, into the one that UEFI reads. So a disk at which the power went is
-either complete, or starts the interactive installer, which does nothing by itself.
+The order, each with a flush: serial numbers of FAT volumes; the module; then the hook and curtin's credentials are
+removed; then ``ks=`` goes into the root's boot.cfg and, last, into the one that UEFI reads. So a disk at which the
+power went is either complete, or starts the interactive installer, which does nothing by itself.
 
 A golden image has no boot.cfg to edit: UUIDs of its FAT volumes come before the module, and the module's first sector
 is the very last write. So a disk at which the power went is either complete, or has a plain ESXi, which UEFI starts. A
 legacy BIOS starts it too, if it starts the disk at all, with one exception: boot code that finds its partition by GUID
 (``formats.boot_code``) finds none after a cut between the table's entries and the first sector, right at the start.
 
-The bytes go to their places on the whole disk, past the page cache (see ``direct``), not through the mounted file
+The bytes go to their offsets on the disk, past the page cache (see ``direct``), not through the mounted file
 system: it could give a file other clusters, and it writes when it likes. curtin's mount stays correct, as the sectors
 of these files are written by nobody else, and directories and FATs are left alone. The exception is the serial number
-of the volume that is mounted: Linux writes its boot sector when it lets go of it, as it has it in memory.
+of the volume that is mounted: Linux writes its boot sector on unmounting, as it has it in memory.
 """
 
 import os
@@ -28,12 +28,12 @@ from esxforge_target.runtime.blocks import Blocks, DiskError, Window
 from esxforge_target.runtime.errors import FormatError
 
 # curtin's configuration, with MAAS's token; and the hook itself, whose settings may hold a password's hash. The
-# directory is given last file by last file; what is needed of it is in memory by then.
+# directory is removed last file by last file; what is needed of it is in memory by then.
 LEFTOVERS = ("root/curtin-install-cfg.yaml", "curtin")
 
 
 class Edits:
-    """What will be written: made, and so found possible, before the first write.
+    """Planned writes: prepared, and so found possible, before the first write.
 
     ``serials``: (partition, offset, length) of the FAT volumes, which get another serial number. ``volumes``:
     (partition, offset, length, UUID) of those that get another UUID, on golden images, which have no ``boot_cfgs``.
@@ -53,7 +53,7 @@ class Edits:
 
 
 def slot_of(manifest: Manifest, path: str) -> FileRecord:
-    """The record of a file that is rewritten. Raises FormatError where the image has none."""
+    """Return the record of a file that is rewritten. Raises FormatError if the image has none."""
     record = manifest.file(path)
     if record is None or not record.at_deploy:
         raise FormatError("The image has no {} to be written to.".format(path), "Build the image again.")
@@ -61,7 +61,7 @@ def slot_of(manifest: Manifest, path: str) -> FileRecord:
 
 
 def boot_cfg_edit(disk: Blocks, record: FileRecord, words: "List[str]") -> "Tuple[FileRecord, bytes, bytes]":
-    """(record, boot.cfg now, boot.cfg with further kernel options). Raises FormatError where they do not fit."""
+    """Return (record, boot.cfg now, boot.cfg with further kernel options). Raises FormatError if they do not fit."""
     now = disk.read_at(record.offset, record.length)
     cfg = BootCfg.parse(now)
     if any(word.lower().startswith("ks=") for word in cfg.kernelopt):
@@ -73,7 +73,7 @@ def boot_cfg_edit(disk: Blocks, record: FileRecord, words: "List[str]") -> "Tupl
 
 
 def fat_volumes(disk: Blocks, table: Table) -> "List[Tuple[int, int, int]]":
-    """(partition, offset, length) of each partition that holds a FAT volume; places in bytes."""
+    """Return (partition, offset, length) of each partition that holds a FAT volume; in bytes."""
     found = []
     for number, _ in table.partitions:
         offset, length = table.byte_range(number)
@@ -86,7 +86,7 @@ def fat_volumes(disk: Blocks, table: Table) -> "List[Tuple[int, int, int]]":
 
 
 def personalise(disk: Blocks, volume: HookVolume, edits: Edits) -> "List[str]":
-    """Write it all, in the order above. Lines on what was done. Raises DiskError when the disk fails."""
+    """Write it all, in the order above. Return lines on what was done. Raises DiskError if the disk fails."""
     record, data = edits.module
     lines = _renew_serials(disk, volume, edits.serials)
     for number, offset, length, renewed in edits.volumes:
@@ -122,9 +122,9 @@ def _renew_serials(disk: Blocks, volume: HookVolume, places: "List[Tuple[int, in
 
 
 def _write_module(disk: Blocks, record: FileRecord, data: bytes) -> None:
-    """Replace a module but for its first sector, which ``_start_module`` writes.
+    """Replace a module except for its first sector, which ``_start_module`` writes.
 
-    Until then that sector is zeros: no gzip, so the loader takes the file as it is, and for a tar it is the end mark.
+    Until then that sector is zeros: not a gzip, so the loader takes the file as it is, and in a tar it is the end mark.
     The installer then starts without the module. A part of a gzip file would stop the loader instead.
     """
     size = disk.sector_size

@@ -1,4 +1,4 @@
-"""What must be so before a machine with Secure Boot on is tried: one function for each check, each with its reason.
+"""Conditions for trying a machine with Secure Boot on: one function for each check, each with its reason.
 
 Firmware starts a signed program if the certificate that issued its signer's, or the signer's own, is in ``db``, and if
 neither the program's hash nor a certificate of its signatures is in ``dbx`` (UEFI specification 2.10, 32.4 and 32.6;
@@ -6,7 +6,7 @@ the time of validity does not count: Microsoft's CA of 2011 expired in June 2026
 modules VMware's loader checks the first, those that are ELF, and four names (vmware/esx-boot, mboot/secure.c). ESXi
 itself takes its own VIBs for unsigned where the clock is wrong (Broadcom KB 382784).
 
-What cannot be checked is a reason, too.
+A condition that cannot be checked is a reason, too.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ def machine_reasons(
 
 
 def loader_of(manifest: Manifest) -> Loader:
-    """What the manifest says of the loader. Raises FormatError where it says nothing, or why it is not known."""
+    """Return the manifest's facts on the loader. Raises FormatError if there are none, or with why they are unknown."""
     document = manifest.details.get(SECURE_BOOT) or {}
     if document.get("problem"):
         raise FormatError("the image cannot say who signed its boot loader: {}".format(document["problem"]), _TAKE_OFF)
@@ -72,8 +72,8 @@ def loader_of(manifest: Manifest) -> Loader:
 
 
 def database(machine: LinuxHost, name: str) -> "List[Signature]":
-    """The entries of ``db`` or ``dbx``. Raises ForgeError where it cannot be read, and for a missing ``db``; firmware
-    without a ``dbx`` has refused nothing.
+    """Return the entries of ``db`` or ``dbx``. Raises ForgeError if it cannot be read, and for a missing ``db``;
+    firmware without a ``dbx`` has revoked nothing.
     """
     data = machine.signature_database(name)
     if data is None and name == "db":
@@ -100,7 +100,7 @@ def trust_reason(loader: Loader, db: "Sequence[Signature]") -> str:
 
 
 def revocation_reason(loader: Loader, db: "Sequence[Signature]", dbx: "Sequence[Signature]") -> str:
-    """A reason if the firmware refuses the loader: by its hash, or by a certificate of any of its signatures."""
+    """Return a reason if the firmware refuses the loader: by its hash, or by a certificate of any of its signatures."""
     known = _certificates(db)
     chain = [certificate for signature in loader.signatures for certificate in signature]
     chain += [one for one in (_issuer_in(known, signature[0]) for signature in loader.signatures) if one is not None]
@@ -135,7 +135,7 @@ def revocation_reason(loader: Loader, db: "Sequence[Signature]", dbx: "Sequence[
 
 
 def clock_reason(hardware: "Optional[float]", maas: "Optional[float]") -> str:
-    """A reason unless the hardware clock agrees with MAAS's within a day; both are seconds since 1970."""
+    """Return a reason unless the hardware clock agrees with MAAS's within a day; both are seconds since 1970."""
     if hardware is None:
         return (
             _MARK
@@ -181,14 +181,14 @@ def network_reason(desired: DesiredHost) -> str:
 
 
 def module_reasons(cfg: BootCfg, loader: Loader, module: str, data: bytes) -> "List[str]":
-    """Why VMware's loader would refuse our ``module``, which will hold ``data``, or what ``cfg`` loads."""
+    """Return why VMware's loader would refuse our ``module``, which will hold ``data``, or what ``cfg`` loads."""
     reasons = [name_reason(cfg, module), content_reason(module, data), order_reason(cfg, loader, module)]
     reasons += [_MARK + problem for problem in loader_stops(cfg.without_module(module))]
     return [reason for reason in reasons if reason]
 
 
 def name_reason(cfg: BootCfg, module: str) -> str:
-    """A reason if the loader keeps our module's name to itself, or if there are two of it."""
+    """Return a reason if the loader reserves our module's name, or if there are two of it."""
     names = [_base(one.name) for one in cfg.modules]
     if _base(module).partition(".")[0] in _RESERVED:
         return _MARK + "VMware's boot loader takes a module called {} for one of its own.".format(module)
@@ -200,7 +200,7 @@ def name_reason(cfg: BootCfg, module: str) -> str:
 
 
 def content_reason(module: str, data: bytes) -> str:
-    """A reason if our module is an ELF file, packed or not: the loader wants those signed."""
+    """Return a reason if our module is an ELF file, packed or not: the loader requires those to be signed."""
     start = data[: len(_ELF)]
     if data.startswith(_GZIP):
         try:
@@ -211,7 +211,7 @@ def content_reason(module: str, data: bytes) -> str:
 
 
 def order_reason(cfg: BootCfg, loader: Loader, module: str) -> str:
-    """A reason unless boot.cfg has VMware's modules in VMware's order, and then ours."""
+    """Return a reason unless boot.cfg has VMware's modules in VMware's order, and then ours."""
     names = [one.name for one in cfg.modules]
     if names[:-1] == list(loader.modules) and _base(names[-1]) == _base(module):
         return ""
@@ -223,7 +223,7 @@ def order_reason(cfg: BootCfg, loader: Loader, module: str) -> str:
 
 
 def _certificates(entries: "Sequence[Signature]") -> "List[Certificate]":
-    """Those that can be read: one that cannot trusts nothing."""
+    """Return those that can be read: one that cannot trusts nothing."""
     found = []
     for entry in entries:
         if entry.kind == X509:

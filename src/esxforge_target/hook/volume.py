@@ -14,7 +14,7 @@ class HookVolume:
     """Files of the boot volume. Paths are relative, with "/" between their parts. Raises ForgeError."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or directory."""
+        """Return whether there is a file or directory."""
         raise NotImplementedError
 
     def read(self, path: str) -> bytes:
@@ -26,7 +26,7 @@ class HookVolume:
         raise NotImplementedError
 
     def is_directory(self, path: str) -> bool:
-        """Whether there is a directory."""
+        """Return whether there is a directory."""
         raise NotImplementedError
 
     def destroy(self, path: str) -> None:
@@ -54,7 +54,7 @@ class HookVolume:
 class MountedVolume(HookVolume):
     """The volume as curtin mounted it from ``device``.
 
-    vfat overwrites a file where it stands, so zeros reach its own clusters.
+    vfat overwrites a file in place, so zeros reach its own clusters.
     """
 
     def __init__(self, directory: str, device: str) -> None:
@@ -128,7 +128,7 @@ class MountedVolume(HookVolume):
 
 
 class FatBlocksVolume(HookVolume):
-    """The volume by its sectors, where nobody has it mounted."""
+    """The volume by its sectors, if it is not mounted."""
 
     def __init__(self, editor: FatEditor) -> None:
         self._editor = editor

@@ -1,7 +1,7 @@
-"""The last ``%post``: whatever the user's sections did, the next boot starts the agent, and hears what there is to say.
+"""The last ``%post``: whatever the user's sections did, the next boot starts the agent, which gets all reports.
 
-Ours ran first. A script of the user's may have taken the module out of the bank since, or have written its boot.cfg
-anew: then it is put back, beside what the script did. What is to be reported goes into the module, for the agent.
+Ours ran first. A script of the user's may have removed the module from the bank since, or have rewritten its boot.cfg:
+then it is put back, beside the script's changes. All reports go into the module, for the agent.
 """
 
 import os
@@ -23,12 +23,12 @@ from esxforge_target.runtime.report import Report
 
 
 def main(installer: "Optional[Installer]" = None) -> int:
-    """The section's exit status: 0 only if the agent will start on the installed host."""
+    """Return the section's exit status: 0 only if the agent will start on the installed host."""
     return run_step(installer or Installer(), check, DISTURBED)
 
 
 def check(installer: Installer, report: Report) -> None:
-    """Raises ForgeError where the agent would not start."""
+    """Raises ForgeError if the agent would not start."""
     installed = install_record(installer, report)
     bank, cfg = find_bank(installer, installed.device, report)
     for sentence in noted("a script of your kickstart", power_wishes(installer)):
@@ -56,7 +56,7 @@ def check(installer: Installer, report: Report) -> None:
 
 
 def install_record(installer: Installer, report: Report) -> InstallRecord:
-    """What the first ``%post`` noted; from the module that it wrote, where a script has removed the note."""
+    """Return the first ``%post``'s record; from the module that it wrote, if a script has removed the note."""
     if not os.path.exists(installer.locate(STATE)):
         report.warn("{} was removed; the module in the boot bank is read instead".format(STATE))
         return _recorded_in_bank(installer)
@@ -67,7 +67,7 @@ def install_record(installer: Installer, report: Report) -> InstallRecord:
 
 
 def _recorded_in_bank(installer: Installer) -> InstallRecord:
-    """The record in the one bank module that belongs to this deployment. Raises ForgeError."""
+    """Return the record in the one bank module that belongs to this deployment. Raises ForgeError."""
     desired = installer.read(DESIRED_HOST)
     found = []  # type: List[InstallRecord]
     for device in sorted(installer.devices.identities_found()):

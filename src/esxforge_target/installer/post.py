@@ -120,7 +120,7 @@ def disk_guid(installer: Installer, device: str) -> str:
 
 
 def room_for(bank: Bank, length: int) -> bool:
-    """Whether a module of this length fits into the bank besides what is there, as far as ESXi tells."""
+    """Return whether a module of this length fits into the bank besides what is there, as far as ESXi tells."""
     return not 0 <= bank.free < length + _SPARE_BYTES
 
 

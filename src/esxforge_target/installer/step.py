@@ -1,4 +1,4 @@
-"""What both steps have in common: where things stand, what is said and where, and how a step ends."""
+"""Common parts of both steps: paths, messages and where they go, and how a step ends."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from esxforge_target.runtime.consoles import show
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.report import Report
 
-# What %pre found, for %post.
+# The results of %pre, for %post.
 STATE = RUN + "/state.json"
 _TELL = "esxforge_target.installer.report_to_maas"
 _TELL_SECONDS = 40.0
@@ -45,7 +45,7 @@ class _Both(io.TextIOBase):
 def run_step(
     installer: Installer, step: "Callable[[Installer, Report], None]", outcome: str, tell_maas: bool = True
 ) -> int:
-    """Run a step; 0, or 1 with the reason said everywhere. ``outcome`` says in one sentence what a failure means."""
+    """Run a step; return 0, or 1 with the reason reported everywhere. ``outcome`` says what a failure means."""
     report = Report(_Both(installer))
     if tell_maas:
         _restart_limit(installer, report)
@@ -87,7 +87,7 @@ def _to_maas(installer: Installer, failure: ForgeError, outcome: str, report: Re
 
 
 def _restart_limit(installer: Installer, report: Report) -> None:
-    """MAAS up to 3.5 waits anew from now on. Nothing promises a network here, so this may fail."""
+    """Let MAAS up to 3.5 restart its time limit. A network is not guaranteed here, so this may fail."""
     why = _tell(installer, AT_WORK)
     report.say(
         "MAAS was not reached, its time limit goes on: {}".format(why)
@@ -97,7 +97,7 @@ def _restart_limit(installer: Installer, report: Report) -> None:
 
 
 def _tell(installer: Installer, what: str, text: str = "") -> str:
-    """Why MAAS was not told; nothing where it was."""
+    """Report to MAAS. Return why that failed; empty if it did not."""
     command = [sys.executable or "python", "-m", _TELL, what, installer.root]
     told = installer.runner.run(command, _TELL_SECONDS, text)
     if told.status == 0:

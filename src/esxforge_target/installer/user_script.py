@@ -1,11 +1,11 @@
-"""Runs a script of the user's kickstart, from stdin: ``user_script SECTION LINE INTERPRETER SECONDS GUARD MANNER``.
+"""Run a script of the user's kickstart, from stdin: ``user_script SECTION LINE INTERPRETER SECONDS GUARD MANNER``.
 
 A child of its own, in a session of its own, so that whatever it does ends nothing but itself. With a guard ``halt``,
 ``poweroff`` and ``reboot`` are noted instead of done (kickstart_scripts says how), as MAAS does not switch the machine
-on again; in ``%pre`` they refuse the machine, so nothing is installed. What the last check and the agent are to report
-stands in ``NOTES``.
+on again; in ``%pre`` they reject the machine, so nothing is installed. Reports for the last check and the agent are
+in ``NOTES``.
 
-A ``%pre`` that fails stops the installation, as VMware's installer has it. A ``%post`` that fails is noted; only where
+A ``%pre`` that fails stops the installation, as with VMware's installer. A ``%post`` that fails is noted; only if
 the manner is strict (a golden build, whose ``%post`` does not say ``--ignorefailure=true``) it fails here, too.
 """
 
@@ -34,7 +34,7 @@ _INTERPRETERS = {"busybox": ("/bin/sh",), "python": ("/bin/python", "/bin/python
 
 
 class Order:
-    """What is to be run, and how; ``seconds`` 0 for no limit."""
+    """The script to run, and how; ``seconds`` 0 for no limit."""
 
     def __init__(self, words: "Sequence[str]") -> None:
         section, line, interpreter, seconds, guard, manner = words
@@ -47,12 +47,12 @@ class Order:
 
     @property
     def name(self) -> str:
-        """The script as its author knows it."""
+        """Name of the script as its author knows it."""
         return "your {} (line {} of your kickstart)".format(self.section, self.line)
 
 
 def main(words: "Optional[Sequence[str]]" = None, installer: "Optional[Installer]" = None, script: str = "") -> int:
-    """The section's exit status."""
+    """Return the section's exit status."""
     order = Order(sys.argv[1:] if words is None else words)
     if words is None:
         script = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
@@ -65,7 +65,7 @@ def main(words: "Optional[Sequence[str]]" = None, installer: "Optional[Installer
 
 
 def run(installer: Installer, report: Report, order: Order, script: str) -> None:
-    """Run it. Raises ForgeError where the installation must not go on."""
+    """Run it. Raises ForgeError if the installation must not go on."""
     report.say("{} starts".format(order.name))
     try:
         status = _status(installer, order, script)
@@ -76,7 +76,7 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
         what = "could not be run: {}".format(error.message.rstrip("."))
     called = power_wishes(installer)
     if called and order.section == "%pre":
-        # Its author meant: not on this machine. Noting it alone would turn that into an installation.
+        # Its author meant: not on this machine. Merely noting it would turn that into an installation.
         installer.remove(INSTALL_INCLUDE)
         raise ForgeError(
             "{} asked to stop ({}).".format(capitalized(order.name), ", ".join(called)),
@@ -100,7 +100,7 @@ def run(installer: Installer, report: Report, order: Order, script: str) -> None
 
 
 def _ending(status: int, order: Order) -> str:
-    """How a script failed, in words; empty if it did not."""
+    """Return how a script failed, in words; empty if it did not."""
     if status == TIMED_OUT and order.seconds:
         return "was ended after {} seconds, as its --timeout says".format(order.seconds)
     if status < 0:
@@ -109,7 +109,7 @@ def _ending(status: int, order: Order) -> str:
 
 
 def power_wishes(installer: Installer) -> "List[str]":
-    """The power commands that were called since somebody last asked."""
+    """Return the power commands that were called since the last query."""
     try:
         with open(installer.locate(WISHES), encoding="ascii", errors="replace") as stream:
             names = stream.read().split()
@@ -120,18 +120,18 @@ def power_wishes(installer: Installer) -> "List[str]":
 
 
 def noted(who: str, names: "Sequence[str]") -> "List[str]":
-    """A sentence for each power command that was not done."""
+    """Return a sentence for each power command that was not carried out."""
     form = "{} called {}: it was not done, as MAAS does not power the machine on again."
     return [form.format(capitalized(who), name) for name in names]
 
 
 def capitalized(text: str) -> str:
-    """The text as the beginning of a sentence; the rest keeps its letters."""
+    """Return the text as the beginning of a sentence; the rest keeps its letters."""
     return text[:1].upper() + text[1:]
 
 
 def notes(installer: Installer) -> "List[str]":
-    """What there is to report, one sentence each."""
+    """Return the notes to report, one sentence each."""
     try:
         with open(installer.locate(NOTES), encoding="utf-8", errors="replace") as stream:
             return [line for line in stream.read().split("\n") if line]
@@ -140,12 +140,12 @@ def notes(installer: Installer) -> "List[str]":
 
 
 def add_note(installer: Installer, sentence: str) -> None:
-    """One more sentence to report."""
+    """Add one more sentence to report."""
     installer.write(NOTES, "".join(line + "\n" for line in notes(installer) + [sentence]).encode("utf-8"))
 
 
 def _status(installer: Installer, order: Order, script: str) -> int:
-    """Its exit status; negative for a signal, 124 where it took too long."""
+    """Return its exit status; negative for a signal, 124 if it took too long."""
     path = _SCRIPT.format(order.line)
     environment = dict(os.environ)  # type: Dict[str, str]
     for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
@@ -174,7 +174,7 @@ def _status(installer: Installer, order: Order, script: str) -> int:
 
 
 def _interpreter(name: str) -> str:
-    """The program; what the installer runs us with where none of the usual ones is there."""
+    """Return the program; the installer's own interpreter for us if none of the usual ones is there."""
     if name not in _INTERPRETERS:
         raise ForgeError(
             "{!a} is not an interpreter that ESXi's installer has.".format(name),

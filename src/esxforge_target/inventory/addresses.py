@@ -7,7 +7,7 @@ from esxforge_target.inventory.model import Inventory
 
 
 def is_address(address: str, prefix_length: int = 0) -> bool:
-    """Whether this is an address (without a scope) that can have this prefix length."""
+    """Return whether this is an address (without a scope) that can have this prefix length."""
     try:
         ip_interface("{}/{}".format(address, prefix_length))
     except ValueError:
@@ -16,7 +16,7 @@ def is_address(address: str, prefix_length: int = 0) -> bool:
 
 
 def is_network(network: str) -> bool:
-    """Whether this is a network with its prefix length, and no host in it."""
+    """Return whether this is a network with its prefix length, and no host in it."""
     try:
         ip_network(network)
     except ValueError:

@@ -98,7 +98,7 @@ class PortGroup(Value):
 
     @property
     def overrides_team(self) -> bool:
-        """Whether it does not follow its vSwitch's team."""
+        """Return whether it does not follow its vSwitch's team."""
         return any(policy.kind == FAILOVER for policy in self.policies)
 
 
@@ -117,7 +117,7 @@ class Ipv6Address(Value):
 
     @property
     def is_static(self) -> bool:
-        """Whether someone configured it; link-local ones, which every interface makes itself, are not counted."""
+        """Return whether a person configured it; link-local ones, which every interface makes itself, do not count."""
         return self.origin in ("static", "manual") and not self.address.lower().startswith("fe80:")
 
 
@@ -292,7 +292,7 @@ class FileSystem(Value):
 
 
 class Inventory(Value):
-    """A whole host. ``boot_bank_device`` is the disk that the running boot bank lies on (empty: not found out)."""
+    """A complete host. ``boot_bank_device`` is the disk of the running boot bank (empty: not found out)."""
 
     __slots__ = (
         "release",

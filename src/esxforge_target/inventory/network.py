@@ -1,7 +1,7 @@
-"""What a host's network is: NICs, vSwitches, port groups, VMkernel interfaces, routes and DNS.
+"""Read a host's network: NICs, vSwitches, port groups, VMkernel interfaces, routes and DNS.
 
-What the plan or an undo relies on must be in ESXi's answer: these functions raise ``CommandError`` where it is not, or
-where two answers contradict each other, as they do for a moment when one of them lags behind.
+Data on which the plan or an undo relies must be in ESXi's answer: these functions raise ``CommandError`` if it is not,
+or if two answers contradict each other, as they do for a moment when one of them lags behind.
 """
 
 from ipaddress import ip_address, ip_network
@@ -28,7 +28,7 @@ from esxforge_target.runtime.numbers import is_whole
 MANAGEMENT_PORT_GROUP = "Management Network"
 VM_PORT_GROUP = "VM Network"
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104  # nothing is bound to it
-# What `policy failover get` calls what `policy failover set` calls otherwise.
+# Names in `policy failover get` that differ from those in `policy failover set`.
 _LOAD_BALANCING = {"srcport": "portid", "srcmac": "mac", "ip": "iphash"}
 _STANDARD = "network vswitch standard"
 # Fields of a port group's policies and the options that set them (esxcli reference of 6.5 to 8.0).
@@ -48,7 +48,7 @@ _CONTRADICTION = "A list may lag behind for a moment; if it stays so, restart ho
 
 
 def read_nics(esxcli: Esxcli) -> Tuple[PhysicalNic, ...]:
-    """The physical NICs. Their order is esxcli's, which sorts as text (vmnic1, vmnic10, vmnic2): it means nothing."""
+    """Return the physical NICs. Their order is esxcli's, sorted as text (vmnic1, vmnic10, vmnic2): it means nothing."""
     records = by_name(esxcli.records("network nic list"), "name")
     return tuple(
         PhysicalNic(
@@ -68,7 +68,7 @@ def _link(record: Record) -> Optional[bool]:
 
 
 def read_vswitches(esxcli: Esxcli) -> Tuple[VSwitch, ...]:
-    """The standard vSwitches with their teams: one process for all, and one each for the team."""
+    """Return the standard vSwitches with their teams: one process for all, and one each for the team."""
     vswitches = []
     records = by_name(esxcli.records(_STANDARD + " list"), "name")
     for name in records:
@@ -94,7 +94,7 @@ def _balancing(policy: Record) -> str:
 
 
 def read_port_groups(esxcli: Esxcli) -> Tuple[PortGroup, ...]:
-    """The port groups with the policies that are not their vSwitch's: one or two processes for each.
+    """Return the port groups with the policies that are not their vSwitch's: one or two processes for each.
 
     ESXi's own group for management has a team of its own on some releases, and then NICs added to the vSwitch later do
     not carry it.
@@ -148,7 +148,7 @@ def _security(esxcli: Esxcli, group: str) -> Optional[Policy]:
 
 
 def read_vmks(esxcli: Esxcli) -> Tuple[Vmk, ...]:
-    """The VMkernel interfaces with all their addresses."""
+    """Return the VMkernel interfaces with all their addresses."""
     listed = by_name(esxcli.records("network ip interface list"), "name")
     ipv4 = by_name(esxcli.records("network ip interface ipv4 get"), "name", "interface")
     ipv6 = by_name(esxcli.records("network ip interface ipv6 get"), "name", "interface")
@@ -212,7 +212,7 @@ def _ipv4(record: Record) -> Tuple[str, str, int]:
 
 def _ipv6(esxcli: Esxcli, name: str, record: "Optional[Record]", addresses: "List[Record]") -> "Dict[str, object]":
     if record is None:
-        # Where IPv6 is off for the whole host, no interface need be listed.
+        # If IPv6 is off for the entire host, no interface need be listed.
         if single(esxcli.records("network ip get"), "network ip get").truth("ipv6enabled"):
             raise _contradiction("network ip interface ipv6 get", name, "network ip interface list")
         return {"ipv6_enabled": False}
@@ -243,7 +243,7 @@ def _canonical(address: str) -> str:
 
 
 def _prefix_length(record: Record, key: str) -> int:
-    """24 of ``255.255.255.0``, or of ``24``."""
+    """Return 24 for ``255.255.255.0``, or for ``24``."""
     netmask = record.name(key)
     try:
         return ip_network("0.0.0.0/{}".format(netmask), strict=False).prefixlen
@@ -252,7 +252,7 @@ def _prefix_length(record: Record, key: str) -> int:
 
 
 def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
-    """The routes through gateways on the default stack, IPv4 and IPv6; those to connected networks are left out."""
+    """Return the routes through gateways on the default stack, IPv4 and IPv6, without those to connected networks."""
     routes = []
     for version, everything in (("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")):
         for record in esxcli.records("network ip route {} list".format(version)):
@@ -270,7 +270,7 @@ def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
 
 
 def _network(record: Record) -> str:
-    """The network with its prefix length; of a network of one interface (``fe80::%vmk0``) without that interface."""
+    """Return the network with its prefix length; without the interface if it is in its name (``fe80::%vmk0``)."""
     network, _, prefix = record.name("network").partition("/")
     prefix = prefix or record.name("netmask", "prefixlength", "prefix")
     try:
@@ -280,14 +280,14 @@ def _network(record: Record) -> str:
 
 
 def read_dns(esxcli: Esxcli) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-    """The name servers and the search domains, in order."""
+    """Return the name servers and the search domains, in order."""
     servers = [name for one in esxcli.records("network ip dns server list") for name in one.names("dnsservers")]
     domains = [name for one in esxcli.records("network ip dns search list") for name in one.names("dnssearchdomains")]
     return tuple(_canonical(server) for server in servers), tuple(domains)
 
 
 def check_network(inventory: Inventory) -> None:
-    """Raises ``CommandError`` where the answers contradict each other: one of them would mislead the plan."""
+    """Raises ``CommandError`` if the answers contradict each other: one of them would mislead the plan."""
     vswitches = [vswitch.name for vswitch in inventory.vswitches]
     for group in inventory.port_groups:
         if group.vswitch not in vswitches:

@@ -33,7 +33,7 @@ def read(
     desired_stamps: Iterable[str] = (),
     program: str = "esxcli",
 ) -> Inventory:
-    """The whole inventory.
+    """Return the complete inventory.
 
     ``devices`` is the directory of disks (None: ESXi's own); partition tables are read of the boot disk and of disks
     that carry one of ``desired_stamps``; ``program`` is ``localcli`` where hostd is not up. Raises ``CommandError``
@@ -112,7 +112,7 @@ def reread_what_answers(runner: Runner, before: Inventory, program: str = "esxcl
 
 
 def reread_links_and_network(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
-    """``before`` with its NICs, whose links come and go, and its network read anew. Raises as ``read``."""
+    """Return ``before`` with its NICs, whose links come and go, and its network read again. Raises as ``read``."""
     nics = read_nics(Esxcli(runner, program))
     return reread_network(runner, before.replace(nics=nics), WHOLE_NETWORK, program)
 

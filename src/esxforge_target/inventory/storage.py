@@ -1,4 +1,4 @@
-"""What a host's storage is: disks with their stamps, partitions of those that matter, datastores, file systems."""
+"""Read a host's storage: disks with their stamps, partitions of relevant disks, datastores, file systems."""
 
 from typing import Dict, Iterable, Optional, Set, Tuple
 
@@ -20,8 +20,8 @@ def read_devices(
     desired_stamps: Iterable[str],
     boot_bank_device: str = "",
 ) -> Tuple[Device, ...]:
-    """The disks. Partition tables are read of the boot disk (that of the running bank, where ESXi names none) and of
-    disks that carry one of ``desired_stamps``.
+    """Return the disks. Partition tables are read for the boot disk (that of the running bank, if ESXi names none) and
+    for disks that carry one of ``desired_stamps``.
     """
     sought = {stamp.lower() for stamp in desired_stamps}
     devices = []
@@ -51,9 +51,9 @@ def read_devices(
 
 
 def read_table(runner: Runner, device: Device, boot: bool) -> Optional[PartitionTable]:
-    """The partition table of a disk, None where partedUtil reads none.
+    """Return the partition table of a disk, None if partedUtil reads none.
 
-    Where it ends is asked for the ``boot`` disk alone: partitions of other disks are never made or grown on ESXi.
+    Its usable end is queried for the ``boot`` disk alone: partitions of other disks are never made or grown on ESXi.
     """
     listing = runner.run(["partedUtil", "getptbl", device.path])
     if listing.status != 0:
@@ -63,10 +63,10 @@ def read_table(runner: Runner, device: Device, boot: bool) -> Optional[Partition
 
 
 def parse_table(listing: str, usable: str, size: int) -> Optional[PartitionTable]:
-    """The output of ``partedUtil getptbl`` and ``getUsableSectors``; ``size`` of the disk in bytes.
+    """Parse the output of ``partedUtil getptbl`` and ``getUsableSectors``; ``size`` of the disk in bytes.
 
     Shape (tests/data/esxi/partedUtil-getptbl.txt): the label, then cylinders, heads, sectors a track and all sectors,
-    then a line for each partition: number, first, last, type GUID, type name, attribute. None where a line of numbers
+    then a line for each partition: number, first, last, type GUID, type name, attribute. None if a line of numbers
     is none of these: a partition that is overlooked would count as free room.
     """
     lines = [line.split() for line in listing.splitlines() if line.strip()]
@@ -85,7 +85,7 @@ def parse_table(listing: str, usable: str, size: int) -> Optional[PartitionTable
 
 
 def read_extents(esxcli: Esxcli) -> Tuple[Extent, ...]:
-    """The extents of all VMFS datastores."""
+    """Return the extents of all VMFS datastores."""
     return tuple(
         Extent(
             record.text("volumename"),
@@ -99,7 +99,7 @@ def read_extents(esxcli: Esxcli) -> Tuple[Extent, ...]:
 
 
 def read_file_systems(esxcli: Esxcli) -> Tuple[FileSystem, ...]:
-    """All file systems that the host knows."""
+    """Return all file systems that the host knows."""
     return tuple(
         FileSystem(
             record.text("volumename"),
@@ -115,6 +115,6 @@ def read_file_systems(esxcli: Esxcli) -> Tuple[FileSystem, ...]:
 
 
 def read_boot_bank_device(runner: Runner) -> str:
-    """The disk on which the running boot bank lies; empty where ``vmkfstools -P`` does not tell."""
+    """Return the disk of the running boot bank; empty if ``vmkfstools -P`` does not give it."""
     spanned = query(runner, "/bootbank")
     return spanned.partitions[0][0] if spanned is not None else ""

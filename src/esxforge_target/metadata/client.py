@@ -1,6 +1,6 @@
-"""This machine's side of the talk with MAAS: read its metadata, report what happens, and fetch user-data last.
+"""This machine's client of MAAS's metadata service: read metadata, report events, and fetch user-data last.
 
-What MAAS does was observed on 3.6.5 (tests/data/maas-http) and read in canonical/maas, src/metadataserver/api.py and
+MAAS's behaviour was observed on 3.6.5 (tests/data/maas-http) and read in canonical/maas, src/metadataserver/api.py and
 api_twisted.py. Three habits of it shape this client: an unsigned request gets 200 with another machine's (enlistment)
 data; fetching user-data marks the machine Deployed even when there is none; and of the events only starts and
 failures are stored in the machine's event log, so what must be seen is a start.
@@ -44,10 +44,10 @@ _HOST_LABEL = re.compile(r"\A(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
 
 
 class Patience(Value):
-    """How long to go on. All in seconds.
+    """How long to keep trying. All in seconds.
 
     ``request``: for one connection and again for its answer. ``total``: from the first try until giving up.
-    ``first_pause`` doubles after every try up to ``longest_pause``; a ``Retry-After`` from MAAS counts when longer.
+    ``first_pause`` doubles after every try up to ``longest_pause``; a ``Retry-After`` from MAAS counts if longer.
     """
 
     __slots__ = ("request", "total", "first_pause", "longest_pause")
@@ -74,7 +74,7 @@ class Probe(Value):
 
 
 class MetadataClient:
-    """Talks to MAAS as this machine; every request is signed anew. Errors and events never hold the token.
+    """Talks to MAAS as this machine; every request gets a new signature. Errors and events never hold the token.
 
     The host's clock may be wrong: the ``Date`` of each answer corrects the signatures (``skew`` is MAAS's time minus
     ours, in seconds); the clock itself stays as it is. ``context`` verifies an https endpoint.
@@ -104,7 +104,7 @@ class MetadataClient:
     # Reading
 
     def get(self, path: str, limit: int = SMALL) -> bytes:
-        """The document at ``latest/<path>``, tried until it is there or patience ends.
+        """Return the document at ``latest/<path>``, tried until it is there or patience ends.
 
         Raises UnreachableError, NotThereError (404), RejectedError (any other answer than 200), TooLargeError.
         """
@@ -112,11 +112,11 @@ class MetadataClient:
 
     @property
     def maas_time(self) -> Optional[float]:
-        """The time by MAAS's answers, in seconds since 1970; None where none had a date yet."""
+        """Time by MAAS's answers, in seconds since 1970; None if none had a date yet."""
         return self._clock.time() + self.skew if self._dated else None
 
     def instance_id(self) -> str:
-        """What MAAS calls the machine that it thinks is asking; NotOursError unless that is this one."""
+        """Return MAAS's id of the requesting machine; NotOursError unless that is this one."""
         found = self.get("meta-data/instance-id").decode("utf-8", "replace").strip()
         if found != self.endpoint.system_id:
             raise NotOursError(
@@ -130,7 +130,7 @@ class MetadataClient:
         return found
 
     def hostname(self) -> str:
-        """The machine's full host name. MetadataError when it is not one."""
+        """Return the machine's full host name. MetadataError if it is not one."""
         name = self._document("meta-data/local-hostname", SMALL).decode("utf-8", "replace").strip()
         labels = name.rstrip(".").split(".")
         if len(name) > 253 or not all(_HOST_LABEL.match(label) for label in labels):
@@ -140,7 +140,7 @@ class MetadataClient:
         return name.rstrip(".")
 
     def public_keys(self) -> PublicKeys:
-        """The SSH keys for root; lines that are no keys are named in ``dropped``. None at all is an empty tuple."""
+        """Return the SSH keys for root; lines that are not keys are in ``dropped``. None at all is an empty tuple."""
         try:
             text = self._document("meta-data/public-keys", 1024 * 1024).decode("utf-8", "replace")
         except NotThereError:
@@ -148,16 +148,16 @@ class MetadataClient:
         return parse_public_keys(text)
 
     def vendor_data(self) -> bytes:
-        """vendor-data as MAAS sends it (YAML around a #cloud-config); empty when there is none."""
+        """Return vendor-data as MAAS sends it (YAML around a #cloud-config); empty if there is none."""
         try:
             return self._document("meta-data/vendor-data", DOCUMENT)
         except NotThereError:
             return b""
 
     def user_data(self) -> Optional[bytes]:
-        """The owner's user-data, or None. **This marks the machine Deployed in MAAS**: call it last, after success.
+        """Return the owner's user-data, or None. **This marks the machine Deployed in MAAS**: call it last, on success.
 
-        MAAS is asked who this machine is right before, so that a wrong answer marks nobody else.
+        MAAS is asked right before for this machine's id, so that a wrong answer does not mark another machine.
         """
         self.instance_id()
         try:
@@ -184,7 +184,7 @@ class MetadataClient:
         self.report("finish", "{}/{}".format(TOP_LEVEL, phase), reason, "FAIL", total)
 
     def restart_limit(self, total: Optional[float] = None) -> None:
-        """Have MAAS count ``node_timeout`` anew for this deployment, as at the end of curtin's last stage.
+        """Have MAAS restart ``node_timeout`` for this deployment, as at the end of curtin's last stage.
 
         MAAS up to 3.5 does so (src/metadataserver/api_twisted.py); later ones take the event, but set no such limit for
         a deployment. The event leaves no line in the log.
@@ -193,16 +193,16 @@ class MetadataClient:
         self._send_event(origin, "finish", name, "esxforge is at work", "SUCCESS", total)
 
     def report_failed_deployment(self, reason: str, total: Optional[float] = None) -> None:
-        """Tell MAAS that it all failed: a machine that is being deployed becomes "Failed deployment"."""
+        """Tell MAAS that the deployment failed: a machine that is being deployed becomes "Failed deployment"."""
         self.report("finish", TOP_LEVEL, reason, "FAIL", total)
 
     def report(
         self, event_type: str, name: str, description: str, result: Optional[str] = None, total: Optional[float] = None
     ) -> None:
-        """Send one event. ``name`` without a slash is a top-level event, and MAAS draws consequences from its end.
+        """Send one event. ``name`` without a slash is a top-level event, whose end may change the machine's status.
 
-        ``total`` replaces patience's total. Raises as ``get``. MAAS takes 204 for every well-formed event, also for
-        one that it drops because the token is no longer valid: success means that MAAS heard it, no more.
+        ``total`` replaces patience's total. Raises as ``get``. MAAS answers 204 to every well-formed event, also for
+        one that it drops because the token is no longer valid: success means that MAAS received it, no more.
         """
         if event_type not in ("start", "progress", "finish"):
             raise ValueError("event_type is start, progress or finish")
@@ -238,7 +238,7 @@ class MetadataClient:
     # Reaching
 
     def probe(self, timeout: float = 10.0) -> Probe:
-        """One try, to learn whether the network works. Never raises, never waits; a wrong clock costs a second try."""
+        """Try once, to learn whether the network works. Never raises, never waits; a wrong clock costs a second try."""
         path = self.endpoint.base + "latest/meta-data/instance-id"
         for _ in range(2):
             before = self.skew
@@ -309,7 +309,7 @@ class MetadataClient:
         return answer
 
     def _refusal(self, method: str, path: str, answer: MetadataResponse) -> RejectedError:
-        """The error for an answer that is not the one desired. MAAS's own words stay out: they can hold secrets."""
+        """Return the error for an answer other than the desired one. MAAS's text stays out: it can hold secrets."""
         what = "MAAS at {} answered {} {} with status {}".format(self.endpoint.where, method, path, answer.status)
         if answer.status == 404:
             return NotThereError(what + ": it has nothing there.", 404, "Is the machine still being deployed in MAAS?")

@@ -1,12 +1,12 @@
-"""What can go wrong between this host and MAAS's metadata service.
+"""Errors between this host and MAAS's metadata service.
 
 ::
 
     MetadataError            root
-    ├── UnreachableError     nothing that could be used came back; ``connectivity`` says what that proves about the
-    network ├── RejectedError         MAAS answered, and not with what was asked for (401, 403, 4xx, redirects, wrong
-    content) │   ├── NotThereError    404
-    │   └── NotOursError     the answer is about another machine (an enlistment answer, say)
+    ├── UnreachableError     no usable answer; ``connectivity`` says what that proves about the network
+    ├── RejectedError        MAAS answered, but not with what was asked for (401, 403, 4xx, redirects, wrong content)
+    │   ├── NotThereError    404
+    │   └── NotOursError     the answer is about another machine (such as an enlistment answer)
     └── TooLargeError        the answer is longer than this host is willing to read
 """
 
@@ -22,7 +22,7 @@ class MetadataError(ForgeError):
 
 
 class UnreachableError(MetadataError):
-    """No whole HTTP answer came back.
+    """No complete HTTP answer came back.
 
     ``connectivity`` is ``SILENCE`` when nothing at all was heard (no connection, no route, no name) and ``ANSWERED``
     when something was: a refused or reset connection, an accepted one, half an answer, a TLS failure.

@@ -1,7 +1,7 @@
-"""One HTTP request and its whole answer: bounded in time and size, without proxies, without redirects.
+"""One HTTP request and its complete answer: bounded in time and size, without proxies, without redirects.
 
 ``http.client`` is used directly because it never looks at ``http_proxy`` and its like: on this network MAAS is
-spoken to face to face, and a signed request must reach nobody else. That is also why a redirect is not followed:
+contacted directly, and a signed request must not reach anybody else. That is also why a redirect is not followed:
 MAAS sends none from these paths, and following one would hand the token to whoever sent it.
 """
 
@@ -20,7 +20,7 @@ _WORKS = "The network works; look at MAAS's services, and at what is in between 
 
 
 class Request(Value):
-    """What is sent. ``headers`` hold the signature, so this prints without them."""
+    """Request to send. ``headers`` hold the signature, so its repr omits them."""
 
     __slots__ = ("method", "path", "headers", "body")
 
@@ -35,7 +35,7 @@ class Request(Value):
 
 
 class MetadataResponse(Value):
-    """What came back: HTTP status, headers by lower-case name, and the whole body."""
+    """Answer: HTTP status, headers by lower-case name, and the complete body."""
 
     __slots__ = ("status", "headers", "body")
 

@@ -35,7 +35,7 @@ class Draft:
         self.add(phase, asks, "{} asks DHCP again, {}".format(name, reason), (own,) + expects)
 
     def append(self, step: Step) -> None:
-        """Append a whole step."""
+        """Append a complete step."""
         self._steps[step.phase].append(step)
 
     def steps(self) -> Tuple[Step, ...]:

@@ -29,7 +29,7 @@ MANAGEMENT_VMK = "vmk0"
 
 
 class DesiredVSwitch(Value):
-    """A desired vSwitch; ``base`` is the NIC or bond of MAAS that it stands for."""
+    """A desired vSwitch; ``base`` is the NIC or bond of MAAS that it represents."""
 
     __slots__ = ("name", "base", "mtu", "uplinks", "team")
 
@@ -108,7 +108,7 @@ class DesiredVmk(Value):
 
     @property
     def needs_ipv6(self) -> bool:
-        """Whether IPv6 must be on."""
+        """Return whether IPv6 must be on."""
         return bool(self.ipv6) or self.dhcp6 or self.router_advertisements is True
 
 
@@ -137,7 +137,7 @@ class Layout(Value):
 
 
 def layout_of(desired: DesiredHost, inventory: Inventory) -> Layout:
-    """The desired network; NICs that the host does not have are refused."""
+    """Return the desired network; NICs that the host does not have are rejected."""
     management = management_of(desired)
     if management is None:
         return Layout((), (), (), (), False, (), ("network: no interface has an address.",))
@@ -272,7 +272,7 @@ class _Work:
         return self._with_dns(sorted(vmks, key=lambda one: not one.management))
 
     def _router_advertisements(self, interface: Interface, dhcp6: bool) -> Optional[bool]:
-        """Whether routers are heard: a DHCPv6 server names none. They would replace a static default route."""
+        """Return whether routers are heard: a DHCPv6 server names none. They would replace a static default route."""
         if self._static_ipv6_default:
             if interface.router_advertisements:
                 self.notices.append(

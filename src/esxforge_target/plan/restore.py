@@ -263,7 +263,7 @@ class _Restoration:
         return lost | {name for name in self._kept if self._ipv4_differs(self._before[name], self._vmks[name])}
 
     def _names(self) -> bool:
-        """Whether a lease must bring the name servers and search domains again."""
+        """Return whether a lease must bring the name servers and search domains again."""
         leased = any(vmk.dhcp_dns for vmk in self._before.values())
         servers, domains = self._found.name_servers, self._found.search_domains
         if servers != self._now.name_servers:

@@ -13,8 +13,8 @@ from esxforge_target.plan.vmks import VmkPlanner
 
 
 class RoutePlanner:
-    """Plans routes. Those that somebody set through an interface whose address changes are taken away before and put
-    back; what a lease brought goes with it, and is only taken away where it would be in the way of a desired one.
+    """Plans routes. Those that somebody set through an interface whose address changes are removed before and put
+    back; those of a lease go with it, and are only removed if they would be in the way of a desired one.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class RoutePlanner:
         self._kernels = vmks
 
     def plan_before(self) -> None:
-        """Take away what an interface that changes could leave behind; called before the interfaces are planned."""
+        """Remove what an interface that changes could leave behind; called before the interfaces are planned."""
         for route in self._inventory.routes:
             key = (route.interface, ip_address(route.gateway).version)
             if key in self._kernels.disturbed and route.source in BY_HAND:
@@ -56,22 +56,22 @@ class RoutePlanner:
                 self._add(desired, self._lease_may_come_first(desired))
 
     def _phase_of_default(self, route: RouteEntry) -> str:
-        """When a route that nobody asks for goes: with the management address, but not before its lease brings one."""
+        """Return when an undesired default route goes: with management's address, but not before its lease has one."""
         return COMPLETE if is_leftover(route, self._inventory) and self._asking()[1] == COMPLETE else MANAGEMENT
 
     def _asking(self) -> "Tuple[Optional[DesiredVmk], str]":
-        """The interface whose lease is to bring the default route, and when it is asked for."""
+        """Return the interface whose lease is to bring the default route, and when it is requested."""
         asking = [one for one in self._layout.vmks if one.ipv4 == "dhcp"]
         management = [one for one in asking if one.management]
         return (management + asking + [None])[0], MANAGEMENT if management else COMPLETE
 
     def _may_be_left(self, route: RouteEntry) -> bool:
-        """Whether a route may stay without what brought it."""
+        """Return whether a route may stay without its source."""
         return _is_advertised(route) or is_leftover(route, self._inventory)
 
     def plan_last(self, asked: bool) -> None:
-        """What needs the answers of DHCP: routes through its networks, and the default route, which goes back to the
-        way to MAAS where another interface ``asked``.
+        """Plan what needs DHCP's answers: routes through its networks, and the default route, which goes back to the
+        way to MAAS if another interface ``asked``.
         """
         for desired in self._layout.routes:
             if self._is_missing(desired) and not self._is_reached(desired):
@@ -85,7 +85,7 @@ class RoutePlanner:
         )
 
     def _lease_may_come_first(self, route: Route) -> bool:
-        """Whether an answer of DHCP may bring this route before: planning again then takes that one away."""
+        """Return whether an answer of DHCP may bring this route before: planning again then takes that one away."""
         return route.destination == EVERYTHING[4] and any(one.ipv4 == "dhcp" for one in self._layout.vmks)
 
     def _is_reached(self, route: Route) -> bool:
@@ -156,7 +156,10 @@ class RoutePlanner:
 
 
 def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:
-    """Whether a lease brought the route, but its interface asks DHCP no more: it goes at the next boot, or never."""
+    """Return whether a lease brought the route, but its interface no longer uses DHCP.
+
+    Such a route goes at the next boot, or never.
+    """
     vmk = inventory.vmk(route.interface)
     return route.source == "DHCP" and vmk is not None and vmk.ipv4 != "dhcp"
 
@@ -188,8 +191,9 @@ def lease_router(vmk: Vmk) -> str:
 
 
 def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
-    """Whether a lease that is there brings a router, but no lease's default route is there: another one's, which it had
-    no more, may have been in its way.
+    """Return whether a present lease brings a router, but there is no default route of a lease.
+
+    The route of an interface that no longer uses DHCP may have been in its way.
     """
     defaults = [one for one in inventory.routes if one.network == EVERYTHING[4]]
     if [one for one in defaults if not is_leftover(one, inventory)]:
@@ -200,13 +204,13 @@ def lacks_leased_default(layout: Layout, inventory: Inventory) -> bool:
 
 
 def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:
-    """Whether the default route is by another lease than that of ``vmk``, though that one brings a router, too."""
+    """Return whether the default route is of another lease than that of ``vmk``, though that brings a router, too."""
     owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
     return bool(owners) and owners != [vmk.name] and bool(lease_router(vmk))
 
 
 def _is_advertised(route: RouteEntry) -> bool:
-    """Whether a router gave the route; those come and go with the listening, not with an address."""
+    """Return whether a router gave the route; those come and go with the listening, not with an address."""
     return ip_address(route.gateway).version == 6 and route.source not in BY_HAND
 
 

@@ -1,4 +1,4 @@
-"""What a plan is made of: steps, each with its command, and with what a later inventory must show."""
+"""Elements of a plan: steps, each with its command and the effect that a later inventory must show."""
 
 from typing import Any, Optional, Tuple
 
@@ -15,10 +15,10 @@ PHASES = (PREPARE, MANAGEMENT, COMPLETE, STORAGE)
 
 
 class Expectation(Value):
-    """What an inventory must show: something of a ``kind`` and ``name``, and of it triples (field, operator, value).
+    """Expected content of an inventory: something of a ``kind`` and ``name``, with triples (field, operator, value).
 
     Kinds: vswitch, port_group, vmk, route (named by its network), datastore, partition (``DEVICE:N``), host.
-    Operators: is, has, lacks. Where ``gone`` is true, nothing of that name may be there.
+    Operators: is, has, lacks. If ``gone`` is true, nothing of that name may be there.
     """
 
     __slots__ = ("kind", "name", "facts", "gone")
@@ -32,7 +32,7 @@ class Expectation(Value):
         self.gone = gone
 
     def unmet(self, inventory: Inventory) -> Optional[str]:
-        """A sentence that says what is not so; None where all is."""
+        """Return a sentence that says what is not met; None if everything is."""
         found = _find(self.kind, self.name, inventory)
         label = "{} {}".format(self.kind.replace("_", " "), self.name).strip()
         if self.gone:
@@ -85,8 +85,8 @@ def _fields(value: Value) -> Any:
 class Step(Value):
     """One command. ``expects`` is how to verify it, ``changes`` is for people.
 
-    ``undo`` puts back what was before, for storage; the way back of the network is plan.restore. ``may_fail`` marks
-    what depends on a DHCP server's answer: its failure is noted, and verification decides.
+    ``undo`` restores the former state, for storage; the network's way back is plan.restore. ``may_fail`` marks
+    steps that depend on a DHCP server's answer: their failure is noted, and verification decides.
     """
 
     __slots__ = ("phase", "command", "changes", "undo", "expects", "stdin", "may_fail")
@@ -111,7 +111,7 @@ class Step(Value):
 
 
 class Plan(Value):
-    """Steps in their order, notices for people, and errors; with a refusal nothing must be applied."""
+    """Steps in their order, notices for people, and errors; with an error nothing must be applied."""
 
     __slots__ = ("steps", "notices", "errors")
 

@@ -1,6 +1,6 @@
 """The storage's part of a plan: datastores on stamped disks, and on what remains of the boot disk.
 
-No disk is touched but the boot disk and those that carry a stamp of ours; no other volume is unmounted.
+Only the boot disk and disks that carry a stamp of ours are changed; no other volume is unmounted.
 """
 
 from typing import Dict, List, Optional, Tuple
@@ -32,12 +32,12 @@ class Place:
 
     @property
     def name(self) -> str:
-        """As an extent is named."""
+        """Name of the extent."""
         return "{}:{}".format(self.device.name, self.partition)
 
     @property
     def path(self) -> str:
-        """As vmkfstools takes it."""
+        """Path for vmkfstools."""
         return "{}:{}".format(self.device.path, self.partition)
 
 
@@ -50,7 +50,7 @@ def plan_storage(desired: DesiredHost, inventory: Inventory, draft: Draft) -> No
 
 
 def boot_device(inventory: Inventory) -> Tuple[Optional[Device], str]:
-    """The disk that ESXi runs from, or None and the reason why that is in doubt."""
+    """Return the disk that ESXi runs from, or None and the reason why that is in doubt."""
     flagged = [device for device in inventory.devices if device.boot]
     bank = inventory.boot_bank_device
     if len(flagged) > 1:
@@ -118,7 +118,7 @@ class _Storage:
         return Place(device, partition.number)
 
     def _check_formats(self, datastore: Datastore) -> None:
-        """What no datastore can be made of (``esxi.limits``): disks of several sector formats, an SSD of 4Kn."""
+        """Reject disks that can hold no datastore (``esxi.limits``): disks of several sector formats, an SSD of 4Kn."""
         sectors = {}  # type: Dict[int, str]
         for partition_id in datastore.partitions:
             disk = self._desired.disk(self._desired.partition(partition_id).disk)
@@ -173,7 +173,7 @@ class _Storage:
             self._create(datastore, place)
 
     def _make_way(self, name: str, place: Place) -> None:
-        """ESXi names a second volume of one name otherwise: the installer's own is renamed, others are refused."""
+        """Free the name, as ESXi renames a second volume of one name: rename the installer's own, reject others."""
         if name not in self._names():
             return
         boot, _ = boot_device(self._inventory)

@@ -185,7 +185,7 @@ class VSwitchPlanner:
                 )
 
     def is_rewired(self, name: str) -> bool:
-        """Whether a desired port group will lead to other NICs or another VLAN than now: its lease may be of no use."""
+        """Return whether a desired port group will lead to other NICs or another VLAN, making its lease useless."""
         port_group = next(one for one in self._layout.port_groups if one.name == name)
         desired_vswitch = next(one for one in self._layout.vswitches if one.name == port_group.vswitch)
         found, vswitch = self._inventory.port_group(name), self._inventory.vswitch(desired_vswitch.name)
@@ -200,7 +200,7 @@ class VSwitchPlanner:
     # -- port groups --------------------------------------------------------------------------------------------
 
     def moving(self) -> Set[str]:
-        """The port groups that stand on another vSwitch than the desired one: made anew, so nothing may be on them."""
+        """Return port groups on another vSwitch than the desired one: they are recreated, so nothing may be on them."""
         moving = set()
         for port_group in self._layout.port_groups:
             found = self._inventory.port_group(port_group.name)
@@ -266,7 +266,7 @@ class VSwitchPlanner:
 
 
 def same_team(found: Team, desired: Team) -> bool:
-    """Whether two teams do the same; the order of active uplinks counts where it is explicit."""
+    """Return whether two teams do the same; the order of active uplinks counts where it is explicit."""
     if found.load_balancing != desired.load_balancing or found.standby != desired.standby:
         return False
     if desired.load_balancing == "explicit":

@@ -16,8 +16,10 @@ _OWN_MACS = "00:50:56:"
 
 
 def has_foreign_mac(vmk: Vmk, inventory: Inventory) -> bool:
-    """Whether it has another machine's MAC: all hosts of a golden image would, where the image brought it along (a 6.5
-    image taken before its first start did)."""
+    """Return whether it has another machine's MAC.
+
+    All hosts of a golden image would, if the image contains one (a 6.5 image taken before its first start did).
+    """
     return bool(vmk.mac) and not vmk.mac.startswith(_OWN_MACS) and vmk.mac not in [nic.mac for nic in inventory.nics]
 
 
@@ -79,7 +81,7 @@ class VmkPlanner:
         return kept
 
     def _wants_other_mac(self, vmk: Vmk, desired_vmk: DesiredVmk, kept: Dict[str, Vmk]) -> bool:
-        """Whether it has another interface's MAC, or its own is another one and vmk0, which comes first, leaves it.
+        """Return whether it has another interface's MAC, or lacks its own, which vmk0 (it comes first) does not hold.
 
         vmk0 keeps the MAC that the installer gave it, unless that is of another machine.
         """
@@ -239,7 +241,7 @@ class VmkPlanner:
 
 
 def ipv4_differs(vmk: Vmk, desired_vmk: DesiredVmk) -> bool:
-    """Whether an interface's IPv4 is not the desired one."""
+    """Return whether an interface's IPv4 is not the desired one."""
     if vmk.ipv4 != desired_vmk.ipv4:
         return True
     if desired_vmk.ipv4 == "dhcp":

@@ -1,4 +1,4 @@
-"""Set is not working: what of the desired network does not work, as far as the host can see it."""
+"""Set is not working: find the desired settings that do not work, as far as the host can see it."""
 
 from ipaddress import ip_address, ip_network
 from typing import List, Optional
@@ -9,14 +9,14 @@ from esxforge_target.inventory.model import Inventory, Vmk, VSwitch
 from esxforge_target.plan.layout import DesiredVmk, layout_of
 from esxforge_target.runtime.values import Value
 
-# What an interface gives itself where no DHCP server answers (RFC 3927).
+# Addresses that an interface gives itself if no DHCP server answers (RFC 3927).
 _SELF_GIVEN = ip_network("169.254.0.0/16")
 DUPLICATE = "duplicate"
 TENTATIVE = "tentative"
 
 
 class Trouble(Value):
-    """An interface that does not work: its name in MAAS, whether it is for management, and what is wrong."""
+    """An interface that does not work: its name in MAAS, whether it is for management, and the problem."""
 
     __slots__ = ("interface", "management", "text")
 
@@ -30,7 +30,7 @@ class Trouble(Value):
 
 
 def not_working(desired: DesiredHost, inventory: Inventory) -> List[Trouble]:
-    """What does not work; a lease, a link or the check of an IPv6 address may take its time."""
+    """Return what does not work; a lease, a link or the check of an IPv6 address may take its time."""
     found = []
     management = management_of(desired)
     for desired_vmk in layout_of(desired, inventory).vmks:

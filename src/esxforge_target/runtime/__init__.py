@@ -1,1 +1,1 @@
-"""What every program of this package stands on: errors, values, commands, clocks, blocks of a disk."""
+"""Foundations of every program of this package: errors, values, commands, clocks, blocks of a disk."""

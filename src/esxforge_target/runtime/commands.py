@@ -1,4 +1,4 @@
-"""Where the target starts processes; only the reader of disks (inventory.disk_guids) has a child of its own besides."""
+"""Start processes of the target; only the reader of disks (inventory.disk_guids) has a child of its own besides."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ _SECONDS_TO_DIE = 5.0
 
 
 class Result(Value):
-    """What a command left: exit status (124: not finished in time, 127: not there) and its output as text."""
+    """Result of a command: exit status (124: not finished in time, 127: not there) and its output as text."""
 
     __slots__ = ("status", "stdout", "stderr")
 
@@ -57,9 +57,9 @@ class ProcessRunner(Runner):
 
 
 def _end(process: "subprocess.Popen[bytes]") -> str:
-    """Kill a process with all that it started; what it said on stderr, if that can still be had.
+    """Kill a process with all that it started; return its output on stderr, if that can still be had.
 
-    Whatever cannot be killed (a process waiting for a dead disk) is left behind: waiting for it would hold us, too.
+    A process that cannot be killed (it waits for a dead disk) is left behind: waiting for it would hold us, too.
     """
     try:
         os.killpg(process.pid, signal.SIGKILL)

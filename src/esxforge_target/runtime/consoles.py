@@ -1,4 +1,4 @@
-"""The consoles of an ESXi machine: what somebody who stands before it reads."""
+"""The consoles of an ESXi machine: messages for somebody in front of it."""
 
 import os
 from typing import Callable

@@ -1,7 +1,7 @@
-"""Values as JSON documents: written in full, and read with every missing or wrong field named.
+"""Values as JSON documents: written in full, and read with every missing or wrong field reported.
 
 A schema says of each field what it may hold: its type, its range or length, whether it may be null or left out. One
-reader checks all of it, so whatever comes out of it needs no second look.
+reader checks all of it, so whatever comes out of it needs no second check.
 """
 
 import re
@@ -22,7 +22,7 @@ _FREE = 1 << 64  # further than any number that the JSON reader lets through
 
 
 class Shape(Value):
-    """What a field holds.
+    """Allowed content of a field.
 
     ``kind`` is a plain type, a class of values in the schema, a ``Record``, a ``Shape``, or
     ``object`` for any plain value; with ``many`` a list of at most ``most`` of it. ``optional``: null is allowed;
@@ -57,7 +57,7 @@ class Shape(Value):
 
 
 class Record:
-    """A JSON object that stays a dictionary. ``rest``: what fields besides those named hold; None: there are none."""
+    """A JSON object that stays a dictionary. ``rest``: content of fields besides those named; None: there are none."""
 
     def __init__(self, fields: "Dict[str, Shape]", rest: "Optional[Shape]" = None) -> None:
         self.fields = fields
@@ -80,7 +80,7 @@ _NAMES = {str: "a text", int: "a whole number", bool: "true or false"}
 
 
 def plain(value: Any) -> Any:
-    """A value as dictionaries, lists, texts and numbers."""
+    """Return a value as dictionaries, lists, texts and numbers."""
     if isinstance(value, Value):
         return {name: plain(getattr(value, name)) for name in value.__slots__}
     if isinstance(value, (tuple, list)):
@@ -96,7 +96,7 @@ def parse_document(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names
     hint: str = "",
     schema: "Optional[Schema]" = None,
 ) -> Any:
-    """What a JSON document holds. ``what`` names it in errors ("The inventory"), ``where`` begins each field's place.
+    """Parse a JSON document. ``what`` names it in errors ("The inventory"), ``where`` begins each field's location.
 
     Raises FormatError that names every field that is missing or wrong.
     """
@@ -106,7 +106,7 @@ def parse_document(  # noqa: PLR0917  in Python 3.5 a list of keyword-only names
 def check_document(  # noqa: PLR0917  likewise
     value: Any, shape: Shape, what: str, where: str, hint: str = "", schema: "Optional[Schema]" = None
 ) -> Any:
-    """The same for a plain value that was read already."""
+    """Check a plain value that was read already, as ``parse_document`` does."""
     builder = Builder(schema or {})
     found = builder.read(shape, value, where)
     if builder.problems:
@@ -127,7 +127,7 @@ class Builder:
         self.problems = []  # type: List[str]
 
     def build(self, kind: Any, data: Any, where: str) -> Any:
-        """The value, or None where something in it does not fit; then the problems say what."""
+        """Return the value, or None if something in it does not fit; then the problems say what."""
         before, shapes = self._count, self._schema[kind]
         fields = self._fields(Record(shapes), kind.__slots__, data, where)
         if self._count > before:
@@ -135,7 +135,7 @@ class Builder:
         return kind(**{name: tuple(fields[name]) if shapes[name].many else fields[name] for name in fields})
 
     def read(self, shape: Shape, data: Any, where: str) -> Any:
-        """What ``shape`` makes of ``data``: a list of values is a tuple in a value, and a list in a record."""
+        """Read ``data`` by ``shape``: a list of values is a tuple in a value, and a list in a record."""
         if shape.optional and data is None:
             return None
         if not shape.many:
@@ -220,6 +220,6 @@ _SHORT = _short()
 
 
 def shown(data: Any) -> str:
-    """A value as it is quoted in a sentence: short, on one line, with escapes for what cannot be printed."""
+    """Return a value as it is quoted in a sentence: short, on one line, with escapes for unprintable characters."""
     text = _SHORT.repr(data)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -2,10 +2,10 @@
 
 
 class ForgeError(Exception):
-    """Something went wrong that a person can understand and mend.
+    """Something went wrong that a person can understand and repair.
 
-    ``message`` says what happened, where and why; ``hint`` says what to do next. Both are whole sentences without
-    secrets: they are printed as they stand, on a terminal, in MAAS's log or on a host's console. ``code`` is for
+    ``message`` says what happened, where and why; ``hint`` says what to do next. Both are full sentences without
+    secrets: they are printed unchanged, on a terminal, in MAAS's log or on a host's console. ``code`` is for
     programs: it names the kind of error and stays the same when sentences change. ``place`` is the file, option or
     address that the error is about, where one is known.
     """

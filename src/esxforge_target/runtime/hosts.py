@@ -6,7 +6,7 @@ _LONGEST_NAME = 253
 
 
 def is_host(text: str) -> bool:
-    """Whether this is an IP address, or a name that DNS could know: labels of 1 to 63 bytes, at most 253 in all."""
+    """Return whether this is an IP address, or a name valid in DNS: labels of 1 to 63 bytes, at most 253 in all."""
     try:
         ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Bounds that ``http.client`` lacks: on the whole time of an answer, and on its size."""
+"""Bounds that ``http.client`` lacks: on the total time of an answer, and on its size."""
 
 import http.client
 import socket
@@ -39,7 +39,7 @@ class Alarm:
 
 
 def read_body(response: http.client.HTTPResponse, limit: int) -> bytes:
-    """The whole body. Raises AnswerTooLongError beyond ``limit`` bytes, http.client.IncompleteRead when it is cut."""
+    """Return the complete body. Raises AnswerTooLongError beyond ``limit`` bytes, IncompleteRead when it is cut."""
     taken = bytearray()
     while True:
         data = response.read(_CHUNK)

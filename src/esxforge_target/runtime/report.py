@@ -1,4 +1,4 @@
-"""What the hook says: lines that end up in MAAS's log of the installation; the installer step speaks likewise."""
+"""Messages of the hook: lines that end up in MAAS's log of the installation; the installer step uses them too."""
 
 import io
 import sys
@@ -20,17 +20,17 @@ class Report:
         self._stream = stream
 
     def say(self, line: str) -> None:
-        """What was found or done."""
+        """Report what was found or done."""
         for part in visible(line).split("\n"):
             # curtin's locale may be plain ASCII, and MAAS shows what it got.
             print(_PREFIX + ascii_text(part), file=self._stream, flush=True)
 
     def warn(self, line: str) -> None:
-        """What a person should know, and what stops nothing."""
+        """Report what a person should know, and what stops nothing."""
         self.say("note: " + line)
 
     def fail(self, error: ForgeError, outcome: str = "this host was NOT prepared:") -> None:
-        """Why it failed, and what to do; ``outcome`` says first what that means."""
+        """Report why it failed, and what to do; ``outcome`` says first what that means."""
         self.say(outcome)
         reasons = error.reasons if isinstance(error, ValidationErrors) else [error.message]
         for reason in reasons:

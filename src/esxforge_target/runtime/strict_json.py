@@ -1,7 +1,7 @@
-"""JSON from outside, read within limits: one document, each name once, and only what every program reads alike.
+"""Read external JSON within limits: one document, each name once, and only what every program reads alike.
 
 RFC 8259 leaves open what a repeated name, a number beyond 64 bits or half a surrogate pair mean, and Python's reader
-takes NaN and Infinity besides. None of these stands in a document of ours, of MAAS's or of esxcli's.
+takes NaN and Infinity besides. None of these occurs in a document of ours, of MAAS's or of esxcli's.
 """
 
 import json
@@ -20,17 +20,17 @@ _NOT_A_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class _NotAllowedError(ValueError):
-    """What JSON may be and these documents are not."""
+    """Something that JSON allows and these documents do not."""
 
 
 def load_json(
     data: "Union[bytes, str]", what: str, hint: str = "", most_bytes: int = MOST_BYTES, raw_bytes: bool = False
 ) -> Any:
-    """The plain value in ``data`` (UTF-8); ``what`` begins the error's sentence, as in "The inventory".
+    """Return the plain value in ``data`` (UTF-8); ``what`` begins the error's sentence, as in "The inventory".
 
     ``raw_bytes``: texts may hold bytes that are not UTF-8, as Python's ``surrogateescape`` writes them.
 
-    Raises FormatError, which repeats nothing of the document: it may hold secrets.
+    Raises FormatError, which contains nothing of the document: it may hold secrets.
     """
     if len(data) > most_bytes:
         raise FormatError("{} is longer than {} bytes.".format(what, most_bytes), hint)
@@ -80,7 +80,7 @@ def _constant(name: str) -> Any:
 
 
 def _check(value: Any, not_allowed: Any) -> None:
-    """Depth and texts, without recursion."""
+    """Check depth and texts, without recursion."""
     left = [(value, 1)]  # type: List[Tuple[Any, int]]
     while left:
         found, depth = left.pop()

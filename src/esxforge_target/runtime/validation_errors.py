@@ -1,4 +1,4 @@
-"""Everything that stands in the way, told at once."""
+"""All reasons against a configuration, reported at once."""
 
 from reprlib import Repr
 from typing import Any, List
@@ -7,7 +7,7 @@ from esxforge_target.runtime.errors import ForgeError
 
 
 class ValidationErrors(ForgeError):  # noqa: N818  # several at once, and named for what a person reads
-    """What was asked for cannot be had on ESXi. ``reasons`` holds one sentence each: where, what, and what to do."""
+    """The request is not possible on ESXi. ``reasons`` holds one sentence each: where, what, and what to do."""
 
     code = "configuration"
 
@@ -29,7 +29,7 @@ _SHORT = _short()
 
 
 class Problems:
-    """Collects reasons against a configuration, and notices that stand in no one's way, in the order found."""
+    """Collects reasons against a configuration, and notices that prevent nothing, in the order found."""
 
     def __init__(self) -> None:
         self.reasons = []  # type: List[str]
@@ -55,7 +55,7 @@ class Problems:
 
 
 def shown(value: Any) -> str:
-    """A value from a configuration as it is quoted in a sentence: short, on one line."""
+    """Return a value from a configuration as it is quoted in a sentence: short, on one line."""
     # Of lists and mappings only the outermost is written out: YAML's aliases make them endless or exponential.
     text = "“{}”".format(value[:200]) if isinstance(value, str) else _SHORT.repr(value)
     text = " ".join(text.split())

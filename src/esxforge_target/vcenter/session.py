@@ -2,7 +2,7 @@
 
 ``/api`` (7.0 U2 and later): ``POST /api/session`` answers 201 with the token as a JSON string; results and bodies are
 bare; lists are filtered by ``names=``; errors carry ``error_type``.
-``/rest`` (6.5 to 8.0, deprecated): ``POST /rest/com/vmware/cis/session``; results stand in ``value``, bodies in
+``/rest`` (6.5 to 8.0, deprecated): ``POST /rest/com/vmware/cis/session``; results are in ``value``, bodies in
 ``spec``; filters are ``filter.names.1=``; errors carry ``type`` and ``value``.
 Source: vSphere Automation API reference (developer.broadcom.com), and vmware/govmomi, vapi/rest and vapi/simulator.
 """
@@ -26,7 +26,7 @@ from esxforge_target.vcenter.tls import Trust, connect
 _LIMIT = 4 * 1024 * 1024
 _HINT = "Check vcenter_server, and what is in between (proxy); or join the host by hand."
 _SLOW = "Is vCenter under load, or are its services starting? Join the host by hand once it answers."
-# What a vCenter without /api/session may answer to a POST there. Before 7.0 U2 /api was a JSON-RPC endpoint.
+# Answers of a vCenter without /api/session to a POST there. Before 7.0 U2 /api was a JSON-RPC endpoint.
 _NO_SUCH_DIALECT = (400, 404, 405, 406, 415, 500, 501)
 
 
@@ -81,7 +81,7 @@ class Session:
         self._token = ""
 
     def find(self, kind: str, **filters: Any) -> "List[Dict[str, Any]]":
-        """The ``datacenter``, ``folder`` or ``host`` summaries that match. A list filters by any of its values."""
+        """Return the ``datacenter``, ``folder`` or ``host`` summaries that match. A list matches any of its values."""
         query = []  # type: List[Tuple[str, str]]
         for name, value in sorted(filters.items()):
             if self.dialect == "api":
@@ -97,7 +97,7 @@ class Session:
         return found
 
     def add_host(self, spec: "Dict[str, Any]", timeout: float) -> str:
-        """Add a standalone host; its identifier in vCenter. ``spec``: Host.CreateSpec of the API reference."""
+        """Add a standalone host; return its identifier in vCenter. ``spec``: Host.CreateSpec of the API reference."""
         body = spec if self.dialect == "api" else {"spec": spec}
         path = "/{}/vcenter/host".format(self.dialect)
         found = self._result(self._ask("POST", path, self._signed(), body, timeout), "adding this host")
@@ -143,7 +143,7 @@ class Session:
             connection.close()
 
     def _bounded(self, timeout: float) -> float:
-        """What may be left of ``timeout``. Raises VcenterError once the time for all of it is over."""
+        """Return what may be left of ``timeout``. Raises VcenterError once the time for all of it is over."""
         if self._end is None:
             return timeout
         left = self._end - self._clock.monotonic()
