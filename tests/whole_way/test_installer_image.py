@@ -118,7 +118,7 @@ def test_a_post_of_the_owner_s_that_switches_off_ends_in_deployed_without_anybod
         assert told == [
             (
                 "#1.01 kickstart: Your %post (line 8 of your kickstart) called poweroff: it was not done, as MAAS does "
-                "not switch the machine on again."
+                "not power the machine on again."
             ),
             "#1.02 kickstart: Your %post (line 12 of your kickstart) ended with status 3.",
         ]

@@ -125,6 +125,9 @@ def _without_json() -> int | None:
         status: int | None = app(standalone_mode=False)  # Ctrl-C is 130
     except UsageError as error:
         return _show_usage_error(error)
+    except typer.Abort:  # a question without an answer
+        sys.stderr.write("esxforge: nothing was done.\n")
+        return 1
     return status
 
 
