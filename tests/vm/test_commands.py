@@ -95,9 +95,9 @@ def test_a_failed_run_keeps_its_directory_and_names_it(tmp_path: Path, work: Pat
     [
         (["--release", "5"], 1, "No virtual hardware"),
         (["--vnc", "x"], 1, "VNC"),
-        (["--firmware", "coreboot"], 2, "neither uefi nor bios"),
-        (["--accel", "xen"], 2, "none of auto"),
-        (["--nic", "virtio"], 2, "none of e1000"),
+        (["--firmware", "coreboot"], 2, "not one of 'uefi', 'bios'"),
+        (["--accel", "xen"], 2, "not one of 'auto'"),
+        (["--nic", "virtio"], 2, "not one of 'e1000'"),
     ],
 )
 def test_mistakes_are_told_before_anything_starts(
