@@ -174,8 +174,8 @@ AREAS = (
 )
 _HEAD = """# Every message, and what to do
 
-Made from the source by `tests/messages`; a test holds the two together. Look for some words of what you saw: “…” stands
-for what differs each time. By symptom instead: [troubleshooting.md](troubleshooting.md).
+Generated from the source by `tests/messages`, and kept equal to it by a test. Search for some words of the message; “…”
+replaces what differs each time. By symptom instead: [troubleshooting.md](troubleshooting.md).
 """
 
 

@@ -6,6 +6,7 @@ ESXFORGE_RENEW_GOLDEN=1 writes the page anew; read the difference before committ
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ from messages.source import ROOT, Source
 
 PAGE = ROOT / "docs" / "messages.md"
 RENEW = "renew it: ESXFORGE_RENEW_GOLDEN=1 .venv/bin/pytest tests/unit/test_messages.py"
+
+
+_ODD = re.compile(
+    r"\b(told|anew|mend|heeded|becomes of|in vain|stands?(?!-in)|(?<!there )is no [a-z]+)\b", re.IGNORECASE
+)
 
 
 def said_by(tmp_path: Path, **files: str) -> list[tuple[str, str]]:
@@ -49,6 +55,11 @@ def test_the_page_is_what_the_source_says(messages: list[Message]) -> None:
     if os.environ.get("ESXFORGE_RENEW_GOLDEN") == "1":
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text, RENEW
+
+
+def test_messages_are_in_plain_english(messages: list[Message]) -> None:
+    odd = [message.sentence for message in messages if _ODD.search(message.sentence + " " + message.remedy)]
+    assert odd == []
 
 
 def test_each_message_says_what_to_do(messages: list[Message]) -> None:

@@ -154,7 +154,7 @@ def _read_vlan(item: Item, name: str, network: NetworkSection) -> Optional[Inter
 def _read_mac(item: Item, required: bool) -> str:
     mac = item.text("mac_address", required).lower().replace("-", ":")
     if mac and not _MAC.match(mac):
-        item.refuse("mac_address {} is no MAC address.".format(shown(mac)))
+        item.refuse("mac_address {} is not a MAC address.".format(shown(mac)))
         return ""
     if mac and int(mac[:2], 16) & 1:
         item.refuse("mac_address {} is a multicast address; a NIC cannot have it.".format(mac))
@@ -302,7 +302,7 @@ def _read_route(route: Item, network: NetworkSection) -> None:
         net = ip_network(destination)
         via = ip_address(_without_scope(gateway))
     except ValueError as error:
-        route.refuse("this is no route: {}.".format(error))
+        route.refuse("this is not a route: {}.".format(error))
         return
     if net.version != via.version:
         route.refuse("destination {} and gateway {} differ in IP version.".format(net, via))

@@ -58,7 +58,7 @@ class Record:
         """Return a whole number of at most 64 bits; a unit may follow it."""
         found = re.match(r"\s*(-?[0-9]{1,18})(?![0-9])", self.text(*keys))
         if found is None:
-            raise self.unreadable(keys[0], "is no number: {!r}".format(self.text(*keys)[:60]))
+            raise self.unreadable(keys[0], "is not a number: {!r}".format(self.text(*keys)[:60]))
         return int(found.group(1))
 
     def truth(self, *keys: str) -> bool:

@@ -131,7 +131,7 @@ class FatEditor(FatVolume):
         if len(new) != 16:
             raise FormatError("The UUID of a boot bank is 16 bytes long, not {}.".format(len(new)))
         if not self.vmware_uuid():
-            raise FormatError("This volume is no boot bank: VMware's marker is not in its second sector.")
+            raise FormatError("This volume is not a boot bank: VMware's marker is not in its second sector.")
         size = self.geometry.sector_size
         sector = self.blocks.read_at(size, size)
         self.blocks.write_at(size, VMWARE_MARKER + new + sector[32:])

@@ -134,13 +134,13 @@ def parse_geometry(boot: bytes, volume_bytes: int) -> Geometry:
     Raises FormatError for what is no FAT boot sector, and for numbers that cannot be true.
     """
     if len(boot) < 512 or boot[510:512] != b"\x55\xaa":
-        raise FormatError("This is no FAT volume: its first sector does not end in 55 AA.")
+        raise FormatError("This is not a FAT volume: its first sector does not end in 55 AA.")
     (sector, cluster, reserved, fats, roots, total16, media, fat16, _, _, _, total32) = BPB.unpack_from(boot, 11)
     fat32, flags, version, root_cluster, info, _ = BPB32.unpack_from(boot, 36)
 
     def require(right: bool, what: str) -> None:
         if not right:
-            raise FormatError("This is no FAT volume, or a damaged one: its boot sector says {}.".format(what))
+            raise FormatError("This is not a FAT volume, or a damaged one: its boot sector says {}.".format(what))
 
     require(sector in SECTOR_SIZES, "{} bytes a sector".format(sector))
     require(cluster > 0 and cluster & (cluster - 1) == 0, "{} sectors a cluster".format(cluster))

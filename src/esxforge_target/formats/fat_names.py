@@ -28,7 +28,7 @@ def check_name(name: str) -> None:
         return FormatError("FAT cannot hold a file named {!r}: {}.".format(name, why), "Give it another name.")
 
     if not name or name in (".", ".."):
-        raise cannot("that is no name")
+        raise cannot("that is not a name")
     found = _FORBIDDEN.search(name)
     if found:
         raise cannot("the character {!r} is not allowed".format(found.group()))
@@ -39,7 +39,7 @@ def check_name(name: str) -> None:
     try:
         units = len(name.encode("utf-16-le")) // 2
     except UnicodeEncodeError:
-        raise cannot("it is no valid text")
+        raise cannot("it is not valid text")
     if units > LONGEST_NAME:
         raise cannot("it is {} units of UTF-16 long, {} is the most".format(units, LONGEST_NAME))
 

@@ -47,7 +47,7 @@ class FatVolume:
         try:
             boot = blocks.read_at(0, 512)
         except DiskError as error:
-            raise FormatError("This is no FAT volume: {}".format(error.message))
+            raise FormatError("This is not a FAT volume: {}".format(error.message))
         self.geometry = parse_geometry(boot, blocks.size)
         self._table = None  # type: Optional[AllocationTable]
 

@@ -187,7 +187,7 @@ def _check_entry(entry: TarEntry) -> None:
                 "Use a shorter name.",
             )
     if not 0 <= entry.mode <= 0o7777:
-        raise FormatError("tar module: {} has the mode {:o}, which is no mode.".format(entry.name, entry.mode))
+        raise FormatError("tar module: {} has the mode {:o}, which is not a mode.".format(entry.name, entry.mode))
     if entry.data and entry.kind != FILE:
         raise FormatError("tar module: {} is a {} and cannot have data.".format(entry.name, entry.kind))
     if (entry.kind == LINK) != bool(entry.target):
@@ -196,7 +196,7 @@ def _check_entry(entry: TarEntry) -> None:
 
 def _check_name(name: str) -> None:
     if any(part in ("", ".", "..") for part in name.split("/")) or any(ord(letter) < 0x20 for letter in name):
-        raise FormatError("tar module: {!r} is no relative path within the root.".format(name))
+        raise FormatError("tar module: {!r} is not a relative path within the root.".format(name))
 
 
 def _header(entry: TarEntry) -> bytes:
@@ -278,7 +278,7 @@ def _entry(header: bytes, data: bytes, at: int, extra: "Dict[str, str]") -> "Opt
     name = extra.get("path", prefix + "/" + name if prefix else name)
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
-        raise FormatError("tar module: {!r} is no relative path within the root.".format(name))
+        raise FormatError("tar module: {!r} is not a relative path within the root.".format(name))
     if not parts:
         return None  # The root itself, as "./".
     kind = _KINDS.get(header[156:157], OTHER)

@@ -63,7 +63,7 @@ class Session:
             self.dialect = "rest"
         if answer[0] == 404:
             raise VcenterError(
-                "{} has no REST interface: it is no vCenter Server 6.5 or later.".format(self._where()),
+                "{} has no REST interface: it is not a vCenter Server 6.5 or later.".format(self._where()),
                 "Check vcenter_server; an ESXi host in its place answers like this.",
             )
         token = self._result(answer, "logging in")

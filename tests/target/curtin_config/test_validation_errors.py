@@ -126,7 +126,7 @@ BAD_NETWORKS = {
         [nic(1, static("10.0.0.5/24"), mtu=9216)],
         "network eno1: MTU 9216: ESXi takes 1280 to 9000 bytes.",
     ),
-    "MTU that is no number": (
+    "MTU that is not a number": (
         [nic(1, static("10.0.0.5/24"), mtu="jumbo")],
         "network eno1: mtu must be a whole number, not “jumbo”.",
     ),

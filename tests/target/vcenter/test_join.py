@@ -181,7 +181,7 @@ def test_a_wrong_password_is_named_and_not_repeated(bench: Bench) -> None:
 
 def test_something_that_is_no_vcenter_is_named(bench: Bench) -> None:
     bench.inventory.dialects = Dialects.NONE
-    assert "no vCenter Server 6.5 or later" in bench.fails().message
+    assert "not a vCenter Server 6.5 or later" in bench.fails().message
 
 
 # TLS

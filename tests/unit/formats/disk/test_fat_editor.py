@@ -231,7 +231,7 @@ def test_the_uuid_in_vmwares_marker_is_read_and_renewed() -> None:
     assert FatVolume(disk).vmware_uuid() == bytes(range(16))
     assert bytes(disk.data) == before[:528] + bytes(range(16)) + before[544:]
     disk.data[512] = 0
-    with pytest.raises(FormatError, match="no boot bank"):
+    with pytest.raises(FormatError, match="not a boot bank"):
         bank.set_vmware_uuid(bytes(16))
 
 

@@ -166,11 +166,11 @@ def test_a_large_tree_takes_little_more_than_its_bytes() -> None:
         (["dot."], "may not end in"),
         (["blank "], "may not end in"),
         ([" blank"], "may not begin"),
-        (["a//b"], "no name"),
-        (["../x"], "no name"),
-        ([""], "no name"),
+        (["a//b"], "not a name"),
+        (["../x"], "not a name"),
+        ([""], "not a name"),
         (["x" * 256], "256 units of UTF-16 long"),
-        (["\udc80"], "no valid text"),
+        (["\udc80"], "not valid text"),
     ],
 )
 def test_names_that_fat_cannot_hold_are_refused(paths: list[str], message: str) -> None:

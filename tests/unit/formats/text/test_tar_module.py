@@ -174,9 +174,9 @@ def test_a_member_across_blocks_has_no_extent() -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([file("/etc/x", b"")], "tar module: '/etc/x' is no relative path within the root."),
-        ([file("a/../x", b"")], "tar module: 'a/../x' is no relative path within the root."),
-        ([file("", b"")], "tar module: '' is no relative path within the root."),
+        ([file("/etc/x", b"")], "tar module: '/etc/x' is not a relative path within the root."),
+        ([file("a/../x", b"")], "tar module: 'a/../x' is not a relative path within the root."),
+        ([file("", b"")], "tar module: '' is not a relative path within the root."),
         ([file("ä", b"")], "tar module: the name 'ä' is not ASCII."),
         ([file("a", b""), file("a", b"")], "tar module: a is listed twice, or after something that lies in it."),
         (
@@ -185,7 +185,7 @@ def test_a_member_across_blocks_has_no_extent() -> None:
         ),
         ([file("a", b""), file("a/b", b"")], "tar module: a/b lies in a, which is a file."),
         ([TarEntry("a", OTHER)], "tar module: a is neither file, directory nor link."),
-        ([TarEntry("a", mode=0o10000)], "tar module: a has the mode 10000, which is no mode."),
+        ([TarEntry("a", mode=0o10000)], "tar module: a has the mode 10000, which is not a mode."),
         ([link("a", "")], "tar module: a: links have a target, and nothing else has."),
         (
             [file("x" * 100, b"")],
@@ -255,7 +255,7 @@ def test_names_that_leave_the_root_are_not_read() -> None:
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
             tar.addfile(tarfile.TarInfo(name))
-        with pytest.raises(FormatError, match="no relative path within the root"):
+        with pytest.raises(FormatError, match="not a relative path within the root"):
             read(out.getvalue())
 
 
