@@ -39,7 +39,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         "default-lease", "Which DHCP lease brings the default route where several interfaces of one stack ask?",
         {
             "newest": "the lease that came last",
-            "first": "the lease that came first, as long as its route stands",
+            "first": "the lease that came first, as long as its route exists",
             "lowest": "that of the interface with the lowest number",
         },
         "one default gateway a stack (vSphere Networking); which, is not said",
@@ -129,7 +129,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         "its NIC's where /Net/FollowHardwareMac is on, the default", "`ip interface list`", look=look.vmk0_mac,
     ),
     Behaviour(
-        "new-vmk-ipv4", "What IPv4 has a new VMkernel interface before it is told?",
+        "new-vmk-ipv4", "Which IPv4 mode does a new VMkernel interface have?",
         {"none": "none", "dhcp": "it asks DHCP"}, how="`ipv4 get` after `ip interface add`", look=look.new_vmk_ipv4,
     ),
     Behaviour(
@@ -172,8 +172,8 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         "the questionnaire's answers hold every key", look=look.renamed_key,
     ),
     Behaviour(
-        "no-value", "How does JSON show a value that is not there?",
-        {"empty": "as an empty text", "N/A": "as N/A", "null": "as null"}, "empty texts and N/A stand in samples",
+        "no-value", "How does JSON show a missing value?",
+        {"empty": "as an empty text", "N/A": "as N/A", "null": "as null"}, "samples have empty strings and N/A",
         "the questionnaire's answers", look=look.no_value,
     ),
     Behaviour(

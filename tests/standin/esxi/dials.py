@@ -17,7 +17,7 @@ HOSTD_SLOW = 3.0
 HOSTD_UNSTEADY = 11  # every so-manieth command is refused
 LINK_BOUNCE = 3.0
 
-# ImageSettings of renamed-key: the structure, its field, and the name that another release might give it.
+# Settings of renamed-key: the structure, its field, and the name that another release might give it.
 RENAMED: Dict[str, Tuple[str, str, str]] = {
     "ipv4-type": ("IPv4Interface", "Address Type", "Configuration"),
     "ipv4-address": ("IPv4Interface", "IPv4 Address", "Current Address"),
@@ -76,7 +76,7 @@ _TABLE: List[Dial] = [
         "Which DHCP lease brings the default route where several interfaces of one stack ask?",
         {
             "newest": "the lease that came last",
-            "first": "the lease that came first, as long as its route stands",
+            "first": "the lease that came first, as long as its route exists",
             "lowest": "that of the interface with the lowest number",
         },
         "one default gateway a stack (vSphere Networking); which, is not said",
@@ -192,7 +192,7 @@ _TABLE: List[Dial] = [
     ),
     Dial(
         "new-vmk-ipv4",
-        "What IPv4 has a new VMkernel interface before it is told?",
+        "Which IPv4 mode does a new VMkernel interface have?",
         {"none": "none", "dhcp": "it asks DHCP"},
         observed="`ipv4 get` after `ip interface add`",
     ),
@@ -253,9 +253,9 @@ _TABLE: List[Dial] = [
     ),
     Dial(
         "no-value",
-        "How does JSON show a value that is not there?",
+        "How does JSON show a missing value?",
         {"empty": "as an empty text", "N/A": "as N/A", "null": "as null"},
-        "empty texts and N/A stand in samples",
+        "samples have empty strings and N/A",
         "the questionnaire's answers",
     ),
     Dial(
