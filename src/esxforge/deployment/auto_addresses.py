@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from esxforge.deployment.answers import Answers, Interface, Link, Subnet
+from esxforge.deployment.answers import (
+    Answers,
+    Interface,
+    Link,
+    Subnet,
+)
 
 _Ip = IPv4Address | IPv6Address
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 
 from esxforge.checks.region import RegionFacts, check_region
 from esxforge.checks.report import CheckStatus
-from esxforge.deployment.answers import Answers, BlockDevice, Partition
+from esxforge.deployment.answers import Answers
 from esxforge.deployment.findings import Finding, Findings
 from esxforge.deployment.images import Image
 from esxforge.deployment.storage import same_identity
+from esxforge.deployment.storage_answers import BlockDevice, Partition
 from esxforge.errors import ForgeError
 from esxforge_target.esxi import media_size
 from esxforge_target.esxi.release import Release

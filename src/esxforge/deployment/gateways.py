@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from esxforge.deployment.answers import Answers, DefaultGateway, Interface, Link, Subnet
+from esxforge.deployment.answers import (
+    Answers,
+    DefaultGateway,
+    Interface,
+    Link,
+    Subnet,
+)
 from esxforge.errors import MaasError
 
 _RANK_OF_MODE = {"static": 1, "link_up": 1, "auto": 3}

@@ -11,7 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from esxforge.deployment.answers import UNDEFINED_SPACE, Answers, NodeInterface, Subnet
+from esxforge.deployment.answers import (
+    UNDEFINED_SPACE,
+    Answers,
+    NodeInterface,
+    Subnet,
+)
 from esxforge.deployment.gateways import Gateway
 from esxforge.deployment.predicted import Unknowns
 

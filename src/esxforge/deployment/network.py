@@ -10,7 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from esxforge.deployment import name_servers
-from esxforge.deployment.answers import Answers, Interface, Link, StaticRoute, Subnet
+from esxforge.deployment.answers import (
+    Answers,
+    Interface,
+    Link,
+    StaticRoute,
+    Subnet,
+)
 from esxforge.deployment.auto_addresses import Guess
 from esxforge.deployment.gateways import default_gateways
 from esxforge.deployment.predicted import Unknowns

@@ -16,7 +16,13 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from esxforge.deployment.answers import ACCOUNT, CONFIG, MACHINE, TYPES, Documents
+from esxforge.deployment.answers import (
+    ACCOUNT,
+    CONFIG,
+    MACHINE,
+    TYPES,
+    Documents,
+)
 from esxforge.errors import FormatError
 from esxforge.local.output import output_directory
 from esxforge.local.reading import read_file

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from esxforge.deployment import answers as names
-from esxforge.deployment.answers import DEPLOYING, HAS_CONFIGURATION, Answers, BlockDevice, answers_of
+from esxforge.deployment.answers import (
+    DEPLOYING,
+    HAS_CONFIGURATION,
+    Answers,
+    answers_of,
+)
 from esxforge.deployment.ask import read_answers, read_images, read_state
 from esxforge.deployment.assessment import Assessment, Wishes, assess
 from esxforge.deployment.event_log import EventLog
@@ -23,6 +28,7 @@ from esxforge.deployment.follow import POLL, Followed
 from esxforge.deployment.images import PREFIX, Image, choose
 from esxforge.deployment.saved import reduced
 from esxforge.deployment.state import judge_state
+from esxforge.deployment.storage_answers import BlockDevice
 from esxforge.deployment.text import against
 from esxforge.errors import MaasError
 from esxforge.maas.client import Client

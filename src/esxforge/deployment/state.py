@@ -6,7 +6,12 @@ somebody else goes through (canonical/maas 3.7.3, api/machines.py). Here it does
 
 from __future__ import annotations
 
-from esxforge.deployment.answers import ALLOCATED, READY, Account, Machine
+from esxforge.deployment.answers import (
+    ALLOCATED,
+    READY,
+    Account,
+    Machine,
+)
 from esxforge.deployment.findings import Finding, Findings
 
 _RELEASE = "release it (its disks are not erased unless you ask for it): maas PROFILE machine release {id}"

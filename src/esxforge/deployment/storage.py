@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from esxforge.deployment.answers import Answers, Bcache, BlockDevice, Filesystem, Member, Partition, Raid, VolumeGroup
+from esxforge.deployment.answers import Answers
+from esxforge.deployment.storage_answers import (
+    Bcache,
+    BlockDevice,
+    Filesystem,
+    Member,
+    Partition,
+    Raid,
+    VolumeGroup,
+)
 from esxforge.errors import MaasError
 
 _FIRST_OFFSET = 4 << 20
