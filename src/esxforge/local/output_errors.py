@@ -54,6 +54,13 @@ def exists(path: Path, main: Path, option: str) -> OutputError:
     )
 
 
+def not_text(path: Path, option: str) -> OutputError:
+    """The log would be appended to a file that holds something else."""
+    return OutputError(
+        f"{path} is not a text file; no log is appended to it.", f"Name another file with {option}.", str(path), "kind"
+    )
+
+
 def directory_exists(path: Path, option: str) -> OutputError:
     """The directory that was to be created exists, or something else has its name."""
     return OutputError(f"The directory {path} exists already.", f"Name another one with {option}.", str(path), "exists")
