@@ -77,6 +77,15 @@ class MaasOptions(OptionGroup):
         }
         return {name: value for name, value in named.items() if value is not None}
 
+    @property
+    def words(self) -> list[str]:
+        """The options that were given, for a command line."""
+        return [
+            str(word)
+            for name, value in self.given.items()
+            for word in ((name,) if value is True else (name, value))
+        ]
+
     def connect(self, listener: events.Listener, *, seconds: float | None = None) -> Connection:
         """The connection that the options, the environment and the maas CLI's profiles give. Raises MaasError."""
         import os

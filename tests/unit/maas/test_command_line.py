@@ -240,6 +240,26 @@ def test_an_interrupt_names_the_command_that_resumes(
     assert run("upload", str(image.path))[0] == 0
 
 
+@pytest.mark.usefixtures("verified")
+def test_the_command_that_resumes_goes_to_the_same_place(
+    run: Run, maas: Maas, image: UploadImage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupt(*_arguments: object) -> str:
+        raise KeyboardInterrupt
+
+    key = tmp_path / "key"
+    key.write_text(ADMIN_KEY)
+    key.chmod(0o600)
+    options = ["--name", "esxi/mine", "--title", "My ESXi", "--maas-url", maas.url, "--api-key-file", str(key)]
+    with monkeypatch.context() as patch:
+        patch.setattr("esxforge.maas.boot_resources.BootResources.put", interrupt)
+        _status, _out, err = run("upload", str(image.path), *options, "--insecure")
+    command = err.partition("To resume: ")[2].strip()
+    assert shlex.split(command) == ["esxforge", "upload", str(image.path), *options, "--insecure"]
+    assert run(*shlex.split(command)[1:])[0] == 0
+    assert [resource.name for resource in maas.region.resources.values()] == ["esxi/mine"]
+
+
 def test_a_process_that_is_killed_in_the_middle_is_resumed(maas: Maas, image: UploadImage) -> None:
     fourth, killed, original = threading.Event(), threading.Event(), maas.region.put
 

@@ -12,7 +12,7 @@ from esxforge import events
 from esxforge.errors import ForgeError, ImageError, InputError, MaasError
 from esxforge.maas import reader
 from esxforge.maas.boot_resources import BootResource
-from esxforge.maas.upload import UploadImage, plan_upload
+from esxforge.maas.upload import UploadImage, plan_upload, uploader
 from esxforge.maas.upload_image import check_image, equivalent_command
 from standin.maas_region import USER_KEY, Fault
 from standin.maas_region.faults import Kind
@@ -330,6 +330,20 @@ def test_who_is_no_administrator_is_told_so(maas: Maas, image: UploadImage) -> N
         maas.upload(image)
     assert "administrator's key" in caught.value.hint
     assert maas.region.resources == {}
+
+
+@pytest.mark.parametrize(("version", "told"), [("3.7.3", True), ("3.8.0a1", False)])
+def test_a_user_who_is_no_administrator_is_refused_early_only_where_that_decides(
+    serve_maas: ServeMaas, version: str, told: bool
+) -> None:
+    maas = serve_maas(version)
+    maas.key = USER_KEY
+    with uploader(maas.connection(), surroundings=maas.surroundings()) as destination:
+        if told:
+            with pytest.raises(MaasError, match="not an administrator"):
+                destination.check_permission()
+        else:
+            destination.check_permission()
 
 
 def test_maas_3_8_names_the_permission_that_the_user_lacks(serve_maas: ServeMaas, image: UploadImage) -> None:
