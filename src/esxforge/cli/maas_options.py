@@ -81,9 +81,7 @@ class MaasOptions(OptionGroup):
     def words(self) -> list[str]:
         """The options that were given, for a command line."""
         return [
-            str(word)
-            for name, value in self.given.items()
-            for word in ((name,) if value is True else (name, value))
+            str(word) for name, value in self.given.items() for word in ((name,) if value is True else (name, value))
         ]
 
     def connect(self, listener: events.Listener, *, seconds: float | None = None) -> Connection:

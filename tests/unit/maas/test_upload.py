@@ -83,8 +83,10 @@ def test_a_newer_image_under_the_same_name_replaces_the_older(
     maas = serve_maas(version)
     first = maas.upload(image)
     newer = make_image(tmp_path / "newer.dd.gz", b"newer" * 500)
+    assert "another image" not in maas.notices()
     second = maas.upload(newer)
     assert second.resource_id == first.resource_id
+    assert f"another image now (number {first.resource_id}, “{image.title}”)" in maas.notices()
     assert maas.region.content("esxi/8.0.3") == newer.path.read_bytes()
 
 
