@@ -307,6 +307,20 @@ def _create(maas: Maas, name: str, sha256: str = "a" * 64, size: int = 1 << 20) 
     return int(document["id"])
 
 
+def test_what_maas_does_not_say_of_an_image_is_unknown(
+    run: Run, logged_in: Maas, image: UploadImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged_in.upload(image)
+    assert "Last deployed: never" in run("images", "show", "46")[1]
+    told = logged_in.region._resource  # noqa: SLF001 - older versions have fewer fields
+
+    def older(*arguments: Any, **options: Any) -> dict[str, Any]:
+        return {name: value for name, value in told(*arguments, **options).items() if name != "last_deployed"}
+
+    monkeypatch.setattr(logged_in.region, "_resource", older)
+    assert "Last deployed: unknown" in run("images", "show", "46")[1]
+
+
 def test_images_list(run: Run, logged_in: Maas, image: UploadImage) -> None:
     assert run("images", "list")[1] == "MAAS holds no uploaded images.\n"
     logged_in.upload(image)
@@ -333,7 +347,7 @@ def test_images_show(run: Run, logged_in: Maas, image: UploadImage, desired: str
     assert json.loads(run("images", "show", desired, "--json")[1])["id"] == 46
 
 
-@pytest.mark.parametrize("desired", ["99", "esxi/absent"])
+@pytest.mark.parametrize("desired", ["99", "esxi/absent", "9" * 5000], ids=["number", "name", "no number"])
 @pytest.mark.parametrize("verb", ["show", "delete"])
 def test_an_image_that_maas_does_not_hold_is_told(run: Run, logged_in: Maas, verb: str, desired: str) -> None:
     status, out, err = run("images", verb, desired)
