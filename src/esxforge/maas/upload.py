@@ -217,8 +217,8 @@ class _Upload:
         title = self._client.clean(resource.title or "")
         self._listener(
             events.Notice(
-                f"{self._image.name} in MAAS is another image now (number {resource.id}, “{title}”). The upload replaces "
-                "it from the first byte on; to keep it, upload under another --name.",
+                f"{self._image.name} in MAAS is another image now (number {resource.id}, “{title}”). The upload "
+                "replaces it from the first byte on; to keep it, upload under another --name.",
                 warning=True,
             )
         )

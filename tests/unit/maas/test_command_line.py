@@ -312,7 +312,7 @@ def test_what_maas_does_not_say_of_an_image_is_unknown(
 ) -> None:
     logged_in.upload(image)
     assert "Last deployed: never" in run("images", "show", "46")[1]
-    told = logged_in.region._resource  # noqa: SLF001 - older versions have fewer fields
+    told = logged_in.region._resource
 
     def older(*arguments: Any, **options: Any) -> dict[str, Any]:
         return {name: value for name, value in told(*arguments, **options).items() if name != "last_deployed"}

@@ -121,3 +121,14 @@ def test_a_file_where_the_pictures_go_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "report-screens").symlink_to("/etc")
     with pytest.raises(OutputError, match="go to the directory"), reserve_report(tmp_path / "report", overwrite=True):
         pass
+
+
+def test_pictures_of_an_earlier_run_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "report-screens").mkdir()
+    with reserve_report(tmp_path / "report", overwrite=False):
+        pass
+    (tmp_path / "report-screens" / "2-install-end.png").write_bytes(b"\x89PNG")
+    with pytest.raises(OutputError, match="holds others"), reserve_report(tmp_path / "report", overwrite=False):
+        pass
+    with reserve_report(tmp_path / "report", overwrite=True):
+        pass
