@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from esxforge.errors import FormatError, InputError, ProcessError
+from esxforge.local.directories import home
 from esxforge.local.reading import read_file
 from esxforge.vm.hardware import Chipset, Ovmf
 from esxforge_target.runtime.documents import ANYTHING, ONE_LINE, TEXT, TEXTS, Record, Shape, parse_document
@@ -63,7 +64,7 @@ class FirmwarePlaces:
 
 def default_places() -> FirmwarePlaces:
     """The places that QEMU's specification names, and those of well-known distributions."""
-    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config")
     pairs = (
         ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
         ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),  # the same until 22.04
