@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -92,7 +93,9 @@ class MaasOptions(OptionGroup):
         from esxforge.maas.credentials import find_connection, readable_by_others
 
         if self.api_key_file is not None and readable_by_others(self.api_key_file):
-            listener(events.Notice(f"others can read the API key: chmod 600 {self.api_key_file}", warning=True))
+            listener(
+                events.Notice(f"others can read the API key: chmod 600 {quote(str(self.api_key_file))}", warning=True)
+            )
         return find_connection(self._options(seconds), os.environ, home())
 
     def names_one(self) -> bool:
