@@ -124,6 +124,6 @@ def test_secure_firmware_is_found_in_known_places_for_q35_alone(tmp_path: Path) 
 
 def test_no_room_for_the_variables_names_the_copy(tmp_path: Path) -> None:
     template = Ovmf(*_firmware(tmp_path, "one"))
-    with pytest.raises(OutputError, match="absent/firmware-variables.raw: No such file") as error:
+    with pytest.raises(OutputError, match=r"absent/firmware-variables\.raw: No such file") as error:
         private_copy(template, tmp_path / "absent")
     assert "TMPDIR" in error.value.hint
