@@ -109,7 +109,7 @@ class Uploader:
         it, the same call resumes it. Raises MaasError, or ImageError if the file changed meanwhile.
         """
         check_image(image)
-        if self._region.count > 1:
+        if self._region.count is not None and self._region.count > 1:
             self._listener(
                 events.Notice(
                     f"this MAAS has {self._region.count} regions: every request must reach the same one, so give the "
@@ -247,7 +247,7 @@ class _Upload:
                 state = self._transfer(state)
                 continue
             if stalled >= _SYNC_PATIENCE:
-                raise upload_errors.not_synchronized(state, self._region.count)
+                raise upload_errors.not_synchronized(state, self._region.count or 1)
             self._client.wait(_SYNC_INTERVAL)
             after = self._ask(state)
             stalled = stalled + _SYNC_INTERVAL if after.progress == state.progress else 0.0

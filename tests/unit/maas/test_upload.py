@@ -153,6 +153,37 @@ def test_with_several_regions_it_waits_until_all_have_the_image(
     assert "3 regions" in maas.notices()
 
 
+@pytest.mark.parametrize("regions", [1, 3])
+def test_a_user_who_sees_no_regions_loses_nothing_that_arrived(
+    serve_maas: ServeMaas, image: UploadImage, regions: int
+) -> None:
+    maas = serve_maas("3.8.0a1", regions=regions)
+    maas.region.shows_regions = False
+    if regions == 1:
+        assert maas.upload(image).action == "uploaded"
+    else:
+        with pytest.raises(MaasError, match="how much of it is unknown"):
+            maas.upload(image)
+    assert maas.requests("DELETE") == []
+    assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
+
+
+def test_a_user_who_sees_no_regions_does_not_resume_at_a_guessed_place(
+    serve_maas: ServeMaas, image: UploadImage
+) -> None:
+    maas = serve_maas("3.7.3")
+    maas.fault(Fault("PUT", "busy", at=2, times=99))
+    with pytest.raises(MaasError, match="tried 8 times"):
+        maas.upload(image)
+    maas.region.shows_regions = False
+    maas.fault()
+    with pytest.raises(MaasError, match="how much of it is unknown"):
+        maas.upload(image)
+    assert maas.requests("DELETE") == []
+    maas.region.shows_regions = True
+    assert maas.upload(image).action == "resumed"
+
+
 def test_a_region_that_does_not_get_its_copy_is_told_after_a_while(serve_maas: ServeMaas, image: UploadImage) -> None:
     maas = serve_maas(regions=2)
     maas.region.synchronizes = False
