@@ -114,8 +114,8 @@ def from_transport(  # noqa: PLR0911
 ) -> MaasError:
     """The failure behind an exception of httpx2: no answer came at all. ``cleaned`` is its text without secrets.
 
-    ``proxies``: the environment names some. Once MAAS was ``reached``, TLS that breaks after the connection is made is a
-    lost connection, not a wrong set-up.
+    ``proxies``: the environment names some. Once MAAS was ``reached``, TLS that breaks after the connection is made is
+    a lost connection, not a wrong set-up.
     """
     address_hint = _WRONG_URL_HINT + (f" Proxies are set: check {_PROXY_VARIABLES}." if proxies else "")
     setup = not reached or isinstance(error, httpx2.ConnectError)
