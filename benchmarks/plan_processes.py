@@ -24,11 +24,10 @@ import yaml
 
 from esxforge_target.runtime.validation_errors import ValidationErrors
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
-from target.agent.site import Site
+from target.agent.site import Site, is_question
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "data" / "curtin"
-# What tells a question from a change, and what belongs to neither network nor storage.
-QUESTIONS = ("--formatter=json", "getptbl", "getUsableSectors", "-P")
+# What belongs to neither network nor storage.
 APART = ("firewall", "hostname", "account", "hostsvc/")
 PROGRAMS = ("esxcli", "localcli", "vmkfstools", "partedUtil", "vim-cmd")
 
@@ -73,10 +72,6 @@ def counted(commands: Iterable[list[str]]) -> Count:
     programs = [command[0] for command in commands]
     esxcli = len([one for one in programs if one in ("esxcli", "localcli")])
     return Count(esxcli, len(programs) - esxcli)
-
-
-def is_question(command: list[str]) -> bool:
-    return bool(set(command) & set(QUESTIONS))
 
 
 def is_ours(command: list[str]) -> bool:
