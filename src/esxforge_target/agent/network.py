@@ -118,7 +118,7 @@ class NetworkSetup:
         if not created or not management or not layout.default_by_dhcp:
             return False
         try:
-            routes = now.routes if fresh else read_routes(self._system.esxcli())
+            routes = now.routes if fresh else read_routes(self._system.esxcli(), (4,))
         except CommandError:
             return False
         if [route for route in routes if route.network == EVERYTHING[4]]:

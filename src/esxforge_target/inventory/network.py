@@ -251,11 +251,14 @@ def _prefix_length(record: Record, key: str) -> int:
         raise record.unreadable(key, "is no netmask: {!r}".format(netmask[:60])) from None
 
 
-def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
-    """Return the routes through gateways on the default stack, IPv4 and IPv6, without those to connected networks."""
+def read_routes(esxcli: Esxcli, versions: Tuple[int, ...] = (4, 6)) -> Tuple[RouteEntry, ...]:
+    """Return the routes of these IP ``versions`` through gateways on the default stack, without those to connected
+    networks: one process for each version.
+    """
     routes = []
-    for version, everything in (("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")):
-        for record in esxcli.records("network ip route {} list".format(version)):
+    for version in versions:
+        everything = {4: "0.0.0.0/0", 6: "::/0"}[version]
+        for record in esxcli.records("network ip route ipv{} list".format(version)):
             gateway = record.text("gateway").split("%")[0]
             is_default = record.name("network").lower() == "default" or _network(record) == everything
             if not gateway or (is_default and (gateway == _NOWHERE[0] or not is_address(gateway))):
@@ -279,11 +282,15 @@ def _network(record: Record) -> str:
         raise record.unreadable("network", "is no network: {}/{}".format(network[:60], prefix[:60])) from None
 
 
-def read_dns(esxcli: Esxcli) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-    """Return the name servers and the search domains, in order."""
+def read_name_servers(esxcli: Esxcli) -> Tuple[str, ...]:
+    """Return the name servers, in order."""
     servers = [name for one in esxcli.records("network ip dns server list") for name in one.names("dnsservers")]
-    domains = [name for one in esxcli.records("network ip dns search list") for name in one.names("dnssearchdomains")]
-    return tuple(_canonical(server) for server in servers), tuple(domains)
+    return tuple(_canonical(server) for server in servers)
+
+
+def read_search_domains(esxcli: Esxcli) -> Tuple[str, ...]:
+    """Return the search domains, in order."""
+    return tuple(name for one in esxcli.records("network ip dns search list") for name in one.names("dnssearchdomains"))
 
 
 def check_network(inventory: Inventory) -> None:
