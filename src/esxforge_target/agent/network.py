@@ -22,9 +22,9 @@ from esxforge_target.inventory.network import read_routes
 from esxforge_target.inventory.read import (
     WHOLE_NETWORK,
     read,
-    reread_links_and_network,
     reread_network,
     reread_storage,
+    reread_to_verify,
 )
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
 from esxforge_target.plan.commands import EVERYTHING, INTERFACE, esxcli, renew_commands
@@ -96,13 +96,15 @@ class NetworkSetup:
             self._system.clock.sleep(_READ_PAUSE)
 
     def current(self, before: Inventory, network: bool, storage: bool, seconds: float) -> Inventory:
-        """``before`` with its ``network``, its ``storage`` or both read anew, but not what no step changes: the release
-        and the list of disks. What cannot be read is asked for again for so many seconds. Raises CommandError.
+        """``before`` with its ``network``, its ``storage`` or both read anew, but not what no step changes (the release
+        and the list of disks), nor what neither a plan nor its verification looks at. What cannot be read is asked for
+        again for so many seconds. Raises CommandError.
         """
         runner, program = self._system.runner, self._system.program
+        port_groups = [one.name for one in layout_of(self._desired, before).port_groups]
 
         def ask() -> Inventory:
-            after = reread_links_and_network(runner, before, program) if network else before
+            after = reread_to_verify(runner, before, port_groups, (MANAGEMENT_VMK,), program) if network else before
             return reread_storage(runner, after, program) if storage else after
 
         return self._patiently(ask, seconds)

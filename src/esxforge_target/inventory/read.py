@@ -119,10 +119,29 @@ def reread_what_answers(runner: Runner, before: Inventory, program: str = "esxcl
     return after.replace(**answered(lambda: {"search_domains": read_search_domains(esxcli)}))
 
 
-def reread_links_and_network(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
-    """Return ``before`` with its NICs, whose links come and go, and its network read again. Raises as ``read``."""
-    nics = read_nics(Esxcli(runner, program))
-    return reread_network(runner, before.replace(nics=nics), WHOLE_NETWORK, program)
+def reread_to_verify(
+    runner: Runner, before: Inventory, port_groups: Iterable[str], vmks: Iterable[str], program: str = "esxcli"
+) -> Inventory:
+    """Return ``before`` with its NICs, whose links come and go, and its network read again. Raises as ``read``.
+
+    Policies are read of these ``port_groups`` alone, and tags of these ``vmks``: those of others serve to put back what
+    was found, which has a reading of its own. Nor are security policies of a group that was made since ``before``.
+    """
+    esxcli = Esxcli(runner, program)
+    judged = list(port_groups)
+    after = before.replace(
+        nics=read_nics(esxcli),
+        vswitches=read_vswitches(esxcli),
+        port_groups=read_port_groups(
+            esxcli, judged, [group.name for group in before.port_groups if group.name in judged]
+        ),
+        vmks=read_vmks(esxcli, list(vmks)),
+        routes=read_routes(esxcli),
+        name_servers=read_name_servers(esxcli),
+        search_domains=read_search_domains(esxcli),
+    )
+    check_network(after)
+    return after
 
 
 def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:

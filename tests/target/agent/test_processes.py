@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from esxforge_target.inventory.read import reread_network
+from esxforge_target.inventory.model import FAILOVER, Policy
+from esxforge_target.inventory.read import reread_network, reread_to_verify
+from standin.maas_metadata import MachineStatus
 from target.agent.conftest import MakeSite
 from target.agent.site import is_question
 
@@ -52,3 +54,44 @@ def test_after_a_command_only_the_list_that_it_may_have_changed_is_read(
     again = reread_network(host.fake, before, [("esxcli", "network", "ip", *command.split())])
     assert _lists(host.fake.commands[count:]) == [f"network ip {one}" for one in lists]
     assert again == before
+
+
+def test_the_last_reading_asks_only_for_policies_and_tags_that_are_verified(site: MakeSite) -> None:
+    host = site("vmfs7-bond")
+    assert host.live() == 1
+    assert host.status is MachineStatus.DEPLOYED
+    commands = [list(command) for command in host.fake.commands]
+    saving = commands.index(["/sbin/auto-backup.sh"])
+    changed = [number for number, command in enumerate(commands[:saving]) if not is_question(command)]
+    lists = _lists(commands[changed[-1] : saving])
+    policies = "network vswitch standard portgroup policy"
+    assert [one for one in lists if policies in one or " tag " in one] == [
+        f"{policies} failover get -p Management Network",
+        f"{policies} failover get -p bond0.100",
+        f"{policies} failover get -p bond0:1",
+        f"{policies} failover get -p eno3",
+        "network ip interface tag get -i vmk0",
+    ]
+    assert len(lists) == len(set(lists))
+
+
+def test_a_reading_to_verify_shows_the_policies_and_tags_that_it_asks_for(site: MakeSite) -> None:
+    host = site("vmfs7-bond")
+    assert host.live() == 1
+    group = "network vswitch standard portgroup policy"
+    for change in (
+        f"{group} failover set -p bond0.100 -l mac",
+        f"{group} security set -p bond0.100 --allow-promiscuous=true",
+        "network ip interface tag add -i vmk1 -t VMotion",
+    ):
+        assert host.fake.run(["esxcli", *change.split()]).status == 0
+    now = host.inventory()
+    assert (
+        reread_to_verify(host.fake, now, [one.name for one in now.port_groups], [one.name for one in now.vmks]) == now
+    )
+    found = now.replace(port_groups=())
+    again = reread_to_verify(host.fake, found, ["bond0.100"], ["vmk0"])
+    (made,) = [one for one in again.port_groups if one.name == "bond0.100"]
+    assert made.policies == (Policy(FAILOVER, ("--load-balancing=mac",)),)
+    assert [vmk.tags for vmk in again.vmks] == [("Management",), (), (), ()]
+    assert again.replace(port_groups=(), vmks=()) == now.replace(port_groups=(), vmks=())
