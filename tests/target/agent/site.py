@@ -53,9 +53,10 @@ RECIPE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDH
 MAAS = "10.0.0.2"
 T = TypeVar("T")
 # Words by which a program is asked something; all else may change something.
+_ESXCLI = {"--formatter=json", "--formatter=keyvalue", "get", "list"}
 QUESTIONS = {
-    "esxcli": {"--formatter=json", "get", "list"},
-    "localcli": {"--formatter=json", "get", "list"},
+    "esxcli": _ESXCLI,
+    "localcli": _ESXCLI,
     "vmkfstools": {"-P"},
     "partedUtil": {"getptbl", "getUsableSectors"},
     "chkconfig": {"--list"},

@@ -36,7 +36,7 @@ from standin.esxi.portgroups import new_portgroup
 from standin.esxi.presets import disk
 from standin.esxi.vswitches import new_switch
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
-from target.agent.site import Site
+from target.agent.site import Site, is_question
 from target.judge import desired as desires
 from target.judge import end, machine, validity
 from target.judge.choices import SETTINGS, covering, every_pair, pairs_of
@@ -53,8 +53,6 @@ COMMAND_SECONDS = 0.5
 LATE = "vim-cmd hostsvc/start_ssh"
 # Commands of which no roll-back needs one that worked, where none of them did.
 IGNORED = ("network vswitch standard portgroup set", "network vswitch standard set", "network ip interface set")
-_QUESTIONS = ("list", "get", "--list", "--formatter=json", "--formatter=keyvalue", "-l", "-h", "-P", "-c", "status",
-              "getptbl", "getUsableSectors")  # fmt: skip
 _ASKS_AGAIN = "esxcli network ip interface ipv4 set -i vmk0 -t "
 _PASSING = (" firewall ", "auto-backup", "backup.sh", "generate-certificates", "restart", "vmkping", "chkconfig")
 
@@ -333,7 +331,7 @@ def _second_run(site: RandomSite, cfg: str) -> Outcome | None:
     site.rewrite_module()
     quietly(site.live)
     after = site.state()
-    ran = [" ".join(command) for command in site.fake.commands[count:] if not set(command) & set(_QUESTIONS)]
+    ran = [" ".join(command) for command in site.fake.commands[count:] if not is_question(command)]
     changed = [command for command in ran if not any(one in command for one in _PASSING)]
     if _boot_moved_default(before):
         changed = [command for command in changed if not command.startswith(_ASKS_AGAIN)]
