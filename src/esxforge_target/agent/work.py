@@ -263,7 +263,7 @@ class Work:
         settled = clock.monotonic() + 2 * _ROUND_PAUSE
         while True:
             began = clock.monotonic()
-            inventory = parts.network.current(before, True, True, _READ_SECONDS)
+            inventory = parts.network.current(before, True, bool(parts.desired.datastores), _READ_SECONDS)
             plan = make_plan(parts.desired, inventory)
             # Remaining steps may come from a list that lags; an impossible plan from one that lags for longer.
             if not plan.errors and (not plan.steps or clock.monotonic() >= settled):

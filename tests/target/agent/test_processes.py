@@ -10,7 +10,7 @@ from esxforge_target.inventory.model import FAILOVER, Policy
 from esxforge_target.inventory.read import reread_network, reread_to_verify
 from standin.maas_metadata import MachineStatus
 from target.agent.conftest import MakeSite
-from target.agent.site import is_question
+from target.agent.site import Site, is_question
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,18 @@ def test_after_a_command_only_the_list_that_it_may_have_changed_is_read(
     assert again == before
 
 
-def test_the_last_reading_asks_only_for_policies_and_tags_that_are_verified(site: MakeSite) -> None:
-    host = site("vmfs7-bond")
+def _last_reading(host: Site) -> list[list[str]]:
+    """The commands between the last change and saving of a deployment that went well."""
     assert host.live() == 1
     assert host.status is MachineStatus.DEPLOYED
     commands = [list(command) for command in host.fake.commands]
     saving = commands.index(["/sbin/auto-backup.sh"])
-    changed = [number for number, command in enumerate(commands[:saving]) if not is_question(command)]
-    lists = _lists(commands[changed[-1] : saving])
+    changes = [number for number, command in enumerate(commands[:saving]) if not is_question(command)]
+    return commands[changes[-1] + 1 : saving]
+
+
+def test_the_last_reading_asks_only_for_policies_and_tags_that_are_verified(site: MakeSite) -> None:
+    lists = _lists(_last_reading(site("vmfs7-bond")))
     policies = "network vswitch standard portgroup policy"
     assert [one for one in lists if policies in one or " tag " in one] == [
         f"{policies} failover get -p Management Network",
@@ -73,6 +77,17 @@ def test_the_last_reading_asks_only_for_policies_and_tags_that_are_verified(site
         "network ip interface tag get -i vmk0",
     ]
     assert len(lists) == len(set(lists))
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_the_last_reading_has_storage_where_a_datastore_is_desired(site: MakeSite, reads: bool) -> None:
+    host = site("simple-static")
+    if not reads:
+        host.desired = host.desired.replace(datastores=())
+        host.rewrite_module()
+    last = _last_reading(host)
+    assert any(command[0] == "partedUtil" for command in last) is reads
+    assert any("storage" in command for command in last) is reads
 
 
 def test_a_reading_to_verify_shows_the_policies_and_tags_that_it_asks_for(site: MakeSite) -> None:
