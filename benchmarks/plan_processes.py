@@ -25,7 +25,8 @@ import yaml
 
 from esxforge_target.runtime.validation_errors import ValidationErrors
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
-from target.agent.site import Site, is_question
+from target.agent.questions import is_question
+from target.agent.site import Site
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "data" / "curtin"
 # What belongs to neither network nor storage.

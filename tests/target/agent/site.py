@@ -12,7 +12,7 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,24 +52,6 @@ RECIPE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0wmN/Cr3JXqmLW7u+g9pTh+wyqDH
 
 MAAS = "10.0.0.2"
 T = TypeVar("T")
-# Words by which a program is asked something; all else may change something.
-_ESXCLI = {"--formatter=json", "--formatter=keyvalue", "get", "list"}
-QUESTIONS = {
-    "esxcli": _ESXCLI,
-    "localcli": _ESXCLI,
-    "vmkfstools": {"-P"},
-    "partedUtil": {"getptbl", "getUsableSectors"},
-    "chkconfig": {"--list"},
-    "SSH": {"status"},
-    "bootorder": {"-l", "-h"},
-    "secureBoot.py": {"-c"},
-}
-
-
-def is_question(command: Sequence[str]) -> bool:
-    """Return whether a command only asks."""
-    program = command[0].rpartition("/")[2]
-    return not QUESTIONS.get(program, set()).isdisjoint(command[1:])
 
 
 class Away(enum.Enum):

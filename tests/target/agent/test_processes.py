@@ -10,7 +10,8 @@ from esxforge_target.inventory.model import FAILOVER, Policy
 from esxforge_target.inventory.read import reread_network, reread_to_verify
 from standin.maas_metadata import MachineStatus
 from target.agent.conftest import MakeSite
-from target.agent.site import Site, is_question
+from target.agent.questions import is_question
+from target.agent.site import Site
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from esxforge_target.agent.certificate import common_name
 from standin.maas_metadata import MachineStatus
 from standin.vcenter import make_certificate
 from target.agent.conftest import MakeSite
-from target.agent.site import is_question
+from target.agent.questions import is_question
 
 NAME = "esx01.maas"
 OURS = make_certificate(NAME)

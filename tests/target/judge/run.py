@@ -36,7 +36,8 @@ from standin.esxi.portgroups import new_portgroup
 from standin.esxi.presets import disk
 from standin.esxi.vswitches import new_switch
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
-from target.agent.site import Site, is_question
+from target.agent.questions import is_question
+from target.agent.site import Site
 from target.judge import desired as desires
 from target.judge import end, machine, validity
 from target.judge.choices import SETTINGS, covering, every_pair, pairs_of
