@@ -55,7 +55,10 @@ LATE = "vim-cmd hostsvc/start_ssh"
 IGNORED = ("network vswitch standard portgroup set", "network vswitch standard set", "network ip interface set")
 _QUESTIONS = ("list", "get", "--list", "--formatter=json", "--formatter=keyvalue", "-l", "-h", "-P", "-c", "status",
               "getptbl", "getUsableSectors")  # fmt: skip
-_ASKS_AGAIN = "esxcli network ip interface ipv4 set -i vmk0 -t "
+# Asking again for leases, one by one.
+_ASKS_AGAIN = re.compile(
+    r"esxcli network ip (interface ipv4 set -i vmk\d+ -t (none|dhcp)|route ipv4 remove -n default)\b"
+)
 _PASSING = (" firewall ", "auto-backup", "backup.sh", "generate-certificates", "restart", "vmkping", "chkconfig")
 
 
@@ -336,7 +339,7 @@ def _second_run(site: RandomSite, cfg: str) -> Outcome | None:
     ran = [" ".join(command) for command in site.fake.commands[count:] if not set(command) & set(_QUESTIONS)]
     changed = [command for command in ran if not any(one in command for one in _PASSING)]
     if _boot_moved_default(before):
-        changed = [command for command in changed if not command.startswith(_ASKS_AGAIN)]
+        changed = [command for command in changed if not _ASKS_AGAIN.match(command)]
     if changed:
         return Outcome("second run changes", "; ".join(changed[:5]))
     if site.status is not MachineStatus.DEPLOYED:
@@ -347,7 +350,7 @@ def _second_run(site: RandomSite, cfg: str) -> Outcome | None:
 
 def _boot_moved_default(before: machine.Machine) -> bool:
     """Whether the boot gave the default route to another lease than that of vmk0, which brings one, too: which comes
-    last then is ESXi's to say, and asking again for vmk0's is right.
+    last then is ESXi's to say, and asking again until it is vmk0's is right.
     """
     leases = {vmk["name"]: vmk["ipv4"].get("lease") or {} for vmk in before.vmks if vmk["ipv4"]["type"] == "dhcp"}
     owners = [one["interface"] for one in before.routes if one["network"] == end.EVERYTHING[4]]

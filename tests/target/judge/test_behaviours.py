@@ -47,6 +47,34 @@ def test_of_two_dhcp_nics_the_other_may_have_the_default_route_where_the_managem
     assert kind == "Deployed, right"
 
 
+@pytest.mark.parametrize("shown", ["yes", "no"])
+@pytest.mark.parametrize(
+    "late", [{"trouble": "management: slow DHCP server"}, {"set_mtu": "bounces", "mtu": "9000 below 1500"}]
+)
+def test_the_first_lease_does_not_keep_the_default_route_from_that_of_management_which_came_late(
+    late: dict[str, str], shown: str
+) -> None:
+    choices = {"addresses": "dhcp4, static6", "carrier": "vlan", "third": "dhcp4", "default_lease": "first"}
+    kind, log = outcome(lease_gateway_shown=shown, **choices, **late)
+    assert kind == "Deployed, right", log
+
+
+@pytest.mark.parametrize("stays", ["stay", "gone"])
+def test_a_management_lease_whose_router_is_not_shown_may_bring_none(stays: str) -> None:
+    choices = {"addresses": "dhcp4, static6", "third": "dhcp4", "lease_gateway_shown": "no", "orphan_routes": stays}
+    kind, log = outcome(trouble="management: lease without router", stale_lease_route="stays", **choices)
+    assert kind == "Deployed, right", log
+    assert "the lease of vmk0 brings no router" in log
+
+
+def test_a_default_route_that_stays_with_another_lease_fails_where_nothing_shows_whose_it_should_be() -> None:
+    choices = {"addresses": "dhcp4, static6", "third": "dhcp4", "lease_gateway_shown": "no", "orphan_routes": "stay"}
+    stuck = {"stale_lease_route": "stays", "remove_leased_route": "refused"}
+    kind, log = outcome(trouble="management: lease without router", **choices, **stuck)
+    assert kind == "Failed with an excuse, as found", log
+    assert "it cannot be seen whether DHCP gives vmk0 one" in log
+
+
 @pytest.mark.parametrize("seconds", ["10 s", "60 s"])
 def test_a_data_disk_that_comes_late_is_waited_for(seconds: str) -> None:
     kind, log = outcome(datastores="data", late_disk=seconds)
