@@ -123,13 +123,18 @@ class Work:
     def resume(self) -> List[str]:
         """Finish after an earlier start that had asked for user-data: the host is the owner's by then.
 
-        Nothing is set up again, as user-data may have changed it. Returns and raises as ``run``.
+        Nothing is set up again, as user-data may have changed it; but as long as it was not run, the boot is undone that
+        gave the default route to another lease. Returns and raises as ``run``.
         """
         parts = self._parts
         deployed = parts.journal.last("deployed")
         if deployed is None:
             found = parts.journal.last("found")
             inventory = inventory_from_json(found["inventory"]) if found else parts.network.inventory()
+            try:
+                parts.default_route.claim(parts.network.current(inventory, True, False, _READ_SECONDS), None)
+            except ForgeError as error:
+                parts.log.warn(error.message)  # MAAS may know the machine as Deployed
             return self._user_data(inventory.release)
         if not deployed.get("runs", True):
             return []

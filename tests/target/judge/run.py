@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,6 +83,7 @@ class RandomSite(Site):
         stamps: dict[str, str] = {}
         fake = _fake(directory / "esxi", case, clock, desired, self.placed, stamps)
         prepared = desired.with_disk_guids(sorted(stamps.items()))
+        self.booted_since_deployed = False
         super().__init__(
             directory, maas, clock, release=case.release, machine=SimpleNamespace(fake=fake, desired=prepared),
             boot_mac=case.booted,
@@ -96,6 +97,10 @@ class RandomSite(Site):
 
     def reaches_maas(self) -> bool:
         return not self.fake.why_not(self.maas_address)
+
+    def boot(self) -> None:
+        self.booted_since_deployed |= self.status is MachineStatus.DEPLOYED
+        super().boot()
 
     def saved_and_cut(self) -> None:
         """ESXi saves what stands, as it does each hour, and the power goes."""
@@ -213,8 +218,16 @@ def quietly(action: Any) -> Any:
         return action()
 
 
-def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) -> Outcome:
-    """Deploy one host and judge it. ``twice``: the agent also runs on the finished host, which must change nothing."""
+def run_case(
+    case: Case,
+    twice: bool = True,
+    keep_log: list[str] | None = None,
+    arm: Callable[[RandomSite, Case], list[str]] | None = None,
+) -> Outcome:
+    """Deploy one host and judge it. ``twice``: the agent also runs on the finished host, which must change nothing.
+
+    ``arm`` orders another accident than the case's, and returns why the deployment may fail by it.
+    """
     clock = VirtualClock()
     with memory_directory() as directory, FakeMetadataService(clock=clock.true_time) as maas:
         try:
@@ -223,7 +236,7 @@ def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) 
             return _refused(case, clock, directory, error)
         before, reached = site.state(), site.reaches_maas()
         expected = validity.expect(desires.read(case.config), before, site.placed, reached)
-        expected = dataclasses.replace(expected, excuses=(*expected.excuses, *_arm(site, case)))
+        expected = dataclasses.replace(expected, excuses=(*expected.excuses, *(arm or _arm)(site, case)))
         cfg = (site.bank / "boot.cfg").read_text()
         try:
             quietly(site.live)
@@ -279,7 +292,7 @@ def _judge(
     if site.fake.is_on:
         site.fake.routers_advertise()  # they do that every few minutes, whoever asks
     at_once = site.reaches_maas()
-    now = site.state()
+    now, moved = site.state(), site.booted_since_deployed
     left = [*site.leftovers(), *site.leaks()]
     if site.fake.is_on:
         site.fake.power_cut()
@@ -288,7 +301,7 @@ def _judge(
     reaches, after = site.reaches_maas(), site.state()
     status = site.status
     if status is MachineStatus.DEPLOYED:
-        found = end.wrongs(desired, FULL_NAME, site.placed, before, now)
+        found = end.wrongs(desired, FULL_NAME, site.placed, before, now, booted=moved)
         found = found or [
             "after a boot: " + one for one in end.wrongs(desired, FULL_NAME, site.placed, before, after, booted=True)
         ]

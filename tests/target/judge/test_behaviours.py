@@ -8,17 +8,24 @@ from pathlib import Path
 import pytest
 
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from target.judge.hosts import Case
 from target.judge.run import RandomSite, quietly, run_case
 from target.judge.spoil import make_case
 from target.judge.test_judge import plain
 
 Deploy = Callable[..., RandomSite]
+FETCHES = "GET /MAAS/metadata/latest/user-data"  # which marks the machine Deployed
 
 
-def outcome(**choices: str) -> tuple[str, str]:
-    """What became of a host, and the agent's log."""
+def outcome(cut: str = "", **choices: str) -> tuple[str, str]:
+    """What became of a host, and the agent's log. The power goes before the first moment that begins with ``cut``."""
     log: list[str] = []
-    found = run_case(make_case(plain(**choices), 3), keep_log=log)
+
+    def arm(site: RandomSite, _case: Case) -> list[str]:
+        site.moment.at.update({cut: site.cut} if cut else {})
+        return []
+
+    found = run_case(make_case(plain(**choices), 3), keep_log=log, arm=arm if cut else None)
     return f"{found.kind}: {found.why}".rstrip(": "), log[0]
 
 
@@ -73,6 +80,19 @@ def test_a_default_route_that_stays_with_another_lease_fails_where_nothing_shows
     kind, log = outcome(trouble="management: lease without router", **choices, **stuck)
     assert kind == "Failed with an excuse, as found", log
     assert "it cannot be seen whether DHCP gives vmk0 one" in log
+
+
+@pytest.mark.parametrize("shown", ["yes", "no"])
+def test_a_boot_that_moved_the_default_route_is_seen_before_the_machine_is_deployed(shown: str) -> None:
+    kind, log = outcome(FETCHES, lease_gateway_shown=shown, addresses="dhcp4, static6", third="dhcp4")
+    assert kind == "Deployed, right", log
+    assert "start 2 of this deployment" in log
+
+
+def test_which_lease_has_the_default_route_after_a_boot_of_a_deployed_host_is_up_to_esxi() -> None:
+    kind, log = outcome("overwrite /bootbank/esxforge.tgz", addresses="dhcp4, static6", third="dhcp4")
+    assert kind == "Deployed, right", log
+    assert "start 2 of this deployment" in log
 
 
 @pytest.mark.parametrize("seconds", ["10 s", "60 s"])
