@@ -123,8 +123,8 @@ class Work:
     def resume(self) -> List[str]:
         """Finish after an earlier start that had asked for user-data: the host is the owner's by then.
 
-        Nothing is set up again, as user-data may have changed it; but before it runs, a default route that the boot gave
-        to another lease is claimed. Returns and raises as ``run``.
+        Nothing is set up again, as user-data may have changed it; but before it runs, the default route is claimed,
+        which the boot may have given to another lease. Returns and raises as ``run``.
         """
         parts = self._parts
         deployed = parts.journal.last("deployed")
