@@ -134,6 +134,14 @@ def test_the_firewall_is_opened_whatever_its_lists_still_show_of_an_earlier_star
     assert kind == "Failed with an excuse, as found", log
 
 
+@pytest.mark.parametrize("removal", ["works", "refused"])
+def test_a_route_that_a_saved_lease_brought_makes_room_for_the_same_one_that_was_found(removal: str) -> None:
+    choices = {"found": "static vmk0", "addresses": "dhcp4", "remove_leased_route": removal}
+    stays = {"stale_lease_route": "stays", "orphan_routes": "stay"}
+    kind, log = outcome(accident="late command fails, saved, power cut", **choices, **stays)
+    assert kind == "Failed with an excuse, as found", log
+
+
 def test_a_host_whose_own_network_is_silent_stays_on_dhcp_where_maas_answers() -> None:
     kind, log = outcome(found="wrong VLAN", datastores="data", sabotage="disk missing")
     assert kind == "Failed rightly, as found", log

@@ -16,6 +16,7 @@ from esxforge_target.inventory.model import (
     PhysicalNic,
     Policy,
     PortGroup,
+    RouteEntry,
     Team,
     Vmk,
     VSwitch,
@@ -228,6 +229,30 @@ def test_vmk0_that_has_another_machine_s_mac_gets_its_own_nic_s_or_one_of_esxi_s
     for _, command in restore_network(cloned, done):
         done = apply(done, command)
     assert done.vmks[0].mac == "52:54:00:12:34:56"
+
+
+def static_found() -> Inventory:
+    """A host whose vmk0 has a static address and a default route that somebody set."""
+    host = fresh(1)
+    vmk = host.vmks[0].replace(ipv4="static", address="10.0.0.5", prefix_length=24, gateway="", dhcp_dns=False)
+    return host.replace(vmks=(vmk,), routes=(RouteEntry("0.0.0.0/0", "10.0.0.1", "vmk0", "MANUAL"),))
+
+
+def test_a_leased_route_makes_room_for_the_same_one_that_was_set_by_hand() -> None:
+    found = static_found()
+    vmk = found.vmks[0].replace(ipv4="dhcp", address="10.0.0.105", gateway="10.0.0.1", dhcp_dns=True)
+    leased = found.replace(vmks=(vmk,), routes=(found.routes[0].replace(source="DHCP"),))
+    lines = [" ".join(command) for _, command in restore_network(found, leased)]
+    assert lines[0] == "esxcli network ip route ipv4 remove -n default -g 10.0.0.1"
+    assert restored(leased, found).routes == found.routes
+
+
+def test_a_leased_route_that_does_not_go_with_its_lease_goes_with_its_interface() -> None:
+    found = static_found()
+    left = found.replace(routes=(found.routes[0].replace(source="DHCP"),))
+    lines = [" ".join(command) for _, command in restore_network(found, left)]
+    assert "esxcli network ip interface remove -i vmk0" in lines
+    assert restored(left, found) == found
 
 
 def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
