@@ -223,7 +223,7 @@ class Work:
         says what remains and is what is verified.
         """
         parts = self._parts
-        count = len(plan.steps)
+        count, done = len(plan.steps), plan.replace(steps=())
         parts.reporter.start("network", "Setting up the network: {} steps in all".format(count))
         for number in range(_ROUNDS):
             parts.until(deadlines.CONNECTIVITY)
@@ -238,7 +238,7 @@ class Work:
                 parts.reporter.done("storage")
                 self._make_identity()
                 parts.reporter.start("verify", "Reading everything back")
-            done = plan
+            done = done.replace(steps=done.steps + plan.steps)
             inventory, plan = self._plan_again(inventory)
             asked = not plan.steps and parts.network.ask_for_default(done, inventory)
             if asked or parts.default_route.claim(inventory, done):

@@ -17,7 +17,7 @@ Deploy = Callable[..., RandomSite]
 FETCHES = "GET /MAAS/metadata/latest/user-data"  # which marks the machine Deployed
 
 
-def outcome(cut: str = "", **choices: str) -> tuple[str, str]:
+def outcome(cut: str = "", seed: int = 3, **choices: str) -> tuple[str, str]:
     """What became of a host, and the agent's log. The power goes before the first moment that begins with ``cut``."""
     log: list[str] = []
 
@@ -25,7 +25,7 @@ def outcome(cut: str = "", **choices: str) -> tuple[str, str]:
         site.moment.at.update({cut: site.cut} if cut else {})
         return []
 
-    found = run_case(make_case(plain(**choices), 3), keep_log=log, arm=arm if cut else None)
+    found = run_case(make_case(plain(**choices), seed), keep_log=log, arm=arm if cut else None)
     return f"{found.kind}: {found.why}".rstrip(": "), log[0]
 
 
@@ -181,6 +181,14 @@ def test_a_default_route_that_a_new_interface_cost_is_asked_for_again() -> None:
     choices = {"second": "static4 on the same network", "new_vmk_ipv4": "dhcp", "lease_gateway_shown": "no"}
     kind, log = outcome(addresses="dhcp4", maas="behind the gateway", **choices)
     assert kind == "Deployed, right", log
+
+
+def test_a_default_route_that_a_new_interface_cost_is_asked_for_though_a_list_lags_and_other_steps_remain() -> None:
+    choices = {"second": "vlan", "new_vmk_ipv4": "dhcp", "lease_gateway_shown": "no", "list_lag": "8 s"}
+    more = {"leased_dns": "stay", "dns": "both", "found": "static vmk0"}
+    kind, log = outcome(seed=7002793, addresses="dhcp4, static6", **choices, **more)
+    assert kind == "Deployed, right", log
+    assert "planned again" in log
 
 
 def test_of_two_default_gateways_that_of_management_stays_though_a_route_names_it() -> None:
