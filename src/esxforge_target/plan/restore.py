@@ -36,7 +36,6 @@ from esxforge_target.plan.commands import (
     team_command,
     word,
 )
-from esxforge_target.plan.routes import is_leftover
 
 # Parts of an inventory as they are named to people; what leases bring may differ from before.
 VSWITCHES = "vswitches"
@@ -102,8 +101,6 @@ class _Restoration:
         port_group = self._now.port_group(vmk.port_group)
         if before is None or port_group is None or self._moved(port_group):
             return False
-        if any(is_leftover(route, self._now) for route in self._in_the_way() if route.interface == vmk.name):
-            return False  # the route did not go with its lease; it goes with the interface
         return (before.port_group, before.mac) == (vmk.port_group, vmk.mac)
 
     def _in_the_way(self) -> List[RouteEntry]:

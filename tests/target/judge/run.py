@@ -50,6 +50,7 @@ WRONG = (
     "broken unnamed", "second run changes", "secret or rest left", "no end",
 )  # fmt: skip
 COMMAND_SECONDS = 0.5
+LEASE_SECONDS = 200.0
 LATE = "vim-cmd hostsvc/start_ssh"
 # Commands of which no roll-back needs one that worked, where none of them did.
 IGNORED = ("network vswitch standard portgroup set", "network vswitch standard set", "network ip interface set")
@@ -84,6 +85,7 @@ class RandomSite(Site):
         fake = _fake(directory / "esxi", case, clock, desired, self.placed, stamps)
         prepared = desired.with_disk_guids(sorted(stamps.items()))
         self.booted_since_deployed = False
+        self.booted_at: float | None = None
         super().__init__(
             directory, maas, clock, release=case.release, machine=SimpleNamespace(fake=fake, desired=prepared),
             boot_mac=case.booted,
@@ -101,6 +103,12 @@ class RandomSite(Site):
     def boot(self) -> None:
         self.booted_since_deployed |= self.status is MachineStatus.DEPLOYED
         super().boot()
+        self.booted_at = self.clock.elapsed
+
+    def wait_for_leases(self) -> None:
+        """A host that was just started may still wait for its leases."""
+        if self.booted_at is not None and self.fake.is_on:
+            self.clock.sleep(max(0.0, self.booted_at + LEASE_SECONDS - self.clock.elapsed))
 
     def saved_and_cut(self) -> None:
         """ESXi saves what stands, as it does each hour, and the power goes."""
@@ -289,6 +297,7 @@ def _judge(
     case: Case, site: RandomSite, before: machine.Machine, reached: bool, expected: validity.Expectation
 ) -> Outcome:
     desired = desires.read(case.config)
+    site.wait_for_leases()
     if site.fake.is_on:
         site.fake.routers_advertise()  # they do that every few minutes, whoever asks
     at_once = site.reaches_maas()
@@ -297,7 +306,7 @@ def _judge(
     if site.fake.is_on:
         site.fake.power_cut()
     site.boot()
-    site.clock.sleep(200.0)
+    site.wait_for_leases()
     reaches, after = site.reaches_maas(), site.state()
     status = site.status
     if status is MachineStatus.DEPLOYED:

@@ -142,6 +142,13 @@ def test_a_route_that_a_saved_lease_brought_makes_room_for_the_same_one_that_was
     assert kind == "Failed with an excuse, as found", log
 
 
+def test_a_deployed_host_that_was_just_started_may_wait_for_its_lease() -> None:
+    trouble = "management: slow DHCP server"
+    kind, log = outcome("overwrite /bootbank/esxforge.tgz", addresses="dhcp4", trouble=trouble)
+    assert kind == "Deployed, right", log
+    assert "start 2 of this deployment" in log
+
+
 def test_a_host_whose_own_network_is_silent_stays_on_dhcp_where_maas_answers() -> None:
     kind, log = outcome(found="wrong VLAN", datastores="data", sabotage="disk missing")
     assert kind == "Failed rightly, as found", log

@@ -238,21 +238,16 @@ def static_found() -> Inventory:
     return host.replace(vmks=(vmk,), routes=(RouteEntry("0.0.0.0/0", "10.0.0.1", "vmk0", "MANUAL"),))
 
 
-def test_a_leased_route_makes_room_for_the_same_one_that_was_set_by_hand() -> None:
+@pytest.mark.parametrize("left", [False, True])
+def test_a_leased_route_makes_room_for_the_same_one_that_was_set_by_hand(left: bool) -> None:
+    """``left``: its interface has given up the lease already."""
     found = static_found()
     vmk = found.vmks[0].replace(ipv4="dhcp", address="10.0.0.105", gateway="10.0.0.1", dhcp_dns=True)
-    leased = found.replace(vmks=(vmk,), routes=(found.routes[0].replace(source="DHCP"),))
+    leased = found.replace(vmks=found.vmks if left else (vmk,), routes=(found.routes[0].replace(source="DHCP"),))
     lines = [" ".join(command) for _, command in restore_network(found, leased)]
     assert lines[0] == "esxcli network ip route ipv4 remove -n default -g 10.0.0.1"
+    assert "esxcli network ip interface remove -i vmk0" not in lines
     assert restored(leased, found).routes == found.routes
-
-
-def test_a_leased_route_that_does_not_go_with_its_lease_goes_with_its_interface() -> None:
-    found = static_found()
-    left = found.replace(routes=(found.routes[0].replace(source="DHCP"),))
-    lines = [" ".join(command) for _, command in restore_network(found, left)]
-    assert "esxcli network ip interface remove -i vmk0" in lines
-    assert restored(left, found) == found
 
 
 def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
