@@ -15,18 +15,29 @@ from target.judge.test_judge import plain
 
 Deploy = Callable[..., RandomSite]
 FETCHES = "GET /MAAS/metadata/latest/user-data"  # which marks the machine Deployed
+LEAVES = "overwrite /bootbank/esxforge.tgz"
 
 
-def outcome(cut: str = "", seed: int = 3, **choices: str) -> tuple[str, str]:
-    """What became of a host, and the agent's log. The power goes before the first moment that begins with ``cut``."""
+def outcome(**choices: str) -> tuple[str, str]:
+    """What became of a host, and the agent's log."""
+    return outcome_of(make_case(plain(**choices), 3))
+
+
+def outcome_of(case: Case, cut: str = "") -> tuple[str, str]:
+    """As ``outcome``. The power goes before the first moment that begins with ``cut``."""
     log: list[str] = []
 
     def arm(site: RandomSite, _case: Case) -> list[str]:
         site.moment.at.update({cut: site.cut} if cut else {})
         return []
 
-    found = run_case(make_case(plain(**choices), seed), keep_log=log, arm=arm if cut else None)
+    found = run_case(case, keep_log=log, arm=arm if cut else None)
     return f"{found.kind}: {found.why}".rstrip(": "), log[0]
+
+
+def two_leases(**choices: str) -> Case:
+    """A host that uses DHCP on two NICs and reaches MAAS by a static IPv6 address, too."""
+    return make_case(plain(addresses="dhcp4, static6", third="dhcp4", **choices), 3)
 
 
 @pytest.fixture
@@ -84,13 +95,13 @@ def test_a_default_route_that_stays_with_another_lease_fails_where_nothing_shows
 
 @pytest.mark.parametrize("shown", ["yes", "no"])
 def test_a_boot_that_moved_the_default_route_is_seen_before_the_machine_is_deployed(shown: str) -> None:
-    kind, log = outcome(FETCHES, lease_gateway_shown=shown, addresses="dhcp4, static6", third="dhcp4")
+    kind, log = outcome_of(two_leases(lease_gateway_shown=shown), FETCHES)
     assert kind == "Deployed, right", log
     assert "start 2 of this deployment" in log
 
 
 def test_which_lease_has_the_default_route_after_a_boot_of_a_deployed_host_is_up_to_esxi() -> None:
-    kind, log = outcome("overwrite /bootbank/esxforge.tgz", addresses="dhcp4, static6", third="dhcp4")
+    kind, log = outcome_of(two_leases(), LEAVES)
     assert kind == "Deployed, right", log
     assert "start 2 of this deployment" in log
 
@@ -143,8 +154,7 @@ def test_a_route_that_a_saved_lease_brought_makes_room_for_the_same_one_that_was
 
 
 def test_a_deployed_host_that_was_just_started_may_wait_for_its_lease() -> None:
-    trouble = "management: slow DHCP server"
-    kind, log = outcome("overwrite /bootbank/esxforge.tgz", addresses="dhcp4", trouble=trouble)
+    kind, log = outcome_of(two_leases(trouble="management: slow DHCP server"), LEAVES)
     assert kind == "Deployed, right", log
     assert "start 2 of this deployment" in log
 
@@ -193,7 +203,7 @@ def test_a_default_route_that_a_new_interface_cost_is_asked_for_again() -> None:
 def test_a_default_route_that_a_new_interface_cost_is_asked_for_though_a_list_lags_and_other_steps_remain() -> None:
     choices = {"second": "vlan", "new_vmk_ipv4": "dhcp", "lease_gateway_shown": "no", "list_lag": "8 s"}
     more = {"leased_dns": "stay", "dns": "both", "found": "static vmk0"}
-    kind, log = outcome(seed=7002793, addresses="dhcp4, static6", **choices, **more)
+    kind, log = outcome_of(make_case(plain(addresses="dhcp4, static6", **choices, **more), 7002793))
     assert kind == "Deployed, right", log
     assert "planned again" in log
 
