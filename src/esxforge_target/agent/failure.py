@@ -4,6 +4,8 @@ from typing import List
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.journal import Journal
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
@@ -62,7 +64,18 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
             ", ".join(unlike)
         )
         parts.reporter.failed_phase("put-back", text)
+        save_for_boot(parts.system, parts.undo, parts.log)
     return not unlike
+
+
+def save_for_boot(system: System, undo: Undo, log: Log) -> None:
+    """Save a host that lacks only what a boot makes room for: it would start from an earlier state again."""
+    if not undo.waits_for_boot():
+        return
+    log.say("a lease's route is left in the way; what is rolled back is saved, so that a boot removes it")
+    problem = save_configuration(system)
+    if problem:
+        log.warn(problem)
 
 
 def unlike_found(system: System, journal: Journal, undo: Undo) -> "List[str]":

@@ -36,6 +36,7 @@ from esxforge_target.plan.commands import (
     team_command,
     word,
 )
+from esxforge_target.plan.routes import is_leftover
 
 # Parts of an inventory as they are named to people; what leases bring may differ from before.
 VSWITCHES = "vswitches"
@@ -58,6 +59,15 @@ def changed_parts(found: Inventory, now: Inventory) -> List[str]:
     leased = any(vmk.dhcp_dns for vmk in found.vmks)
     parts = [part for part, _ in restore_network(found, now) if not (leased and part == NAMES)]
     return [part for part in (VSWITCHES, PORT_GROUPS, VMKS, ROUTES, NAMES) if part in parts]
+
+
+def waits_for_boot(found: Inventory, now: Inventory) -> bool:
+    """Return whether all is as ``found`` but for routes whose place is taken by what is left of a lease: if it cannot
+    be removed, it goes at a boot.
+    """
+    missing = [route for route in found.routes if _is_by_hand(route) and _key(route) not in _by_hand(now)]
+    left = [route.network for route in now.routes if is_leftover(route, now)]
+    return changed_parts(found, now) == [ROUTES] and all(route.network in left for route in missing)
 
 
 class _Restoration:

@@ -352,8 +352,6 @@ def not_as_found(
     ]  # fmt: skip
     lost = {one.uuid for one in after.volumes} - set(volumes[1])
     one, other = without_leases(before.running), without_leases(after.running)
-    if (before.dial("stale-lease-route", ""), before.dial("remove-leased-route", "")) == ("stays", "refused"):
-        _count_same_routes(one, other, after)
     vmnic = next((nic["name"] for nic in before.hardware["nics"] if nic["mac"].lower() == fallback.lower()), "")
     if vmnic and one != other and _is_fallback(other, vmnic):
         one, other = _beside_fallback(one, vmnic), _beside_fallback(other, vmnic)
@@ -367,16 +365,6 @@ def not_as_found(
     if before.files != after.files:
         found.append("files of /etc are not as found: " + unlike(before.files, after.files))
     return found
-
-
-def _count_same_routes(one: dict[str, Any], other: dict[str, Any], after: Machine) -> None:
-    """Where a route of a lease stays and cannot be removed, no command could add the same route that was found: there
-    is one to a network. Then a lease's route by the same gateway counts as that one.
-    """
-    routes = [(route["network"], route["gateway"]) for route in after.routes]
-    kept = one["netstacks"][DEFAULT_STACK]["routes"]
-    has = other["netstacks"][DEFAULT_STACK]["routes"]
-    has[:] = sorted({*has, *[route for route in kept if route in routes]})
 
 
 def _is_fallback(running: dict[str, Any], vmnic: str) -> bool:

@@ -145,11 +145,13 @@ def test_the_firewall_is_opened_whatever_its_lists_still_show_of_an_earlier_star
     assert kind == "Failed with an excuse, as found", log
 
 
+@pytest.mark.parametrize("carrier", ["nic", "vlan"])
 @pytest.mark.parametrize("removal", ["works", "refused"])
-def test_a_route_that_a_saved_lease_brought_makes_room_for_the_same_one_that_was_found(removal: str) -> None:
-    choices = {"found": "static vmk0", "addresses": "dhcp4", "remove_leased_route": removal}
+def test_a_route_that_a_saved_lease_brought_makes_room_for_the_one_that_was_found(removal: str, carrier: str) -> None:
+    """Removed or not: if it is refused, a boot from the saved rest makes room. By the same gateway, or by another."""
+    choices = {"found": "static vmk0", "addresses": "dhcp4, static6", "remove_leased_route": removal}
     stays = {"stale_lease_route": "stays", "orphan_routes": "stay"}
-    kind, log = outcome(accident="late command fails, saved, power cut", **choices, **stays)
+    kind, log = outcome(accident="late command fails, saved, power cut", carrier=carrier, **choices, **stays)
     assert kind == "Failed with an excuse, as found", log
 
 
