@@ -40,7 +40,7 @@ def check_computer(settings: SelftestSettings, computer: Computer | None = None)
     if missing:
         raise ProcessError(
             "\n".join(f"{line.name}: found {line.found}, needed {line.needed}." for line in missing),
-            "\n  ".join(line.fix for line in missing),
+            "\n  ".join(line.hint for line in missing),
         )
 
 
