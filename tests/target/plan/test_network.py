@@ -23,7 +23,7 @@ from esxforge_target.inventory.model import (
 )
 from esxforge_target.plan.differences import network_differences
 from esxforge_target.plan.planner import make_plan
-from esxforge_target.plan.restore import restore_network
+from esxforge_target.plan.restore import restore_network, waits_for_boot
 from esxforge_target.plan.steps import Plan
 from target.plan.applied import apply
 from target.plan.configs import bond, mac, network, nic, static, vlan
@@ -248,6 +248,15 @@ def test_a_leased_route_makes_room_for_the_same_one_that_was_set_by_hand(left: b
     assert lines[0] == "esxcli network ip route ipv4 remove -n default -g 10.0.0.1"
     assert "esxcli network ip interface remove -i vmk0" not in lines
     assert restored(leased, found).routes == found.routes
+
+
+def test_only_a_route_whose_place_a_lease_left_taken_waits_for_a_boot() -> None:
+    found = static_found()
+    left = found.replace(routes=(found.routes[0].replace(gateway="10.0.0.254", source="DHCP"),))
+    assert waits_for_boot(found, left)
+    assert not waits_for_boot(found, found)
+    assert not waits_for_boot(found, found.replace(routes=()))  # nothing is in its place
+    assert not waits_for_boot(found, left.replace(vswitches=(left.vswitches[0].replace(mtu=9000),)))
 
 
 def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
