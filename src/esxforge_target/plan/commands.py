@@ -52,6 +52,11 @@ def dhcp_command(name: str, dns: bool) -> Command:
     return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "dhcp", "-P", word(dns)))
 
 
+def asks_dhcp(command: Command) -> bool:
+    """Return whether a command lets an interface ask DHCP."""
+    return command[1:6] == INTERFACE + ("ipv4", "set") and "dhcp" in command
+
+
 def none_command(name: str) -> Command:
     """Take an interface's IPv4 away."""
     return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "none"))

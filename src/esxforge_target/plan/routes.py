@@ -10,6 +10,7 @@ from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, Expectation, Step
 from esxforge_target.plan.vmks import VmkPlanner
+from esxforge_target.plan.working import has_lease
 
 
 class RoutePlanner:
@@ -207,6 +208,26 @@ def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:
     """Return whether the default route is of another lease than that of ``vmk``, though that brings a router, too."""
     owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
     return bool(owners) and owners != [vmk.name] and bool(lease_router(vmk))
+
+
+def shows_lease_router(inventory: Inventory) -> bool:
+    """Return whether this ESXi shows the router that a lease brings: not every release may."""
+    return any(lease_router(vmk) for vmk in inventory.vmks)
+
+
+def rivals_for_default(layout: Layout, inventory: Inventory) -> Tuple[Vmk, ...]:
+    """Return the interfaces that use DHCP beside management, where one of their leases holds the default route though
+    management's brings a router, or may bring one.
+    """
+    management = inventory.vmk(MANAGEMENT_VMK)
+    by_dhcp = any(one.management and one.ipv4 == "dhcp" for one in layout.vmks)
+    if not layout.default_by_dhcp or not by_dhcp or management is None or not has_lease(management):
+        return ()
+    owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4] and one.source not in BY_HAND]
+    if not owners or management.name in owners or (shows_lease_router(inventory) and not lease_router(management)):
+        return ()
+    asking = [one.port_group for one in layout.vmks if one.ipv4 == "dhcp" and not one.management]
+    return tuple(vmk for vmk in inventory.vmks if vmk.ipv4 == "dhcp" and vmk.port_group in asking)
 
 
 def _is_advertised(route: RouteEntry) -> bool:

@@ -114,7 +114,8 @@ class FakeEsxi(Runner):
         host = self._host()
         yield host.world
         if self.store["power"]["on"]:
-            addressing.refresh_addresses(host)
+            addressing.drop_leftovers(host)
+        addressing.refresh_addresses(host)
         self.store.write()
 
     def reaches(self, address: str, port: Optional[int] = None) -> bool:
@@ -191,6 +192,7 @@ class FakeEsxi(Runner):
         make_directories(host)
         with contextlib.suppress(CommandError):
             firewall.refresh(host)
+        addressing.drop_leftovers(host)
         addressing.refresh_addresses(host)
         self.store.write()
 

@@ -16,13 +16,14 @@ from esxforge_target.inventory.model import (
     PhysicalNic,
     Policy,
     PortGroup,
+    RouteEntry,
     Team,
     Vmk,
     VSwitch,
 )
 from esxforge_target.plan.differences import network_differences
 from esxforge_target.plan.planner import make_plan
-from esxforge_target.plan.restore import restore_network
+from esxforge_target.plan.restore import restore_network, waits_for_boot
 from esxforge_target.plan.steps import Plan
 from target.plan.applied import apply
 from target.plan.configs import bond, mac, network, nic, static, vlan
@@ -228,6 +229,34 @@ def test_vmk0_that_has_another_machine_s_mac_gets_its_own_nic_s_or_one_of_esxi_s
     for _, command in restore_network(cloned, done):
         done = apply(done, command)
     assert done.vmks[0].mac == "52:54:00:12:34:56"
+
+
+def static_found() -> Inventory:
+    """A host whose vmk0 has a static address and a default route that somebody set."""
+    host = fresh(1)
+    vmk = host.vmks[0].replace(ipv4="static", address="10.0.0.5", prefix_length=24, gateway="", dhcp_dns=False)
+    return host.replace(vmks=(vmk,), routes=(RouteEntry("0.0.0.0/0", "10.0.0.1", "vmk0", "MANUAL"),))
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_leased_route_makes_room_for_the_same_one_that_was_set_by_hand(left: bool) -> None:
+    """``left``: its interface has given up the lease already."""
+    found = static_found()
+    vmk = found.vmks[0].replace(ipv4="dhcp", address="10.0.0.105", gateway="10.0.0.1", dhcp_dns=True)
+    leased = found.replace(vmks=found.vmks if left else (vmk,), routes=(found.routes[0].replace(source="DHCP"),))
+    lines = [" ".join(command) for _, command in restore_network(found, leased)]
+    assert lines[0] == "esxcli network ip route ipv4 remove -n default -g 10.0.0.1"
+    assert "esxcli network ip interface remove -i vmk0" not in lines
+    assert restored(leased, found).routes == found.routes
+
+
+def test_only_a_route_whose_place_a_lease_left_taken_waits_for_a_boot() -> None:
+    found = static_found()
+    left = found.replace(routes=(found.routes[0].replace(gateway="10.0.0.254", source="DHCP"),))
+    assert waits_for_boot(found, left)
+    assert not waits_for_boot(found, found)
+    assert not waits_for_boot(found, found.replace(routes=()))  # nothing is in its place
+    assert not waits_for_boot(found, left.replace(vswitches=(left.vswitches[0].replace(mtu=9000),)))
 
 
 def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
