@@ -44,7 +44,7 @@ class RoutePlanner:
         """Remove what is not desired, and add what static addresses reach."""
         for route in self._inventory.routes:
             replaced = [one for one in self._layout.routes if one.destination == route.network]
-            same = [one for one in replaced if one.gateway == route.gateway]
+            same = [one for one in replaced if self._is_same(route, one)]
             if route.source in BY_HAND:
                 if self._stays(route) and not same:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
@@ -79,9 +79,17 @@ class RoutePlanner:
         self._renew_default(asked)
 
     def _is_missing(self, desired: Route) -> bool:
-        return not any(
-            (route.network, route.gateway) == (desired.destination, desired.gateway) and self._stays(route)
-            for route in self._inventory.routes
+        return not any(self._is_same(route, desired) and self._stays(route) for route in self._inventory.routes)
+
+    def _is_same(self, route: RouteEntry, desired: Route) -> bool:
+        """Return whether a route is the desired one: an interface that heard the same router could hold it, too."""
+        through = [
+            self._kernels.names[desired_vmk.port_group]
+            for desired_vmk in self._layout.vmks
+            if any(address.reaches(desired.gateway) for address in desired_vmk.static_addresses())
+        ]
+        return (route.network, route.gateway) == (desired.destination, desired.gateway) and (
+            not through or not route.interface or route.interface in through
         )
 
     def _lease_may_come_first(self, route: Route) -> bool:
