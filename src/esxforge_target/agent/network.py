@@ -37,6 +37,8 @@ _CREATES = esxcli(*INTERFACE + ("add",))
 _ROUTE = esxcli("network", "ip", "route")
 # Between two questions, where an answer cannot be read or contradicts another one.
 _READ_PAUSE = 4.0
+# How long to read again what contradicts itself after a correction: lists may lag behind it.
+_READ_SECONDS = 20.0
 
 
 class NetworkError(ForgeError):
@@ -75,7 +77,7 @@ class NetworkSetup:
         self._prove(plan, inventory)
         heard()
         if self._corrected:
-            inventory = self._network_now(inventory)
+            inventory = self.current(inventory, True, False, _READ_SECONDS)
             plan = make_plan(self._desired, inventory)
         if self._apply(plan, inventory, (COMPLETE,)):
             self.ask_for_default(plan, inventory, False)

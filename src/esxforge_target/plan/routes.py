@@ -82,15 +82,13 @@ class RoutePlanner:
         return not any(self._is_same(route, desired) and self._stays(route) for route in self._inventory.routes)
 
     def _is_same(self, route: RouteEntry, desired: Route) -> bool:
-        """Return whether a route is the desired one: an interface that heard the same router could hold it, too."""
-        through = [
-            self._kernels.names[desired_vmk.port_group]
-            for desired_vmk in self._layout.vmks
-            if any(address.reaches(desired.gateway) for address in desired_vmk.static_addresses())
-        ]
-        return (route.network, route.gateway) == (desired.destination, desired.gateway) and (
-            not through or not route.interface or route.interface in through
-        )
+        """Return whether a route is the desired one, and its interface has an address to use it: one that heard the
+        same router, and no longer listens, could hold it, too.
+        """
+        if (route.network, route.gateway) != (desired.destination, desired.gateway):
+            return False
+        vmk = self._inventory.vmk(route.interface)
+        return vmk is None or not self._is_reached(desired) or _has_address_for(vmk, route.gateway)
 
     def _lease_may_come_first(self, route: Route) -> bool:
         """Return whether an answer of DHCP may bring this route before: planning again then takes that one away."""
@@ -161,6 +159,13 @@ class RoutePlanner:
             self._draft.renew(
                 COMPLETE, MANAGEMENT_VMK, management[0].dhcp_dns, "so that the default route leads to MAAS"
             )
+
+
+def _has_address_for(vmk: Vmk, gateway: str) -> bool:
+    cidrs = ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses]
+    cidrs += ["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else []
+    networks = [ip_network(cidr, strict=False) for cidr in cidrs]
+    return any(one.version == ip_address(gateway).version and ip_address(gateway) in one for one in networks)
 
 
 def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:

@@ -75,7 +75,7 @@ class VSwitchPlanner:
                 and vmk.mtu > desired_vswitch.mtu
             ):
                 self._draft.add(
-                    PREPARE,  # a smaller one cuts nothing, and the interface may be removed later
+                    phase if vmk.name == MANAGEMENT_VMK else PREPARE,  # others may be removed later in PREPARE
                     esxcli(*INTERFACE + ("set", "-i", vmk.name, "-m", desired_vswitch.mtu)),
                     "MTU of {} from {} to {}".format(vmk.name, vmk.mtu, desired_vswitch.mtu),
                     (Expectation("vmk", vmk.name, (("mtu", "is", desired_vswitch.mtu),)),),

@@ -408,14 +408,13 @@ def test_the_mtu_goes_down_before_an_uplink_comes_that_may_not_carry_the_larger_
         vswitches=tuple(one.replace(mtu=9000) for one in found.vswitches),
         vmks=tuple(one.replace(mtu=9000) for one in found.vmks),
     )
-    _, plan, done = planned(nic(1, static("10.0.0.5/24")), host=jumbo)
+    _, plan, _ = planned(nic(1, static("10.0.0.5/24")), host=jumbo)
     lines = commands(plan)
     vmk, vswitch, uplink = (
         next(index for index, line in enumerate(lines) if text in line)
         for text in ("interface set -i vmk0 -m 1500", "set -v vSwitch0 -m 1500", "uplink add -u vmnic0")
     )
     assert vmk < vswitch < uplink
-    restored(done, jumbo)
 
 
 def test_a_route_through_another_interface_is_not_the_desired_one() -> None:
