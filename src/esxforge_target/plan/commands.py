@@ -67,6 +67,11 @@ def renew_commands(name: str, dns: bool) -> Tuple[Command, ...]:
     return (none_command(name), dhcp_command(name, dns))
 
 
+def listen_again_commands(name: str) -> Tuple[Command, ...]:
+    """Let an interface that listens to routers ask them again."""
+    return tuple(esxcli(*IPV6 + ("set", "-i", name, "-r", word(value))) for value in (False, True))
+
+
 def route_command(verb: str, network: str, gateway: str) -> Command:
     """Add or remove a route."""
     version = "ipv{}".format(ip_address(gateway).version)

@@ -27,6 +27,7 @@ from esxforge_target.plan.commands import (
     Command,
     dhcp_command,
     esxcli,
+    listen_again_commands,
     none_command,
     policy_command,
     renew_commands,
@@ -318,6 +319,16 @@ class _Restoration:
         for name in sorted(asking, key=lambda one: one == owner):
             for command in renew_commands(name, self._before[name].dhcp_dns):
                 self._do(LEASES, command)
+        self._ask_routers()
+
+    def _ask_routers(self) -> None:
+        """Let interfaces that listen to routers ask them where something below changed: they speak up seldom."""
+        for name in self._kept:
+            before, now = self._before[name], self._vmks[name]
+            listens = before.ipv6_enabled and before.router_advertisements and now.router_advertisements
+            if listens and {before.port_group, self._found.vswitch_of(before)} & self._disturbed:
+                for command in listen_again_commands(name):
+                    self._do(LEASES, command)
 
 
 def _is_by_hand(route: RouteEntry) -> bool:

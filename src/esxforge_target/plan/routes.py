@@ -45,7 +45,7 @@ class RoutePlanner:
         """Remove what is not desired, and add what static addresses reach."""
         for route in self._inventory.routes:
             replaced = [one for one in self._layout.routes if one.destination == route.network]
-            same = [one for one in replaced if one.gateway == route.gateway]
+            same = [one for one in replaced if self._is_same(route, one)]
             if route.source in BY_HAND:
                 if self._stays(route) and not same:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
@@ -80,10 +80,16 @@ class RoutePlanner:
         self._renew_default(asked)
 
     def _is_missing(self, desired: Route) -> bool:
-        return not any(
-            (route.network, route.gateway) == (desired.destination, desired.gateway) and self._stays(route)
-            for route in self._inventory.routes
-        )
+        return not any(self._is_same(route, desired) and self._stays(route) for route in self._inventory.routes)
+
+    def _is_same(self, route: RouteEntry, desired: Route) -> bool:
+        """Return whether a route is the desired one, and its interface has an address to use it: one that heard the
+        same router, and no longer listens, could hold it, too.
+        """
+        if (route.network, route.gateway) != (desired.destination, desired.gateway):
+            return False
+        vmk = self._inventory.vmk(route.interface)
+        return vmk is None or not self._is_reached(desired) or _has_address_for(vmk, route.gateway)
 
     def _lease_may_come_first(self, route: Route) -> bool:
         """Return whether an answer of DHCP may bring this route before: planning again then takes that one away."""
@@ -154,6 +160,13 @@ class RoutePlanner:
             self._draft.renew(
                 COMPLETE, MANAGEMENT_VMK, management[0].dhcp_dns, "so that the default route leads to MAAS"
             )
+
+
+def _has_address_for(vmk: Vmk, gateway: str) -> bool:
+    cidrs = ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses]
+    cidrs += ["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else []
+    networks = [ip_network(cidr, strict=False) for cidr in cidrs]
+    return any(one.version == ip_address(gateway).version and ip_address(gateway) in one for one in networks)
 
 
 def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:

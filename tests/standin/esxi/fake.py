@@ -205,6 +205,7 @@ class FakeEsxi(Runner):
             raise PowerLost("the machine is off")
         words = [str(word) for word in arguments]
         self._pass_time(host)
+        self.store.write()  # what came of itself stays, also where the command fails
         fault = strike(self.store["faults"]["list"], words)
         result = self._with_fault(host, words, stdin, timeout, fault)
         self.store.log({"arguments": words, "status": result.status, "fault": fault["action"] if fault else None})

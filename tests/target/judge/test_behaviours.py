@@ -42,14 +42,15 @@ def two_leases(**choices: str) -> Case:
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    """Let the agent set up a host; ``require_working`` is the recipe's word."""
+    """Let the agent set up a host; ``require_working`` is the recipe's word; esxcli's commands ``refused`` fail."""
     clock = VirtualClock()
     with FakeMetadataService(clock=clock.true_time) as maas:
 
-        def make(require_working: str, **choices: str) -> RandomSite:
+        def make(require_working: str, refused: tuple[str, ...] = (), **choices: str) -> RandomSite:
             site = RandomSite(tmp_path, maas, clock, make_case(plain(**choices), 3))
             site.record = site.record.replace(require_working=require_working)
             site.rewrite_module()
+            site.moment.fail_always.update(dict.fromkeys(refused, "fail"))
             quietly(site.live)
             return site
 
@@ -213,4 +214,39 @@ def test_a_default_route_that_a_new_interface_cost_is_asked_for_though_a_list_la
 def test_of_two_default_gateways_that_of_management_stays_though_a_route_names_it() -> None:
     choices = {"maas": "behind the gateway", "second": "static4 with gateway", "extras": "default route as a route"}
     kind, log = outcome(**choices)
+    assert kind == "Deployed, right", log
+
+
+def test_a_list_that_lags_does_not_prove_a_failed_command_that_sets_again_what_was_there(deploy: Deploy) -> None:
+    """The lease that was found brings the gateway that MAAS names, too, and it goes with the lease."""
+    refused = ("esxcli network ip route ipv4 add -n default -g 10.1.0.1",)
+    choices = {"second": "static4 on the same network", "booted": "another", "maas": "behind the gateway"}
+    site = deploy("management", refused, list_lag="8 s", **choices)
+    assert site.status is MachineStatus.DEPLOYED
+    assert "ESXi shows it as desired all the same" not in site.log
+
+
+LOST_ROUTE = {"addresses": "dhcp4", "maas": "behind the gateway", "new_vmk_ipv4": "dhcp"}
+
+
+def test_a_default_route_that_a_new_interface_cost_before_maas_was_heard_is_asked_for_again() -> None:
+    kind, log = outcome(second="static6 with gateway", **LOST_ROUTE)
+    assert kind == "Deployed, right", log
+
+
+def test_a_default_route_that_a_lagging_list_still_shows_is_asked_for_again_where_maas_is_silent() -> None:
+    choices = {"list_lag": "8 s", "lease_gateway_shown": "no", "booted": "another"}
+    kind, log = outcome(second="static4", **LOST_ROUTE, **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_the_desired_route_is_set_where_anothers_leftover_is_in_the_way_of_the_lease() -> None:
+    choices = {"default_lease": "first", "stale_lease_route": "stays", "orphan_routes": "stay", "found": "wrong VLAN"}
+    kind, log = outcome(second="static6 with gateway", third="static4 with gateway", **LOST_ROUTE, **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_dhcpv6_on_the_nic_that_booted_is_no_way_to_maas_beside_a_static_ipv6_gateway() -> None:
+    choices = {"second": "dhcp4, dhcp6", "maas": "behind the gateway", "booted": "another", "accept_ra": "yes"}
+    kind, log = outcome(addresses="dhcp4, static6", **choices)
     assert kind == "Deployed, right", log

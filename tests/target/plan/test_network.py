@@ -429,3 +429,46 @@ def test_a_new_vswitch_has_its_mtu_whether_larger_or_smaller(mtu: int) -> None:
 def test_a_bond_of_one_nic_has_its_policy_too(mode: str, policy: str) -> None:
     _, _, done = planned(nic(1, static("10.0.0.5/24")), nic(2), bond("b", ["eno2"], static("10.9.0.5/24"), mode=mode))
     assert switch(done, "vSwitch1").team == Team(policy, ("vmnic1",), ())
+
+
+def test_the_mtu_goes_down_before_an_uplink_comes_that_may_not_carry_the_larger_one() -> None:
+    found = fresh(2, "vmnic1")
+    jumbo = found.replace(
+        vswitches=tuple(one.replace(mtu=9000) for one in found.vswitches),
+        vmks=tuple(one.replace(mtu=9000) for one in found.vmks),
+    )
+    _, plan, _ = planned(nic(1, static("10.0.0.5/24")), host=jumbo)
+    lines = commands(plan)
+    vmk, vswitch, uplink = (
+        next(index for index, line in enumerate(lines) if text in line)
+        for text in ("interface set -i vmk0 -m 1500", "set -v vSwitch0 -m 1500", "uplink add -u vmnic0")
+    )
+    assert vmk < vswitch < uplink
+
+
+def test_a_route_through_another_interface_is_not_the_desired_one() -> None:
+    """An interface that heard the same router holds its default route, and has no address to use it."""
+    entries = (nic(1, static("2001:db8::5/64", gateway="2001:db8::1")), nic(2, static("10.0.0.5/24")))
+    desired, _, done = planned(*entries, maas="[2001:db8::9]")
+    heard = done.replace(routes=tuple(one.replace(interface="vmk1", source="ADV") for one in done.routes))
+    assert [" ".join(step.command) for step in make_plan(desired, heard).steps] == [
+        "esxcli network ip route ipv6 remove -n default -g 2001:db8::1",
+        "esxcli network ip route ipv6 add -n default -g 2001:db8::1",
+    ]
+
+
+def test_routers_are_asked_again_on_the_way_back_where_the_uplink_changed() -> None:
+    found = fresh(2)
+    listening = found.replace(
+        vmks=tuple(one.replace(ipv6_enabled=True, router_advertisements=True) for one in found.vmks)
+    )
+    moved = listening.replace(
+        vswitches=tuple(
+            one.replace(uplinks=("vmnic1",), team=Team("portid", ("vmnic1",), ())) for one in found.vswitches
+        )
+    )
+    lines = [" ".join(command) for _, command in restore_network(listening, moved)]
+    assert lines[-2:] == [
+        "esxcli network ip interface ipv6 set -i vmk0 -r false",
+        "esxcli network ip interface ipv6 set -i vmk0 -r true",
+    ]
