@@ -17,11 +17,12 @@ from pathlib import Path
 from random import Random
 
 from esxforge_target.runtime.errors import ForgeError
-from fuzz import addons, disks, documents, images, machines, signatures
+from fuzz import addons, disks, documents, images, machines, signatures, volumes
 from fuzz.target import Target
 
 TARGETS = (
     *disks.TARGETS,
+    *volumes.TARGETS,
     *images.TARGETS,
     *documents.TARGETS,
     *machines.TARGETS,

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import json
-import random as randoms
 import shutil
 import tarfile
 import tempfile
@@ -18,22 +17,16 @@ from random import Random
 from uuid import UUID
 
 from esxforge.events import ignore
-from esxforge.formats.fat_layout import layout
-from esxforge.formats.segments import Bytes, ImageFile, Zeros
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.verify import _golden_records
 from esxforge.media.installer import open_installer
 from esxforge.standin_iso.iso import Variant, make_standin_iso
 from esxforge_target.cloud_data.limits import gunzip
 from esxforge_target.formats import tar_module
-from esxforge_target.formats.fat_editor import FatEditor
-from esxforge_target.formats.fat_volume import FatVolume
-from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
-from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of
+from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import GOLDEN, FileRecord, Manifest
 from esxforge_target.formats.stored_gzip import member_extent, stored_gzip, stored_length
 from esxforge_target.hook import golden
-from esxforge_target.runtime.blocks import MemoryBlocks
 from esxforge_target.runtime.errors import FormatError
 from fuzz.mutate import mutate_bytes, mutate_in_place, mutate_json
 from fuzz.target import Target, read_all
@@ -77,80 +70,6 @@ def _mutate_directories(random: Random, data: bytes) -> bytes:
         if at >= 64:
             start = at - random.randrange(64)
             changed[start : start + 4] = mutate_in_place(random, bytes(changed[start : start + 12]))[:4]
-    return bytes(changed)
-
-
-def _fat_seeds() -> list[bytes]:
-    noise = randoms.Random(5)  # noqa: S311
-    names = {"EFI/BOOT/BOOTX64.EFI": 20_000, "BOOT.CFG": 500, "a long name that needs slots.text": 9, "EMPTY.V00": 0}
-    files = [ImageFile(path, Bytes(noise.randbytes(length))) for path, length in names.items()]
-    seeds = []
-    for bits, size in ((12, 1 << 20), (16, 5 << 20)):
-        made = layout(files, volume_bytes=size, fat_bits=bits, cluster_size=512)
-        parts = [part.data if isinstance(part, Bytes) else bytes(part.length) for part in made.segments
-                 if isinstance(part, Bytes | Zeros)]  # fmt: skip
-        seeds.append(b"".join(parts))
-    return seeds
-
-
-def _fat(data: bytes) -> None:
-    disk = MemoryBlocks(data[: len(data) // 512 * 512])
-    volume = FatVolume(disk)
-    for path, entry in volume.walk():
-        if not entry.is_directory:
-            volume.extents(path)
-            volume.read_file(path, 1 << 20)
-    volume.free_bytes()
-    editor = FatEditor(disk)
-    editor.write_file("NEW.CFG", b"x" * 2000)
-    editor.remove("BOOT.CFG", wipe=True)
-
-
-def _mutate_fat(random: Random, data: bytes) -> bytes:
-    """The boot sector, the FATs and the first directories matter; the rest is content."""
-    head = mutate_in_place(random, data[: random.choice((64, 512, 8192, 65536))])
-    return head + data[len(head) :]
-
-
-def _gpt_seeds() -> list[bytes]:
-    seeds = []
-    for size in (512, 4096):
-        table = Table.empty(UUID(int=5), size, (2 << 20) // size)
-        table = table.with_partition(1, GptPartition(EFI_SYSTEM, UUID(int=6), 64, 127, "ESP"))
-        disk = bytearray(2 << 20)
-        primary, backup = table.primary_bytes(b""), table.backup_bytes()
-        disk[: len(primary)] = primary
-        disk[table.backup_offset : table.backup_offset + len(backup)] = backup
-        seeds.append(bytes(disk))
-    return seeds
-
-
-def _gpt(data: bytes) -> None:
-    disk = MemoryBlocks(data)
-    disk_identities(data[:8192])
-    size = sector_size_of(disk)
-    reading = read_table(disk, size)
-    for number, _ in reading.table.partitions:
-        reading.table.byte_range(number)
-    reading.table.primary_bytes(b"")
-
-
-def _mutate_gpt(random: Random, data: bytes) -> bytes:
-    """Fields of headers and entries; mostly with the checksums made right again, so that what follows is reached."""
-    size = 4096 if data[4096:4104] == b"EFI PART" else 512
-    changed = bytearray(data)
-    last = len(data) - size
-    for header in random.sample((size, last), random.choice((1, 2))):
-        entries = 2 * size if header == size else last - 16384
-        place = random.choice((header, entries))
-        length = 92 if place == header else 256
-        changed[place : place + length] = mutate_in_place(random, bytes(changed[place : place + length]))
-        if random.random() < 0.8:
-            crc = zlib.crc32(changed[entries : entries + 16384])
-            changed[header + 88 : header + 92] = crc.to_bytes(4, "little")
-            changed[header + 16 : header + 20] = bytes(4)
-            crc = zlib.crc32(changed[header : header + 92])
-            changed[header + 16 : header + 20] = crc.to_bytes(4, "little")
     return bytes(changed)
 
 
@@ -261,10 +180,6 @@ _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
     Target("media", _media, _iso_seeds, _mutate_directories,
            (_E + "media/isotree.py", _E + "media/volume.py:read_volume")),
-    Target("fat", _fat, _fat_seeds, _mutate_fat,
-           (_T + "formats/fat_volume.py", _T + "formats/fat_geometry.py", _T + "formats/fat_directory.py",
-            _T + "formats/fat_table.py")),
-    Target("gpt", _gpt, _gpt_seeds, _mutate_gpt, (_T + "formats/gpt_parse.py", _T + "formats/gpt_disk.py")),
     Target("tar-module", _tar, _tar_seeds, _mutate_tar,
            (_T + "formats/tar_module.py:unzip,_read_bounded,read_tar,_check_sum,_number,"
             "_decimal,_pax,_entry",), "tar"),
