@@ -300,6 +300,11 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
         return {}
 
 
+def small_add_ons() -> list[bytes]:
+    """A VIB and a bundle, for readers that take other files besides."""
+    return [_vib_seeds()[2], _bundle_seeds()[2]]
+
+
 TARGETS = (
     Target("vib", _vib, _vib_seeds, _mutate_vib,
            (_E + "ar.py", _E + "descriptor.py", _E + "vib.py", _E + "decide.py", _E + "offers.py",

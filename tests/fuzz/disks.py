@@ -1,4 +1,4 @@
-"""Readers of disks, archives and media."""
+"""Readers of archives and manifests."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import gzip
 import hashlib
 import io
 import json
-import shutil
 import tarfile
 import tempfile
 import zlib
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -19,8 +17,6 @@ from uuid import UUID
 from esxforge.events import ignore
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.verify import _golden_records
-from esxforge.media.installer import open_installer
-from esxforge.standin_iso.iso import Variant, make_standin_iso
 from esxforge_target.cloud_data.limits import gunzip
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.gpt import Table
@@ -31,46 +27,10 @@ from esxforge_target.runtime.errors import FormatError
 from fuzz.mutate import mutate_bytes, mutate_in_place, mutate_json
 from fuzz.target import Target, read_all
 
-_STRUCTURES = (16 * 2048, 60 * 2048)
 _MANIFEST = "ESXFORGE-MANIFEST 1 {:010d} {}\n"
 
 
 _DIRECTORY = tempfile.TemporaryDirectory(prefix="esxforge-fuzz-")  # gone with the process
-
-
-@cache
-def _iso() -> Path:
-    directory = Path(_DIRECTORY.name)
-    make_standin_iso(directory / "esxi.iso", release="7.0", variant=Variant(joliet=True, rock_ridge=True))
-    return Path(shutil.copy(directory / "esxi.iso", directory / "changed.iso"))
-
-
-def _iso_seeds() -> list[bytes]:
-    with _iso().open("rb") as stream:
-        stream.seek(_STRUCTURES[0])
-        return [stream.read(_STRUCTURES[1] - _STRUCTURES[0])]
-
-
-def _media(data: bytes) -> None:
-    with _iso().open("r+b") as stream:
-        stream.seek(_STRUCTURES[0])
-        stream.write(data[: _STRUCTURES[1] - _STRUCTURES[0]])
-    media = open_installer(_iso())
-    assert all(file.content.offset + file.content.length <= media.size for file in media.files)
-
-
-def _mutate_directories(random: Random, data: bytes) -> bytes:
-    """A field of a directory record, or of a descriptor; bytes otherwise."""
-    if random.random() < 0.5:
-        return mutate_in_place(random, data)
-    changed = bytearray(data)
-    for _ in range(random.choice((1, 1, 2))):
-        at = changed.find(random.choice((b";1", b"RR", b"NM", b"PX", b"SL", b"CL", b"\1CD001", b"\2CD001")),
-                          random.randrange(max(1, len(changed))))  # fmt: skip
-        if at >= 64:
-            start = at - random.randrange(64)
-            changed[start : start + 4] = mutate_in_place(random, bytes(changed[start : start + 12]))[:4]
-    return bytes(changed)
 
 
 def _tar_seeds() -> list[bytes]:
@@ -120,7 +80,7 @@ def _gzip_seeds() -> list[bytes]:
 
 
 def _gzip(data: bytes) -> None:
-    path = _iso().with_name("image.gz")
+    path = Path(_DIRECTORY.name, "image.gz")
     path.write_bytes(data)
     read_all(
         lambda: gunzip(data, "it"),
@@ -178,8 +138,6 @@ def _manifest(data: bytes) -> None:
 
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("media", _media, _iso_seeds, _mutate_directories,
-           (_E + "media/isotree.py", _E + "media/volume.py:read_volume")),
     Target("tar-module", _tar, _tar_seeds, _mutate_tar,
            (_T + "formats/tar_module.py:unzip,_read_bounded,read_tar,_check_sum,_number,"
             "_decimal,_pax,_entry",), "tar"),

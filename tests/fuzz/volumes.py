@@ -114,7 +114,7 @@ def _walked(volume: FatVolume) -> None:
             volume.read_file(path, 1 << 13)
 
 
-def _mutate_fat(random: Random, data: bytes) -> bytes:
+def mutate_fat(random: Random, data: bytes) -> bytes:
     """A field of the boot sector, entries of the FATs, slots of directories; content rarely."""
     kind = random.random()
     changed = bytearray(data)
@@ -192,9 +192,9 @@ def _gpt_seeds() -> list[bytes]:
         table = table.with_partition(1, GptPartition(EFI_SYSTEM, UUID(int=6), first, first + 9, "ESP"))
         table = table.with_partition(5, GptPartition(BASIC_DATA, UUID(int=7), first + 10, first + 11, "x", 4))
         disk = bytearray(sectors * size)
-        code = b"code".ljust(424, b"\1") + UUID(int=6).bytes_le + bytes(70) + b"\x55\xaa"
-        primary, backup = table.primary_bytes(code), table.backup_bytes()
+        primary, backup = table.primary_bytes(), table.backup_bytes()
         disk[: len(primary)] = primary
+        disk[:440] = b"code".ljust(424, b"\1") + UUID(int=6).bytes_le
         disk[table.backup_offset : table.backup_offset + len(backup)] = backup
         alone = bytes(size) * 2 + bytes(disk[2 * size :])
         seeds += [bytes(disk), bytes(disk) + bytes(8 * size), alone, bytes(disk[: -8 * size]), bytes(disk[: size + 50]),
@@ -215,7 +215,7 @@ def _gpt(data: bytes) -> None:
     write_table(MemoryBlocks(data), Table.empty(UUID(int=8), size, len(data) // size))
 
 
-def _mutate_gpt(random: Random, data: bytes) -> bytes:
+def mutate_gpt(random: Random, data: bytes) -> bytes:
     """Fields of headers and entries; mostly with the checksums made right again, so that what follows is reached."""
     if random.random() < 0.05:
         return mutate_bytes(random, data)
@@ -248,7 +248,7 @@ def _mutate_gpt(random: Random, data: bytes) -> bytes:
 
 _T = "esxforge_target/formats/"
 TARGETS = (
-    Target("fat", _fat, _fat_seeds, _mutate_fat,
+    Target("fat", _fat, _fat_seeds, mutate_fat,
            (_T + "fat_volume.py", _T + "fat_geometry.py", _T + "fat_directory.py", _T + "fat_table.py")),
-    Target("gpt", _gpt, _gpt_seeds, _mutate_gpt, (_T + "gpt_parse.py", _T + "gpt_disk.py")),
+    Target("gpt", _gpt, _gpt_seeds, mutate_gpt, (_T + "gpt_parse.py", _T + "gpt_disk.py")),
 )  # fmt: skip
