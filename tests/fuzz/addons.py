@@ -72,18 +72,18 @@ _CONSTRAINTS = ("a >= 1.0-1", "esx-base", "esx-version > 7.0", "esx-base << 9", 
 
 @cache
 def _vib_seeds() -> list[bytes]:
-    short = {"name": "p", "payloads": (_SMALL,)}
+    small = NewVib("p", payloads=(_SMALL,))
     vibs = [
         NewVib(depends=("a >= 1.0-1", "esx-base"), conflicts=("b",), replaces=("c << 2",)),
         NewVib(signature=b"", level="community", payloads=()),
-        NewVib(**short, depends=_CONSTRAINTS, conflicts=_CONSTRAINTS, replaces=_CONSTRAINTS),
-        NewVib(**short, provides=("x", "y = 1.0"), platforms=(), depends=("esx-version",)),
-        NewVib(**short, platforms=("esxio 8.*", "embeddedEsx "), hardware='<hwplatform vendor="V" model="M"/>'),
-        NewVib(**short, platforms=("embeddedEsx 6.7.0", "x *"), kind="locker", level="certified"),
-        NewVib(**short, platforms=("embeddedEsx 8.0.0",), depends=("d > 1 ",), provides=("a b",), level="x"),
+        small.but(depends=_CONSTRAINTS, conflicts=_CONSTRAINTS, replaces=_CONSTRAINTS),
+        small.but(provides=("x", "y = 1.0"), platforms=(), depends=("esx-version",)),
+        small.but(platforms=("esxio 8.*", "embeddedEsx "), hardware='<hwplatform vendor="V" model="M"/>'),
+        small.but(platforms=("embeddedEsx 6.7.0", "x *"), kind="locker", level="certified"),
+        small.but(platforms=("embeddedEsx 8.0.0",), depends=("d > 1 ",), provides=("a b",), level="x"),
         NewVib("esx-base", payloads=(_SMALL,)), NewVib("other", "1.0-1", payloads=(_SMALL,)),
         NewVib("other", "0.9-1", payloads=(_SMALL,)), NewVib("other", "2.0-1", payloads=(_SMALL,), kind="x"),
-        NewVib(**short, depends=[f"n{number}" for number in range(30)], conflicts=["other"] * 30),
+        small.but(depends=[f"n{number}" for number in range(30)], conflicts=["other"] * 30),
         NewVib("unknown", "1", payloads=(NewPayload("b", b"kernel", "boot", {"unzipped": ""}),)),
         *(NewVib(payloads=(NewPayload(data=data, kind=kind, told=told),))
           for data, kind, told in (
@@ -198,7 +198,7 @@ def _bundle_seeds() -> list[bytes]:
     first, one = [vibs[0]], bundle(vibs[:1])
     described = f"vibs/{vibs[0].name}-0.xml"
     index = _unzipped(one)["index.xml"]
-    nested = {
+    nested: dict[str, bytes | None] = {
         "sub/vendor-index.xml": _unzipped(one)["vendor-index.xml"],
         "sub/metadata.zip": _unzipped(one)["metadata.zip"],
         "index.xml": index.replace(b"<relativePath/>", b"<relativePath>sub</relativePath>"),

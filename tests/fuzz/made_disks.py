@@ -270,9 +270,12 @@ def with_right_hashes(raw: bytes) -> bytes:
     with suppress(Exception):
         document["disk"]["raw_size"] = len(raw)
         document["disk"]["guid"] = str(UUID(bytes_le=raw[568:584] if raw[512:520] == b"EFI PART" else raw[4152:4168]))
-    for find in (lambda: document["files"], lambda: document["details"]["golden"]["structures"]):
-        with suppress(Exception):
-            for record in find():
+    for names in (("files",), ("details", "golden", "structures")):
+        with suppress(Exception):  # whatever an earlier change made of it
+            records = document
+            for name in names:
+                records = records[name]
+            for record in records:
                 content = raw[record["offset"] : record["offset"] + record["length"]]
                 record["sha256"] = hashlib.sha256(content).hexdigest()
     return with_text(raw, json.dumps(document, separators=(",", ":")).encode("utf-8", "surrogatepass"))
