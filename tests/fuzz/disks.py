@@ -100,7 +100,7 @@ def _gzip_seeds() -> list[bytes]:
         stored_gzip(tar, stored_length(tar, name), name), stored_gzip(tar, stored_length(tar) + 9000), packed,
         stored_gzip(without, stored_length(without)), _in_blocks(tar, 700), _in_blocks(tar, len(tar)),
         _in_blocks(tar_module.build([tar_module.directory("esxforge"), tar_module.file(name, b"")]), 512),
-        packed + b"more", packed[:-9], gzip.compress(bytes((8 << 20) + 1), mtime=0), b"",
+        packed + b"more", packed[:-9], gzip.compress(bytes((1 << 16) + 1), mtime=0), b"",
     ]  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def _gzip(data: bytes) -> None:
     path = Path(_DIRECTORY.name, "image.gz")
     path.write_bytes(data)
     read_all(
-        lambda: gunzip(data, "it"),
+        lambda: gunzip(data, "it", 1 << 16),
         lambda: tar_module.read(data),
         lambda: member_extent(data, "esxforge/secrets.json"),
         lambda: sum(map(len, RawStream(path, "reading", ignore).chunks())),
