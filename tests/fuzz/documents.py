@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+import zlib
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -57,11 +59,11 @@ from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.vcenter.desired import parse_document
 from esxforge_target.vcenter.reasons import explain
-from fuzz import seeds
+from fuzz import curtin_seeds, document_seeds, seeds, words
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import DATA, Target, read_all
 from standin.esxi import FakeEsxi
-from target.plan.configs import SAMPLES, sample
+from target.plan.configs import sample
 
 KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqfF8yhWS7bkMmIsUxEcVTlDYTE3GfhtYC2tq8Jk3Vn me@example\n"
 
@@ -115,8 +117,13 @@ def _inventory(data: bytes) -> None:
 
 
 def _curtin(data: bytes) -> None:
-    config = load_config(_file("curtin.yaml", data))
-    token_from_config(config)
+    """JSON as it reaches the hook, or else YAML as people have it."""
+    is_json = data.startswith(b"{")
+    config = load_json(data, "The configuration") if is_json else load_config(_file("curtin.yaml", data))
+    read_all(lambda: token_from_config(config), lambda: _planned(config))
+
+
+def _planned(config: Any) -> None:
     desired = desired_host_from_config(config)
     assert desired_host_from_json(desired_host_to_json(desired)) == desired
     desired = stamped(desired)
@@ -136,6 +143,28 @@ def _mutate_yaml(random: Random, data: bytes) -> bytes:
         return yaml.dump(document, Dumper=_Dumper, allow_unicode=True).encode("utf-8", "surrogatepass")
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, AttributeError, IndexError):
         return mutate_lines(random, data)
+
+
+def _mutate_vcenter(random: Random, data: bytes) -> bytes:
+    return mutate_json(random, data, words.VCENTER) if data.startswith(b"{") else _mutate_yaml(random, data)
+
+
+def _mutate_curtin(random: Random, data: bytes) -> bytes:
+    """Mostly JSON: the reader of YAML is slow, and the targets ``cloud-data`` and ``vcenter`` have it, too."""
+    if random.random() < 0.05:
+        return _mutate_yaml(random, data)
+    if not data.startswith(b"{"):
+        try:
+            data = json.dumps(yaml.load(data, _Loader), default=str).encode()  # noqa: S506  a safe one
+        except (yaml.YAMLError, ValueError, RecursionError, TypeError, LookupError, AttributeError):
+            return _mutate_yaml(random, data)
+    return mutate_json(random, data, words.CURTIN)
+
+
+_FLAGS: tuple[dict[str, Any], ...] = (
+    {}, {}, {"install": {"accept_eula": True}, "root_password": {"random": True}},
+    {"files": [], "maas": {"title": "t"}}, {"image": {"kind": "golden"}, "add": ["a.vib"]},
+)  # fmt: skip
 
 
 def _maas(data: bytes) -> None:
@@ -179,7 +208,8 @@ def _vcenter(data: bytes) -> None:
         answer = load_json(data, "The answer")
     except ForgeError:
         answer = None
-    explain(500, answer, "adding", "vCenter", ["secret"])
+    for status in (401, 500):
+        explain(status, answer, "adding", "vCenter", ["secret", ""])
     parse_document(data)
 
 
@@ -202,7 +232,8 @@ def _profile(data: bytes) -> None:
 
 
 def _recipe(data: bytes) -> None:
-    load_recipe(_file("esxforge.toml", data))
+    """The input decides which flags lie over it."""
+    load_recipe(_file("esxforge.toml", data), _FLAGS[zlib.crc32(data) % len(_FLAGS)])
 
 
 def _contract(data: bytes) -> None:
@@ -224,16 +255,24 @@ class _Replay(Runner):
         self._answers = answers
 
     def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
-        text = self._answers.get(" ".join(arguments))
+        line = " ".join(arguments)
+        text = self._answers.get(line)
+        if text is None and line.replace("=json", "=keyvalue") in self._answers:
+            return Result(0, "")  # an old host's
         return Result(1, "", "no answer") if text is None else Result(0, text)
 
 
 class _Recorder(Runner):
-    def __init__(self, runner: Runner) -> None:
+    """A host whose answers are kept. Without ``json`` it has none of JSON that can be read."""
+
+    def __init__(self, runner: Runner, *, json: bool) -> None:
         self._runner = runner
+        self._json = json
         self.answers: dict[str, Any] = {}
 
     def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        if "--formatter=json" in arguments and not self._json:
+            return Result(0, "")
         result = self._runner.run(arguments, timeout, stdin)
         if result.status == 0:
             try:
@@ -245,13 +284,28 @@ class _Recorder(Runner):
 
 @functools.cache
 def _esxcli_seeds() -> list[bytes]:
-    seeds = []
-    for release in ("6.7.0", "8.0.3"):
-        fake = FakeEsxi.create(str(_scratch() / release), "sas-12-nics", release)
-        recorder = _Recorder(fake)
+    found = []
+    for release, is_json in (("6.7.0", True), ("8.0.3", True), ("8.0.3", False)):
+        fake = FakeEsxi.create(str(_scratch() / f"{release}-{is_json}"), "sas-12-nics", release)
+        recorder = _Recorder(fake, json=is_json)
         read(recorder, DeviceDirectory(fake.devices))
-        seeds.append(json.dumps(recorder.answers).encode())
-    return seeds
+        found.append(json.dumps(recorder.answers).encode())
+    return [*found, _with_more(json.loads(found[1]))]
+
+
+def _with_more(answers: dict[str, Any]) -> bytes:
+    """A port group of somebody's, and no IPv6."""
+    standard = "esxcli --formatter=json network vswitch standard portgroup "
+    answers[standard + "list"].append({"Name": "eno2", "VLANID": "5", "VirtualSwitch": "vSwitch0"})
+    failover = answers[standard + "policy failover get -p VM Network"]
+    answers[standard + "policy failover get -p eno2"] = failover
+    security = ("AllowPromiscuous", "AllowMACAddressChange", "AllowForgedTransmits")
+    policy = {prefix + name: "true" for prefix in ("", "OverrideVswitch") for name in security}
+    answers[standard + "policy security get -p eno2"] = [policy]
+    answers["esxcli --formatter=json network ip interface ipv6 get"] = []
+    answers["esxcli --formatter=json network ip interface ipv6 address list"] = []
+    answers["esxcli --formatter=json network ip get"] = [{"IPv6Enabled": "false"}]
+    return json.dumps(answers).encode()
 
 
 def _texts_of(answers: dict[str, Any]) -> dict[str, str]:
@@ -282,17 +336,18 @@ def _mutate_esxcli(random: Random, data: bytes) -> bytes:
         elif random.random() < 0.05:
             answers[key] = _text(mutate_bytes(random, json.dumps(value).encode()))
         else:
-            answers[key] = mutate_value(random, value)
+            answers[key] = mutate_value(random, value, words.ESXCLI)
     try:
         return json.dumps(answers).encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):
         return data
 
 
-def _partedutil(data: bytes) -> None:
+def _partedutil(data: bytes) -> str:
+    """The last line is the answer about usable sectors, too."""
     text = _text(data)
-    parse_table(text, text[-40:], 1 << 40)
-    parse_query(text)
+    usable = text.splitlines()[-1] if text else ""
+    return f"{parse_table(text, usable, 1 << 40)} {parse_query(text)}"
 
 
 def _release_name(data: bytes) -> None:
@@ -320,7 +375,7 @@ def _contract_seeds() -> list[bytes]:
         ImageSettings("installer", "8.0.3", True, "rootpw x\n", "hash", "$6$salt$hash").to_json(),
         Secrets(Token("a", "b", "c"), "rootpw --iscrypted $6$a$b").to_bytes().decode("ascii"),
     ]
-    return [text.encode() for text in documents]
+    return [b"[]", *(text.encode() for text in documents)]
 
 
 def _data(*patterns: str) -> list[bytes]:
@@ -340,10 +395,6 @@ def _read_from_hosts() -> list[Inventory]:
     ]
 
 
-def _curtin_seeds() -> list[bytes]:
-    return [*(path.read_bytes() for path in SAMPLES), *seeds.curtin_configs()]
-
-
 def _profile_seeds() -> list[bytes]:
     from esxforge.standin_iso.profiles import RELEASES
     from esxforge.standin_iso.texts import metadata_xml, profile_xml
@@ -360,108 +411,42 @@ def _profile_seeds() -> list[bytes]:
     return [*found, *bad]
 
 
-_MAAS = {
-    "id": 46, "type": "Uploaded", "name": "esxi/8.0.3", "architecture": "amd64/generic", "title": "VMware ESXi 8.0U3e",
-    "sets": {"20261123": {"version": "20261123", "size": 5, "complete": False, "progress": 50.0, "files": {
-        "root-dd.gz": {"filename": "root-dd.gz", "filetype": "root-dd.gz", "sha256": "0" * 64, "size": 5,
-                       "complete": False, "upload_uri": "/MAAS/api/2.0/boot-resources/46/upload/7/"}}}},
-}  # fmt: skip
-_CLOUD = b"""#cloud-config
-hostname: esx01
-ntp: {servers: [10.0.0.1]}
-ssh_authorized_keys: [ssh-ed25519 AAAA]
-chpasswd: {users: [{name: root, password: $6$a$b}]}
-write_files:
-- {path: /etc/motd, content: aGVsbG8=, encoding: b64, permissions: '0644'}
-runcmd:
-- [echo, hello]
-- reboot
-"""
-_MIME = b"""Content-Type: multipart/mixed; boundary="x"
-MIME-Version: 1.0
-
---x
-Content-Type: text/cloud-config
-
-#cloud-config
-hostname: a
---x
-Content-Type: text/x-shellscript
-
-#!/bin/sh
-true
---x--
-"""
-_VCENTER = b"vcenter_server: vc.example.com\nvcenter_username: u\nvcenter_password: p\nvcenter_datacenter: DC1/Racks\n"
-_RECIPE = b"""[image]
-kind = "golden"
-sector_size = 512
-[install]
-accept_eula = true
-kernel_options = ["allowLegacyCPU=true"]
-ssh_keys = ["ssh-ed25519 AAAA"]
-[root_password]
-random = true
-[golden]
-disk_size = 32
-memory = 8192
-[[files]]
-source = "/dev/null"
-path = "driver.vib"
-[maas]
-name = "esxi/8.0.3"
-title = "VMware ESXi 8.0U3e"
-[vcenter]
-server = "vc.example.com"
-datacenter = "DC1"
-thumbprint = "AB:CD"
-"""
-_KICKSTART = b"""vmaccepteula
-rootpw --iscrypted $6$abc$def
-install --firstdisk=local --overwritevmfs
-network --bootproto=static --ip=10.0.0.5 --netmask=255.255.255.0 --gateway=10.0.0.1 --hostname=a
-keyboard "US Default"
-%pre --interpreter=busybox
-echo hello
-%firstboot --interpreter=python
-print(1)
-"""
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
     Target("boot-cfg", _boot_cfg, lambda: [*_data("boot-cfg/*.cfg"), *seeds.BOOT_CFGS], mutate_lines,
            (_T + "formats/boot_cfg.py", _T + "formats/boot_cfg_grammar.py"), "cfg"),
-    Target("kickstart", _kickstart, lambda: [_KICKSTART, *seeds.KICKSTARTS], mutate_lines,
+    Target("kickstart", _kickstart, lambda: [document_seeds.KICKSTART, *seeds.KICKSTARTS], mutate_lines,
            (_T + "formats/kickstart.py", _E + "formats/kickstart_rules.py", _E + "formats/password_rules.py"), "cfg"),
-    Target("inventory", _inventory, _inventory_seeds, mutate_json,
-           (_T + "inventory/document.py", _T + "inventory/addresses.py", _T + "runtime/documents.py"), "json"),
-    Target("curtin", _curtin, _curtin_seeds, _mutate_yaml,
+    Target("inventory", _inventory, _inventory_seeds, partial(mutate_json, words=words.INVENTORY),
+           (_T + "inventory/document.py", _T + "inventory/addresses.py"), "json"),
+    Target("curtin", _curtin, curtin_seeds.curtin_configs, _mutate_curtin,
            (_T + "curtin_config/network.py", _T + "curtin_config/storage.py", _T + "curtin_config/reader.py",
             _T + "curtin_config/network_checks.py", _T + "curtin_config/storage_checks.py"), "yaml"),
-    Target("recipe", _recipe, lambda: [_RECIPE, *seeds.RECIPES], mutate_lines,
+    Target("recipe", _recipe, lambda: document_seeds.RECIPES, mutate_lines,
            (_E + "recipe/load.py", _E + "recipe/model.py"), "toml"),
-    Target("maas-answers", _maas, lambda: [json.dumps(one).encode() for one in (_MAAS, [_MAAS])], mutate_json,
+    Target("maas-answers", _maas, lambda: document_seeds.IMAGES, mutate_json,
            (_T + "runtime/strict_json.py",), "json"),
     Target("metadata-answers", _metadata, lambda: [KEY, b"esx01.maas\n", *seeds.PUBLIC_KEYS], mutate_lines,
            (_T + "metadata/public_keys.py",), "txt"),
     Target("endpoint", _endpoint, lambda: [b"http://10.0.0.2:5248/MAAS/metadata/status/abc",
            b"https://[2001:db8::1]/MAAS/metadata/status/abc"], mutate_bytes,
            (_T + "contract/endpoint.py", _T + "runtime/hosts.py"), "txt"),
-    Target("cloud-data", _cloud, lambda: [_CLOUD, _MIME, b"cloud-init: |\n  #cloud-config\n  ntp: {}\n",
-           *seeds.CLOUD_DATA], _mutate_yaml,
+    Target("cloud-data", _cloud, lambda: [*document_seeds.CLOUD, *seeds.CLOUD_DATA], _mutate_yaml,
            (_T + "cloud_data/plans.py", _T + "cloud_data/cloud_config.py", _T + "cloud_data/write_files.py",
             _T + "cloud_data/documents.py", _T + "cloud_data/scripts.py"), "yaml"),
-    Target("vcenter", _vcenter, lambda: [_VCENTER, b'{"error_type": "X", "messages": [{"default_message": "m"}]}'],
-           _mutate_yaml, (_T + "vcenter/desired.py", _T + "vcenter/reasons.py"), "yaml"),
+    Target("vcenter", _vcenter, lambda: document_seeds.VCENTER, _mutate_vcenter,
+           (_T + "vcenter/desired.py", _T + "vcenter/reasons.py"), "yaml"),
     Target("public-keys", _keys, lambda: [KEY, *seeds.PUBLIC_KEYS], mutate_lines,
            (_T + "metadata/public_keys.py",), "pub"),
     Target("profile-xml", _profile, _profile_seeds, mutate_bytes,
            (_E + "media/profile.py", _E + "media/xml.py", _E + "media/release.py"), "xml"),
-    Target("contract", _contract, _contract_seeds, mutate_json,
-           (_T + "contract/document.py", _T + "contract/coherence.py", _T + "contract/image_settings.py"), "json"),
+    Target("contract", _contract, _contract_seeds, partial(mutate_json, words=words.CONTRACT),
+           (_T + "contract/document.py", _T + "contract/coherence.py", _T + "contract/image_settings.py",
+            _T + "runtime/documents.py"), "json"),
     Target("esxcli", _esxcli, _esxcli_seeds, _mutate_esxcli,
            (_T + "esxi/esxcli.py", _T + "inventory/network.py", _T + "inventory/storage.py"), "json"),
-    Target("partedutil", _partedutil, lambda: _data("esxi/partedUtil-getptbl.txt"), mutate_lines,
-           (_T + "inventory/storage.py",), "txt"),
+    Target("partedutil", _partedutil, document_seeds.partition_tables, mutate_lines,
+           (_T + "inventory/storage.py:parse_table", _T + "esxi/banks.py:parse_query"), "txt"),
     Target("release-name", _release_name, lambda: [b"8.0U3e", b"ESXi 8.0 Update 3", b"8.0.3-0.35.24280767"],
            mutate_bytes, (_E + "formats/release_name.py",), "txt"),
     Target("libvirt", _libvirt, lambda: [b"esxi-8.0.raw"], mutate_bytes, (_E + "vm/libvirt.py",), "txt"),

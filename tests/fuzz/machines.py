@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -48,7 +49,7 @@ from esxforge_target.hook.disks import Disks
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
-from fuzz import seeds
+from fuzz import seeds, words
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import Target, read_all
 from unit.selftest import made_up
@@ -105,13 +106,20 @@ class _Replies(Client):
         return text
 
 
+_WISHES = (
+    Wishes(image="esxi/8.0.3", release="6.7", golden=True, owner="admin"), Wishes(boot_nic="eth0", release="8.0"),
+    Wishes(boot_nic="eth9"), Wishes(image="esxi/7.0", golden=False), Wishes(release="8.0.3", golden=False),
+)  # fmt: skip
+
+
 def _answers(data: bytes) -> str:
+    """The input decides which wishes there are besides none."""
     documents = load_json(data, "The answers", most_bytes=1 << 25)
     if not isinstance(documents, dict):
         return "none"
     shown = ""
     for some in (documents, _saved(documents) if zlib.crc32(data) % 16 == 0 else reduced(documents)):
-        for wishes in (Wishes(), Wishes(image="esxi/8.0.3", release="6.7", golden=True, owner="admin")):
+        for wishes in (Wishes(), _WISHES[zlib.crc32(data) % len(_WISHES)]):
             found = assess(answers_of(some), wishes)
             json.dumps(assessment_document(found))
             shown += heading(found) + " ".join(remarks(found)) + " ".join(one.sentence for one in against(found))
@@ -132,10 +140,11 @@ def _asking(data: bytes) -> None:
     """Each request gets the answer of its path, or all the same: what asks for it must say what is wrong with it."""
     answer = load_json(data, "The answer", most_bytes=1 << 25)
 
-    def reply(path: str, _query: Any) -> Any:
+    def reply(path: str, query: Any) -> Any:
         if not (isinstance(answer, dict) and isinstance(answer.get("paths"), dict)):
             return answer
-        found = answer["paths"].get(path)
+        paths = answer["paths"]
+        found = paths.get(f"{path}?{query['op']}" if query and "op" in query else path, paths.get(path))
         if isinstance(found, int) and not isinstance(found, bool) and 400 <= found < 600:
             raise RefusedError("MAAS refused.", status=found, answer="")
         return found
@@ -146,6 +155,7 @@ def _asking(data: bytes) -> None:
         lambda: find_machine(client, "node1"),
         lambda: find_machine(client, "node1.maas"),
         lambda: find_machine(client, "abc123"),
+        lambda: find_machine(client, "no name"),
         lambda: read_answers(client, "abc123"),
         lambda: read_state(client, "abc123"),
         lambda: BootResources(client).list(),
@@ -185,9 +195,11 @@ def _events(data: bytes) -> str:
     pages.append(answer)
     log.rewind()
     pages.append(answer)
-    ordered, progress = Ordered(), Progress()
+    ordered, progress = Ordered(), Progress(status=(None, 4, 6, 9, 11)[zlib.crc32(data) % 5])
     events = log.new()
-    shown = [progress.take(event) for event in [*ordered.take(events, 0.0), *ordered.rest()]]
+    half = len(events) // 2
+    taken = [*ordered.take(events[:half], 0.0), *ordered.take(events[half:], 90.0), *ordered.rest()]
+    shown = [progress.take(event) for event in taken]
     return f"{shown} {progress.outcome} {progress.times(ended=True)} {progress.reason()}"
 
 
@@ -200,7 +212,19 @@ def _event_seeds() -> list[bytes]:
          "created": "Mon, 23 Nov. 2026 10:00:00"}
         for number, text in enumerate(texts, 1)
     ]  # fmt: skip
-    return [json.dumps({"events": events, "count": 5, "next_uri": "/x"}).encode()]
+    late = {**events[3], "id": 9, "description": "'esxforge' #1.1 start: late", "created": "x"}
+    ahead = {**events[3], "id": 3, "description": "'esxforge' #1.5 boot: early"}
+    again = [{**events[0], "id": identifier, "type": kind} for identifier, kind in
+             ((50, "User starting deployment"), (51, "Deploying"), (60, "User aborting deployment"))]  # fmt: skip
+    many = [
+        events,
+        [*events, late],
+        [ahead, *events],
+        [*events, *again],
+        [],
+        [{**events[0], "id": n} for n in range(60)],
+    ]
+    return [json.dumps({"events": one, "count": len(one), "next_uri": "/x"}).encode() for one in many]
 
 
 def _cli(data: bytes) -> None:
@@ -418,15 +442,15 @@ def _mutate_certificate(random: Random, data: bytes) -> bytes:
 
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("deployment-answers", _answers, seeds.deployment_answers, mutate_json,
+    Target("deployment-answers", _answers, seeds.deployment_answers, partial(mutate_json, words=words.MAAS),
            tuple(_E + f"deployment/{name}.py" for name in (
                "answers", "assessment", "auto_addresses", "checks", "connectivity", "gateways", "images",
                "name_servers", "network", "prediction", "saved", "state", "storage")), "json"),
-    Target("maas-asking", _asking, _asking_seeds, mutate_json,
+    Target("maas-asking", _asking, _asking_seeds, partial(mutate_json, words=words.MAAS),
            (_E + "deployment/ask.py", _E + "deployment/find.py", _E + "maas/boot_resources.py:ResourceFile.upload_path,"
              "BootResource.newest,BootResources.get,version_order,_with_sets", _E + "maas/region.py",
             _E + "maas/upload_state.py", _E + "maas/versions.py"), "json"),
-    Target("events", _events, _event_seeds, mutate_json,
+    Target("events", _events, _event_seeds, partial(mutate_json, words=words.MAAS),
            (_E + "deployment/event_log.py:_event,_time,EventLog._ask,_first_of_last,Ordered.take,Ordered._ready",
             _E + "deployment/progress.py"), "json"),
     Target("maas-cli", _cli, lambda: [_cli_database([("admin", json.dumps(_PROFILE))])], _mutate_cli,

@@ -87,12 +87,6 @@ BOOT_CFGS = [
 ]  # fmt: skip
 
 
-@functools.cache
-def curtin_configs() -> list[bytes]:
-    """What MAAS made of recorded machines; JSON is YAML, too."""
-    return [json.dumps(pair(path).curtin).encode() for path in PATHS if path.parent.name == "3.7.3"]
-
-
 _IMAGE = {
     "id": 46, "type": "Uploaded", "name": "esxi/8.0.3", "architecture": "amd64/generic", "title": "VMware ESXi 8.0U3e",
     "sets": {"20261123": {"version": "20261123", "size": 600, "complete": True, "progress": 100.0, "files": {
@@ -113,6 +107,11 @@ def deployment_answers() -> list[bytes]:
         {"account": {"username": "me", "is_superuser": False, "ssh_keys": 0}, "version": {"version": "3.3.1"}},
         {"reservedips": [{"ip": "10.0.0.9", "mac_address": "52:54:00:00:00:01", "subnet": {"id": 1}}]},
         {"boot-resources": [], "config": {"use_rack_proxy": "HTTP 403", "node_timeout": 5}},
+        {"boot-resources": [{**_IMAGE, "title": "VMware ESXi 8.0U3e (esxforge 0.1.0, SSH key needed)"}],
+         "account": {"username": "me", "is_superuser": True, "ssh_keys": 0}},
+        {"boot-resources": [{**_IMAGE, "title": "VMware ESXi 8.0U3e (esxforge 9, 4Kn disks, SSH key needed)"}]},
+        {"blockdevices": []}, {"config": {"use_rack_proxy": False, "node_timeout": 30}, "vmfs-datastores": []},
+        {"account": {"username": "me@example.com", "is_superuser": False, "ssh_keys": 1}},
     ]  # fmt: skip
     states: list[dict[str, Any]] = [
         {"status": 4, "status_name": "Ready", "owner": None},
@@ -121,6 +120,8 @@ def deployment_answers() -> list[bytes]:
         {"status": 8, "status_name": "Broken", "locked": True},
         {"architecture": "arm64/generic", "bios_boot_method": None},
         {"bios_boot_method": "pxe", "power_type": "manual"}, {"boot_disk": None, "boot_interface": None},
+        {"osystem": "ubuntu", "distro_series": "jammy", "status": 6}, {"owner": "me@example.com"},
+        {"osystem": "esxi", "distro_series": "custom", "status": 6},
     ]  # fmt: skip
     for number, document in enumerate(documents[::4]):
         machine = {**document["machine"], **states[number % len(states)]}
