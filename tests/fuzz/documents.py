@@ -86,7 +86,10 @@ def _file(name: str, data: bytes) -> Path:
 
 
 def _boot_cfg(data: bytes) -> None:
+    """The input's last word is the name, or the options, that are put in."""
     cfg = BootCfg.parse(data)
+    word = (_text(data).split() or ["x"])[-1]
+    last = _text(data)[-20:]
     cfg.files("/")
     cfg.bootstate, cfg.updated, cfg.quickboot, cfg.build, cfg.end_of("bootstate")
     read_all(
@@ -94,6 +97,10 @@ def _boot_cfg(data: bytes) -> None:
         lambda: cfg.without_module(cfg.modules[0].name) if cfg.modules else cfg,
         lambda: cfg.with_kernelopt(["a=b"]).with_value("title", "x").to_bytes(),
         lambda: cfg.with_reserved_kernelopt(500).fill_reserved_kernelopt(["a=b"]),
+        lambda: cfg.with_reserved_kernelopt(20).fill_reserved_kernelopt([word, "a=b" * 10]),
+        lambda: cfg.fill_reserved_kernelopt([word]),
+        lambda: cfg.with_module(last).without_module(word).to_bytes(),
+        lambda: cfg.without_module(word).with_value("title", last).to_bytes(),
         lambda: installer_kernelopt(cfg),
         lambda: cfg.resolve("esxforge.tgz", "/EFI/BOOT"),
     )
@@ -218,13 +225,15 @@ def _keys(data: bytes) -> None:
 
 
 def _profile(data: bytes) -> None:
+    """A comment at the end is the build that boot.cfg names."""
+    build = _text(data[-40:]).rpartition("<!--")[2].partition("-->")[0]
     read_all(
         lambda: release_of(
             metadata=None,
             profile=parse_profile(data, "x"),
-            builds=[("BOOT.CFG", _text(data[:40]))],
+            builds=[("BOOT.CFG", build)],
             title="",
-            names=(),
+            names=("TBOOT.B00",) if zlib.crc32(data) % 4 == 0 else (),
             volume_id=_text(data[:30]),
         ),
         lambda: release_of(metadata=data, profile=None, builds=[], title="", names=(), volume_id=""),
@@ -403,6 +412,8 @@ def _profile_seeds() -> list[bytes]:
     xml = profile_xml(release, name="ESXi-8.0U3e-24674464-standard", vendor="VMware", modules=("sb.v00", "tpm.v00"))
     names = (b"ESXi-7.0U3d-1", b"ESXi-8.0-update3", b"ESXi-6.7.0-20220304001-standard", b"ESXi-9.0.0.0100-1", b"x")
     found = [xml, metadata_xml(release), *(xml.replace(b"ESXi-8.0U3e-24674464-standard", name) for name in names)]
+    plain = b"<imageprofile><name>ESXi-8d</name><vib/><vib><vib-id>x</vib-id></vib></imageprofile>"
+    found += [plain, plain + b"<!--8.0.3-0.35.24280767-->", plain + b"<!--6.5.0-->"]
     deep = b"<a>" * 80 + b"</a>" * 80
     bad = [
         deep, b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"<a>", b"", b"<a/>", xml.replace(b"esx-base", b"esx-bas"),

@@ -49,7 +49,7 @@ from esxforge_target.hook.disks import Disks
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
-from fuzz import seeds, words
+from fuzz import maas_seeds, seeds, words
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import Target, read_all
 from unit.selftest import made_up
@@ -118,11 +118,12 @@ def _answers(data: bytes) -> str:
     if not isinstance(documents, dict):
         return "none"
     shown = ""
-    for some in (documents, _saved(documents) if zlib.crc32(data) % 16 == 0 else reduced(documents)):
-        for wishes in (Wishes(), _WISHES[zlib.crc32(data) % len(_WISHES)]):
-            found = assess(answers_of(some), wishes)
-            json.dumps(assessment_document(found))
-            shown += heading(found) + " ".join(remarks(found)) + " ".join(one.sentence for one in against(found))
+    number = zlib.crc32(data)
+    reread = _saved(documents) if number % 16 == 0 else reduced(documents)
+    for some, wishes in ((documents, Wishes()), (reread, _WISHES[number % len(_WISHES)])):
+        found = assess(answers_of(some), wishes)
+        json.dumps(assessment_document(found))
+        shown += heading(found) + " ".join(remarks(found)) + " ".join(one.sentence for one in against(found))
     return shown
 
 
@@ -173,20 +174,6 @@ def _uploaded(client: Client) -> None:
         read_all(*(lambda file=file: file.upload_path for file in (newest.files.values() if newest else ())))
 
 
-def _asking_seeds() -> list[bytes]:
-    machine = {"system_id": "abc123", "fqdn": "node1.maas", "hostname": "node1", "status": 9,
-               "status_name": "Deploying", "ip_addresses": ["10.0.0.5"], "owner": "admin"}  # fmt: skip
-    file = {"filename": "f", "filetype": "root-dd.gz", "sha256": "0" * 64, "size": 600, "complete": False,
-            "progress": 50.0, "upload_uri": "/MAAS/api/2.0/boot-resources/46/upload/7/"}  # fmt: skip
-    sets = {"20261123": {"version": "20261123", "size": 600, "complete": False, "progress": 50.0,
-                         "files": {"root-dd.gz": file}}}  # fmt: skip
-    image = {"id": 46, "type": "Uploaded", "name": "esxi/8.0.3", "architecture": "amd64/generic", "title": "t",
-             "sets": sets}  # fmt: skip
-    log = {"name": "/tmp/install.log", "output": "ZXN4Zm9yZ2U6IHdoeQo="}
-    many: list[Any] = [{"version": "3.7.3"}, [machine], machine, image, [image], {"results": [log]}]
-    return [*(json.dumps(one).encode() for one in many), *seeds.maas_by_path()]
-
-
 def _events(data: bytes) -> str:
     answer = load_json(data, "The answer")
     pages = [answer]
@@ -201,30 +188,6 @@ def _events(data: bytes) -> str:
     taken = [*ordered.take(events[:half], 0.0), *ordered.take(events[half:], 90.0), *ordered.rest()]
     shown = [progress.take(event) for event in taken]
     return f"{shown} {progress.outcome} {progress.times(ended=True)} {progress.reason()}"
-
-
-def _event_seeds() -> list[bytes]:
-    texts = ["User starting deployment", "'curtin' curtin command install", "'esxforge' #1.1 inventory: reading",
-             "'esxforge' #1.2 network: it failed\n\nThe end of the host's log:\nline",
-             "'cloudinit' finish"]  # fmt: skip
-    events = [
-        {"id": number, "level": "INFO" if number != 4 else "ERROR", "type": "Deploying", "description": text,
-         "created": "Mon, 23 Nov. 2026 10:00:00"}
-        for number, text in enumerate(texts, 1)
-    ]  # fmt: skip
-    late = {**events[3], "id": 9, "description": "'esxforge' #1.1 start: late", "created": "x"}
-    ahead = {**events[3], "id": 3, "description": "'esxforge' #1.5 boot: early"}
-    again = [{**events[0], "id": identifier, "type": kind} for identifier, kind in
-             ((50, "User starting deployment"), (51, "Deploying"), (60, "User aborting deployment"))]  # fmt: skip
-    many = [
-        events,
-        [*events, late],
-        [ahead, *events],
-        [*events, *again],
-        [],
-        [{**events[0], "id": n} for n in range(60)],
-    ]
-    return [json.dumps({"events": one, "count": len(one), "next_uri": "/x"}).encode() for one in many]
 
 
 def _cli(data: bytes) -> None:
@@ -354,8 +317,9 @@ def _linux(data: bytes) -> str:
     disks = Disks(host)
     said = f"{host.is_uefi()} {host.secure_boot()} {host.boot_order()} {host.boot_mac()}"
     for number, wwn in (("S1", "0x5000c500"), ("S1", ""), ("", "5000c500"), ("", "")):
-        with suppress(ForgeError):
-            said += disks.matching(Disk("sda", serial=number, wwn=wwn)).label
+        for device in ("", "/dev/sda"):
+            with suppress(ForgeError):
+                said += disks.matching(Disk("sda", serial=number, wwn=wwn, path=device)).label
     return said
 
 
@@ -446,11 +410,11 @@ TARGETS = (
            tuple(_E + f"deployment/{name}.py" for name in (
                "answers", "assessment", "auto_addresses", "checks", "connectivity", "gateways", "images",
                "name_servers", "network", "prediction", "saved", "state", "storage")), "json"),
-    Target("maas-asking", _asking, _asking_seeds, partial(mutate_json, words=words.MAAS),
+    Target("maas-asking", _asking, maas_seeds.asking, partial(mutate_json, words=words.MAAS),
            (_E + "deployment/ask.py", _E + "deployment/find.py", _E + "maas/boot_resources.py:ResourceFile.upload_path,"
              "BootResource.newest,BootResources.get,version_order,_with_sets", _E + "maas/region.py",
             _E + "maas/upload_state.py", _E + "maas/versions.py"), "json"),
-    Target("events", _events, _event_seeds, partial(mutate_json, words=words.MAAS),
+    Target("events", _events, maas_seeds.events, partial(mutate_json, words=words.MAAS),
            (_E + "deployment/event_log.py:_event,_time,EventLog._ask,_first_of_last,Ordered.take,Ordered._ready",
             _E + "deployment/progress.py"), "json"),
     Target("maas-cli", _cli, lambda: [_cli_database([("admin", json.dumps(_PROFILE))])], _mutate_cli,

@@ -79,6 +79,9 @@ KICKSTARTS = [path.read_bytes() for path in sorted(DATA.glob("kickstart/*.cfg"))
 ]  # fmt: skip
 
 BOOT_CFGS = [
+    b"kernel=k\nkernelopt=ks=usb ks=x ks=http://u:p@h/x ip=10.0.0.5 netdevice=vmnic0 runweasel\nmodules=a\n",
+    b"kernel=http://h/k\nmodules=ftp://h//a --- b-\nprefix=http://h/x\n", b"kernel=k\n", b"kernel=k\nmodules=\nx",
+    b"kernel=k\nkernelopt=" + b"x" * 400 + b"\nmodules=" + b" --- ".join([b"m"] * 247) + b" --- name\n",
     b"bootstate=0\nkernel=b.b00\nmodules=a.b00 --- b.b00\nbuild=8.0.3-1\nupdated=1\n",
     b"title=x\ntimeout=x\nprefix=/a\nkernel=/k\nkernelopt=a b=c\nmodules=/x\nnorts=1\nquirks=1\nacpitables=a --- b\n",
     b"bootstate=99999999999\nupdated=-1\nbuild=\nmodules=\nquickboot=1\n", b"# comment\n\n=\nx\nkernel\n\xff\n\0\n",
@@ -128,7 +131,32 @@ def deployment_answers() -> list[bytes]:
         config = {"curtin": pair(PATHS[4 * number]).curtin} if number % 3 == 0 else {}
         changed = {**document, **more[number % len(more)], "machine": machine, **config}
         seeds.append(json.dumps(changed).encode())
-    return seeds
+    return [*seeds, *_other_disks()]
+
+
+def _other_disks() -> list[bytes]:
+    """Recorded machines with disks as none of them had: alike, small, with an MBR, in a RAID."""
+
+    def of(name: str, *changes: dict[str, Any], **more: Any) -> bytes:
+        documents = pair(DATA / "maas-pairs" / "3.7.3" / f"{name}.json").documents
+        disks = [{**disk, **(changes[number] if number < len(changes) else {})}
+                 for number, disk in enumerate(documents["blockdevices"])]  # fmt: skip
+        return json.dumps({**documents, "blockdevices": [*disks, *more.pop("devices", [])], **more}).encode()
+
+    alike = {"model": "M", "serial": "S"}
+    paths = ({**alike, "id_path": "/dev/disk/by-id/a"}, {**alike, "id_path": "/dev/disk/by-id/b"})
+    documents = pair(DATA / "maas-pairs" / "3.7.3" / "no_layout.json").documents
+    members = [{"id": disk["id"], "type": "physical"} for disk in documents["blockdevices"]]
+    raid = {"name": "md0", "level": "raid-1", "devices": members, "spare_devices": [], "virtual_device": {"id": 99}}
+    device = {**documents["blockdevices"][0], "id": 99, "name": "md0", "type": "virtual", "path": "/dev/md0"}
+    with_raid = {"raids": [raid], "machine": {**documents["machine"], "raids": [{"id": 1}]}, "devices": [device]}
+    newer = {"version": {"version": "3.8.0"}}
+    return [
+        of("hwraid_serial", alike, alike), of("hwraid_serial", alike, alike, **newer),
+        of("hwraid_serial", *paths, **newer), of("vmfs6", {"partition_table_type": "MBR"}),
+        of("vmfs6", {"size": 1 << 30}), of("vmfs7", {"size": 20 << 30}),
+        of("vmfs7", {"partition_table_type": "X"}), of("no_layout", **with_raid),
+    ]  # fmt: skip
 
 
 _NODE = "nodes/abc123/"
@@ -158,6 +186,14 @@ def maas_by_path() -> list[bytes]:
     one = seeds[0]
     refusals = ("version/", "machines/abc123/", "users/", "boot-resources/", "boot-resources/46/", "domains/", "maas/")
     seeds += [{**one, path: status} for path in refusals for status in (403, 404, 500)]
+    deploying = {**one["machines/abc123/"], "status": 9} if "machines/abc123/" in one else {}
+    configurations: list[Any] = [403, 500, {"network": {}}, "x"]
+    seeds += [{**one, "machines/abc123/": deploying, "machines/abc123/?get_curtin_config": answer}
+              for answer in configurations]  # fmt: skip
+    auto = pair(DATA / "maas-pairs" / "3.7.3" / "auto4.json").documents
+    free = {f"subnets/{subnet['id']}/": [{"start": "10.0.0.5", "end": "10.0.0.9", "num_addresses": 5}]
+            for subnet in auto["subnets"]}  # fmt: skip
+    seeds.append({**common, **{_PATHS[name]: answer for name, answer in auto.items() if name in _PATHS}, **free})
     seeds.append({**one, "machines/": [{**_FOUND, "system_id": "abc123", "fqdn": "b.maas"}, _FOUND]})
     seeds += [
         {**one, "version/": {"version": version}, "regioncontrollers/": [{}, {}]} for version in ("3.2", "x", "3.6")
