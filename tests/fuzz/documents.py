@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import tempfile
 import zlib
@@ -47,22 +46,19 @@ from esxforge_target.formats.boot_cfg import BootCfg, installer_kernelopt
 from esxforge_target.formats.kickstart import Kickstart
 from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
-from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import read
 from esxforge_target.inventory.storage import parse_table
 from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.exchange import MetadataResponse
 from esxforge_target.metadata.public_keys import parse_public_keys
 from esxforge_target.plan.planner import make_plan
-from esxforge_target.runtime.commands import Result, Runner
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.vcenter.desired import parse_document
 from esxforge_target.vcenter.reasons import explain
-from fuzz import curtin_seeds, document_seeds, seeds, words
+from fuzz import curtin_seeds, document_seeds, host_answers, seeds, words
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import DATA, Target, read_all
-from standin.esxi import FakeEsxi
 from target.plan.configs import sample
 
 KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqfF8yhWS7bkMmIsUxEcVTlDYTE3GfhtYC2tq8Jk3Vn me@example\n"
@@ -86,23 +82,21 @@ def _file(name: str, data: bytes) -> Path:
 
 
 def _boot_cfg(data: bytes) -> None:
-    """The input's last word is the name, or the options, that are put in."""
+    """The input decides what is put in: names that are there, its own words, and how much room is kept."""
     cfg = BootCfg.parse(data)
-    word = (_text(data).split() or ["x"])[-1]
-    last = _text(data)[-20:]
     cfg.files("/")
     cfg.bootstate, cfg.updated, cfg.quickboot, cfg.build, cfg.end_of("bootstate")
+    text, number = _text(data), zlib.crc32(data)
+    word = (text.split() or ["x"])[-1]
+    names = ("esxforge.tgz", text[-20:], word, cfg.modules[0].name if cfg.modules else "x")
+    name, other = names[number % 4], names[number // 4 % 4]
     read_all(
-        lambda: cfg.with_module("esxforge.tgz").without_module("esxforge.tgz").to_bytes(),
-        lambda: cfg.without_module(cfg.modules[0].name) if cfg.modules else cfg,
-        lambda: cfg.with_kernelopt(["a=b"]).with_value("title", "x").to_bytes(),
-        lambda: cfg.with_reserved_kernelopt(500).fill_reserved_kernelopt(["a=b"]),
-        lambda: cfg.with_reserved_kernelopt(20).fill_reserved_kernelopt([word, "a=b" * 10]),
+        lambda: cfg.with_module(name).without_module(other).to_bytes(),
+        lambda: cfg.with_kernelopt(["a=b"]).with_value("title", text[-20:]).to_bytes(),
+        lambda: cfg.with_reserved_kernelopt((20, 500)[number % 2]).fill_reserved_kernelopt([word, "a=b" * 10]),
         lambda: cfg.fill_reserved_kernelopt([word]),
-        lambda: cfg.with_module(last).without_module(word).to_bytes(),
-        lambda: cfg.without_module(word).with_value("title", last).to_bytes(),
         lambda: installer_kernelopt(cfg),
-        lambda: cfg.resolve("esxforge.tgz", "/EFI/BOOT"),
+        lambda: cfg.resolve(name, "/EFI/BOOT"),
     )
     assert BootCfg.parse(cfg.to_bytes()).to_bytes() == cfg.to_bytes()
 
@@ -257,75 +251,11 @@ def _contract(data: bytes) -> None:
     )
 
 
-class _Replay(Runner):
-    """What a host answered, with some answers changed."""
-
-    def __init__(self, answers: dict[str, str]) -> None:
-        self._answers = answers
-
-    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
-        line = " ".join(arguments)
-        text = self._answers.get(line)
-        if text is None and line.replace("=json", "=keyvalue") in self._answers:
-            return Result(0, "")  # an old host's
-        return Result(1, "", "no answer") if text is None else Result(0, text)
-
-
-class _Recorder(Runner):
-    """A host whose answers are kept. Without ``json`` it has none of JSON that can be read."""
-
-    def __init__(self, runner: Runner, *, json: bool) -> None:
-        self._runner = runner
-        self._json = json
-        self.answers: dict[str, Any] = {}
-
-    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
-        if "--formatter=json" in arguments and not self._json:
-            return Result(0, "")
-        result = self._runner.run(arguments, timeout, stdin)
-        if result.status == 0:
-            try:
-                self.answers[" ".join(arguments)] = json.loads(result.stdout)
-            except ValueError:
-                self.answers[" ".join(arguments)] = result.stdout
-        return result
-
-
-@functools.cache
-def _esxcli_seeds() -> list[bytes]:
-    found = []
-    for release, is_json in (("6.7.0", True), ("8.0.3", True), ("8.0.3", False)):
-        fake = FakeEsxi.create(str(_scratch() / f"{release}-{is_json}"), "sas-12-nics", release)
-        recorder = _Recorder(fake, json=is_json)
-        read(recorder, DeviceDirectory(fake.devices))
-        found.append(json.dumps(recorder.answers).encode())
-    return [*found, _with_more(json.loads(found[1]))]
-
-
-def _with_more(answers: dict[str, Any]) -> bytes:
-    """A port group of somebody's, and no IPv6."""
-    standard = "esxcli --formatter=json network vswitch standard portgroup "
-    answers[standard + "list"].append({"Name": "eno2", "VLANID": "5", "VirtualSwitch": "vSwitch0"})
-    failover = answers[standard + "policy failover get -p VM Network"]
-    answers[standard + "policy failover get -p eno2"] = failover
-    security = ("AllowPromiscuous", "AllowMACAddressChange", "AllowForgedTransmits")
-    policy = {prefix + name: "true" for prefix in ("", "OverrideVswitch") for name in security}
-    answers[standard + "policy security get -p eno2"] = [policy]
-    answers["esxcli --formatter=json network ip interface ipv6 get"] = []
-    answers["esxcli --formatter=json network ip interface ipv6 address list"] = []
-    answers["esxcli --formatter=json network ip get"] = [{"IPv6Enabled": "false"}]
-    return json.dumps(answers).encode()
-
-
-def _texts_of(answers: dict[str, Any]) -> dict[str, str]:
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in answers.items()}
-
-
 def _esxcli(data: bytes) -> None:
     answers = json.loads(_text(data))
     if not isinstance(answers, dict):
         return
-    found = read(_Replay(_texts_of(answers)), DeviceDirectory(str(_scratch() / "none")))
+    found = read(host_answers.Replay(host_answers.texts_of(answers)), DeviceDirectory(str(_scratch() / "none")))
     text = inventory_to_json(found)
     if found.release.major >= 6:  # an agent that starts again must be able to read what it noted
         assert inventory_from_json(text) == found
@@ -394,14 +324,7 @@ def _data(*patterns: str) -> list[bytes]:
 def _inventory_seeds() -> list[bytes]:
     host = stamped(desired_host_from_config(sample("vmfs7-bond")))
     assumed = [assumed_inventory(host, release) for release in ("6.7", "8.0")]
-    return [inventory_to_json(one).encode() for one in (*assumed, *_read_from_hosts())]
-
-
-def _read_from_hosts() -> list[Inventory]:
-    return [
-        read(_Replay(_texts_of(json.loads(seed))), DeviceDirectory(str(_scratch() / "none")))
-        for seed in _esxcli_seeds()
-    ]
+    return [inventory_to_json(one).encode() for one in (*assumed, *host_answers.inventories())]
 
 
 def _profile_seeds() -> list[bytes]:
@@ -454,7 +377,7 @@ TARGETS = (
     Target("contract", _contract, _contract_seeds, partial(mutate_json, words=words.CONTRACT),
            (_T + "contract/document.py", _T + "contract/coherence.py", _T + "contract/image_settings.py",
             _T + "runtime/documents.py"), "json"),
-    Target("esxcli", _esxcli, _esxcli_seeds, _mutate_esxcli,
+    Target("esxcli", _esxcli, host_answers.recorded_answers, _mutate_esxcli,
            (_T + "esxi/esxcli.py", _T + "inventory/network.py", _T + "inventory/storage.py"), "json"),
     Target("partedutil", _partedutil, document_seeds.partition_tables, mutate_lines,
            (_T + "inventory/storage.py:parse_table", _T + "esxi/banks.py:parse_query"), "txt"),

@@ -233,9 +233,13 @@ def _mutate_cli(random: Random, data: bytes) -> bytes:
 # -- this computer, and machines in it --------------------------------------------------------------------------------
 
 
+# Inputs name this directory; the true one has another name in each run.
+_FIRMWARE = "/FIRMWARE"
+
+
 def _firmware(data: bytes) -> str:
     directory = _scratch("firmware")
-    (directory / "50-edk2.json").write_bytes(data)
+    (directory / "50-edk2.json").write_bytes(data.replace(_FIRMWARE.encode(), str(directory).encode()))
     for name in ("code.fd", "vars.fd"):
         (directory / name).touch()
     try:
@@ -247,8 +251,7 @@ def _firmware(data: bytes) -> str:
 
 
 def _firmware_seeds() -> list[bytes]:
-    directory = _scratch("firmware")
-    place = {name: {"filename": str(directory / f"{file}.fd"), "format": "raw"}
+    place = {name: {"filename": f"{_FIRMWARE}/{file}.fd", "format": "raw"}
              for name, file in (("executable", "code"), ("nvram-template", "vars"))}  # fmt: skip
     return [
         json.dumps({
