@@ -234,7 +234,8 @@ def _manifest_seeds() -> list[bytes]:
         "firmware": ["UEFI"], "renewed_volumes": [5, 6], "build": "8.0.3", "life": "never-started", "boot_bank": 5,
         "shared_by_all_hosts": ["x"], "structures": [{"path": "a", "offset": 0, "length": 5, "sha256": "0" * 64}],
     }  # fmt: skip
-    with_bios = {**golden, "bios": {"starts": True, "reason": "its boot code is VMware's"}}
+    bios = {"starts": True, "reason": "its boot code is VMware's", "boot_code": "0" * 64, "partition": 1}
+    with_bios = {**golden, "bios": bios}
     files = [FileRecord("B.B00", 1 << 20, 512, "0" * 64, True)]
     bad = [b"", b"x", b"ESXFORGE-MANIFEST 2 0000000001 " + b"0" * 64 + b"\n{}",
            b"ESXFORGE-MANIFEST 1 0000000002 " + b"0" * 64 + b"\n{}"]  # fmt: skip
@@ -260,6 +261,7 @@ def _manifest(data: bytes) -> None:
     assert Manifest.parse(manifest.to_bytes(manifest.length_needed())) == manifest
     if manifest.kind == GOLDEN:
         table = Table.empty(UUID(int=5), 512, 1 << 20)
+        table = table.with_partition(5, GptPartition(EFI_SYSTEM, UUID(int=6), 64, 127, "5"))
         golden.bios_start(manifest), golden.starts_by_uefi(manifest)
         read_all(lambda: golden.renewed_volumes(table, manifest), lambda: golden.slot_in_bank(manifest))
 

@@ -82,7 +82,7 @@ MANIFEST: Words = {
     "path": ("ESXFORGE.TGZ", "esxforge.tgz", "5/esxforge.tgz", "../x", ""), "at_deploy": (True, False),
     "offset": (0, 1, 1 << 20, 1 << 30, 1 << 40, -1), "length": (0, 1, 1 << 30, 1 << 62, -1), "kind": ("golden", "x"),
     "raw_size": (0, 512, 1 << 20, 1 << 62), "sector_size": (512, 4096, 520), "sha256": ("0" * 64, "x"),
-    "bios": ({"starts": True, "reason": "r"}, {"starts": False, "reason": ""}, {}, None), "firmware": ([], ["BIOS"]),
+    "bios": ({"starts": False, "reason": "", "boot_code": "", "partition": 0}, {}, None), "firmware": ([], ["BIOS"]),
     "renewed_volumes": ([], [1], [5, 6], [129]), "boot_bank": (5, 6, 0), "files": ([],), "structures": ([],),
 }  # fmt: skip
 
