@@ -44,14 +44,14 @@ class Mutant:
 
     defect: str
     places: tuple[Place, ...]
-    shown_by: tuple[str, str] | tuple[()] = ()
+    shown_by: tuple[str, str] | None = None
 
 
 class StaleMutantError(Exception):
     """The source that a mutant changes is not there any more."""
 
 
-def mutant(defect: str, *places: tuple[str, str, str], shown_by: tuple[str, str] | tuple[()] = ()) -> Mutant:
+def mutant(defect: str, *places: tuple[str, str, str], shown_by: tuple[str, str] | None = None) -> Mutant:
     return Mutant(defect, tuple(Place(*one) for one in places), shown_by)
 
 
@@ -241,7 +241,7 @@ def _order(one: Mutant, hosts: list[Host]) -> list[Host]:
     return sorted(
         hosts,
         key=lambda host: (
-            bool(one.shown_by) and host[1][one.shown_by[0]] != one.shown_by[1],
+            one.shown_by is not None and host[1][one.shown_by[0]] != one.shown_by[1],
             rolls_back and host[1]["accident"] == "none",
         ),
     )
