@@ -13,7 +13,7 @@ from esxforge_target.agent.connectivity import Connectivity
 from esxforge_target.agent.deadlines import Deadlines
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.steps import Steps
-from esxforge_target.agent.system import System
+from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
 from esxforge_target.esxi.esxcli import CommandError
@@ -27,7 +27,7 @@ from esxforge_target.inventory.read import (
     reread_to_verify,
 )
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
-from esxforge_target.plan.commands import EVERYTHING, INTERFACE, esxcli, listen_again_commands, renew_commands
+from esxforge_target.plan.commands import EVERYTHING, INTERFACE, Command, esxcli, listen_again_commands, renew_commands
 from esxforge_target.plan.layout import MANAGEMENT_VMK, layout_of
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
@@ -37,6 +37,8 @@ _CREATES = esxcli(*INTERFACE + ("add",))
 _ROUTE = esxcli("network", "ip", "route")
 # Between two questions, where an answer cannot be read or contradicts another one.
 _READ_PAUSE = 4.0
+_ATTEMPTS = 3
+_ATTEMPT_PAUSE = 3.0
 # How long to read again what contradicts itself after a correction: lists may lag behind it.
 _READ_SECONDS = 20.0
 
@@ -136,9 +138,19 @@ class NetworkSetup:
         if [route for route in routes if route.network == EVERYTHING[4]]:
             return False
         self._log.say("no lease's default route is there: {} asks DHCP again".format(MANAGEMENT_VMK))
-        for command in renew_commands(MANAGEMENT_VMK, management[0].dhcp_dns):
-            self._system.run(command)
+        self._ask_again(renew_commands(MANAGEMENT_VMK, management[0].dhcp_dns))
         return True
+
+    def _ask_again(self, commands: "Tuple[Command, ...]") -> None:
+        """Run these, each until it works: between giving up a lease and asking again the host has no address."""
+        for command in commands:
+            for attempt in range(1, _ATTEMPTS + 1):
+                words = ("localcli",) + command[1:] if attempt == _ATTEMPTS else command
+                result = self._system.run(words)
+                if result.status == 0:
+                    break
+                self._log.warn("{} ended with {}: {}".format(" ".join(words), result.status, said(result)))
+                self._system.clock.sleep(_ATTEMPT_PAUSE)
 
     def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> bool:
         """Run the steps of these phases; return whether there are any. Raises StepError."""
@@ -258,8 +270,7 @@ class NetworkSetup:
             vmk = now.vmk(MANAGEMENT_VMK)
             listens = vmk is not None and vmk.ipv6_enabled and vmk.router_advertisements
             again = listen_again_commands(MANAGEMENT_VMK) if listens else ()
-            for command in renew_commands(MANAGEMENT_VMK, True) + again:
-                self._system.run(command)
+            self._ask_again(renew_commands(MANAGEMENT_VMK, True) + again)
         except ForgeError as error:
             self._log.warn(error.message)
             return False

@@ -42,7 +42,7 @@ from target.judge import desired as desires
 from target.judge import end, machine, validity
 from target.judge.choices import SETTINGS, covering, every_pair, pairs_of
 from target.judge.hosts import FULL_NAME, Case
-from target.judge.spoil import make_case
+from target.judge.spoil import found_address, make_case
 
 # What may come out, and whether that is right.
 RIGHT = ("Deployed, right", "Failed rightly, as found", "refused rightly", "Failed with an excuse, as found")
@@ -184,8 +184,8 @@ def _put_found(fake: FakeEsxi, case: Case) -> None:
                 {"network": "172.30.0.0/16", "gateway": "192.168.8.1", "interface": "vmk1", "source": "MANUAL"}
             )
         elif kind == "static vmk0":
-            vmk0["ipv4"].update(type="static", address=f"10.{native}.0.42", netmask="255.255.255.0", lease=None,
-                                peer_dns=False)  # fmt: skip
+            address, netmask = found_address(case, native)
+            vmk0["ipv4"].update(type="static", address=address, netmask=netmask, lease=None, peer_dns=False)
             stack = running["netstacks"]["defaultTcpipStack"]
             stack.update(dns=["10.9.9.9"], search=["old.example"], dns_dhcp={}, search_dhcp={})
             stack["routes"] = [route for route in stack["routes"] if route["network"] != "0.0.0.0/0"] + [

@@ -250,3 +250,9 @@ def test_dhcpv6_on_the_nic_that_booted_is_no_way_to_maas_beside_a_static_ipv6_ga
     choices = {"second": "dhcp4, dhcp6", "maas": "behind the gateway", "booted": "another", "accept_ra": "yes"}
     kind, log = outcome(addresses="dhcp4, static6", **choices)
     assert kind == "Deployed, right", log
+
+
+def test_a_lease_that_was_given_up_is_asked_for_until_it_is_there(deploy: Deploy) -> None:
+    refused = ("esxcli network ip interface ipv4 set -i vmk0 -t dhcp -P true",)
+    site = deploy("management", refused, second="static6 with gateway", **LOST_ROUTE)
+    assert site.status is MachineStatus.DEPLOYED, site.log
