@@ -12,9 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from pycdlib import PyCdlib
+
 from esxforge.media.installer import open_installer
+from esxforge.standin_iso import mastering
 from esxforge.standin_iso.efi_program import build_efi_program
-from esxforge.standin_iso.mastering import write_iso
 from fuzz.mutate import mutate_bytes, mutate_in_place
 from fuzz.target import Target
 
@@ -39,7 +41,7 @@ _STARTABLE = {**_FILES, "ISOLINUX.BIN": bytes(_SECTOR), "EFIBOOT.IMG": bytes(_SE
 def _iso(files: Mapping[str, bytes], *, joliet: bool = False, rock_ridge: bool = False, lower: bool = False) -> bytes:
     made = io.BytesIO()
     opened = {path: (io.BytesIO(data), len(data)) for path, data in files.items()}
-    write_iso(made, opened, volume_id="ESXI", joliet=joliet, rock_ridge=rock_ridge, lower_case=lower)
+    mastering.write_iso(made, opened, volume_id="ESXI", joliet=joliet, rock_ridge=rock_ridge, lower_case=lower)
     return made.getvalue()
 
 
@@ -68,27 +70,16 @@ def _in_pieces(data: bytes) -> bytes:
 
 
 def _with_link() -> bytes:
-    from pycdlib import PyCdlib
-
+    """With a symbolic link, which ``mastering`` makes none of."""
     iso: Any = PyCdlib()
     iso.new(rock_ridge="1.09")
     iso.add_symlink("/LINK", "link", "target")
+    mastering._fix_record_times(iso)
     made = io.BytesIO()
     iso.write_fp(made)
     iso.close()
-    return _without_times(made.getvalue())
-
-
-def _without_times(data: bytes) -> bytes:
-    """pycdlib writes the present moment into descriptors, directory records and Rock Ridge's TF."""
-    changed = bytearray(data)
-    changed[_DESCRIPTORS + 813 : _DESCRIPTORS + 881] = b"0" * 68
-    for at in _records(data):
-        changed[at + 18 : at + 25] = bytes(7)
-        stamps = changed.find(b"TF", at, at + changed[at])
-        if stamps >= 0:
-            changed[stamps + 5 : stamps + changed[stamps + 2]] = bytes(changed[stamps + 2] - 5)
-    return bytes(changed)
+    mastering._fix_volume_times(made)
+    return made.getvalue()
 
 
 def _media(data: bytes) -> None:
