@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import zlib
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -25,7 +25,6 @@ from esxforge.image.verify import _golden_records
 from esxforge.media.installer import open_installer
 from esxforge.standin_iso.iso import Variant, make_standin_iso
 from esxforge_target.cloud_data.limits import gunzip
-from esxforge_target.esxi.banks import MODULE
 from esxforge_target.formats import tar_module
 from esxforge_target.formats.fat_editor import FatEditor
 from esxforge_target.formats.fat_volume import FatVolume
@@ -234,20 +233,14 @@ def _manifest_seeds() -> list[bytes]:
         "firmware": ["UEFI"], "renewed_volumes": [5, 6], "build": "8.0.3", "life": "never-started", "boot_bank": 5,
         "shared_by_all_hosts": ["x"], "structures": [{"path": "a", "offset": 0, "length": 5, "sha256": "0" * 64}],
     }  # fmt: skip
-    bios = {"starts": True, "reason": "its boot code is VMware's", "boot_code": "0" * 64, "partition": 1}
-    with_bios = {**golden, "bios": bios}
     files = [FileRecord("B.B00", 1 << 20, 512, "0" * 64, True)]
     bad = [b"", b"x", b"ESXFORGE-MANIFEST 2 0000000001 " + b"0" * 64 + b"\n{}",
            b"ESXFORGE-MANIFEST 1 0000000002 " + b"0" * 64 + b"\n{}"]  # fmt: skip
     bad.append(json.dumps(Manifest("golden", "8.0.3", 512, 1 << 30, "g", 1, 1, files, details).document()).encode())
-    in_bank = [*files, FileRecord(f"5/{MODULE.upper()}", 1 << 21, 512, "0" * 64, True)]
     return bad + [
-        json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1 << 20, 1 << 20, records, more).document()).encode()
-        for kind, records, more in (
-            ("installer", files, details), ("golden", files, {**details, "golden": golden}),
-            ("golden", in_bank, {**details, "golden": with_bios}),
-        )
-    ]  # fmt: skip
+        json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1 << 20, 1 << 20, files, more).document()).encode()
+        for kind, more in (("installer", details), ("golden", {**details, "golden": golden}))
+    ]
 
 
 def _manifest(data: bytes) -> None:
@@ -261,9 +254,12 @@ def _manifest(data: bytes) -> None:
     assert Manifest.parse(manifest.to_bytes(manifest.length_needed())) == manifest
     if manifest.kind == GOLDEN:
         table = Table.empty(UUID(int=5), 512, 1 << 20)
-        table = table.with_partition(5, GptPartition(EFI_SYSTEM, UUID(int=6), 64, 127, "5"))
         golden.bios_start(manifest), golden.starts_by_uefi(manifest)
         read_all(lambda: golden.renewed_volumes(table, manifest), lambda: golden.slot_in_bank(manifest))
+
+
+def _mutate_manifest(random: Random, data: bytes) -> bytes:
+    return mutate_json(random, data, words.MANIFEST)
 
 
 _T, _E = "esxforge_target/", "esxforge/"
@@ -280,7 +276,7 @@ TARGETS = (
     Target("gzip", _gzip, _gzip_seeds, mutate_bytes,
            (_T + "formats/stored_gzip.py:stored_offset,member_extent,_find,_blocks", _T + "cloud_data/limits.py",
             _E + "image/raw_stream.py"), "gz"),
-    Target("manifest", _manifest, _manifest_seeds, partial(mutate_json, words=words.MANIFEST),
+    Target("manifest", _manifest, _manifest_seeds, _mutate_manifest,
            (_T + "formats/manifest.py:Manifest.parse,_manifest",
             _T + "hook/golden.py:bios_start,starts_by_uefi,renewed_volumes,slot_in_bank"), "json"),
 )  # fmt: skip
