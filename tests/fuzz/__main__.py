@@ -17,11 +17,13 @@ from pathlib import Path
 from random import Random
 
 from esxforge_target.runtime.errors import ForgeError
-from fuzz import addons, disks, documents, images, machines, signatures
+from fuzz import addons, disks, documents, images, isos, machines, signatures, volumes
 from fuzz.target import Target
 
 TARGETS = (
+    *isos.TARGETS,
     *disks.TARGETS,
+    *volumes.TARGETS,
     *images.TARGETS,
     *documents.TARGETS,
     *machines.TARGETS,

@@ -1,4 +1,4 @@
-"""Readers of disks, archives and media."""
+"""Readers of archives and manifests."""
 
 from __future__ import annotations
 
@@ -6,153 +6,33 @@ import gzip
 import hashlib
 import io
 import json
-import random as randoms
-import shutil
+import struct
 import tarfile
 import tempfile
 import zlib
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from random import Random
 from uuid import UUID
 
 from esxforge.events import ignore
-from esxforge.formats.fat_layout import layout
-from esxforge.formats.segments import Bytes, ImageFile, Zeros
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.verify import _golden_records
-from esxforge.media.installer import open_installer
-from esxforge.standin_iso.iso import Variant, make_standin_iso
 from esxforge_target.cloud_data.limits import gunzip
 from esxforge_target.formats import tar_module
-from esxforge_target.formats.fat_editor import FatEditor
-from esxforge_target.formats.fat_volume import FatVolume
-from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
-from esxforge_target.formats.gpt_disk import disk_identities, read_table, sector_size_of
+from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import GOLDEN, FileRecord, Manifest
 from esxforge_target.formats.stored_gzip import member_extent, stored_gzip, stored_length
 from esxforge_target.hook import golden
-from esxforge_target.runtime.blocks import MemoryBlocks
 from esxforge_target.runtime.errors import FormatError
 from fuzz import words
 from fuzz.mutate import mutate_bytes, mutate_in_place, mutate_json
 from fuzz.target import Target, read_all
 
-_STRUCTURES = (16 * 2048, 60 * 2048)
 _MANIFEST = "ESXFORGE-MANIFEST 1 {:010d} {}\n"
 
 
 _DIRECTORY = tempfile.TemporaryDirectory(prefix="esxforge-fuzz-")  # gone with the process
-
-
-@cache
-def _iso() -> Path:
-    directory = Path(_DIRECTORY.name)
-    make_standin_iso(directory / "esxi.iso", release="7.0", variant=Variant(joliet=True, rock_ridge=True))
-    return Path(shutil.copy(directory / "esxi.iso", directory / "changed.iso"))
-
-
-def _iso_seeds() -> list[bytes]:
-    with _iso().open("rb") as stream:
-        stream.seek(_STRUCTURES[0])
-        return [stream.read(_STRUCTURES[1] - _STRUCTURES[0])]
-
-
-def _media(data: bytes) -> None:
-    with _iso().open("r+b") as stream:
-        stream.seek(_STRUCTURES[0])
-        stream.write(data[: _STRUCTURES[1] - _STRUCTURES[0]])
-    media = open_installer(_iso())
-    assert all(file.content.offset + file.content.length <= media.size for file in media.files)
-
-
-def _mutate_directories(random: Random, data: bytes) -> bytes:
-    """A field of a directory record, or of a descriptor; bytes otherwise."""
-    if random.random() < 0.5:
-        return mutate_in_place(random, data)
-    changed = bytearray(data)
-    for _ in range(random.choice((1, 1, 2))):
-        at = changed.find(random.choice((b";1", b"RR", b"NM", b"PX", b"SL", b"CL", b"\1CD001", b"\2CD001")),
-                          random.randrange(max(1, len(changed))))  # fmt: skip
-        if at >= 64:
-            start = at - random.randrange(64)
-            changed[start : start + 4] = mutate_in_place(random, bytes(changed[start : start + 12]))[:4]
-    return bytes(changed)
-
-
-def _fat_seeds() -> list[bytes]:
-    noise = randoms.Random(5)  # noqa: S311
-    names = {"EFI/BOOT/BOOTX64.EFI": 20_000, "BOOT.CFG": 500, "a long name that needs slots.text": 9, "EMPTY.V00": 0}
-    files = [ImageFile(path, Bytes(noise.randbytes(length))) for path, length in names.items()]
-    seeds = []
-    for bits, size in ((12, 1 << 20), (16, 5 << 20)):
-        made = layout(files, volume_bytes=size, fat_bits=bits, cluster_size=512)
-        parts = [part.data if isinstance(part, Bytes) else bytes(part.length) for part in made.segments
-                 if isinstance(part, Bytes | Zeros)]  # fmt: skip
-        seeds.append(b"".join(parts))
-    return seeds
-
-
-def _fat(data: bytes) -> None:
-    disk = MemoryBlocks(data[: len(data) // 512 * 512])
-    volume = FatVolume(disk)
-    for path, entry in volume.walk():
-        if not entry.is_directory:
-            volume.extents(path)
-            volume.read_file(path, 1 << 20)
-    volume.free_bytes()
-    editor = FatEditor(disk)
-    editor.write_file("NEW.CFG", b"x" * 2000)
-    editor.remove("BOOT.CFG", wipe=True)
-
-
-def _mutate_fat(random: Random, data: bytes) -> bytes:
-    """The boot sector, the FATs and the first directories matter; the rest is content."""
-    head = mutate_in_place(random, data[: random.choice((64, 512, 8192, 65536))])
-    return head + data[len(head) :]
-
-
-def _gpt_seeds() -> list[bytes]:
-    seeds = []
-    for size in (512, 4096):
-        table = Table.empty(UUID(int=5), size, (2 << 20) // size)
-        table = table.with_partition(1, GptPartition(EFI_SYSTEM, UUID(int=6), 64, 127, "ESP"))
-        disk = bytearray(2 << 20)
-        primary, backup = table.primary_bytes(b""), table.backup_bytes()
-        disk[: len(primary)] = primary
-        disk[table.backup_offset : table.backup_offset + len(backup)] = backup
-        seeds.append(bytes(disk))
-    return seeds
-
-
-def _gpt(data: bytes) -> None:
-    disk = MemoryBlocks(data)
-    disk_identities(data[:8192])
-    size = sector_size_of(disk)
-    reading = read_table(disk, size)
-    for number, _ in reading.table.partitions:
-        reading.table.byte_range(number)
-    reading.table.primary_bytes(b"")
-
-
-def _mutate_gpt(random: Random, data: bytes) -> bytes:
-    """Fields of headers and entries; mostly with the checksums made right again, so that what follows is reached."""
-    size = 4096 if data[4096:4104] == b"EFI PART" else 512
-    changed = bytearray(data)
-    last = len(data) - size
-    for header in random.sample((size, last), random.choice((1, 2))):
-        entries = 2 * size if header == size else last - 16384
-        place = random.choice((header, entries))
-        length = 92 if place == header else 256
-        changed[place : place + length] = mutate_in_place(random, bytes(changed[place : place + length]))
-        if random.random() < 0.8:
-            crc = zlib.crc32(changed[entries : entries + 16384])
-            changed[header + 88 : header + 92] = crc.to_bytes(4, "little")
-            changed[header + 16 : header + 20] = bytes(4)
-            crc = zlib.crc32(changed[header : header + 92])
-            changed[header + 16 : header + 20] = crc.to_bytes(4, "little")
-    return bytes(changed)
 
 
 def _tar_seeds() -> list[bytes]:
@@ -174,7 +54,25 @@ def _tar_seeds() -> list[bytes]:
         member.size = 5
         archive.addfile(member, io.BytesIO(b"hello"))
     packed = [gzip.compress(many[0], mtime=0), gzip.compress(many[0], mtime=0)[:-9], b"\x1f\x8b", b"", bytes(512)]
-    return [tar_module.build(entries), with_pax.getvalue(), *many, *packed]
+    odd = [_with_sum(_header(name, size, kind) + content) + bytes(1024) for name, size, kind, content in (
+        (b"x", b"\x80" + bytes(10) + b"\5", b"0", b"hello"), (b"x", b"\x80" + b"\xff" * 11, b"0", b""),
+        (b"d/", b"0", b"0", b""), (b"/x", b"0", b"0", b""), (b"a/../x", b"0", b"5", b""), (b"./", b"0", b"5", b""),
+        (b"g", b"13", b"g", b"11 path=ab\n"), (b"x", b"9", b"0", b"x"), (b"long", b"4", b"L", b"name"),
+        (b"pax", b"12", b"x", b"10 size=x\n"), (b"pax", b"11", b"x", b"9 size=\n"), (b"\xff", b"8", b"7", b""),
+    )]  # fmt: skip
+    odd.append(_with_sum(_header(b"pax", b"14", b"x") + b"12 size=-1\n\0") + odd[0])
+    return [tar_module.build(entries), with_pax.getvalue(), *many, *packed, *odd, odd[9][:1024] + odd[0]]
+
+
+def _header(name: bytes, size: bytes, kind: bytes) -> bytes:
+    head = name.ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + size.ljust(12, b"\0") + b"0".ljust(12, b"\0")
+    return (head + b" " * 8 + kind).ljust(512, b"\0")
+
+
+def _with_sum(entry: bytes) -> bytes:
+    """A header and its data in blocks, the header's checksum right."""
+    header = entry[:148] + b" " * 8 + entry[156:512]
+    return header[:148] + f"{sum(header):06o}\0 ".encode() + header[156:] + entry[512:].ljust(512, b"\0")
 
 
 def _tar(data: bytes) -> None:
@@ -187,25 +85,52 @@ def _mutate_tar(random: Random, data: bytes) -> bytes:
         return mutate_bytes(random, data)
     changed = bytearray(data)
     at = random.randrange(max(1, len(changed) // 512)) * 512
-    block = bytearray(mutate_in_place(random, bytes(changed[at : at + 512]).ljust(512, b"\0")))
-    block[148:156] = b" " * 8
-    block[148:156] = f"{sum(block):06o}\0 ".encode()
-    changed[at : at + 512] = block
+    reach = random.choice((160, 512))
+    block = mutate_in_place(random, bytes(changed[at : at + reach])) + bytes(changed[at + reach : at + 512])
+    changed[at : at + 512] = _with_sum(block.ljust(512, b"\0"))[:512]
     return bytes(changed)
 
 
 def _gzip_seeds() -> list[bytes]:
     tar = _tar_seeds()[0]
+    name = "esxforge/secrets.json"
     pack = zlib.compressobj(wbits=31)
-    return [stored_gzip(tar, stored_length(tar, "esxforge/secrets.json"), "esxforge/secrets.json"),
-            pack.compress(tar) + pack.flush()]  # fmt: skip
+    packed = pack.compress(tar) + pack.flush()
+    without = tar_module.build([tar_module.file("other", b"")])
+    return [
+        stored_gzip(tar, stored_length(tar, name), name), stored_gzip(tar, stored_length(tar) + 9000), packed,
+        stored_gzip(without, stored_length(without)), _in_blocks(tar, 700), _in_blocks(tar, len(tar)),
+        _in_blocks(tar_module.build([tar_module.directory("esxforge"), tar_module.file(name, b"")]), 512),
+        packed + b"more", packed[:-9], gzip.compress(bytes((1 << 16) + 1), mtime=0), b"",
+    ]  # fmt: skip
+
+
+def _in_blocks(data: bytes, length: int) -> bytes:
+    """A gzip file of stored blocks of that length, as others than esxforge may write it."""
+    out = [b"\x1f\x8b\x08\0\0\0\0\0\0\xff"]
+    for at in range(0, len(data), length):
+        block = data[at : at + length]
+        out.append(struct.pack("<BHH", at + length >= len(data), len(block), len(block) ^ 0xFFFF) + block)
+    return b"".join(out) + struct.pack("<II", zlib.crc32(data), len(data))
+
+
+def _mutate_gzip(random: Random, data: bytes) -> bytes:
+    """Bytes, or of a file of stored blocks the tar in it, packed again."""
+    content = b""
+    if random.random() < 0.5 and len(data) < 1 << 16:
+        with suppress(Exception):
+            content = gzip.decompress(data)
+    if not content or len(content) > 1 << 16:
+        return mutate_bytes(random, data)
+    changed = _mutate_tar(random, content)
+    return _in_blocks(changed, random.choice((512, 700, 1 << 15)))
 
 
 def _gzip(data: bytes) -> None:
-    path = _iso().with_name("image.gz")
+    path = Path(_DIRECTORY.name, "image.gz")
     path.write_bytes(data)
     read_all(
-        lambda: gunzip(data, "it"),
+        lambda: gunzip(data, "it", 1 << 16),
         lambda: tar_module.read(data),
         lambda: member_extent(data, "esxforge/secrets.json"),
         lambda: sum(map(len, RawStream(path, "reading", ignore).chunks())),
@@ -233,10 +158,14 @@ def _manifest_seeds() -> list[bytes]:
         "firmware": ["UEFI"], "renewed_volumes": [5, 6], "build": "8.0.3", "life": "never-started", "boot_bank": 5,
         "shared_by_all_hosts": ["x"], "structures": [{"path": "a", "offset": 0, "length": 5, "sha256": "0" * 64}],
     }  # fmt: skip
-    files = [FileRecord("B.B00", 1 << 20, 512, "0" * 64, True)]
+    files = [FileRecord("B.B00", 1 << 20, 512, "0" * 64, True), FileRecord("5/ESXFORGE.TGZ", 5, 5, "0" * 64, True)]
+    bios = {"starts": True, "reason": "r", "boot_code": "guid", "partition": 1}
+    far = [FileRecord("B.B00", 1 << 30, 512, "0" * 64)]
     bad = [b"", b"x", b"ESXFORGE-MANIFEST 2 0000000001 " + b"0" * 64 + b"\n{}",
            b"ESXFORGE-MANIFEST 1 0000000002 " + b"0" * 64 + b"\n{}"]  # fmt: skip
-    bad.append(json.dumps(Manifest("golden", "8.0.3", 512, 1 << 30, "g", 1, 1, files, details).document()).encode())
+    for kind, records, more in (("golden", files, details), ("installer", far, details),
+                                ("golden", files[:1], {**details, "golden": {**golden, "bios": bios}})):  # fmt: skip
+        bad.append(json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1, 1, records, more).document()).encode())
     return bad + [
         json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1 << 20, 1 << 20, files, more).document()).encode()
         for kind, more in (("installer", details), ("golden", {**details, "golden": golden}))
@@ -264,16 +193,10 @@ def _mutate_manifest(random: Random, data: bytes) -> bytes:
 
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("media", _media, _iso_seeds, _mutate_directories,
-           (_E + "media/isotree.py", _E + "media/volume.py:read_volume")),
-    Target("fat", _fat, _fat_seeds, _mutate_fat,
-           (_T + "formats/fat_volume.py", _T + "formats/fat_geometry.py", _T + "formats/fat_directory.py",
-            _T + "formats/fat_table.py")),
-    Target("gpt", _gpt, _gpt_seeds, _mutate_gpt, (_T + "formats/gpt_parse.py", _T + "formats/gpt_disk.py")),
     Target("tar-module", _tar, _tar_seeds, _mutate_tar,
            (_T + "formats/tar_module.py:unzip,_read_bounded,read_tar,_check_sum,_number,"
             "_decimal,_pax,_entry",), "tar"),
-    Target("gzip", _gzip, _gzip_seeds, mutate_bytes,
+    Target("gzip", _gzip, _gzip_seeds, _mutate_gzip,
            (_T + "formats/stored_gzip.py:stored_offset,member_extent,_find,_blocks", _T + "cloud_data/limits.py",
             _E + "image/raw_stream.py"), "gz"),
     Target("manifest", _manifest, _manifest_seeds, _mutate_manifest,

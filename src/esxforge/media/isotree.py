@@ -26,7 +26,7 @@ from esxforge_target.runtime.visible import one_line
 
 # An ESXi ISO has some 300 entries; their directories, in two trees, and its boot sectors stay far below these.
 _MAX_BYTES = 1 << 20
-_MAX_READS = 20_000
+_MAX_READS = 2_000
 _MAX_ENTRIES = 5_000
 _MAX_DEPTH = 8
 _ENDLESS = 2**63

@@ -121,6 +121,28 @@ def test_an_extent_past_the_end_is_refused(tmp_path: Path, small_iso: Path) -> N
     assert "past the end of the ISO" in refusal(iso).message
 
 
+def test_a_boot_file_of_4_gib_that_is_not_there_costs_few_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pycdlib sums up such a file, sector by sector, wherever the ISO ends."""
+    whole = tmp_path / "whole.iso"
+    with whole.open("w+b") as stream:
+        files = {"ISOLINUX.BIN": (io.BytesIO(bytes(4096)), 4096)}
+        write_iso(stream, files, volume_id="ESXI", joliet=False, rock_ridge=False, lower_case=False)
+    iso = patched_record(whole, tmp_path / "x.iso", b"ISOLINUX.BIN", length=0xFFFFFFFF)
+    reads = []
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            reads.append(size)
+            return super().read(size)
+
+    content = iso.read_bytes()
+    monkeypatch.setattr("esxforge.media.installer.open_regular", lambda *_, **__: Counted(content))
+    refusal(iso)
+    assert len(reads) < 2500
+
+
 def test_overlapping_files_are_refused(tmp_path: Path, small_iso: Path) -> None:
     media = open_installer(small_iso)
     vim = media.find("VIM.V00")
