@@ -11,7 +11,6 @@ import tarfile
 import tempfile
 import zlib
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -20,9 +19,8 @@ from esxforge.events import ignore
 from esxforge.image.raw_stream import RawStream
 from esxforge.image.verify import _golden_records
 from esxforge_target.cloud_data.limits import gunzip
-from esxforge_target.esxi.banks import MODULE
 from esxforge_target.formats import tar_module
-from esxforge_target.formats.gpt import EFI_SYSTEM, GptPartition, Table
+from esxforge_target.formats.gpt import Table
 from esxforge_target.formats.manifest import GOLDEN, FileRecord, Manifest
 from esxforge_target.formats.stored_gzip import member_extent, stored_gzip, stored_length
 from esxforge_target.hook import golden
@@ -160,22 +158,18 @@ def _manifest_seeds() -> list[bytes]:
         "firmware": ["UEFI"], "renewed_volumes": [5, 6], "build": "8.0.3", "life": "never-started", "boot_bank": 5,
         "shared_by_all_hosts": ["x"], "structures": [{"path": "a", "offset": 0, "length": 5, "sha256": "0" * 64}],
     }  # fmt: skip
-    bios = {"starts": True, "reason": "its boot code is VMware's", "boot_code": "0" * 64, "partition": 1}
-    with_bios = {**golden, "bios": bios}
-    files = [FileRecord("B.B00", 1 << 20, 512, "0" * 64, True)]
+    files = [FileRecord("B.B00", 1 << 20, 512, "0" * 64, True), FileRecord("5/ESXFORGE.TGZ", 5, 5, "0" * 64, True)]
+    bios = {"starts": True, "reason": "r", "boot_code": "guid", "partition": 1}
+    far = [FileRecord("B.B00", 1 << 30, 512, "0" * 64)]
     bad = [b"", b"x", b"ESXFORGE-MANIFEST 2 0000000001 " + b"0" * 64 + b"\n{}",
            b"ESXFORGE-MANIFEST 1 0000000002 " + b"0" * 64 + b"\n{}"]  # fmt: skip
-    bad.append(json.dumps(Manifest("golden", "8.0.3", 512, 1 << 30, "g", 1, 1, files, details).document()).encode())
-    in_bank = [*files, FileRecord(f"5/{MODULE.upper()}", 1 << 21, 512, "0" * 64, True)]
-    far = [FileRecord("B.B00", 1 << 30, 512, "0" * 64)]
-    bad.append(json.dumps(Manifest("installer", "8.0.3", 512, 1 << 30, "g", 1, 1, far, details).document()).encode())
+    for kind, records, more in (("golden", files, details), ("installer", far, details),
+                                ("golden", files[:1], {**details, "golden": {**golden, "bios": bios}})):  # fmt: skip
+        bad.append(json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1, 1, records, more).document()).encode())
     return bad + [
-        json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1 << 20, 1 << 20, records, more).document()).encode()
-        for kind, records, more in (
-            ("installer", files, details), ("golden", files, {**details, "golden": golden}),
-            ("golden", in_bank, {**details, "golden": with_bios}),
-        )
-    ]  # fmt: skip
+        json.dumps(Manifest(kind, "8.0.3", 512, 1 << 30, "g", 1 << 20, 1 << 20, files, more).document()).encode()
+        for kind, more in (("installer", details), ("golden", {**details, "golden": golden}))
+    ]
 
 
 def _manifest(data: bytes) -> None:
@@ -189,9 +183,12 @@ def _manifest(data: bytes) -> None:
     assert Manifest.parse(manifest.to_bytes(manifest.length_needed())) == manifest
     if manifest.kind == GOLDEN:
         table = Table.empty(UUID(int=5), 512, 1 << 20)
-        table = table.with_partition(5, GptPartition(EFI_SYSTEM, UUID(int=6), 64, 127, "5"))
         golden.bios_start(manifest), golden.starts_by_uefi(manifest)
         read_all(lambda: golden.renewed_volumes(table, manifest), lambda: golden.slot_in_bank(manifest))
+
+
+def _mutate_manifest(random: Random, data: bytes) -> bytes:
+    return mutate_json(random, data, words.MANIFEST)
 
 
 _T, _E = "esxforge_target/", "esxforge/"
@@ -202,7 +199,7 @@ TARGETS = (
     Target("gzip", _gzip, _gzip_seeds, _mutate_gzip,
            (_T + "formats/stored_gzip.py:stored_offset,member_extent,_find,_blocks", _T + "cloud_data/limits.py",
             _E + "image/raw_stream.py"), "gz"),
-    Target("manifest", _manifest, _manifest_seeds, partial(mutate_json, words=words.MANIFEST),
+    Target("manifest", _manifest, _manifest_seeds, _mutate_manifest,
            (_T + "formats/manifest.py:Manifest.parse,_manifest",
             _T + "hook/golden.py:bios_start,starts_by_uefi,renewed_volumes,slot_in_bank"), "json"),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zlib
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,6 +33,7 @@ from esxforge.vm.libvirt import domain_xml
 from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
 from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.endpoint import parse_endpoint
 from esxforge_target.contract.golden_record import GoldenRecord
 from esxforge_target.contract.host_record import HostRecord, SecretsExtent, VcenterOptions
@@ -107,10 +108,15 @@ def _kickstart(data: bytes) -> str:
     return " ".join(finding.message for finding in check_kickstart(data, Use()))
 
 
+@cache
+def _host() -> DesiredHost:
+    return stamped(desired_host_from_config(sample("vmfs7-bond")))
+
+
 def _inventory(data: bytes) -> None:
     found = inventory_from_json(data)
     assert inventory_from_json(inventory_to_json(found)) == found
-    desired = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    desired = _host()
     make_plan(desired, found)
     report = make_report(desired, found, assumed=False)
     json.dumps(document(report))
@@ -252,7 +258,10 @@ def _contract(data: bytes) -> None:
 
 
 def _esxcli(data: bytes) -> None:
-    answers = json.loads(_text(data))
+    try:
+        answers = json.loads(_text(data))
+    except (ValueError, RecursionError):
+        return
     if not isinstance(answers, dict):
         return
     found = read(host_answers.Replay(host_answers.texts_of(answers)), DeviceDirectory(str(_scratch() / "none")))
@@ -302,7 +311,7 @@ def _libvirt(data: bytes) -> None:
 
 
 def _contract_seeds() -> list[bytes]:
-    host = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    host = _host()
     record = HostRecord(
         "installer", ["0001"], False, ["--novmfsondisk"], [_text(KEY).strip()], VcenterOptions("vc", "DC"), "",
         SecretsExtent(4096, 4096), modules=[AddedModule("netdrv.v00", "net-drv 1.0-1", "0" * 64, 10240)],
@@ -322,7 +331,7 @@ def _data(*patterns: str) -> list[bytes]:
 
 
 def _inventory_seeds() -> list[bytes]:
-    host = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    host = _host()
     assumed = [assumed_inventory(host, release) for release in ("6.7", "8.0")]
     return [inventory_to_json(one).encode() for one in (*assumed, *host_answers.inventories())]
 

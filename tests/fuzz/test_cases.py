@@ -54,6 +54,14 @@ def test_a_target_can_change_inputs_of_every_size(target: Target, size: int) -> 
             data = target.mutate(random, data if len(data) < 8192 else content)
 
 
+@pytest.mark.parametrize("target", fuzzing.TARGETS, ids=lambda target: target.name)
+@pytest.mark.parametrize("data", [b"", b"\0" * 7, b"[]", b"{}", b"{", b'{"a": [1]}', b"\xff\n"], ids=repr)
+def test_a_target_takes_inputs_that_have_nothing_of_its_format(target: Target, data: bytes) -> None:
+    """libFuzzer begins with an empty one."""
+    with suppress(ForgeError):
+        target.run(data)
+
+
 def test_a_traceback_is_a_finding_whose_input_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(data: bytes) -> None:
         if data != b"good":
