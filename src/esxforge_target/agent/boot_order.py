@@ -11,7 +11,7 @@ from typing import List, Sequence
 
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.system import System, said
-from esxforge_target.runtime.commands import COULD_NOT_START
+from esxforge_target.runtime.commands import COULD_NOT_START, Result
 
 PROGRAM = "/usr/lib/vmware/uefi/bin/bootorder"
 _ENTRY = re.compile(r"^\s*Boot([0-9A-Fa-f]{4})\b", re.MULTILINE)
@@ -25,7 +25,7 @@ def restore_boot_order(system: System, before: "Sequence[str]", log: Log) -> Non
     if not before:
         log.say("the firmware's boot order before the installation is not known; it is left")
         return
-    listed = system.run((PROGRAM, "-l"))
+    listed = _ask(system, "-l")
     if listed.status == COULD_NOT_START:
         log.warn("this ESXi has no bootorder program: {}".format(_BY_HAND))
         return
@@ -37,7 +37,7 @@ def restore_boot_order(system: System, before: "Sequence[str]", log: Log) -> Non
     if desired == now:
         log.say("the firmware's boot order is as before")
         return
-    option = _setting_option(system.run((PROGRAM, "-h")).stdout)
+    option = _setting_option(_ask(system, "-h").stdout)
     if not option:
         log.warn("bootorder names no option that sets the order: {}".format(_BY_HAND))
         return
@@ -45,13 +45,22 @@ def restore_boot_order(system: System, before: "Sequence[str]", log: Log) -> Non
         if attempt:
             system.clock.sleep(_PAUSE)
         result = system.run((PROGRAM, option, ",".join(desired)))
-        after = _ENTRY.findall(system.run((PROGRAM, "-l")).stdout)
+        after = _ENTRY.findall(_ask(system, "-l").stdout)
         if result.status == 0 and after == desired:
             break
     else:
         log.warn("the firmware's boot order is not as before ({}): {}".format(said(result), _BY_HAND))
         return
     log.say("the firmware's boot order is as before: {}".format(", ".join(desired)))
+
+
+def _ask(system: System, option: str) -> Result:
+    """The program's answer; asked again where it failed, but for a program that is not there."""
+    result = system.run((PROGRAM, option))
+    if result.status in (0, COULD_NOT_START):
+        return result
+    system.clock.sleep(_PAUSE)
+    return system.run((PROGRAM, option))
 
 
 def _order(now: "List[str]", before: "Sequence[str]") -> "List[str]":

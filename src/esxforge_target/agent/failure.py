@@ -13,6 +13,8 @@ from esxforge_target.agent.work import Parts, Work
 from esxforge_target.runtime.errors import ForgeError
 
 _FIRST_TRY = 15.0
+# For so long MAAS is asked before the firewall is opened again.
+_SILENT = 60.0
 # Failed roll-backs are retried after so many seconds: ESXi's management service may be away just now.
 _PAUSES = (5.0, 15.0, 30.0)
 
@@ -29,15 +31,28 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
         _put_back(parts)
     if not told:
         left = parts.ends.left(deadlines.DEPLOYED) - deadlines.LAST_RESORT
-        told = parts.reporter.failed(reason, max(left, deadlines.CLOSING))
+        told = _report(parts, reason, max(left, deadlines.CLOSING))
     _for(parts, deadlines.ROLLING_BACK)
     if not told and not work.saved and not parts.network.fallback and parts.network.fall_back():
         told = parts.reporter.failed(reason, deadlines.CLOSING)
     if not told and parts.ends.left(deadlines.DEPLOYED):
-        told = parts.reporter.failed(reason, parts.ends.left(deadlines.DEPLOYED))
+        told = _report(parts, reason, parts.ends.left(deadlines.DEPLOYED))
     if not told:
         parts.log.announce("MAAS could not be notified; it will give up on this machine by itself")
     return told
+
+
+def _report(parts: Parts, reason: str, seconds: float) -> bool:
+    """Report for so many seconds; where MAAS stays silent, the firewall is opened again between."""
+    clock = parts.system.clock
+    end = clock.monotonic() + seconds
+    while True:
+        if parts.reporter.failed(reason, min(end - clock.monotonic(), _SILENT)):
+            return True
+        if clock.monotonic() + _SILENT >= end:
+            return False
+        _for(parts, _SILENT)
+        parts.firewall.mend()
 
 
 def may_be_saved(parts: Parts, work: Work) -> bool:

@@ -127,7 +127,10 @@ class Firewall:
         for address in addresses:
             # Whatever the list shows: it may be of a rule set that is gone. What is there already may be refused.
             add = ("ruleset", "allowedip", "add", "-r", RULESET, "-i", address)
-            if self._system.run(_COMMAND + add).status != 0 and address not in (self._allowed() or [address]):
+            if self._system.run(_COMMAND + add).status == 0:
+                continue
+            allowed = self._allowed()
+            if allowed is not None and address not in allowed:
                 self._do(*add)
 
     def _check(self) -> None:

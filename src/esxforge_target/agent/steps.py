@@ -8,12 +8,14 @@ from esxforge_target.agent.undo import Undo
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import reread_network, reread_storage
 from esxforge_target.plan.commands import dhcp_command, renew_commands, route_command
-from esxforge_target.plan.routes import obstacle
+from esxforge_target.plan.routes import adds_route, obstacle
 from esxforge_target.plan.steps import STORAGE, Step
 from esxforge_target.runtime.errors import ForgeError
 
 _PAUSE = 3.0
 _ATTEMPTS = 3
+# A list may lag so far behind what is in a route's way.
+_LAG_SECONDS = 9.0
 
 
 class StepError(ForgeError):
@@ -58,6 +60,10 @@ class Steps:
                 return
             self._log.warn(reason)
             route = None if now is None else obstacle(step, now)
+            if route is None and attempt == _ATTEMPTS - 1 and adds_route(step) and not step.may_fail:
+                self._system.clock.sleep(_LAG_SECONDS)
+                now = self._read(step, before)
+                route = None if now is None else obstacle(step, now)
             if route is not None and attempt < _ATTEMPTS:
                 self._log.say("in its way: the route by {} of {}".format(route.gateway, route.interface))
                 removed = self._system.run(route_command("remove", route.network, route.gateway)).status == 0

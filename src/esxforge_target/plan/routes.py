@@ -178,14 +178,17 @@ def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:
     return route.source == "DHCP" and vmk is not None and vmk.ipv4 != "dhcp"
 
 
+def adds_route(step: Step) -> bool:
+    """Return whether the step adds a route."""
+    return step.command[1:4] == ("network", "ip", "route") and step.command[5:6] == ("add",)
+
+
 def obstacle(step: Step, now: Inventory) -> Optional[RouteEntry]:
     """A lease's or a router's route to the network to which ``step`` failed to add another one.
 
     No plan can know of it: it came by an answer to an interface that asked before it was told not to.
     """
-    verb = step.command[5:6]
-    adds = step.command[1:4] == ("network", "ip", "route") and verb == ("add",)
-    for one in step.expects if adds else ():
+    for one in step.expects if adds_route(step) else ():
         gateways = [value for field, _, value in one.facts if field == "gateways"]
         for route in now.routes:
             if route.network == one.name and [route.gateway] not in gateways and route.source not in BY_HAND:

@@ -15,7 +15,7 @@ from esxforge_target.agent.saving import COMMANDS
 from standin.esxi import PowerLost
 from standin.maas_metadata import Fault, MachineStatus
 from target.agent.conftest import MakeSite
-from target.agent.faults import settings
+from target.agent.faults import settings, steps_of
 from target.agent.site import HASH, Away, Outage, Site
 
 FAILED = MachineStatus.FAILED_DEPLOYMENT
@@ -608,6 +608,39 @@ def test_where_esxi_takes_no_rule_file_the_console_says_so_at_once_and_no_other_
     host.moment.fail_always.clear()
     assert settings(host) == before
     assert host.leaks() == []
+
+
+def test_an_address_that_the_firewall_refused_once_is_allowed_again(site: MakeSite) -> None:
+    host = site("simple-static")
+    add = "esxcli network firewall ruleset allowedip add -r esxforge -i 10.0.0.2"
+    host.moment.fail[steps_of("simple-static").index(add) + 1] = "fail"
+    assert host.live() == 1
+    assert host.status is MachineStatus.DEPLOYED
+    assert "the firewall was not opened" not in host.log
+
+
+def test_where_maas_stays_silent_after_a_failure_the_firewall_is_opened_again(site: MakeSite) -> None:
+    host = site("simple-static")
+    refresh = "esxcli network firewall refresh"
+    host.moment.fail_always[refresh] = "fail"
+
+    def pass_time() -> None:
+        if "FAILED: " in host.log and host.log.count("MAAS has not been notified yet") > 1:
+            host.moment.fail_always.pop(refresh, None)
+
+    host.moment.pass_time = pass_time
+    assert host.live() == 1
+    assert host.status is MachineStatus.FAILED_DEPLOYMENT
+
+
+@pytest.mark.parametrize("option", ["-l", "-h", "-o"])
+def test_a_boot_order_command_that_failed_once_is_run_again(site: MakeSite, option: str) -> None:
+    steps = enumerate(steps_of("simple-static"), 1)
+    first = next(number for number, step in steps if f"bootorder {option}" in step)
+    host = site("simple-static")
+    host.moment.fail[first] = "fail"
+    assert host.live() == 1
+    assert "the firmware's boot order is as before: " in host.log
 
 
 def test_a_rule_set_that_no_refresh_closes_is_named(site: MakeSite) -> None:

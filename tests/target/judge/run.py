@@ -201,7 +201,8 @@ def _put_found(fake: FakeEsxi, case: Case) -> None:
             running["vswitches"]["vSwitch1"].update(uplinks=free)
             running["vswitches"]["vSwitch1"]["failover"].update(active=list(free))
         elif kind == "larger MTU":
-            running["vswitches"]["vSwitch0"]["mtu"] = 9000
+            on_it = [nic for nic in host.nics() if nic["name"] == first]
+            running["vswitches"]["vSwitch0"]["mtu"] = min(9000, *(nic.get("max_mtu", 9000) for nic in on_it))
         elif kind == "team of VM Network":
             running["portgroups"]["VM Network"].update(
                 failover={"load_balancing": "mac", "active": [first], "standby": []},
