@@ -1,9 +1,10 @@
 """How many processes a host starts to reach MAAS's network and storage: ours, counted, beside today's template's.
 
 Each esxcli start costs about a second on a host. Ours counts what the agent starts while it deploys the configuration
-onto the fake ESXi: the questions before its first change, the commands, and the questions after that, which verify
-them. The firewall, the host's name and its SSH service are not in it, as the template's figures are without them;
-``all`` is the whole deployment. The template verifies nothing.
+onto the fake ESXi: the first reading, the changes, the questions between them (after a refused command, or where a
+lease may have been lost), and the reading after the last change, which is verified and saved. The firewall, the host's
+name and its SSH service are not in it, as the template's figures are without them; ``all`` is the entire deployment.
+The template verifies nothing.
 
 The template's figures were counted by hand in its two scripts that apply a configuration, netplan-esxi and
 storage-esxi (canonical/packer-maas, vmware-esxi/maas, commit 73dd146ac56b5b53c93afdb1efe7d40ae64b3420), walking through
@@ -24,12 +25,14 @@ import yaml
 
 from esxforge_target.runtime.validation_errors import ValidationErrors
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from target.agent.questions import is_question
 from target.agent.site import Site
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "data" / "curtin"
-# What tells a question from a change, and what belongs to neither network nor storage.
-QUESTIONS = ("--formatter=json", "getptbl", "getUsableSectors", "-P")
+# What belongs to neither network nor storage.
 APART = ("firewall", "hostname", "account", "hostsvc/")
+# The first command that keeps what was set up.
+SAVING = ["/sbin/auto-backup.sh"]
 PROGRAMS = ("esxcli", "localcli", "vmkfstools", "partedUtil", "vim-cmd")
 
 
@@ -49,11 +52,12 @@ class Row:
     """One configuration."""
 
     name: str
-    inventory: Count
-    commands: Count
-    verification: Count
-    whole: Count
+    first: Count
+    changes: Count
+    between: Count
+    last: Count
     template: Count
+    everything: Count
 
 
 # Network and storage of each. Network: wiping (2 lists, vmk0, vSwitch0, DNS twice) 6, NIC list 1; then a vSwitch 2
@@ -73,10 +77,6 @@ def counted(commands: Iterable[list[str]]) -> Count:
     programs = [command[0] for command in commands]
     esxcli = len([one for one in programs if one in ("esxcli", "localcli")])
     return Count(esxcli, len(programs) - esxcli)
-
-
-def is_question(command: list[str]) -> bool:
-    return bool(set(command) & set(QUESTIONS))
 
 
 def is_ours(command: list[str]) -> bool:
@@ -103,11 +103,19 @@ def deployed(path: Path) -> list[list[str]]:
 
 def row_of(name: str, commands: list[list[str]]) -> Row:
     """The deployment's processes by what they are for."""
-    ours = [command for command in commands if is_ours(command)]
-    first = next(number for number, command in enumerate(ours) if not is_question(command))
-    questions = [command for command in ours[first:] if is_question(command)]
-    changes = [command for command in ours[first:] if not is_question(command)]
-    return Row(name, counted(ours[:first]), counted(changes), counted(questions), counted(commands), TEMPLATE[name])
+    saving = commands.index(SAVING)
+    changes = [number for number, command in enumerate(commands[:saving]) if not is_question(command)]
+    begun = next(number for number in changes if is_ours(commands[number]))
+    during = [command for command in commands[begun : changes[-1] + 1] if is_ours(command)]
+    return Row(
+        name,
+        counted(filter(is_ours, commands[:begun])),
+        counted(command for command in during if not is_question(command)),
+        counted(filter(is_question, during)),
+        counted(filter(is_ours, commands[changes[-1] + 1 :])),
+        TEMPLATE[name],
+        counted(commands),
+    )
 
 
 def measure() -> list[Row]:
@@ -121,12 +129,12 @@ def measure() -> list[Row]:
 
 def report() -> str:
     """The rows as a table: esxcli + others."""
-    columns = ("inventory", "commands", "verify", "sum", "template", "all")
-    lines = [f"{'processes (esxcli + others)':46}" + "".join(f"{column:>12}" for column in columns)]
+    columns = ("first", "changes", "between", "last", "sum", "template", "all")
+    lines = [f"{'processes (esxcli + others)':46}" + "".join(f"{column:>10}" for column in columns)]
     for row in measure():
-        counts = (row.inventory, row.commands, row.verification)
-        cells = (*counts, counts[0] + counts[1] + counts[2], row.template, row.whole)
-        lines.append(f"{row.name:46}" + "".join(f"{f'{one.esxcli} + {one.others}':>12}" for one in cells))
+        parts = (row.first, row.changes, row.between, row.last)
+        cells = (*parts, sum(parts, Count(0, 0)), row.template, row.everything)
+        lines.append(f"{row.name:46}" + "".join(f"{f'{one.esxcli} + {one.others}':>10}" for one in cells))
     return "\n".join(lines)
 
 

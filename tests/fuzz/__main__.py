@@ -47,14 +47,16 @@ class Run:
         self.outcomes: set[str] = set()
         self.findings: dict[str, Path] = {}
         self._random = random
-        self._corpus = [*target.seeds(), *(path.read_bytes() for path in target.cases)]
+        self._good = target.seeds()
+        self._corpus = [*self._good, *(path.read_bytes() for path in target.cases)]
 
     def go(self, *, until: float = float("inf"), cases: float = float("inf")) -> None:
         """Until that time, or so many cases."""
         for data in list(self._corpus):
             self._try(data)
         while time.monotonic() < until and self.count < cases:
-            data = self._changed(self._random.choice(self._corpus))
+            # Most changes of what was rejected are rejected for the same reason.
+            data = self._changed(self._random.choice(self._random.choice((self._good, self._corpus))))
             if self._try(data) and len(self._corpus) < _MOST_IN_CORPUS and len(data) < 8 << 20:
                 self._corpus.append(data)
 

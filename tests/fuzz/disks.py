@@ -25,6 +25,7 @@ from esxforge_target.formats.manifest import GOLDEN, FileRecord, Manifest
 from esxforge_target.formats.stored_gzip import member_extent, stored_gzip, stored_length
 from esxforge_target.hook import golden
 from esxforge_target.runtime.errors import FormatError
+from fuzz import words
 from fuzz.mutate import mutate_bytes, mutate_in_place, mutate_json
 from fuzz.target import Target, read_all
 
@@ -186,6 +187,10 @@ def _manifest(data: bytes) -> None:
         read_all(lambda: golden.renewed_volumes(table, manifest), lambda: golden.slot_in_bank(manifest))
 
 
+def _mutate_manifest(random: Random, data: bytes) -> bytes:
+    return mutate_json(random, data, words.MANIFEST)
+
+
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
     Target("tar-module", _tar, _tar_seeds, _mutate_tar,
@@ -194,7 +199,7 @@ TARGETS = (
     Target("gzip", _gzip, _gzip_seeds, _mutate_gzip,
            (_T + "formats/stored_gzip.py:stored_offset,member_extent,_find,_blocks", _T + "cloud_data/limits.py",
             _E + "image/raw_stream.py"), "gz"),
-    Target("manifest", _manifest, _manifest_seeds, mutate_json,
+    Target("manifest", _manifest, _manifest_seeds, _mutate_manifest,
            (_T + "formats/manifest.py:Manifest.parse,_manifest",
             _T + "hook/golden.py:bios_start,starts_by_uefi,renewed_volumes,slot_in_bank"), "json"),
 )  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import tempfile
+import zlib
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +33,7 @@ from esxforge.vm.libvirt import domain_xml
 from esxforge_target.cloud_data.plans import plan_user_data, plan_vendor_data
 from esxforge_target.contract.added_module import AddedModule
 from esxforge_target.contract.desired_document import desired_host_from_json, desired_host_to_json
+from esxforge_target.contract.desired_host import DesiredHost
 from esxforge_target.contract.endpoint import parse_endpoint
 from esxforge_target.contract.golden_record import GoldenRecord
 from esxforge_target.contract.host_record import HostRecord, SecretsExtent, VcenterOptions
@@ -45,23 +47,20 @@ from esxforge_target.formats.boot_cfg import BootCfg, installer_kernelopt
 from esxforge_target.formats.kickstart import Kickstart
 from esxforge_target.inventory.disk_identities import DeviceDirectory
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
-from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import read
 from esxforge_target.inventory.storage import parse_table
 from esxforge_target.metadata.client import MetadataClient, Patience
 from esxforge_target.metadata.exchange import MetadataResponse
 from esxforge_target.metadata.public_keys import parse_public_keys
 from esxforge_target.plan.planner import make_plan
-from esxforge_target.runtime.commands import Result, Runner
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
 from esxforge_target.vcenter.desired import parse_document
 from esxforge_target.vcenter.reasons import explain
-from fuzz import seeds
+from fuzz import curtin_seeds, document_seeds, host_answers, seeds, words
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import DATA, Target, read_all
-from standin.esxi import FakeEsxi
-from target.plan.configs import SAMPLES, sample
+from target.plan.configs import sample
 
 KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqfF8yhWS7bkMmIsUxEcVTlDYTE3GfhtYC2tq8Jk3Vn me@example\n"
 
@@ -84,16 +83,21 @@ def _file(name: str, data: bytes) -> Path:
 
 
 def _boot_cfg(data: bytes) -> None:
+    """The input decides what is put in: names that are there, its own words, and how much room is kept."""
     cfg = BootCfg.parse(data)
     cfg.files("/")
     cfg.bootstate, cfg.updated, cfg.quickboot, cfg.build, cfg.end_of("bootstate")
+    text, number = _text(data), zlib.crc32(data)
+    word = (text.split() or ["x"])[-1]
+    names = ("esxforge.tgz", text[-20:], word, cfg.modules[0].name if cfg.modules else "x")
+    name, other = names[number % 4], names[number // 4 % 4]
     read_all(
-        lambda: cfg.with_module("esxforge.tgz").without_module("esxforge.tgz").to_bytes(),
-        lambda: cfg.without_module(cfg.modules[0].name) if cfg.modules else cfg,
-        lambda: cfg.with_kernelopt(["a=b"]).with_value("title", "x").to_bytes(),
-        lambda: cfg.with_reserved_kernelopt(500).fill_reserved_kernelopt(["a=b"]),
+        lambda: cfg.with_module(name).without_module(other).to_bytes(),
+        lambda: cfg.with_kernelopt(["a=b"]).with_value("title", text[-20:]).to_bytes(),
+        lambda: cfg.with_reserved_kernelopt((20, 500)[number % 2]).fill_reserved_kernelopt([word, "a=b" * 10]),
+        lambda: cfg.fill_reserved_kernelopt([word]),
         lambda: installer_kernelopt(cfg),
-        lambda: cfg.resolve("esxforge.tgz", "/EFI/BOOT"),
+        lambda: cfg.resolve(name, "/EFI/BOOT"),
     )
     assert BootCfg.parse(cfg.to_bytes()).to_bytes() == cfg.to_bytes()
 
@@ -104,10 +108,15 @@ def _kickstart(data: bytes) -> str:
     return " ".join(finding.message for finding in check_kickstart(data, Use()))
 
 
+@cache
+def _host() -> DesiredHost:
+    return stamped(desired_host_from_config(sample("vmfs7-bond")))
+
+
 def _inventory(data: bytes) -> None:
     found = inventory_from_json(data)
     assert inventory_from_json(inventory_to_json(found)) == found
-    desired = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    desired = _host()
     make_plan(desired, found)
     report = make_report(desired, found, assumed=False)
     json.dumps(document(report))
@@ -115,8 +124,13 @@ def _inventory(data: bytes) -> None:
 
 
 def _curtin(data: bytes) -> None:
-    config = load_config(_file("curtin.yaml", data))
-    token_from_config(config)
+    """JSON as it reaches the hook, or else YAML as people have it."""
+    is_json = data.startswith(b"{")
+    config = load_json(data, "The configuration") if is_json else load_config(_file("curtin.yaml", data))
+    read_all(lambda: token_from_config(config), lambda: _planned(config))
+
+
+def _planned(config: Any) -> None:
     desired = desired_host_from_config(config)
     assert desired_host_from_json(desired_host_to_json(desired)) == desired
     desired = stamped(desired)
@@ -136,6 +150,28 @@ def _mutate_yaml(random: Random, data: bytes) -> bytes:
         return yaml.dump(document, Dumper=_Dumper, allow_unicode=True).encode("utf-8", "surrogatepass")
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, KeyError, AttributeError, IndexError):
         return mutate_lines(random, data)
+
+
+def _mutate_vcenter(random: Random, data: bytes) -> bytes:
+    return mutate_json(random, data, words.VCENTER) if data.startswith(b"{") else _mutate_yaml(random, data)
+
+
+def _mutate_curtin(random: Random, data: bytes) -> bytes:
+    """Mostly JSON: the reader of YAML is slow, and the targets ``cloud-data`` and ``vcenter`` have it, too."""
+    if random.random() < 0.05:
+        return _mutate_yaml(random, data)
+    if not data.startswith(b"{"):
+        try:
+            data = json.dumps(yaml.load(data, _Loader), default=str).encode()  # noqa: S506  a safe one
+        except (yaml.YAMLError, ValueError, RecursionError, TypeError, LookupError, AttributeError):
+            return _mutate_yaml(random, data)
+    return mutate_json(random, data, words.CURTIN)
+
+
+_FLAGS: tuple[dict[str, Any], ...] = (
+    {}, {}, {"install": {"accept_eula": True}, "root_password": {"random": True}},
+    {"files": [], "maas": {"title": "t"}}, {"image": {"kind": "golden"}, "add": ["a.vib"]},
+)  # fmt: skip
 
 
 def _maas(data: bytes) -> None:
@@ -179,7 +215,8 @@ def _vcenter(data: bytes) -> None:
         answer = load_json(data, "The answer")
     except ForgeError:
         answer = None
-    explain(500, answer, "adding", "vCenter", ["secret"])
+    for status in (401, 500):
+        explain(status, answer, "adding", "vCenter", ["secret", ""])
     parse_document(data)
 
 
@@ -188,13 +225,15 @@ def _keys(data: bytes) -> None:
 
 
 def _profile(data: bytes) -> None:
+    """A comment at the end is the build that boot.cfg names."""
+    build = _text(data[-40:]).rpartition("<!--")[2].partition("-->")[0]
     read_all(
         lambda: release_of(
             metadata=None,
             profile=parse_profile(data, "x"),
-            builds=[("BOOT.CFG", _text(data[:40]))],
+            builds=[("BOOT.CFG", build)],
             title="",
-            names=(),
+            names=("TBOOT.B00",) if zlib.crc32(data) % 4 == 0 else (),
             volume_id=_text(data[:30]),
         ),
         lambda: release_of(metadata=data, profile=None, builds=[], title="", names=(), volume_id=""),
@@ -202,7 +241,8 @@ def _profile(data: bytes) -> None:
 
 
 def _recipe(data: bytes) -> None:
-    load_recipe(_file("esxforge.toml", data))
+    """The input decides which flags lie over it."""
+    load_recipe(_file("esxforge.toml", data), _FLAGS[zlib.crc32(data) % len(_FLAGS)])
 
 
 def _contract(data: bytes) -> None:
@@ -217,52 +257,14 @@ def _contract(data: bytes) -> None:
     )
 
 
-class _Replay(Runner):
-    """What a host answered, with some answers changed."""
-
-    def __init__(self, answers: dict[str, str]) -> None:
-        self._answers = answers
-
-    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
-        text = self._answers.get(" ".join(arguments))
-        return Result(1, "", "no answer") if text is None else Result(0, text)
-
-
-class _Recorder(Runner):
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self.answers: dict[str, Any] = {}
-
-    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
-        result = self._runner.run(arguments, timeout, stdin)
-        if result.status == 0:
-            try:
-                self.answers[" ".join(arguments)] = json.loads(result.stdout)
-            except ValueError:
-                self.answers[" ".join(arguments)] = result.stdout
-        return result
-
-
-@functools.cache
-def _esxcli_seeds() -> list[bytes]:
-    seeds = []
-    for release in ("6.7.0", "8.0.3"):
-        fake = FakeEsxi.create(str(_scratch() / release), "sas-12-nics", release)
-        recorder = _Recorder(fake)
-        read(recorder, DeviceDirectory(fake.devices))
-        seeds.append(json.dumps(recorder.answers).encode())
-    return seeds
-
-
-def _texts_of(answers: dict[str, Any]) -> dict[str, str]:
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in answers.items()}
-
-
 def _esxcli(data: bytes) -> None:
-    answers = json.loads(_text(data))
+    try:
+        answers = json.loads(_text(data))
+    except (ValueError, RecursionError):
+        return
     if not isinstance(answers, dict):
         return
-    found = read(_Replay(_texts_of(answers)), DeviceDirectory(str(_scratch() / "none")))
+    found = read(host_answers.Replay(host_answers.texts_of(answers)), DeviceDirectory(str(_scratch() / "none")))
     text = inventory_to_json(found)
     if found.release.major >= 6:  # an agent that starts again must be able to read what it noted
         assert inventory_from_json(text) == found
@@ -282,17 +284,18 @@ def _mutate_esxcli(random: Random, data: bytes) -> bytes:
         elif random.random() < 0.05:
             answers[key] = _text(mutate_bytes(random, json.dumps(value).encode()))
         else:
-            answers[key] = mutate_value(random, value)
+            answers[key] = mutate_value(random, value, words.ESXCLI)
     try:
         return json.dumps(answers).encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):
         return data
 
 
-def _partedutil(data: bytes) -> None:
+def _partedutil(data: bytes) -> str:
+    """The last line is the answer about usable sectors, too."""
     text = _text(data)
-    parse_table(text, text[-40:], 1 << 40)
-    parse_query(text)
+    usable = text.splitlines()[-1] if text else ""
+    return f"{parse_table(text, usable, 1 << 40)} {parse_query(text)}"
 
 
 def _release_name(data: bytes) -> None:
@@ -308,7 +311,7 @@ def _libvirt(data: bytes) -> None:
 
 
 def _contract_seeds() -> list[bytes]:
-    host = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    host = _host()
     record = HostRecord(
         "installer", ["0001"], False, ["--novmfsondisk"], [_text(KEY).strip()], VcenterOptions("vc", "DC"), "",
         SecretsExtent(4096, 4096), modules=[AddedModule("netdrv.v00", "net-drv 1.0-1", "0" * 64, 10240)],
@@ -320,7 +323,7 @@ def _contract_seeds() -> list[bytes]:
         ImageSettings("installer", "8.0.3", True, "rootpw x\n", "hash", "$6$salt$hash").to_json(),
         Secrets(Token("a", "b", "c"), "rootpw --iscrypted $6$a$b").to_bytes().decode("ascii"),
     ]
-    return [text.encode() for text in documents]
+    return [b"[]", *(text.encode() for text in documents)]
 
 
 def _data(*patterns: str) -> list[bytes]:
@@ -328,20 +331,9 @@ def _data(*patterns: str) -> list[bytes]:
 
 
 def _inventory_seeds() -> list[bytes]:
-    host = stamped(desired_host_from_config(sample("vmfs7-bond")))
+    host = _host()
     assumed = [assumed_inventory(host, release) for release in ("6.7", "8.0")]
-    return [inventory_to_json(one).encode() for one in (*assumed, *_read_from_hosts())]
-
-
-def _read_from_hosts() -> list[Inventory]:
-    return [
-        read(_Replay(_texts_of(json.loads(seed))), DeviceDirectory(str(_scratch() / "none")))
-        for seed in _esxcli_seeds()
-    ]
-
-
-def _curtin_seeds() -> list[bytes]:
-    return [*(path.read_bytes() for path in SAMPLES), *seeds.curtin_configs()]
+    return [inventory_to_json(one).encode() for one in (*assumed, *host_answers.inventories())]
 
 
 def _profile_seeds() -> list[bytes]:
@@ -352,6 +344,8 @@ def _profile_seeds() -> list[bytes]:
     xml = profile_xml(release, name="ESXi-8.0U3e-24674464-standard", vendor="VMware", modules=("sb.v00", "tpm.v00"))
     names = (b"ESXi-7.0U3d-1", b"ESXi-8.0-update3", b"ESXi-6.7.0-20220304001-standard", b"ESXi-9.0.0.0100-1", b"x")
     found = [xml, metadata_xml(release), *(xml.replace(b"ESXi-8.0U3e-24674464-standard", name) for name in names)]
+    plain = b"<imageprofile><name>ESXi-8d</name><vib/><vib><vib-id>x</vib-id></vib></imageprofile>"
+    found += [plain, plain + b"<!--8.0.3-0.35.24280767-->", plain + b"<!--6.5.0-->"]
     deep = b"<a>" * 80 + b"</a>" * 80
     bad = [
         deep, b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"<a>", b"", b"<a/>", xml.replace(b"esx-base", b"esx-bas"),
@@ -360,108 +354,42 @@ def _profile_seeds() -> list[bytes]:
     return [*found, *bad]
 
 
-_MAAS = {
-    "id": 46, "type": "Uploaded", "name": "esxi/8.0.3", "architecture": "amd64/generic", "title": "VMware ESXi 8.0U3e",
-    "sets": {"20261123": {"version": "20261123", "size": 5, "complete": False, "progress": 50.0, "files": {
-        "root-dd.gz": {"filename": "root-dd.gz", "filetype": "root-dd.gz", "sha256": "0" * 64, "size": 5,
-                       "complete": False, "upload_uri": "/MAAS/api/2.0/boot-resources/46/upload/7/"}}}},
-}  # fmt: skip
-_CLOUD = b"""#cloud-config
-hostname: esx01
-ntp: {servers: [10.0.0.1]}
-ssh_authorized_keys: [ssh-ed25519 AAAA]
-chpasswd: {users: [{name: root, password: $6$a$b}]}
-write_files:
-- {path: /etc/motd, content: aGVsbG8=, encoding: b64, permissions: '0644'}
-runcmd:
-- [echo, hello]
-- reboot
-"""
-_MIME = b"""Content-Type: multipart/mixed; boundary="x"
-MIME-Version: 1.0
-
---x
-Content-Type: text/cloud-config
-
-#cloud-config
-hostname: a
---x
-Content-Type: text/x-shellscript
-
-#!/bin/sh
-true
---x--
-"""
-_VCENTER = b"vcenter_server: vc.example.com\nvcenter_username: u\nvcenter_password: p\nvcenter_datacenter: DC1/Racks\n"
-_RECIPE = b"""[image]
-kind = "golden"
-sector_size = 512
-[install]
-accept_eula = true
-kernel_options = ["allowLegacyCPU=true"]
-ssh_keys = ["ssh-ed25519 AAAA"]
-[root_password]
-random = true
-[golden]
-disk_size = 32
-memory = 8192
-[[files]]
-source = "/dev/null"
-path = "driver.vib"
-[maas]
-name = "esxi/8.0.3"
-title = "VMware ESXi 8.0U3e"
-[vcenter]
-server = "vc.example.com"
-datacenter = "DC1"
-thumbprint = "AB:CD"
-"""
-_KICKSTART = b"""vmaccepteula
-rootpw --iscrypted $6$abc$def
-install --firstdisk=local --overwritevmfs
-network --bootproto=static --ip=10.0.0.5 --netmask=255.255.255.0 --gateway=10.0.0.1 --hostname=a
-keyboard "US Default"
-%pre --interpreter=busybox
-echo hello
-%firstboot --interpreter=python
-print(1)
-"""
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
     Target("boot-cfg", _boot_cfg, lambda: [*_data("boot-cfg/*.cfg"), *seeds.BOOT_CFGS], mutate_lines,
            (_T + "formats/boot_cfg.py", _T + "formats/boot_cfg_grammar.py"), "cfg"),
-    Target("kickstart", _kickstart, lambda: [_KICKSTART, *seeds.KICKSTARTS], mutate_lines,
+    Target("kickstart", _kickstart, lambda: [document_seeds.KICKSTART, *seeds.KICKSTARTS], mutate_lines,
            (_T + "formats/kickstart.py", _E + "formats/kickstart_rules.py", _E + "formats/password_rules.py"), "cfg"),
-    Target("inventory", _inventory, _inventory_seeds, mutate_json,
-           (_T + "inventory/document.py", _T + "inventory/addresses.py", _T + "runtime/documents.py"), "json"),
-    Target("curtin", _curtin, _curtin_seeds, _mutate_yaml,
+    Target("inventory", _inventory, _inventory_seeds, partial(mutate_json, words=words.INVENTORY),
+           (_T + "inventory/document.py", _T + "inventory/addresses.py"), "json"),
+    Target("curtin", _curtin, curtin_seeds.curtin_configs, _mutate_curtin,
            (_T + "curtin_config/network.py", _T + "curtin_config/storage.py", _T + "curtin_config/reader.py",
             _T + "curtin_config/network_checks.py", _T + "curtin_config/storage_checks.py"), "yaml"),
-    Target("recipe", _recipe, lambda: [_RECIPE, *seeds.RECIPES], mutate_lines,
+    Target("recipe", _recipe, lambda: document_seeds.RECIPES, mutate_lines,
            (_E + "recipe/load.py", _E + "recipe/model.py"), "toml"),
-    Target("maas-answers", _maas, lambda: [json.dumps(one).encode() for one in (_MAAS, [_MAAS])], mutate_json,
+    Target("maas-answers", _maas, lambda: document_seeds.IMAGES, mutate_json,
            (_T + "runtime/strict_json.py",), "json"),
     Target("metadata-answers", _metadata, lambda: [KEY, b"esx01.maas\n", *seeds.PUBLIC_KEYS], mutate_lines,
            (_T + "metadata/public_keys.py",), "txt"),
     Target("endpoint", _endpoint, lambda: [b"http://10.0.0.2:5248/MAAS/metadata/status/abc",
            b"https://[2001:db8::1]/MAAS/metadata/status/abc"], mutate_bytes,
            (_T + "contract/endpoint.py", _T + "runtime/hosts.py"), "txt"),
-    Target("cloud-data", _cloud, lambda: [_CLOUD, _MIME, b"cloud-init: |\n  #cloud-config\n  ntp: {}\n",
-           *seeds.CLOUD_DATA], _mutate_yaml,
+    Target("cloud-data", _cloud, lambda: [*document_seeds.CLOUD, *seeds.CLOUD_DATA], _mutate_yaml,
            (_T + "cloud_data/plans.py", _T + "cloud_data/cloud_config.py", _T + "cloud_data/write_files.py",
             _T + "cloud_data/documents.py", _T + "cloud_data/scripts.py"), "yaml"),
-    Target("vcenter", _vcenter, lambda: [_VCENTER, b'{"error_type": "X", "messages": [{"default_message": "m"}]}'],
-           _mutate_yaml, (_T + "vcenter/desired.py", _T + "vcenter/reasons.py"), "yaml"),
+    Target("vcenter", _vcenter, lambda: document_seeds.VCENTER, _mutate_vcenter,
+           (_T + "vcenter/desired.py", _T + "vcenter/reasons.py"), "yaml"),
     Target("public-keys", _keys, lambda: [KEY, *seeds.PUBLIC_KEYS], mutate_lines,
            (_T + "metadata/public_keys.py",), "pub"),
     Target("profile-xml", _profile, _profile_seeds, mutate_bytes,
            (_E + "media/profile.py", _E + "media/xml.py", _E + "media/release.py"), "xml"),
-    Target("contract", _contract, _contract_seeds, mutate_json,
-           (_T + "contract/document.py", _T + "contract/coherence.py", _T + "contract/image_settings.py"), "json"),
-    Target("esxcli", _esxcli, _esxcli_seeds, _mutate_esxcli,
+    Target("contract", _contract, _contract_seeds, partial(mutate_json, words=words.CONTRACT),
+           (_T + "contract/document.py", _T + "contract/coherence.py", _T + "contract/image_settings.py",
+            _T + "runtime/documents.py"), "json"),
+    Target("esxcli", _esxcli, host_answers.recorded_answers, _mutate_esxcli,
            (_T + "esxi/esxcli.py", _T + "inventory/network.py", _T + "inventory/storage.py"), "json"),
-    Target("partedutil", _partedutil, lambda: _data("esxi/partedUtil-getptbl.txt"), mutate_lines,
-           (_T + "inventory/storage.py",), "txt"),
+    Target("partedutil", _partedutil, document_seeds.partition_tables, mutate_lines,
+           (_T + "inventory/storage.py:parse_table", _T + "esxi/banks.py:parse_query"), "txt"),
     Target("release-name", _release_name, lambda: [b"8.0U3e", b"ESXi 8.0 Update 3", b"8.0.3-0.35.24280767"],
            mutate_bytes, (_E + "formats/release_name.py",), "txt"),
     Target("libvirt", _libvirt, lambda: [b"esxi-8.0.raw"], mutate_bytes, (_E + "vm/libvirt.py",), "txt"),

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -48,7 +49,7 @@ from esxforge_target.hook.disks import Disks
 from esxforge_target.hook.machine import LinuxHost
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.strict_json import load_json
-from fuzz import seeds
+from fuzz import maas_seeds, seeds, words
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_lines, mutate_value
 from fuzz.target import Target, read_all
 from unit.selftest import made_up
@@ -105,16 +106,24 @@ class _Replies(Client):
         return text
 
 
+_WISHES = (
+    Wishes(image="esxi/8.0.3", release="6.7", golden=True, owner="admin"), Wishes(boot_nic="eth0", release="8.0"),
+    Wishes(boot_nic="eth9"), Wishes(image="esxi/7.0", golden=False), Wishes(release="8.0.3", golden=False),
+)  # fmt: skip
+
+
 def _answers(data: bytes) -> str:
+    """The input decides which wishes there are besides none."""
     documents = load_json(data, "The answers", most_bytes=1 << 25)
     if not isinstance(documents, dict):
         return "none"
     shown = ""
-    for some in (documents, _saved(documents) if zlib.crc32(data) % 16 == 0 else reduced(documents)):
-        for wishes in (Wishes(), Wishes(image="esxi/8.0.3", release="6.7", golden=True, owner="admin")):
-            found = assess(answers_of(some), wishes)
-            json.dumps(assessment_document(found))
-            shown += heading(found) + " ".join(remarks(found)) + " ".join(one.sentence for one in against(found))
+    number = zlib.crc32(data)
+    reread = _saved(documents) if number % 16 == 0 else reduced(documents)
+    for some, wishes in ((documents, Wishes()), (reread, _WISHES[number % len(_WISHES)])):
+        found = assess(answers_of(some), wishes)
+        json.dumps(assessment_document(found))
+        shown += heading(found) + " ".join(remarks(found)) + " ".join(one.sentence for one in against(found))
     return shown
 
 
@@ -132,10 +141,11 @@ def _asking(data: bytes) -> None:
     """Each request gets the answer of its path, or all the same: what asks for it must say what is wrong with it."""
     answer = load_json(data, "The answer", most_bytes=1 << 25)
 
-    def reply(path: str, _query: Any) -> Any:
+    def reply(path: str, query: Any) -> Any:
         if not (isinstance(answer, dict) and isinstance(answer.get("paths"), dict)):
             return answer
-        found = answer["paths"].get(path)
+        paths = answer["paths"]
+        found = paths.get(f"{path}?{query['op']}" if query and "op" in query else path, paths.get(path))
         if isinstance(found, int) and not isinstance(found, bool) and 400 <= found < 600:
             raise RefusedError("MAAS refused.", status=found, answer="")
         return found
@@ -146,6 +156,7 @@ def _asking(data: bytes) -> None:
         lambda: find_machine(client, "node1"),
         lambda: find_machine(client, "node1.maas"),
         lambda: find_machine(client, "abc123"),
+        lambda: find_machine(client, "no name"),
         lambda: read_answers(client, "abc123"),
         lambda: read_state(client, "abc123"),
         lambda: BootResources(client).list(),
@@ -163,20 +174,6 @@ def _uploaded(client: Client) -> None:
         read_all(*(lambda file=file: file.upload_path for file in (newest.files.values() if newest else ())))
 
 
-def _asking_seeds() -> list[bytes]:
-    machine = {"system_id": "abc123", "fqdn": "node1.maas", "hostname": "node1", "status": 9,
-               "status_name": "Deploying", "ip_addresses": ["10.0.0.5"], "owner": "admin"}  # fmt: skip
-    file = {"filename": "f", "filetype": "root-dd.gz", "sha256": "0" * 64, "size": 600, "complete": False,
-            "progress": 50.0, "upload_uri": "/MAAS/api/2.0/boot-resources/46/upload/7/"}  # fmt: skip
-    sets = {"20261123": {"version": "20261123", "size": 600, "complete": False, "progress": 50.0,
-                         "files": {"root-dd.gz": file}}}  # fmt: skip
-    image = {"id": 46, "type": "Uploaded", "name": "esxi/8.0.3", "architecture": "amd64/generic", "title": "t",
-             "sets": sets}  # fmt: skip
-    log = {"name": "/tmp/install.log", "output": "ZXN4Zm9yZ2U6IHdoeQo="}
-    many: list[Any] = [{"version": "3.7.3"}, [machine], machine, image, [image], {"results": [log]}]
-    return [*(json.dumps(one).encode() for one in many), *seeds.maas_by_path()]
-
-
 def _events(data: bytes) -> str:
     answer = load_json(data, "The answer")
     pages = [answer]
@@ -185,22 +182,12 @@ def _events(data: bytes) -> str:
     pages.append(answer)
     log.rewind()
     pages.append(answer)
-    ordered, progress = Ordered(), Progress()
+    ordered, progress = Ordered(), Progress(status=(None, 4, 6, 9, 11)[zlib.crc32(data) % 5])
     events = log.new()
-    shown = [progress.take(event) for event in [*ordered.take(events, 0.0), *ordered.rest()]]
+    half = len(events) // 2
+    taken = [*ordered.take(events[:half], 0.0), *ordered.take(events[half:], 90.0), *ordered.rest()]
+    shown = [progress.take(event) for event in taken]
     return f"{shown} {progress.outcome} {progress.times(ended=True)} {progress.reason()}"
-
-
-def _event_seeds() -> list[bytes]:
-    texts = ["User starting deployment", "'curtin' curtin command install", "'esxforge' #1.1 inventory: reading",
-             "'esxforge' #1.2 network: it failed\n\nThe end of the host's log:\nline",
-             "'cloudinit' finish"]  # fmt: skip
-    events = [
-        {"id": number, "level": "INFO" if number != 4 else "ERROR", "type": "Deploying", "description": text,
-         "created": "Mon, 23 Nov. 2026 10:00:00"}
-        for number, text in enumerate(texts, 1)
-    ]  # fmt: skip
-    return [json.dumps({"events": events, "count": 5, "next_uri": "/x"}).encode()]
 
 
 def _cli(data: bytes) -> None:
@@ -246,9 +233,13 @@ def _mutate_cli(random: Random, data: bytes) -> bytes:
 # -- this computer, and machines in it --------------------------------------------------------------------------------
 
 
+# Inputs name this directory; the true one has another name in each run.
+_FIRMWARE = "/FIRMWARE"
+
+
 def _firmware(data: bytes) -> str:
     directory = _scratch("firmware")
-    (directory / "50-edk2.json").write_bytes(data)
+    (directory / "50-edk2.json").write_bytes(data.replace(_FIRMWARE.encode(), str(directory).encode()))
     for name in ("code.fd", "vars.fd"):
         (directory / name).touch()
     try:
@@ -260,8 +251,7 @@ def _firmware(data: bytes) -> str:
 
 
 def _firmware_seeds() -> list[bytes]:
-    directory = _scratch("firmware")
-    place = {name: {"filename": str(directory / f"{file}.fd"), "format": "raw"}
+    place = {name: {"filename": f"{_FIRMWARE}/{file}.fd", "format": "raw"}
              for name, file in (("executable", "code"), ("nvram-template", "vars"))}  # fmt: skip
     return [
         json.dumps({
@@ -330,8 +320,9 @@ def _linux(data: bytes) -> str:
     disks = Disks(host)
     said = f"{host.is_uefi()} {host.secure_boot()} {host.boot_order()} {host.boot_mac()}"
     for number, wwn in (("S1", "0x5000c500"), ("S1", ""), ("", "5000c500"), ("", "")):
-        with suppress(ForgeError):
-            said += disks.matching(Disk("sda", serial=number, wwn=wwn)).label
+        for device in ("", "/dev/sda"):
+            with suppress(ForgeError):
+                said += disks.matching(Disk("sda", serial=number, wwn=wwn, path=device)).label
     return said
 
 
@@ -418,15 +409,15 @@ def _mutate_certificate(random: Random, data: bytes) -> bytes:
 
 _T, _E = "esxforge_target/", "esxforge/"
 TARGETS = (
-    Target("deployment-answers", _answers, seeds.deployment_answers, mutate_json,
+    Target("deployment-answers", _answers, seeds.deployment_answers, partial(mutate_json, words=words.MAAS),
            tuple(_E + f"deployment/{name}.py" for name in (
                "answers", "assessment", "auto_addresses", "checks", "connectivity", "gateways", "images",
                "name_servers", "network", "prediction", "saved", "state", "storage")), "json"),
-    Target("maas-asking", _asking, _asking_seeds, mutate_json,
+    Target("maas-asking", _asking, maas_seeds.asking, partial(mutate_json, words=words.MAAS),
            (_E + "deployment/ask.py", _E + "deployment/find.py", _E + "maas/boot_resources.py:ResourceFile.upload_path,"
              "BootResource.newest,BootResources.get,version_order,_with_sets", _E + "maas/region.py",
             _E + "maas/upload_state.py", _E + "maas/versions.py"), "json"),
-    Target("events", _events, _event_seeds, mutate_json,
+    Target("events", _events, maas_seeds.events, partial(mutate_json, words=words.MAAS),
            (_E + "deployment/event_log.py:_event,_time,EventLog._ask,_first_of_last,Ordered.take,Ordered._ready",
             _E + "deployment/progress.py"), "json"),
     Target("maas-cli", _cli, lambda: [_cli_database([("admin", json.dumps(_PROFILE))])], _mutate_cli,

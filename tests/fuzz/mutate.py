@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 Mutate: TypeAlias = Callable[[Random, bytes], bytes]
+# Values that a format knows, by the name of the field that may hold them.
+Words: TypeAlias = Mapping[str, Sequence[Any]]
+NO_WORDS: Words = MappingProxyType({})
 
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 _TEXTS = (
@@ -97,7 +101,7 @@ def mutate_lines(random: Random, data: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-def mutate_json(random: Random, data: bytes) -> bytes:
+def mutate_json(random: Random, data: bytes, words: Words = NO_WORDS) -> bytes:
     """A JSON document with some of its values changed; of a text that is none, its bytes."""
     if random.random() < 0.15:
         return mutate_bytes(random, data)
@@ -105,7 +109,7 @@ def mutate_json(random: Random, data: bytes) -> bytes:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return mutate_bytes(random, data)
-    document = mutate_value(random, document)
+    document = mutate_value(random, document, words)
     try:
         text = json.dumps(document)
     except (ValueError, RecursionError):
@@ -115,13 +119,16 @@ def mutate_json(random: Random, data: bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def mutate_value(random: Random, document: Any) -> Any:
-    """Plain data with some values replaced, dropped, doubled or moved."""
+def mutate_value(random: Random, document: Any, words: Words = NO_WORDS) -> Any:
+    """Plain data with some values replaced, dropped, doubled or moved; half of the new values are the format's."""
     document = copy.deepcopy(document)
     for _ in range(random.choice((1, 1, 1, 2, 3, 5))):
         places = list(_places(document))
         if not places:
             return random.choice(_VALUES)
+        if words and random.random() < 0.5:
+            _put_word(random, places, words)
+            continue
         holder, key = random.choice(places)
         match random.randrange(6):
             case 0 if isinstance(holder, dict):
@@ -131,14 +138,32 @@ def mutate_value(random: Random, document: Any) -> Any:
             case 2 if isinstance(holder, dict):
                 holder[str(random.choice(_VALUES))[:40]] = holder.pop(key)
             case 3:
-                other, name = random.choice(places)
+                alike = [place for place in places if place[1] == key]
+                other, name = random.choice(alike if random.random() < 0.5 else places)
                 if (name in other if isinstance(other, dict) else name < len(other)) and (
                     key in holder if isinstance(holder, dict) else key < len(holder)
                 ):
                     holder[key] = copy.deepcopy(other[name])
+            case 4 if isinstance(holder[key], int) and not isinstance(holder[key], bool):
+                holder[key] += random.choice((-1, 1))
             case _:
                 holder[key] = copy.deepcopy(random.choice(_VALUES))
     return document
+
+
+def _put_word(random: Random, places: list[tuple[Any, Any]], words: Words) -> None:
+    """A value that the format knows, where its field is; now and then a field that is not there yet."""
+    known = [place for place in places if isinstance(place[1], str) and place[1] in words]
+    if known and random.random() < 0.8:
+        # Each name has the same chance, however often it is there.
+        name = random.choice(sorted({key for _, key in known}))
+        holder, key = random.choice([place for place in known if place[1] == name])
+    else:
+        objects = [holder for holder, _ in places if isinstance(holder, dict)]
+        if not objects:
+            return
+        holder, key = random.choice(objects), random.choice(sorted(words))
+    holder[key] = copy.deepcopy(random.choice(words[key]))
 
 
 def _places(document: Any) -> Any:

@@ -79,18 +79,15 @@ KICKSTARTS = [path.read_bytes() for path in sorted(DATA.glob("kickstart/*.cfg"))
 ]  # fmt: skip
 
 BOOT_CFGS = [
+    b"kernel=k\nkernelopt=ks=usb ks=x ks=http://u:p@h/x ip=10.0.0.5 netdevice=vmnic0 runweasel\nmodules=a\n",
+    b"kernel=http://h/k\nmodules=ftp://h//a --- b-\nprefix=http://h/x\n", b"kernel=k\n", b"kernel=k\nmodules=\nx",
+    b"kernel=k\nkernelopt=" + b"x" * 400 + b"\nmodules=" + b" --- ".join([b"m"] * 247) + b" --- name\n",
     b"bootstate=0\nkernel=b.b00\nmodules=a.b00 --- b.b00\nbuild=8.0.3-1\nupdated=1\n",
     b"title=x\ntimeout=x\nprefix=/a\nkernel=/k\nkernelopt=a b=c\nmodules=/x\nnorts=1\nquirks=1\nacpitables=a --- b\n",
     b"bootstate=99999999999\nupdated=-1\nbuild=\nmodules=\nquickboot=1\n", b"# comment\n\n=\nx\nkernel\n\xff\n\0\n",
     b"kernel=a\nkernel=b\nmodules=a\nmodules=b\n" + b"kernelopt=" + b"x" * 5000 + b"\n", b"\r\nkernel=a\r\n", b"",
     b"kernel=a arg\nmodules=a arg --- b.gz arg2 arg3 --- --- c\nbootstate= 1\nupdated=0x10\n",
 ]  # fmt: skip
-
-
-@functools.cache
-def curtin_configs() -> list[bytes]:
-    """What MAAS made of recorded machines; JSON is YAML, too."""
-    return [json.dumps(pair(path).curtin).encode() for path in PATHS if path.parent.name == "3.7.3"]
 
 
 _IMAGE = {
@@ -113,6 +110,11 @@ def deployment_answers() -> list[bytes]:
         {"account": {"username": "me", "is_superuser": False, "ssh_keys": 0}, "version": {"version": "3.3.1"}},
         {"reservedips": [{"ip": "10.0.0.9", "mac_address": "52:54:00:00:00:01", "subnet": {"id": 1}}]},
         {"boot-resources": [], "config": {"use_rack_proxy": "HTTP 403", "node_timeout": 5}},
+        {"boot-resources": [{**_IMAGE, "title": "VMware ESXi 8.0U3e (esxforge 0.1.0, SSH key needed)"}],
+         "account": {"username": "me", "is_superuser": True, "ssh_keys": 0}},
+        {"boot-resources": [{**_IMAGE, "title": "VMware ESXi 8.0U3e (esxforge 9, 4Kn disks, SSH key needed)"}]},
+        {"blockdevices": []}, {"config": {"use_rack_proxy": False, "node_timeout": 30}, "vmfs-datastores": []},
+        {"account": {"username": "me@example.com", "is_superuser": False, "ssh_keys": 1}},
     ]  # fmt: skip
     states: list[dict[str, Any]] = [
         {"status": 4, "status_name": "Ready", "owner": None},
@@ -121,13 +123,40 @@ def deployment_answers() -> list[bytes]:
         {"status": 8, "status_name": "Broken", "locked": True},
         {"architecture": "arm64/generic", "bios_boot_method": None},
         {"bios_boot_method": "pxe", "power_type": "manual"}, {"boot_disk": None, "boot_interface": None},
+        {"osystem": "ubuntu", "distro_series": "jammy", "status": 6}, {"owner": "me@example.com"},
+        {"osystem": "esxi", "distro_series": "custom", "status": 6},
     ]  # fmt: skip
     for number, document in enumerate(documents[::4]):
         machine = {**document["machine"], **states[number % len(states)]}
         config = {"curtin": pair(PATHS[4 * number]).curtin} if number % 3 == 0 else {}
         changed = {**document, **more[number % len(more)], "machine": machine, **config}
         seeds.append(json.dumps(changed).encode())
-    return seeds
+    return [*seeds, *_other_disks()]
+
+
+def _other_disks() -> list[bytes]:
+    """Recorded machines with disks as none of them had: alike, small, with an MBR, in a RAID."""
+
+    def of(name: str, *changes: dict[str, Any], **more: Any) -> bytes:
+        documents = pair(DATA / "maas-pairs" / "3.7.3" / f"{name}.json").documents
+        disks = [{**disk, **(changes[number] if number < len(changes) else {})}
+                 for number, disk in enumerate(documents["blockdevices"])]  # fmt: skip
+        return json.dumps({**documents, "blockdevices": [*disks, *more.pop("devices", [])], **more}).encode()
+
+    alike = {"model": "M", "serial": "S"}
+    paths = ({**alike, "id_path": "/dev/disk/by-id/a"}, {**alike, "id_path": "/dev/disk/by-id/b"})
+    documents = pair(DATA / "maas-pairs" / "3.7.3" / "no_layout.json").documents
+    members = [{"id": disk["id"], "type": "physical"} for disk in documents["blockdevices"]]
+    raid = {"name": "md0", "level": "raid-1", "devices": members, "spare_devices": [], "virtual_device": {"id": 99}}
+    device = {**documents["blockdevices"][0], "id": 99, "name": "md0", "type": "virtual", "path": "/dev/md0"}
+    with_raid = {"raids": [raid], "machine": {**documents["machine"], "raids": [{"id": 1}]}, "devices": [device]}
+    newer = {"version": {"version": "3.8.0"}}
+    return [
+        of("hwraid_serial", alike, alike), of("hwraid_serial", alike, alike, **newer),
+        of("hwraid_serial", *paths, **newer), of("vmfs6", {"partition_table_type": "MBR"}),
+        of("vmfs6", {"size": 1 << 30}), of("vmfs7", {"size": 20 << 30}),
+        of("vmfs7", {"partition_table_type": "X"}), of("no_layout", **with_raid),
+    ]  # fmt: skip
 
 
 _NODE = "nodes/abc123/"
@@ -157,6 +186,14 @@ def maas_by_path() -> list[bytes]:
     one = seeds[0]
     refusals = ("version/", "machines/abc123/", "users/", "boot-resources/", "boot-resources/46/", "domains/", "maas/")
     seeds += [{**one, path: status} for path in refusals for status in (403, 404, 500)]
+    deploying = {**one["machines/abc123/"], "status": 9} if "machines/abc123/" in one else {}
+    configurations: list[Any] = [403, 500, {"network": {}}, "x"]
+    seeds += [{**one, "machines/abc123/": deploying, "machines/abc123/?get_curtin_config": answer}
+              for answer in configurations]  # fmt: skip
+    auto = pair(DATA / "maas-pairs" / "3.7.3" / "auto4.json").documents
+    free = {f"subnets/{subnet['id']}/": [{"start": "10.0.0.5", "end": "10.0.0.9", "num_addresses": 5}]
+            for subnet in auto["subnets"]}  # fmt: skip
+    seeds.append({**common, **{_PATHS[name]: answer for name, answer in auto.items() if name in _PATHS}, **free})
     seeds.append({**one, "machines/": [{**_FOUND, "system_id": "abc123", "fqdn": "b.maas"}, _FOUND]})
     seeds += [
         {**one, "version/": {"version": version}, "regioncontrollers/": [{}, {}]} for version in ("3.2", "x", "3.6")

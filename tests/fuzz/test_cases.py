@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -49,6 +52,14 @@ def test_a_target_can_change_inputs_of_every_size(target: Target, size: int) -> 
         data = content
         for _ in range(60):
             data = target.mutate(random, data if len(data) < 8192 else content)
+
+
+@pytest.mark.parametrize("target", fuzzing.TARGETS, ids=lambda target: target.name)
+@pytest.mark.parametrize("data", [b"", b"\0" * 7, b"[]", b"{}", b"{", b'{"a": [1]}', b"\xff\n"], ids=repr)
+def test_a_target_takes_inputs_that_have_nothing_of_its_format(target: Target, data: bytes) -> None:
+    """libFuzzer begins with an empty one."""
+    with suppress(ForgeError):
+        target.run(data)
 
 
 def test_a_traceback_is_a_finding_whose_input_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +111,32 @@ def test_the_same_seed_gives_the_same_inputs(tmp_path: Path, monkeypatch: pytest
         fuzzing.Run(watched, Random("18 boot-cfg")).go(cases=200)  # noqa: S311
         seen.append(inputs)
     assert seen[0] == seen[1]
+
+
+FIRST_INPUTS = """
+from hashlib import sha256
+from fuzz import documents, machines
+for target in (*documents.TARGETS, *machines.TARGETS):
+    print(target.name, sha256(b"|".join(target.seeds())).hexdigest())
+"""
+
+
+def test_the_first_inputs_are_the_same_in_each_process(tmp_path: Path) -> None:
+    """They depend neither on random identifiers of the stand-in nor on the names of temporary directories."""
+    found = []
+    for name in ("one", "another"):
+        (tmp_path / name).mkdir()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": ":".join([str(Path(__file__).parents[1]), *filter(None, sys.path)]),
+            "PYTHONHASHSEED": "0",
+            "TMPDIR": str(tmp_path / name),
+        }
+        command = [sys.executable, "-c", FIRST_INPUTS]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        found.append(done.stdout.splitlines())
+    assert len(found[0]) > 20
+    assert found[0] == found[1]
 
 
 def test_names_of_targets_may_follow_the_options(

@@ -15,9 +15,9 @@ _DEEPEST_CALLS = 4
 # What is not an error itself but is shown like one: (what is said, of the fields of the class; which field says what
 # to do).
 _SHOWN = {
-    "Finding": ("{message}", "remedy"),
+    "Finding": ("{message}", "hint"),
     "Diagnosis": ("{sentence}", "hint"),
-    "Line": ("{name}: {found} (needed: {needed})", "fix"),
+    "Line": ("{name}: {found} (needed: {needed})", "hint"),
     "BadParameter": ("{message}", ""),
     "ValueError": ("{message}", ""),
 }
@@ -33,20 +33,20 @@ _LISTS = re.compile(r"(problems|reasons|refusals|found)$")
 _LISTERS = re.compile(r"(problems?|reasons?|doubts?|refusals?|contradictions)$")
 # Of parts that are never told together, and pieces of a sentence.
 _LEFT_OVER = re.compile(r": ;|^,| is \.")
-# The remedy is that of the cause, which is part of the sentence.
+# The hint is that of the cause, which is part of the sentence.
 _ELSEWHERE = "See the message."
 _WORDS = re.compile(r"[a-z]{2,}[^a-z]+[A-Za-z]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One sentence; ``remedy`` is empty where the source gives none. ``path`` and ``line`` say where it is said.
+    """One sentence; ``hint`` is empty where the source gives none. ``path`` and ``line`` say where it is said.
 
-    ``one_of_many``: it goes into a list, and the error that tells the whole list has the remedy.
+    ``one_of_many``: it goes into a list, and the error that tells the whole list has the hint.
     """
 
     sentence: str
-    remedy: str
+    hint: str
     path: str
     line: int
     one_of_many: bool = False
@@ -90,7 +90,7 @@ class _Collector:
         yield from _plainest(list(self._told(module, call, made, self._scopes(module, call, inside, names))))
 
     def _told(self, module: Module, call: ast.Call, made: _Made, scopes: Iterable[Scope]) -> Iterator[Message]:
-        template, remedy, names = made
+        template, hint, names = made
         for scope in scopes:
             given = self._texts.arguments(call, scope, names)
             if template in given and call.args and isinstance(call.args[0], ast.List | ast.ListComp):
@@ -101,13 +101,13 @@ class _Collector:
                 fields = re.findall(r"\{(\w+)\}", template)
                 choices = itertools.product(*(given[name] for name in fields))
                 said = [template.format(**dict(zip(fields, choice, strict=True))) for choice in choices]
-            yield from _messages(module, call, said, given.get(remedy, [""]))
+            yield from _messages(module, call, said, given.get(hint, [""]))
 
     def _made(self, module: Module, function: ast.expr) -> _Made | None:
         """Of a class whose objects are shown to people: what is said, what says what to do, and its parameters."""
         if _name(function) in _FIELDS and (_name(function) != "ValueError" or module.name in _VALUE_ERRORS):
-            template, remedy = _SHOWN[_name(function)]
-            return template, remedy, [(name, None) for name in _FIELDS[_name(function)]]
+            template, hint = _SHOWN[_name(function)]
+            return template, hint, [(name, None) for name in _FIELDS[_name(function)]]
         meant = self._source.meaning(module, function)
         if meant is None or not isinstance(meant.node, ast.ClassDef):
             return None
@@ -136,7 +136,7 @@ class _Collector:
         for inside in self._scopes(module, node, scope, names):
             said = [sentence for text in texts for sentence in self._texts.of(text, inside)]
             found = _messages(module, node, said, self._texts.of(hint, inside))
-            yield from _plainest([replace(message, one_of_many=not message.remedy) for message in found])
+            yield from _plainest([replace(message, one_of_many=not message.hint) for message in found])
 
     def _names_in(self, call: ast.Call, scope: Scope) -> set[str]:
         """The names that the arguments of a call use, also by way of variables."""
@@ -197,10 +197,10 @@ class _Collector:
 
 
 def _plainest(found: list[Message]) -> list[Message]:
-    """Without what another one with the same remedy says too: with “…” in the place of words, or without an end."""
+    """Without what another one with the same hint says too: with “…” in the place of words, or without an end."""
     kept: list[Message] = []
     for message in dict.fromkeys(found):
-        others = [one for one in found if one.sentence != message.sentence and one.remedy == message.remedy]
+        others = [one for one in found if one.sentence != message.sentence and one.hint == message.hint]
         if not any(_stands_for(one.sentence, message.sentence) for one in others):
             kept.append(message)
     return kept
@@ -222,7 +222,7 @@ def _stands_for(general: str, special: str) -> bool:
 
 
 def _hint_beside(module: Module, call: ast.Call) -> ast.expr | None:
-    """``hints.append(…)`` in the next line gives what was just said its remedy."""
+    """``hints.append(…)`` in the next line gives what was just said its hint."""
     statement = module.parents[call]
     block = getattr(module.parents.get(statement), "body", []) + getattr(module.parents.get(statement), "orelse", [])
     after = block[block.index(statement) + 1] if statement in block[:-1] else None
@@ -262,14 +262,14 @@ def _name(expression: ast.expr) -> str:
     return expression.id if isinstance(expression, ast.Name) else ""
 
 
-def _messages(module: Module, node: ast.AST, said: list[str], remedies: list[str]) -> Iterator[Message]:
-    """The messages with words of their own. Of several remedies those that are known count."""
-    spoken = [text for text in remedies if text.replace(UNKNOWN, "").strip()]
-    if not spoken and UNKNOWN in remedies:
+def _messages(module: Module, node: ast.AST, said: list[str], hints: list[str]) -> Iterator[Message]:
+    """The messages with words of their own. Of several hints those that are known count."""
+    spoken = [text for text in hints if text.replace(UNKNOWN, "").strip()]
+    if not spoken and UNKNOWN in hints:
         spoken = [_ELSEWHERE]
     longest = [one for one in spoken if not any(other != one and other.startswith(one) for other in spoken)]
-    remedy = " / ".join(longest)
+    hint = " / ".join(longest)
     for text in said:
         sentence = " ".join(text.split())
         if _WORDS.search(sentence) and not _LEFT_OVER.search(sentence):
-            yield Message(sentence, " ".join(remedy.split()), module.path, getattr(node, "lineno", 0))
+            yield Message(sentence, " ".join(hint.split()), module.path, getattr(node, "lineno", 0))

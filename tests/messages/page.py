@@ -11,16 +11,16 @@ from messages.collect import Message
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Where a person meets a sentence. ``remedy`` is what to do where a sentence has no remedy of its own.
+    """Where a person meets a sentence. ``hint`` is what to do where a sentence has no hint of its own.
 
-    Only one of a list of problems may be without, whose remedy is told for all of them; or, in a ``general`` area, what
+    Only one of a list of problems may be without, whose hint is told for all of them; or, in a ``general`` area, what
     is told inside another sentence or says what is wrong in a document that a person wrote.
     """
 
     title: str
     text: str
     paths: tuple[str, ...]
-    remedy: str
+    hint: str
     general: bool = False
 
 
@@ -202,14 +202,14 @@ def area_of(message: Message) -> Area:
 
 
 def _rows(area: Area, messages: Iterable[Message]) -> list[str]:
-    remedies: dict[str, list[str]] = {}
+    hints: dict[str, list[str]] = {}
     for message in messages:
-        said = remedies.setdefault(message.sentence, [])
-        if message.remedy and message.remedy not in said:
-            said.append(message.remedy)
+        said = hints.setdefault(message.sentence, [])
+        if message.hint and message.hint not in said:
+            said.append(message.hint)
     return [
-        f"| {_cell(sentence)} | {' / '.join(_cell(one) for one in said) or area.remedy} |"
-        for sentence, said in sorted(remedies.items(), key=lambda item: _key(item[0]))
+        f"| {_cell(sentence)} | {' / '.join(_cell(one) for one in said) or area.hint} |"
+        for sentence, said in sorted(hints.items(), key=lambda item: _key(item[0]))
     ]
 
 

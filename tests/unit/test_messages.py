@@ -25,13 +25,13 @@ _ODD = re.compile(
 
 
 def said_by(tmp_path: Path, **files: str) -> list[tuple[str, str]]:
-    """Sentences and remedies of a project that has these files."""
+    """Sentences and hints of a project that has these files."""
     root = tmp_path / "src"
     for name, text in files.items():
         path = root / "project" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return sorted((message.sentence, message.remedy) for message in collect(Source(root)))
+    return sorted((message.sentence, message.hint) for message in collect(Source(root)))
 
 
 ERRORS = """
@@ -58,7 +58,7 @@ def test_the_page_is_what_the_source_says(messages: list[Message]) -> None:
 
 
 def test_messages_are_in_plain_english(messages: list[Message]) -> None:
-    odd = [message.sentence for message in messages if _ODD.search(message.sentence + " " + message.remedy)]
+    odd = [message.sentence for message in messages if _ODD.search(message.sentence + " " + message.hint)]
     assert odd == []
 
 
@@ -67,7 +67,7 @@ def test_each_message_says_what_to_do(messages: list[Message]) -> None:
     silent = {
         (message.path, message.sentence)
         for message in messages
-        if not message.remedy and not message.one_of_many and not area_of(message).general
+        if not message.hint and not message.one_of_many and not area_of(message).general
     }
     assert not silent, "give these a hint, in the source"
 

@@ -170,8 +170,8 @@ def test_doctor_tells_the_same_to_people_and_programs(work: Path) -> None:
     assert said.returncode == told.returncode == (0 if document["ok"] else 1)
     for check in document["checks"]:
         assert check["name"] in said.stdout
-        assert set(check) == {"name", "found", "needed", "status", "fix"}
-        assert bool(check["fix"]) == (check["status"] != "ok")
+        assert set(check) == {"name", "found", "needed", "status", "hint"}
+        assert bool(check["hint"]) == (check["status"] != "ok")
     assert not list(work.iterdir())
 
 

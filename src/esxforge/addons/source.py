@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from esxforge.addons.errors import AGAIN, AddOnError
 from esxforge.formats.segments import Bytes, FileRange
+from esxforge.local.directories import temporary
 from esxforge.local.reading import open_regular
 
 LARGEST_BUNDLE = 8 << 30
@@ -26,7 +27,7 @@ class UnnamedFile:
 
     def __init__(self) -> None:
         try:
-            self._stream = tempfile.TemporaryFile(prefix="esxforge-", buffering=0)  # noqa: SIM115
+            self._stream = tempfile.TemporaryFile(prefix="esxforge-", buffering=0, dir=temporary())  # noqa: SIM115
         except OSError as error:  # tempfile found no directory that can be written to
             raise AddOnError(f"A VIB cannot be unpacked: {error.strerror or error}.", _ROOM) from error
         self.size = 0
@@ -42,7 +43,7 @@ class UnnamedFile:
                 view = view[written:]
         except OSError as error:
             raise AddOnError(
-                f"A VIB cannot be unpacked to {tempfile.gettempdir()}: {error.strerror}.",
+                f"A VIB cannot be unpacked to {temporary()}: {error.strerror}.",
                 _ROOM,
             ) from error
 

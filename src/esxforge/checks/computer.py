@@ -7,12 +7,12 @@ import platform
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Protocol
 
 from esxforge.errors import ForgeError
 from esxforge.local import processes
+from esxforge.local.directories import temporary
 from esxforge.vm.accelerator import KvmProbe, probe_kvm
 from esxforge.vm.firmware import find_ovmf
 
@@ -72,7 +72,7 @@ class ThisComputer:
             return None
 
     def temporary_directory(self) -> Path:
-        return Path(tempfile.gettempdir())
+        return temporary()
 
     def program_version(self, name: str) -> str | None:
         try:

@@ -65,8 +65,8 @@ def _version(facts: RegionFacts) -> Line:
     if numbers is None:
         return Line("MAAS's version", facts.version or "unknown", needed, CheckStatus.ADVICE, "Make sure that it is.")
     good = numbers >= versions.OLDEST_SUPPORTED
-    fix = "Upgrade MAAS; deploying with this version was never tried."
-    return line("MAAS's version", facts.version, needed, fix, good=good, otherwise=CheckStatus.ADVICE)
+    hint = "Upgrade MAAS; deploying with this version was never tried."
+    return line("MAAS's version", facts.version, needed, hint, good=good, otherwise=CheckStatus.ADVICE)
 
 
 def advised_minutes(version: str) -> int:
@@ -84,7 +84,7 @@ def _patience(facts: RegionFacts) -> Line:
         if times is None
         else f"MAAS gives a deployment {times} times node_timeout, and it can take {_WHOLE_MINUTES} minutes"
     )
-    fix = f"maas PROFILE maas set-config name=node_timeout value={advised}: {reason}."
+    hint = f"maas PROFILE maas set-config name=node_timeout value={advised}: {reason}."
     found = "unknown" if facts.node_timeout is None else f"{facts.node_timeout} minutes"
     good = facts.node_timeout is not None and facts.node_timeout >= advised
-    return line("MAAS's node_timeout", found, needed, fix, good=good, otherwise=CheckStatus.ADVICE)
+    return line("MAAS's node_timeout", found, needed, hint, good=good, otherwise=CheckStatus.ADVICE)

@@ -24,7 +24,7 @@ class Line:
     found: str
     needed: str
     status: CheckStatus
-    fix: str = ""
+    hint: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """Return the line for ``--json``."""
@@ -33,15 +33,15 @@ class Line:
             "found": self.found,
             "needed": self.needed,
             "status": self.status.value,
-            "fix": self.fix,
+            "hint": self.hint,
         }
 
 
 def line(
-    name: str, found: str, needed: str, fix: str, *, good: bool, otherwise: CheckStatus = CheckStatus.MISSING
+    name: str, found: str, needed: str, hint: str, *, good: bool, otherwise: CheckStatus = CheckStatus.MISSING
 ) -> Line:
-    """Return a line whose ``fix`` is shown only if it is not ``good``."""
-    return Line(name, found, needed, CheckStatus.OK if good else otherwise, "" if good else fix)
+    """Return a line whose ``hint`` is shown only if it is not ``good``."""
+    return Line(name, found, needed, CheckStatus.OK if good else otherwise, "" if good else hint)
 
 
 def missing(lines: Sequence[Line]) -> list[Line]:

@@ -123,34 +123,34 @@ def _program(computer: Computer, name: str) -> Line:
 
 def _firmware(computer: Computer, _wish: DoctorOptions) -> Line:
     found = computer.firmware()
-    fix = "Install it: “ovmf” on Debian and Ubuntu, “edk2-ovmf” on Fedora and Arch."
-    return line("UEFI firmware (OVMF)", found or "not found", "without Secure Boot", fix, good=found is not None)
+    hint = "Install it: “ovmf” on Debian and Ubuntu, “edk2-ovmf” on Fedora and Arch."
+    return line("UEFI firmware (OVMF)", found or "not found", "without Secure Boot", hint, good=found is not None)
 
 
 def _hosts(_computer: Computer, options: DoctorOptions) -> Line:
     """Return what an administrator has to set on the hosts: known beforehand, so never a fault of this computer."""
     bios = "; legacy BIOS where “esxforge inspect” says so of the image" if options.kind is Kind.GOLDEN else ""
-    fix = "Set the hosts' firmware so."
-    return line("Hosts start the image by", f"UEFI{bios}", "without Secure Boot", fix, good=True)
+    hint = "Set the hosts' firmware so."
+    return line("Hosts start the image by", f"UEFI{bios}", "without Secure Boot", hint, good=True)
 
 
 def _kvm(computer: Computer, options: DoctorOptions) -> Line:
     name, needed = "Hardware virtualisation", "a guest runs with KVM"
     found = computer.kvm()
     text = "a guest ran" if found.works else found.sentence
-    fix = f"{found.fix} Or take the slow way: --accel tcg."
+    hint = f"{found.hint} Or take the slow way: --accel tcg."
     otherwise = CheckStatus.ADVICE if options.without_kvm else CheckStatus.MISSING
-    return line(name, text, needed, fix, good=found.works, otherwise=otherwise)
+    return line(name, text, needed, hint, good=found.works, otherwise=otherwise)
 
 
 def _unknown_msrs(computer: Computer, _wish: DoctorOptions) -> Line:
     found = computer.ignores_unknown_msrs()
     text = {True: "yes", False: "no", None: "unknown: the module kvm is not loaded"}[found]
-    fix = (
+    hint = (
         "Should ESXi stop with “Exception 13”: as root, echo 1 > /sys/module/kvm/parameters/ignore_msrs (until the "
         "next start; for good: “options kvm ignore_msrs=1” in /etc/modprobe.d/kvm.conf)."
     )
-    return line("KVM ignores unknown MSRs", text, "yes", fix, good=found is True, otherwise=CheckStatus.ADVICE)
+    return line("KVM ignores unknown MSRs", text, "yes", hint, good=found is True, otherwise=CheckStatus.ADVICE)
 
 
 CHECKS: dict[Kind, tuple[Check, ...]] = {

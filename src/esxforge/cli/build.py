@@ -119,7 +119,7 @@ def build(
             return
         from esxforge.cli.upload import built_image, send
 
-        send(built_image(result), uploader, as_json=as_json)
+        send(built_image(result), uploader, maas.words, as_json=as_json)
 
 
 @contextmanager

@@ -60,8 +60,8 @@ def _maas(maas: MaasOptions) -> list[Line]:
     with listener() as listen:
         try:
             if not maas.names_one():
-                fix = "Name one with --profile or --maas-url to check its settings."
-                return [Line("MAAS", "not checked", "a MAAS to ask", CheckStatus.ADVICE, fix)]
+                hint = "Name one with --profile or --maas-url to check its settings."
+                return [Line("MAAS", "not checked", "a MAAS to ask", CheckStatus.ADVICE, hint)]
             connection = maas.connect(listen, seconds=_SECONDS)
         except MaasError as error:
             return [Line("MAAS", error.message, "an answer", CheckStatus.MISSING, error.hint)]
@@ -72,6 +72,6 @@ def _print(lines: Sequence[Line]) -> None:
     width = max(len(entry.name) for entry in lines)
     for entry in lines:
         typer.echo(f"{entry.status.value:8} {entry.name:{width}}  {entry.found}")
-        if entry.fix:
+        if entry.hint:
             typer.echo(f"{'':8} {'':{width}}  needed: {entry.needed}")
-            typer.echo(f"{'':8} {'':{width}}  {entry.fix}")
+            typer.echo(f"{'':8} {'':{width}}  {entry.hint}")

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from esxforge.cli.console import FilteredConsole
-from esxforge.cli.following import Lines
+from esxforge.cli.following_lines import Lines
 from esxforge.deployment.follow import Ended, Happened, Silent, Update
 from esxforge.deployment.phase_times import duration
 from esxforge.deployment.progress import sentence_of

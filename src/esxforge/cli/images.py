@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 app = App(help="List, show and delete the images in MAAS.")
 
+# More digits than MAAS's database has for a number are a name.
+_NUMBER = re.compile("[0-9]{1,18}")
 ImageArgument = Annotated[str, typer.Argument(help="Number or name, such as 46 or esxi/8.0.3.", show_default=False)]
 
 
@@ -82,7 +85,7 @@ def show_image(
         ("Title", found.title or ""),
         ("Architecture", found.architecture),
         ("State", _state(found)),
-        ("Last deployed", found.last_deployed or "never"),
+        ("Last deployed", _last_deployed(found)),
     ]
     for label, value in facts:
         typer.echo(f"{label + ':':<15}{one_line(value)}")
@@ -127,7 +130,7 @@ def _ask(image: BootResource) -> None:
 
 
 def _find(images: BootResources, desired: str) -> BootResource:
-    if desired.isdecimal():
+    if _NUMBER.fullmatch(desired):
         found = images.get(int(desired))
         if found is None:
             raise _absent(desired)
@@ -150,7 +153,15 @@ def _state(image: BootResource) -> str:
     newest = image.newest
     if newest is None:
         return "empty"
-    return "complete" if newest.complete else f"incomplete ({newest.progress or 0:.0f} %)"
+    if newest.complete:
+        return "complete"
+    return "incomplete" if newest.progress is None else f"incomplete ({newest.progress:.0f} %)"
+
+
+def _last_deployed(image: BootResource) -> str:
+    if "last_deployed" not in image.model_fields_set:
+        return "unknown: this MAAS does not say"
+    return image.last_deployed or "never"
 
 
 def _size(image: BootResource) -> str:

@@ -56,7 +56,7 @@ def check(
         print_json(_document(file, use, findings))
     else:
         for finding in findings:
-            sys.stderr.write(f"{file}: {finding}\n  {finding.remedy}\n")
+            sys.stderr.write(f"{file}: {finding}\n  {finding.hint}\n")
         sys.stderr.write(f"{file}: {counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}\n")
     if errors:
         raise typer.Exit(1)
@@ -78,7 +78,7 @@ def _document(file: Path, use: Use, findings: list[Finding]) -> dict[str, object
                 "column": finding.column or None,
                 "severity": finding.severity,
                 "message": finding.message,
-                "remedy": finding.remedy,
+                "hint": finding.hint,
             }
             for finding in findings
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,23 +78,34 @@ class MaasOptions(OptionGroup):
         }
         return {name: value for name, value in named.items() if value is not None}
 
+    @property
+    def words(self) -> list[str]:
+        """The options that were given, for a command line."""
+        return [
+            str(word) for name, value in self.given.items() for word in ((name,) if value is True else (name, value))
+        ]
+
     def connect(self, listener: events.Listener, *, seconds: float | None = None) -> Connection:
         """The connection that the options, the environment and the maas CLI's profiles give. Raises MaasError."""
         import os
 
+        from esxforge.local.directories import home
         from esxforge.maas.credentials import find_connection, readable_by_others
 
         if self.api_key_file is not None and readable_by_others(self.api_key_file):
-            listener(events.Notice(f"others can read the API key: chmod 600 {self.api_key_file}", warning=True))
-        return find_connection(self._options(seconds), os.environ, Path.home())
+            listener(
+                events.Notice(f"others can read the API key: chmod 600 {quote(str(self.api_key_file))}", warning=True)
+            )
+        return find_connection(self._options(seconds), os.environ, home())
 
     def names_one(self) -> bool:
         """True if the options, the environment or the maas CLI's only profile name a MAAS. Raises MaasError."""
         import os
 
+        from esxforge.local.directories import home
         from esxforge.maas import credentials
 
-        return credentials.names_one(self._options(None), os.environ, Path.home())
+        return credentials.names_one(self._options(None), os.environ, home())
 
     def _options(self, seconds: float | None) -> ConnectionOptions:
         from esxforge.maas.credentials import ConnectionOptions

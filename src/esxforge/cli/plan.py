@@ -205,8 +205,10 @@ def _complain(found: Assessment) -> None:
 
 def _write_html(report: Preview, page: _Page) -> None:
     from esxforge.preview.html import write_html
+    from esxforge_target.runtime.visible import one_line
 
     write_html(report, page.path, overwrite=page.overwrite)
+    sys.stderr.write(f"note: the page is in {one_line(str(page.path))}\n")
 
 
 def _show(report: Preview, document: dict[str, Any], page: _Page | None, *, as_json: bool, short: bool) -> None:

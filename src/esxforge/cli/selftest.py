@@ -129,7 +129,7 @@ def selftest(
 @contextmanager
 def _directory(keep: Path | None) -> Iterator[Path]:
     """The work directory: one that goes, or the one that the person wants to keep."""
-    from esxforge.errors import OutputError
+    from esxforge.errors import InterruptedRunError, OutputError
     from esxforge.local.workspace import work_directory
 
     if keep is None:
@@ -137,13 +137,20 @@ def _directory(keep: Path | None) -> Iterator[Path]:
             yield directory
         return
     try:
-        keep.mkdir(parents=True, exist_ok=True)
+        # Disks and logs hold the host's secrets.
+        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
         used = any(keep.iterdir())
     except OSError as error:
         raise OutputError(f"{keep} cannot be used: {error.strerror}.", "Name a new directory with --keep.") from error
     if used:
         raise OutputError(f"{keep} is not empty.", "Name a new directory with --keep.")
-    yield keep
+    try:
+        yield keep
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(
+            f"The self-test was interrupted; what it wrote so far is kept in {keep}.",
+            "Remove it, or name another directory with --keep, before the next run.",
+        ) from error
 
 
 def _print(document: dict[str, Any]) -> None:

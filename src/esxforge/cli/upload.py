@@ -15,9 +15,13 @@ from esxforge.cli.render import listener, print_json
 from esxforge.errors import ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from esxforge.image.image_files import BuildResult
     from esxforge.maas.connection import Connection
     from esxforge.maas.upload import Uploader, UploadImage, UploadResult
+
+_ARCHITECTURE = "amd64/generic"
 
 
 def verified_image(
@@ -59,7 +63,7 @@ def upload(
         str | None, typer.Option(help="Name in MAAS. [default: the image's, such as esxi/8.0.3]", show_default=False)
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title in MAAS. [default: the image's]", show_default=False)] = None,
-    architecture: Annotated[str, typer.Option(help="Architecture in MAAS.")] = "amd64/generic",
+    architecture: Annotated[str, typer.Option(help="Architecture in MAAS.")] = _ARCHITECTURE,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show what would be done, and the equivalent command of the maas CLI."),
@@ -90,15 +94,22 @@ def upload(
             return
         assert connection is not None  # noqa: S101 - only a dry run goes on without
         with uploader(connection, listen) as destination:
-            send(verified, destination, as_json=as_json)
+            renamed = {"--name": name, "--title": title, "--architecture": architecture}
+            if architecture == _ARCHITECTURE:
+                del renamed["--architecture"]
+            words = [word for flag, value in renamed.items() if value for word in (flag, value)]
+            send(verified, destination, [*words, *maas.words], as_json=as_json)
 
 
-def send(image: UploadImage, destination: Uploader, *, as_json: bool) -> None:
-    """Upload ``image`` and print the result. Raises what :meth:`Uploader.upload` raises."""
+def send(image: UploadImage, destination: Uploader, options: Sequence[str], *, as_json: bool) -> None:
+    """Upload ``image`` and print the result. Raises what :meth:`Uploader.upload` raises.
+
+    ``options`` are those that upload it to the same place again.
+    """
     try:
         result = destination.upload(image)
     except KeyboardInterrupt:
-        command = shlex.join(["esxforge", "upload", str(image.path)])
+        command = shlex.join(["esxforge", "upload", str(image.path), *options])
         sys.stderr.write(f"esxforge: interrupted; MAAS keeps what it has. To resume: {command}\n")
         raise typer.Exit(130) from None
     if as_json:

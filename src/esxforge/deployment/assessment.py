@@ -192,4 +192,4 @@ def assessment_document(found: Assessment) -> dict[str, Any]:
 
 
 def _findings(findings: Sequence[Finding]) -> list[dict[str, str]]:
-    return [{"message": one.message, "hint": one.remedy} for one in findings]
+    return [{"message": one.message, "hint": one.hint} for one in findings]

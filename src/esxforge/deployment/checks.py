@@ -141,7 +141,7 @@ def _patience(answers: Answers, findings: Findings) -> None:
     facts = RegionFacts("", answers.version or "", answers.settings.node_timeout)
     for line in check_region(facts):
         if line.status is not CheckStatus.OK and answers.version is not None:
-            findings.warnings.append(Finding(f"{line.name}: {line.found}; needed: {line.needed}.", line.fix))
+            findings.warnings.append(Finding(f"{line.name}: {line.found}; needed: {line.needed}.", line.hint))
 
 
 _CHECKS: tuple[Callable[[Answers, Findings], None], ...] = (_architecture, _network, _layout, _identities, _patience)

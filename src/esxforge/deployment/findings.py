@@ -10,12 +10,12 @@ class Finding:
     """A sentence, and what to do about it."""
 
     message: str
-    remedy: str = ""
+    hint: str = ""
 
     @property
     def sentence(self) -> str:
         """Both, for a list."""
-        return f"{self.message} {self.remedy}".strip()
+        return f"{self.message} {self.hint}".strip()
 
 
 @dataclass

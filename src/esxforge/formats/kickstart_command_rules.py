@@ -88,14 +88,14 @@ def _not_kept(command: Command, fate: str, rule: CommandRule | None) -> Iterator
     elif fate == REFUSED:
         yield error(line, f"{name}: {rule.reason}.", "Remove the line.")
     else:
-        remedy = {
+        hint = {
             "install": "Nothing to do; the boot disk is chosen in MAAS.",
             "network": "Nothing to do; set the machine's network in MAAS.",
             "rootpw": "Nothing to do.",
         }.get(name, "Nothing to do; set the machine's storage layout in MAAS.")
         if fate == LEFT_OUT and name == "paranoid":
-            remedy = "Nothing to do."
-        yield warning(line, f"{name} is {'replaced' if fate == REPLACED else 'left out'}: {rule.reason}.", remedy)
+            hint = "Nothing to do."
+        yield warning(line, f"{name} is {'replaced' if fate == REPLACED else 'left out'}: {rule.reason}.", hint)
         for written in dict.fromkeys(word.split("=")[0] for word in command.words if word.startswith("--")):
             option = option_of(rule, written)[1]
             if option is None or not option.loss:
@@ -136,16 +136,16 @@ def shown_name(command: Command) -> str:
 
 def _unknown_command(command: Command, use: Use) -> Finding:
     word = shown_name(command)
-    remedy = "Remove the line, or move it into a section." + _closest(command.name, [*COMMANDS, *ALIASES, *SECTIONS])
+    hint = "Remove the line, or move it into a section." + _closest(command.name, [*COMMANDS, *ALIASES, *SECTIONS])
     if command.name == END_MARK:
-        word, remedy = END_MARK, "Remove the line; a section ends at the next one."
+        word, hint = END_MARK, "Remove the line; a section ends at the next one."
     known = f"{word!r} is not a command of ESXi's installer"
     if use.release < (7, 0):
-        return warning(command.line, f"{known}: {use.known('ignores it with a warning')}.", remedy)
+        return warning(command.line, f"{known}: {use.known('ignores it with a warning')}.", hint)
     return error(
         command.line,
         f"{known}; a 7.0 installer was seen to stop at such a line, what {use.release_name}'s does is not known.",
-        remedy,
+        hint,
     )
 
 
@@ -240,13 +240,13 @@ def _arguments(command: Command, rule: CommandRule, use: Use) -> Iterator[Findin
     desired = {0: "no positional argument", 1: "one positional argument"}[rule.arguments]
     quoting = "Quote a value with blanks; write options as --name=value."
     if count < rule.arguments:
-        remedy = quoting if "#" not in command.text else "An unquoted # starts a comment: put the word in quotes."
-        yield error(command.line, f"{command.name} takes {desired}, and none is there.", remedy)
+        hint = quoting if "#" not in command.text else "An unquoted # starts a comment: put the word in quotes."
+        yield error(command.line, f"{command.name} takes {desired}, and none is there.", hint)
     elif count > rule.arguments and secret:
         is_placeholder = command.arguments[0].startswith("<") and command.arguments[-1].endswith(">")
-        remedy = "Put what is meant in its place." if is_placeholder else quoting
+        hint = "Put what is meant in its place." if is_placeholder else quoting
         what = "this is a placeholder, not a password" if is_placeholder else f"rootpw takes {desired}"
-        yield error(command.line, f"{what}.", remedy)
+        yield error(command.line, f"{what}.", hint)
     elif count > rule.arguments:
         extra = command.arguments[rule.arguments]
         clause = use.known("takes the last one with a warning" if rule.arguments else "ignores it with a warning")

@@ -13,12 +13,12 @@ KNOWN_INSTALLER: Release = (6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding: the problem and its remedy. ``line`` 0: the entire file; ``column`` 0: the entire line."""
+    """One finding: the problem and its hint. ``line`` 0: the entire file; ``column`` 0: the entire line."""
 
     line: int
     severity: str
     message: str
-    remedy: str
+    hint: str
     column: int = 0
 
     @property
@@ -60,11 +60,11 @@ class Use:
         return f"{known}'s installer {behaviour}, what {self.release_name}'s does is not known"
 
 
-def error(line: int, message: str, remedy: str, column: int = 0) -> Finding:
+def error(line: int, message: str, hint: str, column: int = 0) -> Finding:
     """Return a finding that stops a build."""
-    return Finding(line, ERROR, message, remedy, column)
+    return Finding(line, ERROR, message, hint, column)
 
 
-def warning(line: int, message: str, remedy: str, column: int = 0) -> Finding:
+def warning(line: int, message: str, hint: str, column: int = 0) -> Finding:
     """Return a finding that stops nothing."""
-    return Finding(line, WARNING, message, remedy, column)
+    return Finding(line, WARNING, message, hint, column)

@@ -38,9 +38,9 @@ def check_kickstart(data: bytes, use: Use | None = None) -> list[Finding]:
     use = use or Use()
     unreadable = no_text(data)
     if unreadable is not None:
-        line, message, remedy = unreadable
+        line, message, hint = unreadable
         column = 1 if message.startswith("column 1: ") else 0
-        return [error(line, message.removeprefix("column 1: "), remedy, column)]
+        return [error(line, message.removeprefix("column 1: "), hint, column)]
     kickstart = Kickstart.parse(data)
     never_read = frozenset(command.line for command in kickstart.commands if fate_of(command, use) != KEPT)
     findings = [

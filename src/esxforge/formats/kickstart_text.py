@@ -28,17 +28,17 @@ def check_text(kickstart: Kickstart, use: Use, never_read: frozenset[int]) -> It
     """Findings on characters. ``never_read``: lines of commands that never reach the installer."""
     first = kickstart.items[0].text if kickstart.items else ""
     if first.startswith(BYTE_ORDER_MARK):
-        remedy = "Save it as UTF-8 without a byte order mark, or: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE."
+        hint = "Save it as UTF-8 without a byte order mark, or: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE."
         mark = "a byte order mark (U+FEFF) precedes the first line"
         if use.standalone:
-            yield error(1, f"{mark}, and {use.known('takes it for a part of its first word')}.", remedy, 1)
+            yield error(1, f"{mark}, and {use.known('takes it for a part of its first word')}.", hint, 1)
         else:
-            yield warning(1, f"{mark}; it is left out.", remedy, 1)
+            yield warning(1, f"{mark}; it is left out.", hint, 1)
     for item in kickstart.items:
         if isinstance(item, Command):
             yield from _command(item, use, item.line in never_read)
         elif isinstance(item, Section):
-            yield from (error(item.line, message, remedy, column) for column, message, remedy, _ in _foreign(item.text))
+            yield from (error(item.line, message, hint, column) for column, message, hint, _ in _foreign(item.text))
             yield from _script(item)
         elif isinstance(item, Blank) and _UNDECODED.search(item.text):
             column = _column(item.text, _UNDECODED)
@@ -52,11 +52,11 @@ def _command(command: Command, use: Use, never_read: bool) -> Iterator[Finding]:
     if not use.standalone and not never_read and all(word.isascii() for word in (command.name, *command.words)):
         return  # it is in a comment at the line's end, which does not go to the host
     for number, text in enumerate(command.text.split("\n"), command.line):
-        for column, message, remedy, is_never_meant in _foreign(text):
+        for column, message, hint, is_never_meant in _foreign(text):
             if never_read or (use.standalone and not is_never_meant):
-                yield warning(number, message, remedy, column)
+                yield warning(number, message, hint, column)
             else:
-                yield error(number, message, remedy, column)
+                yield error(number, message, hint, column)
 
 
 def _script(section: Section) -> Iterator[Finding]:
@@ -65,13 +65,13 @@ def _script(section: Section) -> Iterator[Finding]:
         if _UNDECODED.search(text):
             yield error(number, "the script is not UTF-8.", _TO_UTF8, _column(text, _UNDECODED))
             continue
-        for column, message, remedy, is_never_meant in _foreign(code):
+        for column, message, hint, is_never_meant in _foreign(code):
             if is_never_meant:
-                yield warning(number, message, remedy, column)
+                yield warning(number, message, hint, column)
 
 
 def _foreign(text: str) -> Iterator[tuple[int, str, str, bool]]:
-    """(column, message, remedy, whether nobody can have meant it) of each kind of character once."""
+    """(column, message, hint, whether nobody can have meant it) of each kind of character once."""
     seen = set()
     for match in _FOREIGN.finditer(text):
         letter = match.group()
@@ -90,8 +90,8 @@ def _foreign(text: str) -> Iterator[tuple[int, str, str, bool]]:
         meant = LOOK_ALIKES[letter]
         plain = {" ": "a blank", "": "nothing"}.get(meant, meant)
         quoted = "".join(f"\\x{byte:02X}" for byte in letter.encode())
-        remedy = f'Write {plain} instead; everywhere: sed -i "s/{quoted}/{meant}/g" FILE.'.replace('/"/', '/\\"/')
-        yield column, f"{article} {name} is not read as {plain} by the installer.", remedy, True
+        hint = f'Write {plain} instead; everywhere: sed -i "s/{quoted}/{meant}/g" FILE.'.replace('/"/', '/\\"/')
+        yield column, f"{article} {name} is not read as {plain} by the installer.", hint, True
 
 
 def _column(text: str, pattern: re.Pattern[str]) -> int:

@@ -240,7 +240,7 @@ def _check(media: InstallerMedia, recipe: Recipe, options: GoldenOptions, comput
     if lines:
         raise ProcessError(
             "This computer lacks what a golden build needs:\n"
-            + "\n".join(f"{line.name}: {line.found}; needed: {line.needed}. {line.fix}" for line in lines),
+            + "\n".join(f"{line.name}: {line.found}; needed: {line.needed}. {line.hint}" for line in lines),
             "“esxforge doctor --kind golden” shows the full list.",
         )
 

@@ -77,7 +77,7 @@ def _checked(data: bytes, recipe: Recipe, release: MediaRelease, problems: list[
         allow_power_off=recipe.install.allow_power_off,
     )
     for finding in check_kickstart(data, use):
-        text = f"{recipe.install.kickstart}: {finding.place}{finding.message} {finding.remedy}".rstrip()
+        text = f"{recipe.install.kickstart}: {finding.place}{finding.message} {finding.hint}".rstrip()
         if finding.severity == ERROR:
             problems.append(text)
         else:

@@ -8,6 +8,7 @@ the hook, and says what to hash.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ _HEAD_BYTES = 32 << 20
 FARTHEST_HOOK_BYTES = 1 << 30
 # The backup GPT is within this from the end.
 _TAIL_BYTES = 1 << 20
+_BLANK = bytes(1 << 20)
 _STEP = "verifying the image"
 _AGAIN = "Build it again, or copy it again from an intact copy."
 _COMPANION = Shape(Record({"image": Shape(Record({"sha256": TEXT}, rest=ANYTHING))}, rest=ANYTHING))
@@ -124,6 +126,31 @@ class _Ends(Blocks):
         """Do nothing: nothing is written."""
 
 
+class _Gaps:
+    """Finds bytes that are not zero where an image holds nothing: they would be written to hosts, too.
+
+    ``taken`` are (offset, length) of all that it holds. ``first`` is the place of the first such byte; None for none.
+    """
+
+    def __init__(self, taken: Sequence[tuple[int, int]]) -> None:
+        self._taken = sorted(((offset, offset + length) for offset, length in taken if length), reverse=True)
+        self.first: int | None = None
+
+    def feed(self, offset: int, chunk: bytes) -> None:
+        """Look at ``chunk``, which is at ``offset`` of the disk; chunks come in ascending order."""
+        at, end = offset, offset + len(chunk)
+        while at < end and self.first is None:
+            while self._taken and self._taken[-1][1] <= at:
+                self._taken.pop()
+            start, stop = self._taken[-1] if self._taken else (end, end)
+            if start > at:
+                stop = min(start, end, at + len(_BLANK))
+                gap = chunk[at - offset : stop - offset]
+                if gap != _BLANK[: len(gap)]:
+                    self.first = stop - len(gap.lstrip(b"\0"))
+            at = min(stop, end)
+
+
 class _Seen:
     """The parts of the stream that are kept: both ends, the hash of every file of the FAT, and the manifest."""
 
@@ -137,6 +164,7 @@ class _Seen:
         self._place = FileRecord(MANIFEST_PATH, 0, 0, NO_HASH)
         self._manifest = bytearray()
         self._enough = _HEAD_BYTES
+        self._gaps = _Gaps([(0, 1 << 63)])
 
     def feed(self, chunk: bytes) -> None:
         at = self._size
@@ -232,7 +260,11 @@ class _Seen:
                 start = self._start_of(MANIFEST_PATH, volume.extents(MANIFEST_PATH), offset)
                 self._place = FileRecord(MANIFEST_PATH, start, volume.entry(MANIFEST_PATH).size, NO_HASH)
                 manifest = Manifest.parse(volume.read_file(MANIFEST_PATH, LARGEST_MANIFEST_BYTES))
-                return _golden_records(manifest)
+                records = _golden_records(manifest)
+                head = len(table.primary_bytes())
+                held = [(one.offset, one.length) for one in (*records, self._place)]
+                self._gaps = _Gaps([(0, head), (table.backup_offset, 1 << 63), *held])
+                return records
         return []
 
     def _compare_fats(self, window: Blocks, volume: FatVolume) -> None:
@@ -245,6 +277,7 @@ class _Seen:
     def _pass(self, at: int, chunk: bytes) -> None:
         if self._hashes is not None:
             self._hashes.feed(at, chunk)
+        self._gaps.feed(at, chunk)
         place = self._place
         first, last = max(place.offset, at), min(place.offset + place.length, at + len(chunk))
         if first < last:
@@ -272,7 +305,9 @@ class _Seen:
 
     def _golden_problems(self, manifest: Manifest) -> list[str]:
         hashes = self._hashes.done if self._hashes else {}
-        return [f"{one.path} is damaged" for one in _golden_records(manifest) if hashes.get(one.path) != one.sha256]
+        damaged = [f"{one.path} is damaged" for one in _golden_records(manifest) if hashes.get(one.path) != one.sha256]
+        added = [] if self._gaps.first is None else [f"byte {self._gaps.first} is not zero, as it was built"]
+        return damaged + added
 
     def _file_problems(self, manifest: Manifest) -> list[str]:
         hashes = self._hashes.done if self._hashes else {}

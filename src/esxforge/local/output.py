@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ _PRIVATE = 0o600
 # What file systems say that cannot sync directories.
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NO_MODES = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+_LOG_HEAD_BYTES = 1 << 16
+_LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+Z [A-Z]")
 
 
 @dataclass(slots=True)
@@ -209,10 +212,11 @@ def open_log(path: Path, option: str) -> BinaryIO:
     """Open a file to append to. Unlike other outputs, a log has to be there when the run is killed.
 
     A new file can be read by its owner alone. It is locked until it is closed, so that runs do not mix their lines.
-    Raises :class:`~esxforge.errors.OutputError` for what is not a regular file, or cannot be written, or is in use.
+    Raises :class:`~esxforge.errors.OutputError` for what is not a regular file, holds something other than text (a disk
+    or an image, named by mistake), cannot be written, or is in use.
     """
     _check([path], option)
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, _PRIVATE)
     except OSError as error:
@@ -224,6 +228,11 @@ def open_log(path: Path, option: str) -> BinaryIO:
     if not stat.S_ISREG(mode):  # it was replaced after the check
         stream.close()
         raise output_errors.wrong_kind(path, mode, option)
+    head = os.pread(descriptor, _LOG_HEAD_BYTES, 0)
+    # After a power cut a log may end in zeros, but it begins as one.
+    if b"\0" in head and not _LOG_LINE.match(head):
+        stream.close()
+        raise output_errors.not_text(path, option)
     try:
         lock(descriptor)
     except LockedError:

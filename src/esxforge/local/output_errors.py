@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import stat
 from pathlib import Path
+from shlex import quote
 
 from esxforge.errors import OutputError
 from esxforge.local.reading import kind_of
@@ -54,6 +55,13 @@ def exists(path: Path, main: Path, option: str) -> OutputError:
     )
 
 
+def not_text(path: Path, option: str) -> OutputError:
+    """The log would be appended to a file that holds something else."""
+    return OutputError(
+        f"{path} is not a text file; no log is appended to it.", f"Name another file with {option}.", str(path), "kind"
+    )
+
+
 def directory_exists(path: Path, option: str) -> OutputError:
     """The directory that was to be created exists, or something else has its name."""
     return OutputError(f"The directory {path} exists already.", f"Name another one with {option}.", str(path), "exists")
@@ -73,7 +81,7 @@ def in_use(path: Path, lock: Path, option: str) -> OutputError:
     """Another run is writing the same output; ``lock`` is the file that it holds."""
     return OutputError(
         f"Another run of esxforge is writing {path}.",
-        f"Wait for it to end, or name another file with {option}. “fuser {lock}” shows its process.",
+        f"Wait for it to end, or name another file with {option}. “fuser {quote(str(lock))}” shows its process.",
         str(path),
         "in-use",
     )
@@ -111,7 +119,7 @@ def too_little_space(path: Path, free: int, needed: int, option: str) -> OutputE
     parent = path.absolute().parent
     return OutputError(
         f"{path} needs {needed / 2**20:.0f} MiB, and {parent} has {free / 2**20:.0f} MiB free.",
-        f"Free some space (df -h {parent}), or name a file on another file system with {option}.",
+        f"Free some space (df -h {quote(str(parent))}), or name a file on another file system with {option}.",
         str(path),
         "no-space",
     )
@@ -136,7 +144,7 @@ def system_error(  # noqa: PLR0911
         case errno.ENOSPC:
             return OutputError(
                 f"No space left for {path} {amount}.",
-                f"Free some space (df -h {parent}), or name a file on another file system with {option}.",
+                f"Free some space (df -h {quote(str(parent))}), or name a file on another file system with {option}.",
                 str(path),
                 "no-space",
             )
@@ -164,14 +172,15 @@ def system_error(  # noqa: PLR0911
         case errno.EACCES | errno.EPERM:
             return OutputError(
                 f"Not allowed to write {path}: {error.strerror}.",
-                f"Name a file in a directory of your own with {option}; “ls -ld {parent}” shows who may write there.",
+                f"Name a file in a directory of your own with {option}; “ls -ld {quote(str(parent))}” "
+                "shows who may write there.",
                 str(path),
                 "permission",
             )
         case errno.ELOOP:
             return OutputError(
                 f"Could not write {path}: a symbolic link is where a temporary file has to go.",
-                f"Look for it (ls -la {parent}) and remove it, or name a file elsewhere with {option}.",
+                f"Look for it (ls -la {quote(str(parent))}) and remove it, or name a file elsewhere with {option}.",
                 str(path),
                 "kind",
             )

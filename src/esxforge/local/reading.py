@@ -13,6 +13,7 @@ import select
 import stat
 import time
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 
 from esxforge.errors import InputError
@@ -139,7 +140,9 @@ def _unreadable(path: Path, error: OSError | ValueError) -> InputError:
         return InputError(f"There is no file {path}.", _CHECK_PATH, place)
     if isinstance(error, PermissionError):
         return InputError(
-            f"Not allowed to read {path}.", f"Give your user read permission; “ls -l {path}” shows who has it.", place
+            f"Not allowed to read {path}.",
+            f"Give your user read permission; “ls -l {quote(str(path))}” shows who has it.",
+            place,
         )
     reason = getattr(error, "strerror", None) or str(error)  # ValueError: a zero byte in the name
     return InputError(f"Cannot read {path}: {reason}.", "Check the path, and the disk it is on.", place)

@@ -11,12 +11,12 @@ import re
 import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from esxforge.errors import OutputError
+from esxforge.local.directories import temporary
 from esxforge.local.interrupts import put_off
 from esxforge.local.locks import LockedError, LockFile
 from esxforge.local.naming import Directory
@@ -34,12 +34,12 @@ def work_directory(
     ``parent``: None is for the system's directory of temporary files (``TMPDIR``). Those of runs that were killed are
     removed first. Raises :class:`OutputError` when it cannot be made.
     """
-    place = parent or Path(tempfile.gettempdir())
-    around, lock, directory = None, None, None
+    place, around, lock, directory = parent, None, None, None
     kept = False
     try:
         with put_off():
             try:
+                place = parent or temporary()
                 around = Directory(place)
                 _sweep(around)
                 name, lock = _locked_name(around)
@@ -47,9 +47,9 @@ def work_directory(
                 directory = place / name
             except OSError as error:
                 raise OutputError(
-                    f"Could not make a work directory in {place}: {error.strerror}.",
+                    f"Could not make a work directory{f' in {place}' if place else ''}: {error.strerror}.",
                     "Choose another place with TMPDIR.",
-                    str(place),
+                    str(place or ""),
                 ) from error
         yield directory
         kept = keep

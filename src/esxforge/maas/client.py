@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.request import getproxies_environment
 
 import httpx2
 
@@ -65,17 +66,24 @@ class Client:
         self._reached = False
         self._deadline = Deadline(connection.timeout)
         self._auth = OAuth1Plaintext(connection.key, self._surroundings.clock)
-        self._http = httpx2.Client(
-            base_url=connection.api,
-            verify=tls_context(connection),
-            transport=self._surroundings.transport,
-            timeout=httpx2.Timeout(connection.timeout, connect=min(15.0, connection.timeout)),
-            headers={
-                "User-Agent": f"esxforge/{__version__}",
-                "Accept": "application/json, text/plain",
-                "Accept-Encoding": "identity",  # what is not unpacked cannot grow in memory
-            },
-        )
+        try:
+            self._http = httpx2.Client(
+                base_url=connection.api,
+                verify=tls_context(connection),
+                transport=self._surroundings.transport,
+                timeout=httpx2.Timeout(connection.timeout, connect=min(15.0, connection.timeout)),
+                headers={
+                    "User-Agent": f"esxforge/{__version__}",
+                    "Accept": "application/json, text/plain",
+                    "Accept-Encoding": "identity",  # what is not unpacked cannot grow in memory
+                },
+            )
+        except ImportError as error:  # httpx2 speaks SOCKS with another package only
+            raise failures.socks_proxy() from error
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise failures.unusable_proxy() from error
+        except OSError as error:  # ssl.SSLError is one, too
+            raise failures.unusable_environment(self._redactor.clean(str(error)).rstrip(".")) from error
         if connection.insecure and connection.url.startswith("https:"):
             listener(
                 events.Notice(
@@ -130,6 +138,7 @@ class Client:
                 self.connection.timeout,
                 self._redactor.clean(str(error)).rstrip("."),
                 reached=self._reached,
+                proxies=bool(getproxies_environment().keys() - {"no"}),
             ) from error
         if self._deadline.passed:  # an answer that ends where the connection does looks complete then
             raise failures.too_slow(self.connection.url, self.connection.timeout)

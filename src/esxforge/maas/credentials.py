@@ -100,13 +100,21 @@ def _from_profile(desired: ConnectionOptions, name: str | None, home: Path) -> C
         name = next(iter(profiles))
     if name not in profiles:
         known = ", ".join(sorted(profiles)) or "none"
-        raise MaasError(f"The maas CLI has no profile “{name}” here; there are: {known}.", "maas login PROFILE URL")
+        raise MaasError(
+            f"The maas CLI has no profile “{name}” here; there are: {known}.",
+            "Name one of these, or log in: maas login PROFILE URL",
+        )
     profile = profiles[name]
     url, parts, certificates = profile.get("url"), profile.get("credentials"), profile.get("cacerts")
     if not isinstance(url, str):
-        raise MaasError(f"The profile “{name}” of the maas CLI holds no address.", f"maas login {name} URL")
+        raise MaasError(
+            f"The profile “{name}” of the maas CLI holds no address.", f"Log in again: maas login {name} URL"
+        )
     if not parts:
-        raise MaasError(f"The profile “{name}” of the maas CLI is logged in without a key.", f"maas login {name} {url}")
+        raise MaasError(
+            f"The profile “{name}” of the maas CLI is logged in without a key.",
+            f"Log in with a key: maas login {name} {url}",
+        )
     text = ":".join(map(str, parts)) if isinstance(parts, list) else str(parts)
     return Connection(
         base_url(url),

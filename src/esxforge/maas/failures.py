@@ -17,6 +17,8 @@ from esxforge.errors import MaasError
 
 _WRONG_URL_HINT = "Check the address: http://HOST:5240/MAAS, or https://HOST:5443/MAAS where MAAS has TLS."
 _KEY_HINT = "Check the API key: it must be complete and belong to this MAAS. In MAAS: your name, “API keys”."
+_PROXY_VARIABLES = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"
+_WITHOUT_PROXY = "env -u ALL_PROXY -u all_proxy"
 _CLOCKS = re.compile(r"given (\d+) and now (\d+)")
 _TLS_HINT = (
     "Name the authority that signed MAAS's certificate with --ca-file FILE; --insecure goes on without a check, "
@@ -73,6 +75,30 @@ def wrong_url(url: str, what: str) -> MaasError:
     return MaasError(f"What answers at {url} is not the interface of a MAAS: {what}.", _WRONG_URL_HINT)
 
 
+def socks_proxy() -> MaasError:
+    """The environment names a proxy that speaks SOCKS only."""
+    return MaasError(
+        "The environment names a SOCKS proxy, and esxforge speaks to HTTP proxies only.",
+        f"Run it without: {_WITHOUT_PROXY} esxforge …; or name an HTTP proxy in HTTPS_PROXY and HTTP_PROXY.",
+    )
+
+
+def unusable_proxy() -> MaasError:
+    """The environment names a proxy by something that is not the address of one."""
+    return MaasError(
+        "The address of the proxy in the environment cannot be used.",
+        f"It looks like http://proxy.example.com:3128: check {_PROXY_VARIABLES}.",
+    )
+
+
+def unusable_environment(reason: str) -> MaasError:
+    """The variables of the TLS library name files that it cannot use."""
+    return MaasError(
+        f"The files that the environment names for TLS cannot be used: {reason}.",
+        "Check SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE, or unset them; --ca-file names an authority too.",
+    )
+
+
 def too_slow(url: str, timeout: float) -> TransientError:
     """The request, or the answer to it, was not complete in time, even if bytes kept coming."""
     return TransientError(
@@ -84,12 +110,14 @@ def too_slow(url: str, timeout: float) -> TransientError:
 
 # A list of cases, each with its own sentence: many returns are what makes it readable.
 def from_transport(  # noqa: PLR0911
-    error: httpx2.HTTPError, url: str, timeout: float, cleaned: str, *, reached: bool
+    error: httpx2.HTTPError, url: str, timeout: float, cleaned: str, *, reached: bool, proxies: bool = False
 ) -> MaasError:
     """The failure behind an exception of httpx2: no answer came at all. ``cleaned`` is its text without secrets.
 
-    Once MAAS was ``reached``, TLS that breaks after the connection is made is a lost connection, not a wrong set-up.
+    ``proxies``: the environment names some. Once MAAS was ``reached``, TLS that breaks after the connection is made is
+    a lost connection, not a wrong set-up.
     """
+    address_hint = _WRONG_URL_HINT + (f" Proxies are set: check {_PROXY_VARIABLES}." if proxies else "")
     setup = not reached or isinstance(error, httpx2.ConnectError)
     text = f"{error!r} {error.__cause__!r} {error.__context__!r}" if setup else ""
     if "CERTIFICATE_VERIFY_FAILED" in text:
@@ -104,9 +132,9 @@ def from_transport(  # noqa: PLR0911
             f"The proxy on the way to {url} refused: {cleaned}.", "Check HTTP_PROXY, HTTPS_PROXY, NO_PROXY."
         )
     if isinstance(error, httpx2.ConnectTimeout):
-        return TransientError(f"No connection to {url}: no answer in time.", _WRONG_URL_HINT)
+        return TransientError(f"No connection to {url}: no answer in time.", address_hint)
     if isinstance(error, httpx2.ConnectError):
-        return TransientError(f"No connection to {url}: {cleaned or 'refused'}.", _WRONG_URL_HINT)
+        return TransientError(f"No connection to {url}: {cleaned or 'refused'}.", address_hint)
     if isinstance(error, httpx2.TimeoutException):
         return TransientError(
             f"{url} did not answer within {timeout:g} seconds.", "Give it longer with --timeout SECONDS."

@@ -12,10 +12,11 @@ from esxforge.maas.versions import Capabilities
 
 @dataclass(frozen=True)
 class Region:
-    """``version`` as MAAS gives it (“3.6.5”); ``count`` is the number by which it divides an upload's progress."""
+    """``version`` as MAAS gives it (“3.6.5”); ``count`` is the number by which it divides an upload's progress: None
+    where it does not show its regions, which only administrators see."""
 
     version: str
-    count: int
+    count: int | None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -39,4 +40,4 @@ def ask(client: Client) -> Region:
     if versions.capabilities(version).images_in_database:
         return Region(version, 1)
     regions = client.patiently(lambda: client.json("GET", "regioncontrollers/"))
-    return Region(version, max(1, len(regions)) if isinstance(regions, list) else 1)
+    return Region(version, (len(regions) or None) if isinstance(regions, list) else None)

@@ -85,6 +85,8 @@ class Uploader:
 
     def check_permission(self) -> None:
         """Raise MaasError if the key's user may not upload. If MAAS does not say, leave the decision to MAAS."""
+        if self._region.capabilities.permissions_by_group:
+            return
         user = self._client.patiently(lambda: self._client.json("GET", "users/", query={"op": "whoami"}))
         if isinstance(user, dict) and user.get("is_superuser") is False:
             name = self._client.clean(str(user.get("username", "")))
@@ -93,8 +95,10 @@ class Uploader:
     def plan(self, image: UploadImage) -> UploadPlan:
         """Return what :meth:`upload` would do now. Only reads. Raises MaasError."""
         check_image(image)
-        state = self._upload(image).find()
+        upload = self._upload(image)
+        state = upload.find()
         if state is None:
+            upload.warn_of_replacing()
             return UploadPlan("upload", 0, self._region.version)
         return UploadPlan("skip" if state.complete else "resume", state.received, self._region.version)
 
@@ -105,7 +109,7 @@ class Uploader:
         it, the same call resumes it. Raises MaasError, or ImageError if the file changed meanwhile.
         """
         check_image(image)
-        if self._region.count > 1:
+        if self._region.count is not None and self._region.count > 1:
             self._listener(
                 events.Notice(
                     f"this MAAS has {self._region.count} regions: every request must reach the same one, so give the "
@@ -184,6 +188,8 @@ class _Upload:
                 shown = self._client.clean(state.resource.title or "")
                 self._tell(f"MAAS keeps the title “{shown}”; to change it, delete the image there and upload again.")
             return self._result("skipped", state, 0)
+        if state is None:
+            self.warn_of_replacing()
         resumed_from = state.received if state else 0
         try:
             done = self._bring(state)
@@ -202,6 +208,20 @@ class _Upload:
         """Return the state of these bytes under this name and architecture, if a further upload can build on it."""
         resource = self._resource()
         return upload_state(resource, self._image.sha256, self._region.count) if resource else None
+
+    def warn_of_replacing(self) -> None:
+        """Say which image in MAAS, with other bytes under this name, the upload replaces."""
+        resource = self._resource()
+        if resource is None or resource.newest is None:
+            return
+        title = self._client.clean(resource.title or "")
+        self._listener(
+            events.Notice(
+                f"{self._image.name} in MAAS is another image now (number {resource.id}, “{title}”). The upload "
+                "replaces it from the first byte on; to keep it, upload under another --name.",
+                warning=True,
+            )
+        )
 
     def _resource(self) -> BootResource | None:
         for entry in self._resources.list():
@@ -227,7 +247,7 @@ class _Upload:
                 state = self._transfer(state)
                 continue
             if stalled >= _SYNC_PATIENCE:
-                raise upload_errors.not_synchronized(state, self._region.count)
+                raise upload_errors.not_synchronized(state, self._region.count or 1)
             self._client.wait(_SYNC_INTERVAL)
             after = self._ask(state)
             stalled = stalled + _SYNC_INTERVAL if after.progress == state.progress else 0.0

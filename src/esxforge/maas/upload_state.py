@@ -29,9 +29,10 @@ class UploadState:
         return self.file.sha256
 
 
-def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadState | None:
+def upload_state(resource: BootResource, sha256: str, regions: int | None) -> UploadState | None:
     """Return the state of these bytes in the newest set with files; None if it holds others, which are replaced.
 
+    ``regions`` is the number by which MAAS divides its progress; None if that is unknown.
     Raises MaasError if MAAS's progress is not a whole number of bytes: then no offset can be trusted.
     """
     newest = resource.newest
@@ -49,6 +50,15 @@ def upload_state(resource: BootResource, sha256: str, regions: int) -> UploadSta
             f"Start over: esxforge images delete {resource.id}, then run the same command again.",
         )
     progress = newest.progress
+    if regions is None:
+        if progress:
+            raise MaasError(
+                f"MAAS has received part or all of {resource.name}, and how much of it is unknown: it divides the "
+                "progress by the number of its region controllers, which it shows to administrators only.",
+                "If esxforge images list says in a few minutes that the image is complete, it is. Otherwise run the "
+                f"same command with an administrator's key, or start over: esxforge images delete {resource.id}",
+            )
+        regions = 1
     exact = progress * file.size * regions / 100
     received = round(exact)
     if len(newest.files) != 1 or abs(exact - received) > 0.01 or not 0 <= received <= file.size * regions:

@@ -30,6 +30,10 @@ class Capabilities:
     """Bytes are appended to one file on disk for each sha256, whatever MAAS's records say; so a second upload of bytes
     that are there destroys them (``src/maasservicelayer/utils/image_local_files.py``)."""
 
+    permissions_by_group: bool = False
+    """Users who are no administrators may have the permission to change images (``check_permission`` in
+    ``src/maasserver/api/support.py``), and no answer to them says whether they have it."""
+
     whole_deployment_timeouts: int | None = None
     """How many times ``node_timeout`` a deployment gets from power-on to Deployed, whatever MAAS hears meanwhile
     (``_start`` and ``_temporal_deploy`` in ``src/maasserver/models/node.py``). None: ``node_timeout`` once, counted
@@ -51,7 +55,13 @@ _DATABASE = Capabilities(images_in_database=True, searches_without_dns=True)
 _FILES = Capabilities(complete_means_compared=True)
 _WORKFLOWS = replace(_FILES, whole_deployment_timeouts=2)  # 3.6.0 alone: 90 minutes, whatever is set
 _GATEWAYS = replace(_WORKFLOWS, gateway_at_its_own_subnet=True)
-_SHARED = replace(_GATEWAYS, complete_means_compared=False, appends_to_shared_file=True, names_twin_disks_by_path=True)
+_SHARED = replace(
+    _GATEWAYS,
+    complete_means_compared=False,
+    appends_to_shared_file=True,
+    permissions_by_group=True,
+    names_twin_disks_by_path=True,
+)
 _TABLE: tuple[tuple[tuple[int, ...], Capabilities], ...] = (
     ((0, 0), _DATABASE),
     ((3, 4, 1), replace(_DATABASE, searches_without_dns=False)),

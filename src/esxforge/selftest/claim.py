@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from esxforge.selftest.evidence import Evidence
-from esxforge.selftest.verdicts import Verdict, not_asked
+from esxforge.selftest.verdicts import Verdict, not_asked, not_seen
+from esxforge_target.esxi.esxcli import CommandError
 
 
 class Area(str, Enum):
@@ -63,7 +64,10 @@ class Claim:
         }
         if not asked.get(self.part, True):
             return not_asked(f"Not a part of this run: it is for {self.part.value}.")
-        return self.check(evidence)
+        try:
+            return self.check(evidence)
+        except CommandError as error:  # one odd answer of the host's must not cost the report of all others
+            return not_seen(f"The host's answer cannot be judged: {error.message}")
 
 
 def by_hand(_evidence: Evidence) -> Verdict:

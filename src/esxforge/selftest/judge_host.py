@@ -145,11 +145,16 @@ def identity(evidence: Evidence) -> Verdict:
 def time(evidence: Evidence) -> Verdict:
     if evidence.told is None:
         return _untold(evidence)
-    told = [one.optional("server", "servers") for one in records(evidence, "ntp")]
+    told = [
+        name
+        for one in records(evidence, "ntp")
+        if one.has("server") or one.has("servers")
+        for name in one.names("server", "servers")
+    ]
     text = str((evidence.told.get("texts") or {}).get("/etc/ntp.conf") or "")
-    if any(SECOND.gateway in one for one in told) or f"server {SECOND.gateway}" in text:
+    if SECOND.gateway in told or f"server {SECOND.gateway}" in text:
         return seen(f"{SECOND.gateway} is a time server of the host.")
-    return contradicted(f"Time servers: {told or 'none reported'}.")
+    return contradicted(f"Time servers: {', '.join(told) or 'none reported'}.")
 
 
 def deployed(evidence: Evidence) -> Verdict:

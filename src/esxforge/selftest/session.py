@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from esxforge.checks import requirements
 from esxforge.checks.computer import Computer, ThisComputer
 from esxforge.errors import ProcessError
 from esxforge.events import Listener, Notice
+from esxforge.local.directories import temporary
 from esxforge.maas.connection import Connection
 from esxforge.media.installer import open_installer
 from esxforge.selftest.claims import judge
@@ -31,7 +31,7 @@ def check_computer(settings: SelftestSettings, computer: Computer | None = None)
     wish = requirements.DoctorOptions(
         requirements.Kind.GOLDEN,
         open_installer(settings.iso).release.version,
-        Path(tempfile.gettempdir()),
+        temporary(),
         without_kvm=settings.accelerator is Accelerator.TCG,
         memory_mib=settings.changes.memory_mib,
     )
@@ -40,7 +40,7 @@ def check_computer(settings: SelftestSettings, computer: Computer | None = None)
     if missing:
         raise ProcessError(
             "\n".join(f"{line.name}: found {line.found}, needed {line.needed}." for line in missing),
-            "\n  ".join(line.fix for line in missing),
+            "\n  ".join(line.hint for line in missing),
         )
 
 

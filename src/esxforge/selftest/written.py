@@ -45,6 +45,14 @@ def reserve_report(report: Path, *, overwrite: bool) -> Iterator[ReportFiles]:
                 "kind",
             )
     with reserve(text, (data,), overwrite=overwrite, option=_OPTION) as reservation:
+        with suppress(OSError):
+            if not overwrite and any(pictures.iterdir()):
+                raise OutputError(
+                    f"The pictures go to the directory {pictures}, which holds others already.",
+                    f"Move it away, name another report with {_OPTION}, or overwrite them with --force.",
+                    str(pictures),
+                    "exists",
+                )
         yield ReportFiles(text, data, pictures, reservation)
 
 

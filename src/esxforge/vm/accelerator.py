@@ -85,7 +85,7 @@ class KvmProbe:
         return f"KVM: {self.state.value}" + (f" ({self.detail})" if self.detail else "")
 
     @property
-    def fix(self) -> str:
+    def hint(self) -> str:
         """Remedy; empty if it works."""
         return _FIXES[self.state]
 
@@ -168,5 +168,5 @@ def choose(desired: Accelerator | None, probe: Callable[[], KvmProbe] = probe_kv
     if found.works:
         return Accelerator.KVM
     raise ProcessError(
-        f"{found.sentence}.", f"{found.fix} Or take the slow way, without KVM: --accel tcg (some ten times slower)."
+        f"{found.sentence}.", f"{found.hint} Or take the slow way, without KVM: --accel tcg (some ten times slower)."
     )

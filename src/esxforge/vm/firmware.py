@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from esxforge.errors import FormatError, InputError, ProcessError
+from esxforge.errors import FormatError, InputError, OutputError, ProcessError
+from esxforge.local.directories import home
 from esxforge.local.reading import read_file
 from esxforge.vm.hardware import Chipset, Ovmf
 from esxforge_target.runtime.documents import ANYTHING, ONE_LINE, TEXT, TEXTS, Record, Shape, parse_document
@@ -63,7 +64,7 @@ class FirmwarePlaces:
 
 def default_places() -> FirmwarePlaces:
     """The places that QEMU's specification names, and those of well-known distributions."""
-    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config")
     pairs = (
         ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
         ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),  # the same until 22.04
@@ -126,9 +127,19 @@ def _known(pairs: Sequence[tuple[Path, Path]]) -> Ovmf | None:
 
 
 def private_copy(template: Ovmf, directory: Path) -> Ovmf:
-    """``template`` with its variables copied into ``directory``, where the machine may write them."""
+    """``template`` with its variables copied into ``directory``, where the machine may write them.
+
+    Raises :class:`OutputError`.
+    """
     own = directory / f"firmware-variables.{template.variables_format}"
-    shutil.copyfile(template.variables, own)
+    try:
+        shutil.copyfile(template.variables, own)
+    except OSError as error:  # it names the template alone, though the copy is what has no room
+        raise OutputError(
+            f"Could not copy {template.variables} to {own}: {error.strerror or error}.",
+            "Choose another place for temporary files with TMPDIR.",
+            str(own),
+        ) from error
     return replace(template, variables=own)
 
 

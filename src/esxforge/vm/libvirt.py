@@ -50,8 +50,14 @@ def _firmware(domain: Xml.Element, machine: Machine) -> None:
     system = Xml.SubElement(domain, "os")
     _text(system, "type", "hvm", arch="x86_64", machine=machine.chipset.value)
     if isinstance(machine.firmware, Ovmf):
-        _text(system, "loader", str(machine.firmware.code), readonly="yes", type="pflash")
-        Xml.SubElement(system, "nvram", template=str(machine.firmware.variables))
+        firmware = machine.firmware
+        # Raw is what libvirt assumes, and all that it knows before 9.2; Fedora's firmware is qcow2.
+        code = {} if firmware.code_format == "raw" else {"format": firmware.code_format}
+        variables = {"template": str(firmware.variables)}
+        if firmware.variables_format != "raw":
+            variables |= {"templateFormat": firmware.variables_format, "format": firmware.variables_format}
+        _text(system, "loader", str(firmware.code), readonly="yes", type="pflash", **code)
+        Xml.SubElement(system, "nvram", variables)
 
 
 def _devices(domain: Xml.Element, machine: Machine) -> None:

@@ -15,6 +15,8 @@ from esxforge_target.runtime.commands import COULD_NOT_START
 
 PROGRAM = "/usr/lib/vmware/uefi/bin/bootorder"
 _ENTRY = re.compile(r"^\s*Boot([0-9A-Fa-f]{4})\b", re.MULTILINE)
+_ATTEMPTS = 2
+_PAUSE = 3.0
 _BY_HAND = "set network boot first in the machine's firmware, or let MAAS's power driver do so"
 
 
@@ -39,9 +41,14 @@ def restore_boot_order(system: System, before: "Sequence[str]", log: Log) -> Non
     if not option:
         log.warn("bootorder names no option that sets the order: {}".format(_BY_HAND))
         return
-    result = system.run((PROGRAM, option, ",".join(desired)))
-    after = _ENTRY.findall(system.run((PROGRAM, "-l")).stdout)
-    if result.status != 0 or after != desired:
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            system.clock.sleep(_PAUSE)
+        result = system.run((PROGRAM, option, ",".join(desired)))
+        after = _ENTRY.findall(system.run((PROGRAM, "-l")).stdout)
+        if result.status == 0 and after == desired:
+            break
+    else:
         log.warn("the firmware's boot order is not as before ({}): {}".format(said(result), _BY_HAND))
         return
     log.say("the firmware's boot order is as before: {}".format(", ".join(desired)))

@@ -5,7 +5,7 @@ Any answer at all, even an error or a reset, proves the network, and so does the
 """
 
 import re
-from typing import Callable
+from typing import Callable, Optional
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.log import Log
@@ -18,6 +18,9 @@ from esxforge_target.metadata.errors import ANSWERED, RIGHT, SILENCE
 _PROBE_SECONDS = 10.0
 _PAUSE = 5.0
 _MEND_SECONDS = 30.0
+# When what was set is first looked at again: no list lags behind for longer.
+_CORRECT_SECONDS = 10.0
+_MOST_CORRECTIONS = 2
 
 
 class Connectivity:
@@ -30,15 +33,19 @@ class Connectivity:
         self._mend = mend
         self.detail = ""
 
-    def listen(self, end: float, silence: float = deadlines.SILENCE) -> str:
+    def listen(
+        self, end: float, silence: float = deadlines.SILENCE, correct: "Optional[Callable[[], None]]" = None
+    ) -> str:
         """Ask until MAAS answers rightly, until ``end``, or until there was only silence for ``silence`` seconds.
 
         RIGHT, ANSWERED (MAAS or a gateway was heard, and no more) or SILENCE. ``mend`` is called now and then while
-        MAAS is silent: it opens the firewall again.
+        MAAS is silent: it opens the firewall again. So is ``correct``, twice at most: it sets again what did not work.
         """
         clock = self._system.clock
         quiet_since = clock.monotonic()
         mended = quiet_since
+        next_correction = quiet_since + _CORRECT_SECONDS
+        corrections = 0
         heard = SILENCE
         told = ""
         while True:
@@ -61,6 +68,10 @@ class Connectivity:
             if probe.connectivity == SILENCE and now - mended >= _MEND_SECONDS:
                 mended = now
                 self._mend()
+            if correct and probe.connectivity == SILENCE and now >= next_correction and corrections < _MOST_CORRECTIONS:
+                corrections += 1
+                correct()
+                next_correction = clock.monotonic() + _MEND_SECONDS
             clock.sleep(_PAUSE)
 
     def maas_answers(self, end: float) -> bool:

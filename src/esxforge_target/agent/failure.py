@@ -4,6 +4,8 @@ from typing import List
 
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.journal import Journal
+from esxforge_target.agent.log import Log
+from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
@@ -58,11 +60,26 @@ def may_be_saved(parts: Parts, work: Work) -> bool:
         parts.log.warn("what was put back cannot be read, so it is not saved: {}".format(error.message))
         return False
     if unlike:
-        text = "not as found: {}. It is not saved: reboot the host, which rolls back what is left".format(
-            ", ".join(unlike)
+        saved = save_for_boot(parts.system, parts.undo, parts.log)
+        text = "not as found: {}. {} reboot the host, which rolls back what is left".format(
+            ", ".join(unlike), "The rest is saved:" if saved else "It is not saved:"
         )
         parts.reporter.failed_phase("put-back", text)
     return not unlike
+
+
+def save_for_boot(system: System, undo: Undo, log: Log) -> bool:
+    """Save a host that lacks only what a boot makes room for: else it would start from an earlier state again.
+
+    Return whether it was saved.
+    """
+    if not undo.waits_for_boot():
+        return False
+    log.say("a lease's route is left in the way; what is rolled back is saved, so that a boot removes it")
+    problem = save_configuration(system)
+    if problem:
+        log.warn(problem)
+    return not problem
 
 
 def unlike_found(system: System, journal: Journal, undo: Undo) -> "List[str]":

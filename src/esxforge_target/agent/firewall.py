@@ -79,10 +79,30 @@ class Firewall:
 
     def close(self) -> "List[str]":
         """As it was. A sentence for each command that failed."""
+        was_opened = self._noted
         problems = self._undo.roll_back(FIREWALL)
         self._noted = False
         self._ways = {}
+        if was_opened and not problems and not self._is_gone():
+            problems += self._refresh_again()
         return problems
+
+    def _refresh_again(self) -> "List[str]":
+        try:
+            self._system.clock.sleep(_PAUSE)  # the list may lag
+            self._do("refresh")
+        except CommandError as error:
+            return [error.message]
+        if self._is_gone():
+            return []
+        return ["ESXi still shows the rule set {}, though its file is gone; a boot removes it".format(RULESET)]
+
+    def _is_gone(self) -> bool:
+        """Return whether ESXi shows our rule set no longer; also where it does not say."""
+        try:
+            return RULESET not in [record.name("name") for record in self._records("list")]
+        except CommandError:
+            return True
 
     def _open(self) -> None:
         if not self._noted:

@@ -7,7 +7,7 @@ from typing import Optional
 
 from esxforge_target.agent import cleanup, deadlines, readiness
 from esxforge_target.agent.deployment import Deployment, read_deployment
-from esxforge_target.agent.failure import finish_failed, may_be_saved, unlike_found
+from esxforge_target.agent.failure import finish_failed, may_be_saved, save_for_boot, unlike_found
 from esxforge_target.agent.firewall import Firewall, addresses_of
 from esxforge_target.agent.golden import own_identity
 from esxforge_target.agent.hostd import wait_for_hostd
@@ -244,6 +244,7 @@ class _Life:
             unlike = [error.message]
         if unlike:
             self._log.warn("still not as found: {}".format(", ".join(unlike)))
+            save_for_boot(self._system, self._undo, self._log)
             return outcome
         self._log.announce("the host is as it was found")
         return self._outcome(True, outcome["text"])

@@ -13,7 +13,7 @@ from esxforge_target.agent.connectivity import Connectivity
 from esxforge_target.agent.deadlines import Deadlines
 from esxforge_target.agent.log import Log
 from esxforge_target.agent.steps import Steps
-from esxforge_target.agent.system import System
+from esxforge_target.agent.system import System, said
 from esxforge_target.agent.undo import FALLBACK, NETWORK, Undo
 from esxforge_target.contract.desired_host import DHCP4, NIC, Address, DesiredHost, Interface
 from esxforge_target.esxi.esxcli import CommandError
@@ -22,20 +22,25 @@ from esxforge_target.inventory.network import read_routes
 from esxforge_target.inventory.read import (
     WHOLE_NETWORK,
     read,
-    reread_links_and_network,
     reread_network,
     reread_storage,
+    reread_to_verify,
 )
 from esxforge_target.metadata.errors import ANSWERED, RIGHT
-from esxforge_target.plan.commands import EVERYTHING, INTERFACE, esxcli, renew_commands
+from esxforge_target.plan.commands import EVERYTHING, INTERFACE, Command, esxcli, listen_again_commands, renew_commands
 from esxforge_target.plan.layout import MANAGEMENT_VMK, layout_of
 from esxforge_target.plan.planner import make_plan
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Plan
 from esxforge_target.runtime.errors import ForgeError
 
 _CREATES = esxcli(*INTERFACE + ("add",))
+_ROUTE = esxcli("network", "ip", "route")
 # Between two questions, where an answer cannot be read or contradicts another one.
 _READ_PAUSE = 4.0
+_ATTEMPTS = 3
+_ATTEMPT_PAUSE = 3.0
+# How long to read again what contradicts itself after a correction: lists may lag behind it.
+_READ_SECONDS = 20.0
 
 
 class NetworkError(ForgeError):
@@ -63,6 +68,7 @@ class NetworkSetup:
         self._ends = ends
         self._log = log
         self.fallback = False
+        self._corrected = False
 
     def make(self, plan: Plan, inventory: Inventory, heard: "Callable[[], None]") -> None:
         """Run the plan's steps of the network; MAAS answers rightly when this returns, and ``heard`` was called.
@@ -70,10 +76,16 @@ class NetworkSetup:
         Raises StepError or NetworkError; it is then for the caller to take the network back.
         """
         self._apply(plan, inventory, (PREPARE, MANAGEMENT))
-        self._prove(inventory)
+        self._prove(plan, inventory)
         heard()
-        self._apply(plan, inventory, (COMPLETE,))
-        self.ask_for_default(plan, inventory, False)
+        if self._corrected:
+            inventory = self.current(inventory, True, False, _READ_SECONDS)
+            plan = make_plan(self._desired, inventory)
+        if self._apply(plan, inventory, (COMPLETE,)):
+            self.ask_for_default(plan, inventory, False)
+            # If MAAS stays silent, the next phase fails and says so.
+            end = min(self._system.clock.monotonic() + deadlines.FALLBACK, self._ends.end(deadlines.CONNECTIVITY))
+            self._connectivity.listen(end, deadlines.FALLBACK, lambda: self._correct(plan, inventory))
 
     def inventory(self, seconds: float = 0.0) -> Inventory:
         """The host as it is now. What cannot be read is asked for again for so many seconds: lists may lag behind, and
@@ -96,13 +108,15 @@ class NetworkSetup:
             self._system.clock.sleep(_READ_PAUSE)
 
     def current(self, before: Inventory, network: bool, storage: bool, seconds: float) -> Inventory:
-        """``before`` with its ``network``, its ``storage`` or both read anew, but not what no step changes: the release
-        and the list of disks. What cannot be read is asked for again for so many seconds. Raises CommandError.
+        """``before`` with its ``network``, its ``storage`` or both read anew, but not what no step changes (the release
+        and the list of disks), nor what neither a plan nor its verification looks at. What cannot be read is asked for
+        again for so many seconds. Raises CommandError.
         """
         runner, program = self._system.runner, self._system.program
+        port_groups = [one.name for one in layout_of(self._desired, before).port_groups]
 
         def ask() -> Inventory:
-            after = reread_links_and_network(runner, before, program) if network else before
+            after = reread_to_verify(runner, before, port_groups, (MANAGEMENT_VMK,), program) if network else before
             return reread_storage(runner, after, program) if storage else after
 
         return self._patiently(ask, seconds)
@@ -118,25 +132,60 @@ class NetworkSetup:
         if not created or not management or not layout.default_by_dhcp:
             return False
         try:
-            routes = now.routes if fresh else read_routes(self._system.esxcli())
+            routes = now.routes if fresh else read_routes(self._system.esxcli(), (4,))
         except CommandError:
             return False
         if [route for route in routes if route.network == EVERYTHING[4]]:
             return False
         self._log.say("no lease's default route is there: {} asks DHCP again".format(MANAGEMENT_VMK))
-        for command in renew_commands(MANAGEMENT_VMK, management[0].dhcp_dns):
-            self._system.run(command)
+        self._ask_again(renew_commands(MANAGEMENT_VMK, management[0].dhcp_dns))
         return True
 
-    def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> None:
+    def _ask_again(self, commands: "Tuple[Command, ...]") -> None:
+        """Run these, each until it works: between giving up a lease and asking again the host has no address."""
+        for command in commands:
+            for attempt in range(1, _ATTEMPTS + 1):
+                words = ("localcli",) + command[1:] if attempt == _ATTEMPTS else command
+                result = self._system.run(words)
+                if result.status == 0:
+                    break
+                self._log.warn("{} ended with {}: {}".format(" ".join(words), result.status, said(result)))
+                self._system.clock.sleep(_ATTEMPT_PAUSE)
+
+    def _apply(self, plan: Plan, inventory: Inventory, phases: "Tuple[str, ...]") -> bool:
+        """Run the steps of these phases; return whether there are any. Raises StepError."""
         steps = [step for step in plan.steps if step.phase in phases]
         self._steps.run(steps, NETWORK, inventory)
+        return bool(steps)
+
+    def _correct(self, done: Plan, before: Inventory) -> None:
+        """MAAS is silent after the steps of ``done``: plan again what is not as they should have left it.
+
+        A command may claim that it worked, or a new interface may have taken the default route with it.
+        """
+        try:
+            now = self._network_now(before)
+            plan = make_plan(self._desired, now)
+            remaining = [step for step in plan.steps if step.phase in (PREPARE, MANAGEMENT)]
+            # Where nothing of that is missing, a route that comes later may be the one that leads to MAAS.
+            remaining = remaining or [step for step in plan.steps if step.command[:4] == _ROUTE]
+            if remaining:
+                self._log.say("MAAS is silent: what is not as it should be is set again")
+                self._corrected = True
+                self._steps.run(remaining, NETWORK, now)
+                return
+        except ForgeError as error:
+            self._log.warn(error.message)
+            return
+        vmk = now.vmk(MANAGEMENT_VMK)
+        if vmk is not None and vmk.address:  # else the DHCP server may just be slow
+            self.ask_for_default(done, now)
 
     # The ladder
 
-    def _prove(self, before: Inventory) -> None:
+    def _prove(self, plan: Plan, before: Inventory) -> None:
         end = self._ends.end(deadlines.CONNECTIVITY)
-        heard = self._connectivity.listen(end)
+        heard = self._connectivity.listen(end, correct=lambda: self._correct(plan, before))
         if heard == RIGHT:
             return
         if heard == ANSWERED:
@@ -151,8 +200,8 @@ class NetworkSetup:
             if not by_dhcp:
                 self._log.announce("MAAS is silent everywhere, so the network is not the cause: the desired one again")
                 self._undo.roll_back(FALLBACK)
-                self._again(before)
-                if self._connectivity.listen(end, deadlines.MOST) != RIGHT:
+                again = self._again(before)
+                if self._connectivity.listen(end, deadlines.MOST, lambda: self._correct(again, before)) != RIGHT:
                     raise self._too_late()
                 return
         self._second_chance(before, reason, by_dhcp, end)
@@ -169,8 +218,8 @@ class NetworkSetup:
         self._log.announce("MAAS answers {}: the desired network is tried once more".format(where))
         self._undo.roll_back(FALLBACK)
         try:
-            self._again(before)
-            if self._connectivity.listen(end, deadlines.FALLBACK) == RIGHT:
+            plan = self._again(before)
+            if self._connectivity.listen(end, deadlines.FALLBACK, lambda: self._correct(plan, before)) == RIGHT:
                 return
         except ForgeError as error:
             self._log.warn(error.message)
@@ -182,10 +231,11 @@ class NetworkSetup:
             "Compare addresses, VLANs, bonds and gateways in MAAS with the switch ports; the log lists each step.",
         )
 
-    def _again(self, before: Inventory) -> None:
+    def _again(self, before: Inventory) -> Plan:
         now = self._network_now(before)
         plan = make_plan(self._desired, now)
         self._apply(plan, now, (PREPARE, MANAGEMENT))
+        return plan
 
     def fall_back(self) -> bool:
         """The last resort where MAAS must still be told and nothing is heard: DHCP on the NIC that booted.
@@ -217,8 +267,10 @@ class NetworkSetup:
             self._steps.run(plan.steps, FALLBACK, now)
             # It may have used DHCP before, and be waiting for an answer from another VLAN: let it ask again.
             self._undo.touch()
-            for command in renew_commands(MANAGEMENT_VMK, True):
-                self._system.run(command)
+            vmk = now.vmk(MANAGEMENT_VMK)
+            listens = vmk is not None and vmk.ipv6_enabled and vmk.router_advertisements
+            again = listen_again_commands(MANAGEMENT_VMK) if listens else ()
+            self._ask_again(renew_commands(MANAGEMENT_VMK, True) + again)
         except ForgeError as error:
             self._log.warn(error.message)
             return False

@@ -20,7 +20,7 @@ from esxforge_target.agent.system import System, said
 from esxforge_target.inventory.document import inventory_from_json
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import WHOLE_NETWORK, reread_network, reread_what_answers
-from esxforge_target.plan.restore import LEASES, changed_parts, restore_network
+from esxforge_target.plan.restore import LEASES, changed_parts, restore_network, waits_for_boot
 from esxforge_target.runtime.commands import Result
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.runtime.values import Value
@@ -193,6 +193,14 @@ class Undo:
         if found is None or self._reads_as_found:
             return []
         return changed_parts(found, self._read(found))
+
+    def waits_for_boot(self) -> bool:
+        """Return whether a boot from what is there now would let the rest of the network be rolled back."""
+        found = self._found()
+        try:
+            return found is not None and waits_for_boot(found, self._read(found))
+        except ForgeError:
+            return False
 
     def _found(self) -> "Optional[Inventory]":
         record = self._journal.last("found")

@@ -7,6 +7,7 @@ from esxforge_target.agent.added_modules import looked_for
 from esxforge_target.agent.boot_order import restore_boot_order
 from esxforge_target.agent.connectivity import Connectivity
 from esxforge_target.agent.deadlines import Deadlines
+from esxforge_target.agent.default_route import DefaultRoute
 from esxforge_target.agent.deployment import Deployment
 from esxforge_target.agent.firewall import Firewall
 from esxforge_target.agent.identity import Identity
@@ -82,6 +83,7 @@ class Parts:
         self.connectivity = Connectivity(system, client, log, firewall.mend)
         self.steps = Steps(system, undo, log)
         self.network = NetworkSetup(system, self.desired, self.steps, undo, self.connectivity, self.ends, log)
+        self.default_route = DefaultRoute(system, self.desired, self.steps, log, boots > 1)
 
     def note(self, kind: str) -> None:
         """Write the progress to the journal; the configuration is saved by then, so nothing ends without it."""
@@ -113,7 +115,7 @@ class Work:
         """
         inventory, plan = self._plan(self._take_inventory())
         now = self._verify(self._set_up(plan, inventory))
-        self._check_working(now)
+        now = self._with_default(plan, self._check_working(now))
         self._save(now)
         problems = self._vendor_data(now)
         return problems + self._user_data(now.release)
@@ -121,13 +123,18 @@ class Work:
     def resume(self) -> List[str]:
         """Finish after an earlier start that had asked for user-data: the host is the owner's by then.
 
-        Nothing is set up again, as user-data may have changed it. Returns and raises as ``run``.
+        Nothing is set up again, as user-data may have changed it; but before it runs, the default route is claimed,
+        which the boot may have given to another lease. Returns and raises as ``run``.
         """
         parts = self._parts
         deployed = parts.journal.last("deployed")
         if deployed is None:
             found = parts.journal.last("found")
             inventory = inventory_from_json(found["inventory"]) if found else parts.network.inventory()
+            try:
+                parts.default_route.claim(parts.network.current(inventory, True, False, _READ_SECONDS), None)
+            except ForgeError as error:
+                parts.log.warn(error.message)  # MAAS may know the machine as Deployed
             return self._user_data(inventory.release)
         if not deployed.get("runs", True):
             return []
@@ -216,7 +223,7 @@ class Work:
         says what remains and is what is verified.
         """
         parts = self._parts
-        count = len(plan.steps)
+        count, done = len(plan.steps), plan.replace(steps=())
         parts.reporter.start("network", "Setting up the network: {} steps in all".format(count))
         for number in range(_ROUNDS):
             parts.until(deadlines.CONNECTIVITY)
@@ -231,14 +238,26 @@ class Work:
                 parts.reporter.done("storage")
                 self._make_identity()
                 parts.reporter.start("verify", "Reading everything back")
-            done = plan
+            done = done.replace(steps=done.steps + plan.steps)
             inventory, plan = self._plan_again(inventory)
-            if not plan.steps and parts.network.ask_for_default(done, inventory):
+            asked = not plan.steps and parts.network.ask_for_default(done, inventory)
+            if asked or parts.default_route.claim(inventory, done):
                 inventory, plan = self._plan_again(inventory)
             if not plan.steps:
                 break
             parts.log.say("{} steps remain; planned again".format(len(plan.steps)))
         return inventory
+
+    def _with_default(self, done: Plan, inventory: Inventory) -> Inventory:
+        """Return the inventory once management's lease, which may have come late, has the default route."""
+        parts = self._parts
+        if not parts.default_route.claim(inventory, done):
+            return inventory
+        inventory, plan = self._plan_again(inventory)
+        if plan.steps:  # routes through networks whose lease was away for a moment
+            parts.network.make(plan, inventory, self._heard)
+            inventory = parts.network.current(inventory, True, False, _READ_SECONDS)
+        return self._verify(inventory)
 
     def _may_read_again(self, began: float, end: float) -> bool:
         """Pause before another reading, which begins before ``end``. Return False, at once, if that is over, or if a
@@ -263,7 +282,7 @@ class Work:
         settled = clock.monotonic() + 2 * _ROUND_PAUSE
         while True:
             began = clock.monotonic()
-            inventory = parts.network.current(before, True, True, _READ_SECONDS)
+            inventory = parts.network.current(before, True, bool(parts.desired.datastores), _READ_SECONDS)
             plan = make_plan(parts.desired, inventory)
             # Remaining steps may come from a list that lags; an impossible plan from one that lags for longer.
             if not plan.errors and (not plan.steps or clock.monotonic() >= settled):
@@ -338,8 +357,11 @@ class Work:
         parts.reporter.done("verify", "The host is as MAAS asked. {}".format(figures + "." if figures else "").strip())
         return inventory
 
-    def _check_working(self, inventory: Inventory) -> None:
-        """Name each interface that is set and does not work. Raises StepError if the recipe requires it to work."""
+    def _check_working(self, inventory: Inventory) -> Inventory:
+        """Name each interface that is set and does not work; return the last inventory.
+
+        Raises StepError if the recipe requires it to work.
+        """
         parts = self._parts
         clock = parts.system.clock
         end = min(clock.monotonic() + _WORKING_SECONDS, parts.ends.end(deadlines.VERIFY))
@@ -354,7 +376,7 @@ class Work:
                 break
             troubles = not_working(parts.desired, inventory)
         if not troubles:
-            return
+            return inventory
         text = " ".join(str(trouble) for trouble in troubles)
         parts.reporter.failed_phase("interfaces", "set, but not working: {}".format(text))
         required = parts.deployment.record.require_working
@@ -365,6 +387,7 @@ class Work:
                 "Look at cables, switch ports, VLANs, DHCP servers and who else has the address; or let the recipe's "
                 "install.require_working say that this is not a failure.",
             )
+        return inventory
 
     def _save(self, inventory: Inventory) -> None:
         parts = self._parts

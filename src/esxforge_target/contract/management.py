@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import List, Optional, Sequence, Tuple
 
-from esxforge_target.contract.desired_host import BOND, DHCP4, STATIC, Address, DesiredHost, Interface
+from esxforge_target.contract.desired_host import BOND, DHCP4, DHCP6, STATIC, Address, DesiredHost, Interface
 from esxforge_target.runtime.values import Value
 
 _Way = Tuple[Interface, Address]
@@ -38,7 +38,7 @@ def management_of(desired: DesiredHost) -> Optional[Management]:
             for found in _on_network(desired, route.gateway):
                 return Management(found[0], found[1], "the route to MAAS leads through it")
     for interface, address in _all(desired):
-        if address.kind != STATIC and address.version in versions and _booted(desired, interface):
+        if address.version in versions and _booted(desired, interface) and _brings_a_way(desired, interface, address):
             return Management(interface, address, "it booted from MAAS and uses DHCP")
     for candidates, reason in _without_network(_all(desired), versions):
         if candidates:
@@ -99,6 +99,15 @@ def _all(desired: DesiredHost) -> "List[_Way]":
 def _on_network(desired: DesiredHost, target: str) -> "List[_Way]":
     found = [one for one in _all(desired) if one[1].kind == STATIC and one[1].reaches(target)]
     return sorted(found, key=lambda one: -one[1].prefix_length)
+
+
+def _brings_a_way(desired: DesiredHost, interface: Interface, address: Address) -> bool:
+    """Return whether DHCP may bring a way. DHCPv6 names no router, and routers are not heard beside a static one."""
+    if address.kind != DHCP6:
+        return address.kind == DHCP4
+    static = [one for _, one in _all(desired) if one.gateway and one.version == 6]
+    static_routes = [one for one in desired.routes if one.destination == "::/0"]
+    return interface.router_advertisements is not False and not static and not static_routes
 
 
 def _booted(desired: DesiredHost, interface: Interface) -> bool:

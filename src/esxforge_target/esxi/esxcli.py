@@ -36,11 +36,11 @@ class Record:
         self.command = command
 
     def text(self, *keys: str) -> str:
-        """Return the field as text, maybe empty. ``N/A`` and JSON's null count as empty."""
+        """Return the field as text, maybe empty; a list is unreadable. ``N/A`` and JSON's null count as empty."""
         value = self._value(keys)
-        if value is None:
-            return ""
-        text = ", ".join(str(one) for one in value) if isinstance(value, list) else str(value).strip()
+        if isinstance(value, (list, dict)):
+            raise self.unreadable(keys[0], "is not a single value")
+        text = "" if value is None else str(value).strip()
         return "" if text == "N/A" else text[:LONGEST_TEXT]
 
     def name(self, *keys: str) -> str:

@@ -5,7 +5,7 @@ or if two answers contradict each other, as they do for a moment when one of the
 """
 
 from ipaddress import ip_address, ip_network
-from typing import Dict, List, Optional, Tuple
+from typing import Container, Dict, List, Optional, Tuple
 
 from esxforge_target.esxi.esxcli import CommandError, Esxcli, Record, by_name, single
 from esxforge_target.inventory.addresses import is_address
@@ -93,17 +93,23 @@ def _balancing(policy: Record) -> str:
     return _LOAD_BALANCING.get(kind, kind)
 
 
-def read_port_groups(esxcli: Esxcli) -> Tuple[PortGroup, ...]:
+def read_port_groups(
+    esxcli: Esxcli, teams_of: "Optional[Container[str]]" = None, security_of: "Optional[Container[str]]" = None
+) -> Tuple[PortGroup, ...]:
     """Return the port groups with the policies that are not their vSwitch's: one or two processes for each.
 
     ESXi's own group for management has a team of its own on some releases, and then NICs added to the vSwitch later do
-    not carry it.
+    not carry it. Only the groups in ``teams_of`` and ``security_of`` are asked for these policies (None: all are); the
+    others are returned without.
     """
     groups = []
     records = by_name(esxcli.records(_STANDARD + " portgroup list"), "name")
     for name in records:
-        policies = [_failover(esxcli, name)]
-        if name not in (MANAGEMENT_PORT_GROUP, VM_PORT_GROUP):  # the installer's are never removed
+        policies = []
+        if teams_of is None or name in teams_of:
+            policies.append(_failover(esxcli, name))
+        # The installer's groups are never removed.
+        if name not in (MANAGEMENT_PORT_GROUP, VM_PORT_GROUP) and (security_of is None or name in security_of):
             policies.append(_security(esxcli, name))
         groups.append(
             PortGroup(
@@ -147,8 +153,10 @@ def _security(esxcli: Esxcli, group: str) -> Optional[Policy]:
     return Policy(SECURITY, tuple(options)) if options else None
 
 
-def read_vmks(esxcli: Esxcli) -> Tuple[Vmk, ...]:
-    """Return the VMkernel interfaces with all their addresses."""
+def read_vmks(esxcli: Esxcli, tags_of: "Optional[Container[str]]" = None) -> Tuple[Vmk, ...]:
+    """Return the VMkernel interfaces with all their addresses, and with the tags of those in ``tags_of`` (None: of
+    all), which take one process for each.
+    """
     listed = by_name(esxcli.records("network ip interface list"), "name")
     ipv4 = by_name(esxcli.records("network ip interface ipv4 get"), "name", "interface")
     ipv6 = by_name(esxcli.records("network ip interface ipv6 get"), "name", "interface")
@@ -156,7 +164,9 @@ def read_vmks(esxcli: Esxcli) -> Tuple[Vmk, ...]:
     for name in sorted(set(ipv4) | set(ipv6)):
         if name not in listed:
             raise _contradiction("network ip interface list", name, "network ip interface ipv4 get or ipv6 get")
-    return tuple(_vmk(esxcli, name, listed[name], ipv4, ipv6, addresses) for name in listed)
+    return tuple(
+        _vmk(esxcli, name, listed[name], ipv4, ipv6, addresses, tags_of is None or name in tags_of) for name in listed
+    )
 
 
 def _vmk(  # noqa: PLR0917  # one for each answer
@@ -166,6 +176,7 @@ def _vmk(  # noqa: PLR0917  # one for each answer
     ipv4: "Dict[str, Record]",
     ipv6: "Dict[str, Record]",
     addresses: "List[Record]",
+    has_tags: bool,
 ) -> Vmk:
     vmk = Vmk(
         name,
@@ -188,14 +199,14 @@ def _vmk(  # noqa: PLR0917  # one for each answer
         prefix_length=prefix_length,
         dhcp_dns=kind == "dhcp" and four.truth("dhcpdns"),
         gateway=gateway if is_address(gateway) and gateway not in _NOWHERE else "",
-        tags=tuple(_tags(esxcli, name)),
+        tags=_tags(esxcli, name) if has_tags else (),
         **_ipv6(esxcli, name, ipv6.get(name), addresses),
     )
 
 
-def _tags(esxcli: Esxcli, name: str) -> List[str]:
+def _tags(esxcli: Esxcli, name: str) -> Tuple[str, ...]:
     get = "network ip interface tag get"
-    return single(esxcli.records(get, "-i", name), "{} -i {}".format(get, name)).names("tags")
+    return tuple(single(esxcli.records(get, "-i", name), "{} -i {}".format(get, name)).names("tags"))
 
 
 def _ipv4(record: Record) -> Tuple[str, str, int]:
@@ -251,11 +262,14 @@ def _prefix_length(record: Record, key: str) -> int:
         raise record.unreadable(key, "is no netmask: {!r}".format(netmask[:60])) from None
 
 
-def read_routes(esxcli: Esxcli) -> Tuple[RouteEntry, ...]:
-    """Return the routes through gateways on the default stack, IPv4 and IPv6, without those to connected networks."""
+def read_routes(esxcli: Esxcli, versions: Tuple[int, ...] = (4, 6)) -> Tuple[RouteEntry, ...]:
+    """Return the routes of these IP ``versions`` through gateways on the default stack, without those to connected
+    networks: one process for each version.
+    """
     routes = []
-    for version, everything in (("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")):
-        for record in esxcli.records("network ip route {} list".format(version)):
+    for version in versions:
+        everything = {4: "0.0.0.0/0", 6: "::/0"}[version]
+        for record in esxcli.records("network ip route ipv{} list".format(version)):
             gateway = record.text("gateway").split("%")[0]
             is_default = record.name("network").lower() == "default" or _network(record) == everything
             if not gateway or (is_default and (gateway == _NOWHERE[0] or not is_address(gateway))):
@@ -279,11 +293,15 @@ def _network(record: Record) -> str:
         raise record.unreadable("network", "is no network: {}/{}".format(network[:60], prefix[:60])) from None
 
 
-def read_dns(esxcli: Esxcli) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-    """Return the name servers and the search domains, in order."""
+def read_name_servers(esxcli: Esxcli) -> Tuple[str, ...]:
+    """Return the name servers, in order."""
     servers = [name for one in esxcli.records("network ip dns server list") for name in one.names("dnsservers")]
-    domains = [name for one in esxcli.records("network ip dns search list") for name in one.names("dnssearchdomains")]
-    return tuple(_canonical(server) for server in servers), tuple(domains)
+    return tuple(_canonical(server) for server in servers)
+
+
+def read_search_domains(esxcli: Esxcli) -> Tuple[str, ...]:
+    """Return the search domains, in order."""
+    return tuple(name for one in esxcli.records("network ip dns search list") for name in one.names("dnssearchdomains"))
 
 
 def check_network(inventory: Inventory) -> None:

@@ -1,16 +1,18 @@
 """Reads a host's inventory in one pass, with as few processes as esxcli allows: each start costs about a second."""
 
+from ipaddress import ip_address
 from typing import Any, Callable, Dict, Iterable, Optional, Tuple
 
 from esxforge_target.esxi.esxcli import CommandError, Esxcli, single
 from esxforge_target.inventory.disk_identities import DeviceDirectory
-from esxforge_target.inventory.model import InstalledRelease, Inventory
+from esxforge_target.inventory.model import InstalledRelease, Inventory, RouteEntry
 from esxforge_target.inventory.network import (
     check_network,
-    read_dns,
+    read_name_servers,
     read_nics,
     read_port_groups,
     read_routes,
+    read_search_domains,
     read_vmks,
     read_vswitches,
 )
@@ -40,7 +42,7 @@ def read(
     where the host does not answer, or not all that a plan and its undo need.
     """
     esxcli = Esxcli(runner, program)
-    name_servers, search_domains = read_dns(esxcli)
+    name_servers, search_domains = read_name_servers(esxcli), read_search_domains(esxcli)
     stamps = (devices or DeviceDirectory()).stamps()
     boot_bank_device = read_boot_bank_device(runner)
     inventory = Inventory(
@@ -74,18 +76,26 @@ def reread_network(
     ``before`` have changed as well, so that they may contradict what is read. Raises as ``read``.
     """
     esxcli = Esxcli(runner, program)
-    namespaces = {command[1:4] for command in commands if command[:2] == ("esxcli", "network")}
+    namespaces = {
+        command[1:length] for command in commands if command[:2] == ("esxcli", "network") for length in (4, 5)
+    }
     after = before
     if ("network", "vswitch", "standard") in namespaces:
         after = after.replace(vswitches=read_vswitches(esxcli), port_groups=read_port_groups(esxcli))
     interfaces = ("network", "ip", "interface") in namespaces
     if interfaces:
         after = after.replace(vmks=read_vmks(esxcli))
-    if interfaces or ("network", "ip", "route") in namespaces:
-        after = after.replace(routes=read_routes(esxcli))
-    if interfaces or ("network", "ip", "dns") in namespaces:
-        name_servers, search_domains = read_dns(esxcli)
-        after = after.replace(name_servers=name_servers, search_domains=search_domains)
+    routes = ()  # type: Tuple[RouteEntry, ...]
+    for version in (4, 6):
+        if interfaces or ("network", "ip", "route", "ipv{}".format(version)) in namespaces:
+            routes += read_routes(esxcli, (version,))
+        else:
+            routes += tuple(route for route in before.routes if ip_address(route.gateway).version == version)
+    after = after.replace(routes=routes)
+    if interfaces or ("network", "ip", "dns", "server") in namespaces:
+        after = after.replace(name_servers=read_name_servers(esxcli))
+    if interfaces or ("network", "ip", "dns", "search") in namespaces:
+        after = after.replace(search_domains=read_search_domains(esxcli))
     if not outdated:
         check_network(after)
     return after
@@ -94,9 +104,6 @@ def reread_network(
 def reread_what_answers(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
     """``before`` with each part of its network read anew that can be read; for rolling back what can be rolled back."""
     esxcli = Esxcli(runner, program)
-
-    def read_names() -> "Dict[str, Any]":
-        return dict(zip(("name_servers", "search_domains"), read_dns(esxcli)))
 
     def answered(question: "Callable[[], Dict[str, Any]]") -> "Dict[str, Any]":
         try:
@@ -108,13 +115,33 @@ def reread_what_answers(runner: Runner, before: Inventory, program: str = "esxcl
     after = after.replace(**answered(lambda: {"port_groups": read_port_groups(esxcli)}))
     after = after.replace(**answered(lambda: {"vmks": read_vmks(esxcli)}))
     after = after.replace(**answered(lambda: {"routes": read_routes(esxcli)}))
-    return after.replace(**answered(read_names))
+    after = after.replace(**answered(lambda: {"name_servers": read_name_servers(esxcli)}))
+    return after.replace(**answered(lambda: {"search_domains": read_search_domains(esxcli)}))
 
 
-def reread_links_and_network(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:
-    """Return ``before`` with its NICs, whose links come and go, and its network read again. Raises as ``read``."""
-    nics = read_nics(Esxcli(runner, program))
-    return reread_network(runner, before.replace(nics=nics), WHOLE_NETWORK, program)
+def reread_to_verify(
+    runner: Runner, before: Inventory, port_groups: Iterable[str], vmks: Iterable[str], program: str = "esxcli"
+) -> Inventory:
+    """Return ``before`` with its NICs, whose links come and go, and its network read again. Raises as ``read``.
+
+    Policies are read of these ``port_groups`` alone, and tags of these ``vmks``: those of others serve to put back what
+    was found, which has a reading of its own. Nor are security policies of a group that was made since ``before``.
+    """
+    esxcli = Esxcli(runner, program)
+    judged = list(port_groups)
+    after = before.replace(
+        nics=read_nics(esxcli),
+        vswitches=read_vswitches(esxcli),
+        port_groups=read_port_groups(
+            esxcli, judged, [group.name for group in before.port_groups if group.name in judged]
+        ),
+        vmks=read_vmks(esxcli, list(vmks)),
+        routes=read_routes(esxcli),
+        name_servers=read_name_servers(esxcli),
+        search_domains=read_search_domains(esxcli),
+    )
+    check_network(after)
+    return after
 
 
 def reread_storage(runner: Runner, before: Inventory, program: str = "esxcli") -> Inventory:

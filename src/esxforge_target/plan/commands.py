@@ -52,6 +52,11 @@ def dhcp_command(name: str, dns: bool) -> Command:
     return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "dhcp", "-P", word(dns)))
 
 
+def asks_dhcp(command: Command) -> bool:
+    """Return whether a command lets an interface ask DHCP."""
+    return command[1:6] == INTERFACE + ("ipv4", "set") and "dhcp" in command
+
+
 def none_command(name: str) -> Command:
     """Take an interface's IPv4 away."""
     return esxcli(*INTERFACE + ("ipv4", "set", "-i", name, "-t", "none"))
@@ -60,6 +65,11 @@ def none_command(name: str) -> Command:
 def renew_commands(name: str, dns: bool) -> Tuple[Command, ...]:
     """Let an interface that uses DHCP ask again: setting what is set already may do nothing."""
     return (none_command(name), dhcp_command(name, dns))
+
+
+def listen_again_commands(name: str) -> Tuple[Command, ...]:
+    """Let an interface that listens to routers ask them again."""
+    return tuple(esxcli(*IPV6 + ("set", "-i", name, "-r", word(value))) for value in (False, True))
 
 
 def route_command(verb: str, network: str, gateway: str) -> Command:

@@ -27,6 +27,7 @@ from esxforge_target.plan.commands import (
     Command,
     dhcp_command,
     esxcli,
+    listen_again_commands,
     none_command,
     policy_command,
     renew_commands,
@@ -36,6 +37,7 @@ from esxforge_target.plan.commands import (
     team_command,
     word,
 )
+from esxforge_target.plan.routes import is_leftover
 
 # Parts of an inventory as they are named to people; what leases bring may differ from before.
 VSWITCHES = "vswitches"
@@ -58,6 +60,15 @@ def changed_parts(found: Inventory, now: Inventory) -> List[str]:
     leased = any(vmk.dhcp_dns for vmk in found.vmks)
     parts = [part for part, _ in restore_network(found, now) if not (leased and part == NAMES)]
     return [part for part in (VSWITCHES, PORT_GROUPS, VMKS, ROUTES, NAMES) if part in parts]
+
+
+def waits_for_boot(found: Inventory, now: Inventory) -> bool:
+    """Return whether all is as ``found`` but for routes whose place is taken by what is left of a lease: if it cannot
+    be removed, it goes at a boot.
+    """
+    missing = [route for route in found.routes if _is_by_hand(route) and _key(route) not in _by_hand(now)]
+    left = [route.network for route in now.routes if is_leftover(route, now)]
+    return changed_parts(found, now) == [ROUTES] and all(route.network in left for route in missing)
 
 
 class _Restoration:
@@ -103,6 +114,14 @@ class _Restoration:
             return False
         return (before.port_group, before.mac) == (vmk.port_group, vmk.mac)
 
+    def _in_the_way(self) -> List[RouteEntry]:
+        """Routes of leases and routers to networks to which there was one set by hand."""
+        networks = [network for network, _ in _by_hand(self._found)]
+        others = [
+            route for route in self._now.routes if not _is_by_hand(route) and _key(route) not in _by_hand(self._now)
+        ]
+        return [route for route in others if route.network in networks]
+
     def _remove_vmks(self) -> None:
         for name in sorted(self._vmks):
             if name not in self._kept:
@@ -110,10 +129,9 @@ class _Restoration:
 
     def _remove_routes(self) -> None:
         before = _by_hand(self._found)
+        undesired = [route for route in self._now.routes if _is_by_hand(route) and _key(route) not in before]
         for route in self._now.routes:
-            key = (route.network, route.gateway)
-            in_the_way = route.network in [network for network, _ in before] and key not in before
-            if in_the_way or (route.source in BY_HAND and key not in before):
+            if route in undesired or route in self._in_the_way():
                 self._do(ROUTES, route_command("remove", route.network, route.gateway))
 
     def _take_addresses(self) -> None:
@@ -301,14 +319,28 @@ class _Restoration:
         for name in sorted(asking, key=lambda one: one == owner):
             for command in renew_commands(name, self._before[name].dhcp_dns):
                 self._do(LEASES, command)
+        self._ask_routers()
+
+    def _ask_routers(self) -> None:
+        """Let interfaces that listen to routers ask them where something below changed: they speak up seldom."""
+        for name in self._kept:
+            before, now = self._before[name], self._vmks[name]
+            listens = before.ipv6_enabled and before.router_advertisements and now.router_advertisements
+            if listens and {before.port_group, self._found.vswitch_of(before)} & self._disturbed:
+                for command in listen_again_commands(name):
+                    self._do(LEASES, command)
 
 
 def _is_by_hand(route: RouteEntry) -> bool:
     return route.source in BY_HAND
 
 
+def _key(route: RouteEntry) -> Tuple[str, str]:
+    return (route.network, route.gateway)
+
+
 def _by_hand(inventory: Inventory) -> List[Tuple[str, str]]:
-    return [(route.network, route.gateway) for route in inventory.routes if _is_by_hand(route)]
+    return [_key(route) for route in inventory.routes if _is_by_hand(route)]
 
 
 def _usable_team(vswitch: VSwitch) -> Team:

@@ -10,6 +10,7 @@ from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import MANAGEMENT_VMK, DesiredVmk, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, Expectation, Step
 from esxforge_target.plan.vmks import VmkPlanner
+from esxforge_target.plan.working import has_lease
 
 
 class RoutePlanner:
@@ -44,7 +45,7 @@ class RoutePlanner:
         """Remove what is not desired, and add what static addresses reach."""
         for route in self._inventory.routes:
             replaced = [one for one in self._layout.routes if one.destination == route.network]
-            same = [one for one in replaced if one.gateway == route.gateway]
+            same = [one for one in replaced if self._is_same(route, one)]
             if route.source in BY_HAND:
                 if self._stays(route) and not same:
                     self._remove(MANAGEMENT if route.network in EVERYTHING.values() else COMPLETE, route, False)
@@ -79,10 +80,16 @@ class RoutePlanner:
         self._renew_default(asked)
 
     def _is_missing(self, desired: Route) -> bool:
-        return not any(
-            (route.network, route.gateway) == (desired.destination, desired.gateway) and self._stays(route)
-            for route in self._inventory.routes
-        )
+        return not any(self._is_same(route, desired) and self._stays(route) for route in self._inventory.routes)
+
+    def _is_same(self, route: RouteEntry, desired: Route) -> bool:
+        """Return whether a route is the desired one, and its interface has an address to use it: one that heard the
+        same router, and no longer listens, could hold it, too.
+        """
+        if (route.network, route.gateway) != (desired.destination, desired.gateway):
+            return False
+        vmk = self._inventory.vmk(route.interface)
+        return vmk is None or not self._is_reached(desired) or _has_address_for(vmk, route.gateway)
 
     def _lease_may_come_first(self, route: Route) -> bool:
         """Return whether an answer of DHCP may bring this route before: planning again then takes that one away."""
@@ -155,6 +162,13 @@ class RoutePlanner:
             )
 
 
+def _has_address_for(vmk: Vmk, gateway: str) -> bool:
+    cidrs = ["{}/{}".format(one.address, one.prefix_length) for one in vmk.ipv6_addresses]
+    cidrs += ["{}/{}".format(vmk.address, vmk.prefix_length)] if vmk.address else []
+    networks = [ip_network(cidr, strict=False) for cidr in cidrs]
+    return any(one.version == ip_address(gateway).version and ip_address(gateway) in one for one in networks)
+
+
 def is_leftover(route: RouteEntry, inventory: Inventory) -> bool:
     """Return whether a lease brought the route, but its interface no longer uses DHCP.
 
@@ -207,6 +221,26 @@ def has_anothers_default(inventory: Inventory, vmk: Vmk) -> bool:
     """Return whether the default route is of another lease than that of ``vmk``, though that brings a router, too."""
     owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4]]
     return bool(owners) and owners != [vmk.name] and bool(lease_router(vmk))
+
+
+def shows_lease_router(inventory: Inventory) -> bool:
+    """Return whether this ESXi shows the router that a lease brings: not every release may."""
+    return any(lease_router(vmk) for vmk in inventory.vmks)
+
+
+def rivals_for_default(layout: Layout, inventory: Inventory) -> Tuple[Vmk, ...]:
+    """Return the interfaces that use DHCP beside management, where one of their leases holds the default route though
+    management's brings a router, or may bring one.
+    """
+    management = inventory.vmk(MANAGEMENT_VMK)
+    by_dhcp = any(one.management and one.ipv4 == "dhcp" for one in layout.vmks)
+    if not layout.default_by_dhcp or not by_dhcp or management is None or not has_lease(management):
+        return ()
+    owners = [one.interface for one in inventory.routes if one.network == EVERYTHING[4] and one.source not in BY_HAND]
+    if not owners or management.name in owners or (shows_lease_router(inventory) and not lease_router(management)):
+        return ()
+    asking = [one.port_group for one in layout.vmks if one.ipv4 == "dhcp" and not one.management]
+    return tuple(vmk for vmk in inventory.vmks if vmk.ipv4 == "dhcp" and vmk.port_group in asking)
 
 
 def _is_advertised(route: RouteEntry) -> bool:

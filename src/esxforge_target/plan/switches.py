@@ -2,9 +2,9 @@
 
 from typing import Dict, List, Set, Tuple
 
-from esxforge_target.inventory.model import FAILOVER, Inventory, PortGroup, Team, VSwitch
+from esxforge_target.inventory.model import DEFAULT_NETSTACK, FAILOVER, Inventory, PortGroup, Team, VSwitch
 from esxforge_target.inventory.network import MANAGEMENT_PORT_GROUP
-from esxforge_target.plan.commands import DEFAULT_MTU, STANDARD, esxcli, policy_command, team_command
+from esxforge_target.plan.commands import DEFAULT_MTU, INTERFACE, STANDARD, esxcli, policy_command, team_command
 from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.layout import MANAGEMENT_SWITCH, MANAGEMENT_VMK, DesiredPortGroup, DesiredVSwitch, Layout
 from esxforge_target.plan.steps import COMPLETE, MANAGEMENT, PREPARE, Expectation
@@ -43,6 +43,7 @@ class VSwitchPlanner:
             self._create(desired_vswitch)
         self._release_uplinks()
         for desired_vswitch in self._layout.vswitches:
+            self._lower_mtu(desired_vswitch)
             self._add_uplinks(desired_vswitch)
             self._set_team(desired_vswitch)
         self._reset_overrides()
@@ -51,11 +52,35 @@ class VSwitchPlanner:
             self._raise_mtu(desired_vswitch)
 
     def plan_after(self) -> None:
-        """Smaller MTUs: only once no VMkernel interface has more."""
+        """Smaller MTUs: only once no VMkernel interface has more. It takes the links down for a moment."""
         for desired_vswitch in self._layout.vswitches:
             found = self._inventory.vswitch(desired_vswitch.name)
-            if found is not None and found.mtu > desired_vswitch.mtu:
+            if found is not None and found.mtu > desired_vswitch.mtu and not self._new_uplinks(desired_vswitch):
                 self._set_mtu(COMPLETE, desired_vswitch, found.mtu)
+
+    def _new_uplinks(self, desired_vswitch: DesiredVSwitch) -> List[str]:
+        found = self._inventory.vswitch(desired_vswitch.name)
+        return [one for one in desired_vswitch.uplinks if found is None or one not in found.uplinks]
+
+    def _lower_mtu(self, desired_vswitch: DesiredVSwitch) -> None:
+        """A smaller MTU before uplinks come that may not carry the larger one; VMkernel interfaces first."""
+        found = self._inventory.vswitch(desired_vswitch.name)
+        if found is None or found.mtu <= desired_vswitch.mtu or not self._new_uplinks(desired_vswitch):
+            return
+        phase = MANAGEMENT if desired_vswitch.name in self.protected else PREPARE
+        for vmk in self._inventory.vmks:
+            if (
+                self._inventory.vswitch_of(vmk) == found.name
+                and vmk.netstack == DEFAULT_NETSTACK
+                and vmk.mtu > desired_vswitch.mtu
+            ):
+                self._draft.add(
+                    phase if vmk.name == MANAGEMENT_VMK else PREPARE,  # others may be removed later in PREPARE
+                    esxcli(*INTERFACE + ("set", "-i", vmk.name, "-m", desired_vswitch.mtu)),
+                    "MTU of {} from {} to {}".format(vmk.name, vmk.mtu, desired_vswitch.mtu),
+                    (Expectation("vmk", vmk.name, (("mtu", "is", desired_vswitch.mtu),)),),
+                )
+        self._set_mtu(phase, desired_vswitch, found.mtu)
 
     def _create(self, desired_vswitch: DesiredVSwitch) -> None:
         if self._inventory.vswitch(desired_vswitch.name) is None:

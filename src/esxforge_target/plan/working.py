@@ -48,6 +48,11 @@ def not_working(desired: DesiredHost, inventory: Inventory) -> List[Trouble]:
     return found
 
 
+def has_lease(vmk: Vmk) -> bool:
+    """Return whether a DHCP server gave the interface its IPv4 address."""
+    return vmk.ipv4 == "dhcp" and bool(vmk.address) and ip_address(vmk.address) not in _SELF_GIVEN
+
+
 def _links(vmk: Vmk, vswitch: "Optional[VSwitch]", inventory: Inventory) -> List[str]:
     uplinks = [nic for nic in inventory.nics if vswitch is not None and nic.name in vswitch.uplinks]
     if uplinks and all(nic.link_up is False for nic in uplinks):
@@ -61,7 +66,7 @@ def _links(vmk: Vmk, vswitch: "Optional[VSwitch]", inventory: Inventory) -> List
 
 def _addresses(desired_vmk: DesiredVmk, vmk: Vmk) -> List[str]:
     texts = []
-    if desired_vmk.ipv4 == "dhcp" and (not vmk.address or ip_address(vmk.address) in _SELF_GIVEN):
+    if desired_vmk.ipv4 == "dhcp" and not has_lease(vmk):
         texts.append("no DHCP server gave {} an address; it has {}.".format(vmk.name, vmk.address or "none"))
     for address in desired_vmk.ipv6:
         for one in vmk.ipv6_addresses:

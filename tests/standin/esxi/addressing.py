@@ -124,6 +124,15 @@ def forget_lease(host: Host, vmk: Interface, replaced: bool = False) -> None:
         stack["search_dhcp"].pop(vmk["name"], None)
 
 
+def drop_leftovers(host: Host) -> None:
+    """A boot begins with an empty table: a route of a lease comes back with a lease only."""
+    asking = [vmk["name"] for vmk in host.interfaces() if vmk["ipv4"]["type"] == "dhcp"]
+    for stack in host.running["netstacks"].values():
+        stack["routes"] = [
+            route for route in stack["routes"] if route["source"] != "DHCP" or route["interface"] in asking
+        ]
+
+
 def ask_dhcp(host: Host, vmk: Interface) -> None:
     """Take a lease, or a 169.254 address when nobody answers. A server may take its time (``delay`` in the world)."""
     settings = vmk["ipv4"]

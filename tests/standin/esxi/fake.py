@@ -114,7 +114,8 @@ class FakeEsxi(Runner):
         host = self._host()
         yield host.world
         if self.store["power"]["on"]:
-            addressing.refresh_addresses(host)
+            addressing.drop_leftovers(host)
+        addressing.refresh_addresses(host)
         self.store.write()
 
     def reaches(self, address: str, port: Optional[int] = None) -> bool:
@@ -191,6 +192,7 @@ class FakeEsxi(Runner):
         make_directories(host)
         with contextlib.suppress(CommandError):
             firewall.refresh(host)
+        addressing.drop_leftovers(host)
         addressing.refresh_addresses(host)
         self.store.write()
 
@@ -203,6 +205,7 @@ class FakeEsxi(Runner):
             raise PowerLost("the machine is off")
         words = [str(word) for word in arguments]
         self._pass_time(host)
+        self.store.write()  # what came of itself stays, also where the command fails
         fault = strike(self.store["faults"]["list"], words)
         result = self._with_fault(host, words, stdin, timeout, fault)
         self.store.log({"arguments": words, "status": result.status, "fault": fault["action"] if fault else None})

@@ -62,6 +62,7 @@ class FakeRegion:
         major, minor = re.findall(r"\d+", version)[:2]
         self.version = version
         self.regions = regions
+        self.shows_regions = True  # those who are no administrators see none
         self.balance = balance
         self.clock = clock
         self.storage = Storage((int(major), int(minor)), regions, counts_refused=counts_refused)

@@ -135,7 +135,12 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, _JSON, json.dumps(document), {}
         admin = check(self.headers.get("Authorization"), region.keys, region.nonces, region.clock())
         if place == "regioncontrollers/" and method == "GET":
-            return 200, _JSON, json.dumps([{"system_id": f"region{n}"} for n in range(region.regions)]), {}
+            return (
+                200,
+                _JSON,
+                json.dumps([{"system_id": f"region{n}"} for n in range(region.regions if region.shows_regions else 0)]),
+                {},
+            )
         if place == "boot-resources/" and method == "GET":
             kind = parse_qs(urlsplit(self.path).query).get("type", ["all"])[0]
             return 200, _JSON, region.listing(kind), {}

@@ -610,6 +610,18 @@ def test_where_esxi_takes_no_rule_file_the_console_says_so_at_once_and_no_other_
     assert host.leaks() == []
 
 
+def test_a_rule_set_that_no_refresh_closes_is_named(site: MakeSite) -> None:
+    host = site("simple-static")
+
+    def ignore() -> None:
+        host.moment.fail_always["esxcli network firewall refresh"] = "ignore"
+
+    host.moment.at["esxcli --formatter=json system hostname get"] = ignore
+    assert host.live() == 1
+    assert host.status is MachineStatus.DEPLOYED
+    assert "note: the firewall: ESXi still shows the rule set esxforge" in host.log
+
+
 def test_a_firewall_that_is_off_needs_no_rule_file(site: MakeSite) -> None:
     host = site("simple-static")
     with host.fake.edit() as esxi:

@@ -65,6 +65,21 @@ def test_power_cuts_in_a_larger_deployment_end_well(config: str) -> None:
         assert verdict.wrongs == (), (case.number, case.step)
 
 
+def test_a_rule_set_that_stays_though_its_file_is_gone_is_closed_by_another_refresh() -> None:
+    *_, last = [
+        case for case in cases(CONFIG)
+        if case.fault == "says it worked" and case.step == "esxcli network firewall refresh"
+    ]  # fmt: skip
+    assert run_case(last, CONFIG) == Verdict("desired, Deployed", ())
+
+
+def test_where_no_command_opens_the_firewall_the_console_says_so() -> None:
+    chosen = [case for case in cases(CONFIG) if case.shown]
+    assert {case.fault for case in chosen} == {"always fails", "says it worked, always"}
+    for case in chosen[::3]:
+        assert run_case(case, CONFIG) == Verdict("found, untold", ()), (case.fault, case.step)
+
+
 WRONG_ANSWERS = (
     "a key comes late", "a key is doubled", "a key is empty", "a key is missing", "an answer has no row",
     "an answer is cut off", "an answer is empty", "every row comes twice",

@@ -256,3 +256,10 @@ def test_na_is_empty_and_a_missing_field_is_not() -> None:
     assert Record({"Uplinks": None}).names("uplinks") == []
     with pytest.raises(CommandError, match="an answer cannot be read: the field uplinks is missing"):
         Record({"Portgroups": "a"}).names("uplinks")
+
+
+@pytest.mark.parametrize("value", [["one", "one"], ["one"], [], {"one": 1}])
+def test_a_list_in_place_of_a_single_value_is_unreadable(value: Any) -> None:
+    record = Record({"Netstack Instance": value}, "esxcli network ip interface list")
+    with pytest.raises(CommandError, match="the field netstackinstance is not a single value"):
+        record.text("netstackinstance")

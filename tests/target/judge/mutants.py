@@ -38,18 +38,21 @@ class Place:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A defect, as a sentence, and where it is put."""
+    """A defect, as a sentence, and where it is put. ``shown_by``: a choice and its setting that few hosts have, and
+    that it takes to show the defect.
+    """
 
     defect: str
     places: tuple[Place, ...]
+    shown_by: tuple[str, str] | None = None
 
 
 class StaleMutantError(Exception):
     """The source that a mutant changes is not there any more."""
 
 
-def mutant(defect: str, *places: tuple[str, str, str]) -> Mutant:
-    return Mutant(defect, tuple(Place(*one) for one in places))
+def mutant(defect: str, *places: tuple[str, str, str], shown_by: tuple[str, str] | None = None) -> Mutant:
+    return Mutant(defect, tuple(Place(*one) for one in places), shown_by)
 
 
 MUTANTS = (
@@ -100,7 +103,7 @@ MUTANTS = (
            ("plan/vmks.py", "elif vmk.mtu != desired_vmk.mtu:", "elif vmk.mtu != vmk.mtu:")),
     mutant("another prefix length is no difference",
            ("plan/vmks.py", "(vmk.address, vmk.prefix_length) != (",
-            "(vmk.address, desired_vmk.address.prefix_length) != (")),
+            "(vmk.address, desired_vmk.address.prefix_length) != ("), shown_by=("found", "static vmk0")),
     mutant("a netmask one bit too long",
            ("plan/vmks.py", '"0.0.0.0/{}".format(prefix_length)', '"0.0.0.0/{}".format(min(prefix_length + 1, 32))'),
            ("plan/commands.py", '"0.0.0.0/{}".format(prefix_length)',
@@ -189,55 +192,59 @@ def apply(one: Mutant, package: Path) -> Place:
 # -- running --------------------------------------------------------------------------------------------------------
 
 
-def right_hosts(count: int, seed: int, processes: int) -> list[int]:
-    """The numbers of the hosts that come out right without a mutant."""
-    with multiprocessing.Pool(processes) as pool:
-        outcomes = list(pool.imap(_outcome, [(count, seed, number) for number in range(count)], chunksize=8))
-    return [number for number, outcome in enumerate(outcomes) if outcome.is_right]
+Host = tuple[int, dict[str, str], int]  # its number, choices and seed
 
 
-_TASKS: dict[tuple[int, int], list[tuple[dict[str, str], int, bool]]] = {}
+def _outcome(host: Host) -> Outcome:
+    number, chosen, seed = host
+    return checked_case(chosen, seed, number % 2 == 0)
 
 
-def _outcome(job: tuple[int, int, int]) -> Outcome:
-    count, seed, number = job
-    if (count, seed) not in _TASKS:
-        _TASKS[count, seed] = plan_tasks(count, seed)
-    chosen, host_seed, _ = _TASKS[count, seed][number]
-    return checked_case(chosen, host_seed, number % 2 == 0)
-
-
-def first_wrong(count: int, seed: int, numbers: Iterable[int]) -> tuple[int, Outcome] | None:
+def first_wrong(hosts: Iterable[Host]) -> tuple[int, Outcome] | None:
     """The first of these hosts that comes out wrong."""
-    for number in numbers:
-        outcome = _outcome((count, seed, number))
+    for host in hosts:
+        outcome = _outcome(host)
         if not outcome.is_right:
-            return number, outcome
+            return host[0], outcome
     return None
 
 
-def _run(job: tuple[int, int, int, list[int]]) -> tuple[int, str]:
-    """A mutant in a process of its own, with the changed package before the real one."""
-    index, count, seed, numbers = job
+def _run(job: tuple[int, list[Host]]) -> tuple[int, str]:
+    """A mutant in a process of its own, with the changed package before the real one. A host kills it that comes out
+    right without it; that is looked at for those alone that come out wrong with it.
+    """
+    index, hosts = job
     with tempfile.TemporaryDirectory(prefix="esxforge-mutant-") as directory:
         package = Path(directory) / "esxforge_target"
         shutil.copytree(PACKAGE, package)
         apply(MUTANTS[index], package)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join([directory, str(TESTS)]))
-        command = [sys.executable, "-m", "target.judge.mutants", "--only-these", "-", "--hosts", str(count)]
-        result = subprocess.run(
-            [*command, "--seed", str(seed)], input=json.dumps([directory, numbers]), env=environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    return index, result.stdout.strip() or "stopped: " + result.stderr.strip().splitlines()[-1]
+        while True:
+            result = subprocess.run(
+                [sys.executable, "-m", "target.judge.mutants", "--only-these", "-"], env=environment,
+                input=json.dumps([directory, hosts]), capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if result.returncode:
+                return index, "stopped: " + result.stderr.strip().splitlines()[-1]
+            found = json.loads(result.stdout)
+            if found is None:
+                return index, "survived"
+            place = [number for number, _, _ in hosts].index(found[0])
+            if _outcome(hosts[place]).is_right:
+                return index, f"killed by host {found[0]}: {found[1]}: {found[2][:90]}"
+            hosts = hosts[place + 1 :]
 
 
-def _order(one: Mutant, given: argparse.Namespace, numbers: list[int]) -> list[int]:
-    """Hosts on which something is rolled back first, for defects of that."""
-    if not any(place.file.startswith(("agent/", "plan/restore")) for place in one.places):
-        return numbers
-    tasks = plan_tasks(given.hosts, given.seed)
-    return sorted(numbers, key=lambda number: tasks[number][0]["accident"] == "none")
+def _order(one: Mutant, hosts: list[Host]) -> list[Host]:
+    """Hosts that show it first: those with what it is about, and those on which something is rolled back."""
+    rolls_back = any(place.file.startswith(("agent/", "plan/restore")) for place in one.places)
+    return sorted(
+        hosts,
+        key=lambda host: (
+            one.shown_by is not None and host[1][one.shown_by[0]] != one.shown_by[1],
+            rolls_back and host[1]["accident"] == "none",
+        ),
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -250,22 +257,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only-these", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.only_these:
-        directory, numbers = json.load(sys.stdin)
+        directory, hosts = json.load(sys.stdin)
         assert str(PACKAGE).startswith(directory), "the changed package is not the one that is imported"
-        found = first_wrong(given.hosts, given.seed, numbers)
-        print("survived" if found is None else f"killed by host {found[0]}: {found[1].kind}: {found[1].why[:90]}")
+        found = first_wrong(hosts)
+        print(json.dumps(found and [found[0], found[1].kind, found[1].why]))
         return 0
     started = time.monotonic()
-    numbers = right_hosts(given.hosts, given.seed, given.processes)
-    print(f"{len(numbers)} of {given.hosts} hosts come out right without a mutant", flush=True)
-    chosen = [index for index, one in enumerate(MUTANTS) if given.mutant in one.defect]
-    jobs = [(index, given.hosts, given.seed, _order(MUTANTS[index], given, numbers)) for index in chosen]
+    tasks = plan_tasks(given.hosts, given.seed)
+    every = [(number, chosen, seed) for number, (chosen, seed, _) in enumerate(tasks)]
+    chosen_ones = [index for index, one in enumerate(MUTANTS) if given.mutant in one.defect]
+    jobs = [(index, _order(MUTANTS[index], every)) for index in chosen_ones]
     survived = 0
     with multiprocessing.Pool(given.processes) as pool:
         for index, said in pool.imap(_run, jobs):
             survived += said == "survived"
             print(f"{MUTANTS[index].defect:<78} {said}", flush=True)
-    print(f"{len(chosen) - survived} of {len(chosen)} mutants killed; {time.monotonic() - started:.0f} s")
+    print(f"{len(chosen_ones) - survived} of {len(chosen_ones)} mutants killed; {time.monotonic() - started:.0f} s")
     return 1 if survived else 0
 
 

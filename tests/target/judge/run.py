@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,12 +36,13 @@ from standin.esxi.portgroups import new_portgroup
 from standin.esxi.presets import disk
 from standin.esxi.vswitches import new_switch
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from target.agent.questions import is_question
 from target.agent.site import Site
 from target.judge import desired as desires
 from target.judge import end, machine, validity
 from target.judge.choices import SETTINGS, covering, every_pair, pairs_of
 from target.judge.hosts import FULL_NAME, Case
-from target.judge.spoil import make_case
+from target.judge.spoil import found_address, make_case
 
 # What may come out, and whether that is right.
 RIGHT = ("Deployed, right", "Failed rightly, as found", "refused rightly", "Failed with an excuse, as found")
@@ -50,12 +51,14 @@ WRONG = (
     "broken unnamed", "second run changes", "secret or rest left", "no end",
 )  # fmt: skip
 COMMAND_SECONDS = 0.5
+LEASE_SECONDS = 200.0
 LATE = "vim-cmd hostsvc/start_ssh"
 # Commands of which no roll-back needs one that worked, where none of them did.
 IGNORED = ("network vswitch standard portgroup set", "network vswitch standard set", "network ip interface set")
-_QUESTIONS = ("list", "get", "--list", "--formatter=json", "--formatter=keyvalue", "-l", "-h", "-P", "-c", "status",
-              "getptbl", "getUsableSectors")  # fmt: skip
-_ASKS_AGAIN = "esxcli network ip interface ipv4 set -i vmk0 -t "
+# Asking again for leases, one by one.
+_ASKS_AGAIN = re.compile(
+    r"esxcli network ip (interface ipv4 set -i vmk\d+ -t (none|dhcp)|route ipv4 remove -n default)\b"
+)
 _PASSING = (" firewall ", "auto-backup", "backup.sh", "generate-certificates", "restart", "vmkping", "chkconfig")
 
 
@@ -80,6 +83,8 @@ class RandomSite(Site):
         stamps: dict[str, str] = {}
         fake = _fake(directory / "esxi", case, clock, desired, self.placed, stamps)
         prepared = desired.with_disk_guids(sorted(stamps.items()))
+        self.booted_since_deployed = False
+        self.booted_at: float | None = None
         super().__init__(
             directory, maas, clock, release=case.release, machine=SimpleNamespace(fake=fake, desired=prepared),
             boot_mac=case.booted,
@@ -93,6 +98,16 @@ class RandomSite(Site):
 
     def reaches_maas(self) -> bool:
         return not self.fake.why_not(self.maas_address)
+
+    def boot(self) -> None:
+        self.booted_since_deployed |= self.status is MachineStatus.DEPLOYED
+        super().boot()
+        self.booted_at = self.clock.elapsed
+
+    def wait_for_leases(self) -> None:
+        """A host that was just started may still wait for its leases."""
+        if self.booted_at is not None and self.fake.is_on:
+            self.clock.sleep(max(0.0, self.booted_at + LEASE_SECONDS - self.clock.elapsed))
 
     def saved_and_cut(self) -> None:
         """ESXi saves what stands, as it does each hour, and the power goes."""
@@ -169,8 +184,8 @@ def _put_found(fake: FakeEsxi, case: Case) -> None:
                 {"network": "172.30.0.0/16", "gateway": "192.168.8.1", "interface": "vmk1", "source": "MANUAL"}
             )
         elif kind == "static vmk0":
-            vmk0["ipv4"].update(type="static", address=f"10.{native}.0.42", netmask="255.255.255.0", lease=None,
-                                peer_dns=False)  # fmt: skip
+            address, netmask = found_address(case, native)
+            vmk0["ipv4"].update(type="static", address=address, netmask=netmask, lease=None, peer_dns=False)
             stack = running["netstacks"]["defaultTcpipStack"]
             stack.update(dns=["10.9.9.9"], search=["old.example"], dns_dhcp={}, search_dhcp={})
             stack["routes"] = [route for route in stack["routes"] if route["network"] != "0.0.0.0/0"] + [
@@ -210,8 +225,16 @@ def quietly(action: Any) -> Any:
         return action()
 
 
-def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) -> Outcome:
-    """Deploy one host and judge it. ``twice``: the agent also runs on the finished host, which must change nothing."""
+def run_case(
+    case: Case,
+    twice: bool = True,
+    keep_log: list[str] | None = None,
+    arm: Callable[[RandomSite, Case], list[str]] | None = None,
+) -> Outcome:
+    """Deploy one host and judge it. ``twice``: the agent also runs on the finished host, which must change nothing.
+
+    ``arm`` orders another accident than the case's, and returns why the deployment may fail by it.
+    """
     clock = VirtualClock()
     with memory_directory() as directory, FakeMetadataService(clock=clock.true_time) as maas:
         try:
@@ -220,7 +243,7 @@ def run_case(case: Case, twice: bool = True, keep_log: list[str] | None = None) 
             return _refused(case, clock, directory, error)
         before, reached = site.state(), site.reaches_maas()
         expected = validity.expect(desires.read(case.config), before, site.placed, reached)
-        expected = dataclasses.replace(expected, excuses=(*expected.excuses, *_arm(site, case)))
+        expected = dataclasses.replace(expected, excuses=(*expected.excuses, *(arm or _arm)(site, case)))
         cfg = (site.bank / "boot.cfg").read_text()
         try:
             quietly(site.live)
@@ -273,19 +296,20 @@ def _judge(
     case: Case, site: RandomSite, before: machine.Machine, reached: bool, expected: validity.Expectation
 ) -> Outcome:
     desired = desires.read(case.config)
+    site.wait_for_leases()
     if site.fake.is_on:
         site.fake.routers_advertise()  # they do that every few minutes, whoever asks
     at_once = site.reaches_maas()
-    now = site.state()
+    now, moved = site.state(), site.booted_since_deployed
     left = [*site.leftovers(), *site.leaks()]
     if site.fake.is_on:
         site.fake.power_cut()
     site.boot()
-    site.clock.sleep(200.0)
+    site.wait_for_leases()
     reaches, after = site.reaches_maas(), site.state()
     status = site.status
     if status is MachineStatus.DEPLOYED:
-        found = end.wrongs(desired, FULL_NAME, site.placed, before, now)
+        found = end.wrongs(desired, FULL_NAME, site.placed, before, now, booted=moved)
         found = found or [
             "after a boot: " + one for one in end.wrongs(desired, FULL_NAME, site.placed, before, after, booted=True)
         ]
@@ -333,10 +357,10 @@ def _second_run(site: RandomSite, cfg: str) -> Outcome | None:
     site.rewrite_module()
     quietly(site.live)
     after = site.state()
-    ran = [" ".join(command) for command in site.fake.commands[count:] if not set(command) & set(_QUESTIONS)]
+    ran = [" ".join(command) for command in site.fake.commands[count:] if not is_question(command)]
     changed = [command for command in ran if not any(one in command for one in _PASSING)]
     if _boot_moved_default(before):
-        changed = [command for command in changed if not command.startswith(_ASKS_AGAIN)]
+        changed = [command for command in changed if not _ASKS_AGAIN.match(command)]
     if changed:
         return Outcome("second run changes", "; ".join(changed[:5]))
     if site.status is not MachineStatus.DEPLOYED:
@@ -347,7 +371,7 @@ def _second_run(site: RandomSite, cfg: str) -> Outcome | None:
 
 def _boot_moved_default(before: machine.Machine) -> bool:
     """Whether the boot gave the default route to another lease than that of vmk0, which brings one, too: which comes
-    last then is ESXi's to say, and asking again for vmk0's is right.
+    last then is ESXi's to say, and asking again until it is vmk0's is right.
     """
     leases = {vmk["name"]: vmk["ipv4"].get("lease") or {} for vmk in before.vmks if vmk["ipv4"]["type"] == "dhcp"}
     owners = [one["interface"] for one in before.routes if one["network"] == end.EVERYTHING[4]]

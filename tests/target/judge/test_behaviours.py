@@ -8,30 +8,49 @@ from pathlib import Path
 import pytest
 
 from standin.maas_metadata import FakeMetadataService, MachineStatus, VirtualClock
+from target.judge.hosts import Case
 from target.judge.run import RandomSite, quietly, run_case
 from target.judge.spoil import make_case
 from target.judge.test_judge import plain
 
 Deploy = Callable[..., RandomSite]
+FETCHES = "GET /MAAS/metadata/latest/user-data"  # which marks the machine Deployed
+LEAVES = "overwrite /bootbank/esxforge.tgz"
 
 
 def outcome(**choices: str) -> tuple[str, str]:
     """What became of a host, and the agent's log."""
+    return outcome_of(make_case(plain(**choices), 3))
+
+
+def outcome_of(case: Case, cut: str = "") -> tuple[str, str]:
+    """As ``outcome``. The power goes before the first moment that begins with ``cut``."""
     log: list[str] = []
-    found = run_case(make_case(plain(**choices), 3), keep_log=log)
+
+    def arm(site: RandomSite, _case: Case) -> list[str]:
+        site.moment.at.update({cut: site.cut} if cut else {})
+        return []
+
+    found = run_case(case, keep_log=log, arm=arm if cut else None)
     return f"{found.kind}: {found.why}".rstrip(": "), log[0]
+
+
+def two_leases(**choices: str) -> Case:
+    """A host that uses DHCP on two NICs and reaches MAAS by a static IPv6 address, too."""
+    return make_case(plain(addresses="dhcp4, static6", third="dhcp4", **choices), 3)
 
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    """Let the agent set up a host; ``require_working`` is the recipe's word."""
+    """Let the agent set up a host; ``require_working`` is the recipe's word; esxcli's commands ``refused`` fail."""
     clock = VirtualClock()
     with FakeMetadataService(clock=clock.true_time) as maas:
 
-        def make(require_working: str, **choices: str) -> RandomSite:
+        def make(require_working: str, refused: tuple[str, ...] = (), **choices: str) -> RandomSite:
             site = RandomSite(tmp_path, maas, clock, make_case(plain(**choices), 3))
             site.record = site.record.replace(require_working=require_working)
             site.rewrite_module()
+            site.moment.fail_always.update(dict.fromkeys(refused, "fail"))
             quietly(site.live)
             return site
 
@@ -45,6 +64,47 @@ def told(site: RandomSite) -> str:
 def test_of_two_dhcp_nics_the_other_may_have_the_default_route_where_the_management_lease_brings_no_router() -> None:
     kind, _ = outcome(addresses="dhcp4", second="dhcp4", trouble="management: lease without router")
     assert kind == "Deployed, right"
+
+
+@pytest.mark.parametrize("shown", ["yes", "no"])
+@pytest.mark.parametrize(
+    "late", [{"trouble": "management: slow DHCP server"}, {"set_mtu": "bounces", "mtu": "9000 below 1500"}]
+)
+def test_the_first_lease_does_not_keep_the_default_route_from_that_of_management_which_came_late(
+    late: dict[str, str], shown: str
+) -> None:
+    choices = {"addresses": "dhcp4, static6", "carrier": "vlan", "third": "dhcp4", "default_lease": "first"}
+    kind, log = outcome(lease_gateway_shown=shown, **choices, **late)
+    assert kind == "Deployed, right", log
+
+
+@pytest.mark.parametrize("stays", ["stay", "gone"])
+def test_a_management_lease_whose_router_is_not_shown_may_bring_none(stays: str) -> None:
+    choices = {"addresses": "dhcp4, static6", "third": "dhcp4", "lease_gateway_shown": "no", "orphan_routes": stays}
+    kind, log = outcome(trouble="management: lease without router", stale_lease_route="stays", **choices)
+    assert kind == "Deployed, right", log
+    assert "the lease of vmk0 brings no router" in log
+
+
+def test_a_default_route_that_stays_with_another_lease_fails_where_nothing_shows_whose_it_should_be() -> None:
+    choices = {"addresses": "dhcp4, static6", "third": "dhcp4", "lease_gateway_shown": "no", "orphan_routes": "stay"}
+    stuck = {"stale_lease_route": "stays", "remove_leased_route": "refused"}
+    kind, log = outcome(trouble="management: lease without router", **choices, **stuck)
+    assert kind == "Failed with an excuse, as found", log
+    assert "it cannot be seen whether DHCP gives vmk0 one" in log
+
+
+@pytest.mark.parametrize("shown", ["yes", "no"])
+def test_a_boot_that_moved_the_default_route_is_seen_before_the_machine_is_deployed(shown: str) -> None:
+    kind, log = outcome_of(two_leases(lease_gateway_shown=shown), FETCHES)
+    assert kind == "Deployed, right", log
+    assert "start 2 of this deployment" in log
+
+
+def test_which_lease_has_the_default_route_after_a_boot_of_a_deployed_host_is_up_to_esxi() -> None:
+    kind, log = outcome_of(two_leases(), LEAVES)
+    assert kind == "Deployed, right", log
+    assert "start 2 of this deployment" in log
 
 
 @pytest.mark.parametrize("seconds", ["10 s", "60 s"])
@@ -84,6 +144,22 @@ def test_the_firewall_is_opened_whatever_its_lists_still_show_of_an_earlier_star
     choices = {"list_lag": "8 s", "renamed_key": "group-vlan", "accident": "power cut"}
     kind, log = outcome(**choices)
     assert kind == "Failed with an excuse, as found", log
+
+
+@pytest.mark.parametrize("carrier", ["nic", "vlan"])
+@pytest.mark.parametrize("removal", ["works", "refused"])
+def test_a_route_that_a_saved_lease_brought_makes_room_for_the_one_that_was_found(removal: str, carrier: str) -> None:
+    """Removed or not: if it is refused, a boot from the saved rest makes room. By the same gateway, or by another."""
+    choices = {"found": "static vmk0", "addresses": "dhcp4, static6", "remove_leased_route": removal}
+    stays = {"stale_lease_route": "stays", "orphan_routes": "stay"}
+    kind, log = outcome(accident="late command fails, saved, power cut", carrier=carrier, **choices, **stays)
+    assert kind == "Failed with an excuse, as found", log
+
+
+def test_a_deployed_host_that_was_just_started_may_wait_for_its_lease() -> None:
+    kind, log = outcome_of(two_leases(trouble="management: slow DHCP server"), LEAVES)
+    assert kind == "Deployed, right", log
+    assert "start 2 of this deployment" in log
 
 
 def test_a_host_whose_own_network_is_silent_stays_on_dhcp_where_maas_answers() -> None:
@@ -127,7 +203,56 @@ def test_a_default_route_that_a_new_interface_cost_is_asked_for_again() -> None:
     assert kind == "Deployed, right", log
 
 
+def test_a_default_route_that_a_new_interface_cost_is_asked_for_though_a_list_lags_and_other_steps_remain() -> None:
+    choices = {"second": "vlan", "new_vmk_ipv4": "dhcp", "lease_gateway_shown": "no", "list_lag": "8 s"}
+    more = {"leased_dns": "stay", "dns": "both", "found": "static vmk0"}
+    kind, log = outcome_of(make_case(plain(addresses="dhcp4, static6", **choices, **more), 7002793))
+    assert kind == "Deployed, right", log
+    assert "planned again" in log
+
+
 def test_of_two_default_gateways_that_of_management_stays_though_a_route_names_it() -> None:
     choices = {"maas": "behind the gateway", "second": "static4 with gateway", "extras": "default route as a route"}
     kind, log = outcome(**choices)
     assert kind == "Deployed, right", log
+
+
+def test_a_list_that_lags_does_not_prove_a_failed_command_that_sets_again_what_was_there(deploy: Deploy) -> None:
+    """The lease that was found brings the gateway that MAAS names, too, and it goes with the lease."""
+    refused = ("esxcli network ip route ipv4 add -n default -g 10.1.0.1",)
+    choices = {"second": "static4 on the same network", "booted": "another", "maas": "behind the gateway"}
+    site = deploy("management", refused, list_lag="8 s", **choices)
+    assert site.status is MachineStatus.DEPLOYED
+    assert "ESXi shows it as desired all the same" not in site.log
+
+
+LOST_ROUTE = {"addresses": "dhcp4", "maas": "behind the gateway", "new_vmk_ipv4": "dhcp"}
+
+
+def test_a_default_route_that_a_new_interface_cost_before_maas_was_heard_is_asked_for_again() -> None:
+    kind, log = outcome(second="static6 with gateway", **LOST_ROUTE)
+    assert kind == "Deployed, right", log
+
+
+def test_a_default_route_that_a_lagging_list_still_shows_is_asked_for_again_where_maas_is_silent() -> None:
+    choices = {"list_lag": "8 s", "lease_gateway_shown": "no", "booted": "another"}
+    kind, log = outcome(second="static4", **LOST_ROUTE, **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_the_desired_route_is_set_where_anothers_leftover_is_in_the_way_of_the_lease() -> None:
+    choices = {"default_lease": "first", "stale_lease_route": "stays", "orphan_routes": "stay", "found": "wrong VLAN"}
+    kind, log = outcome(second="static6 with gateway", third="static4 with gateway", **LOST_ROUTE, **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_dhcpv6_on_the_nic_that_booted_is_no_way_to_maas_beside_a_static_ipv6_gateway() -> None:
+    choices = {"second": "dhcp4, dhcp6", "maas": "behind the gateway", "booted": "another", "accept_ra": "yes"}
+    kind, log = outcome(addresses="dhcp4, static6", **choices)
+    assert kind == "Deployed, right", log
+
+
+def test_a_lease_that_was_given_up_is_asked_for_until_it_is_there(deploy: Deploy) -> None:
+    refused = ("esxcli network ip interface ipv4 set -i vmk0 -t dhcp -P true",)
+    site = deploy("management", refused, second="static6 with gateway", **LOST_ROUTE)
+    assert site.status is MachineStatus.DEPLOYED, site.log

@@ -12,7 +12,7 @@ import pytest
 from standin.maas_metadata import MachineStatus
 from target.judge.choices import RARE, SETTINGS, drawn, every_pair, pairs_of
 from target.judge.run import RandomSite, plan_tasks, run_case
-from target.judge.spoil import make_case
+from target.judge.spoil import found_address, make_case
 from target.judge.test_judge import plain
 
 # Each is one kind of thing that went wrong once; what the sample of random hosts meets is a matter of luck.
@@ -131,3 +131,11 @@ def test_most_hosts_have_nothing_that_hides_the_rest() -> None:
     for name in RARE:
         count = sum(drawn(rng)[name] == SETTINGS[name][0] for _ in range(400))
         assert count > 250
+
+
+def test_a_found_host_may_have_its_desired_address_with_another_netmask() -> None:
+    case = make_case(plain(found="static vmk0", addresses="static4"), 4)
+    desired = next(entry for entry in case.config["network"]["config"] if entry["type"] == "physical")
+    assert desired["subnets"][0]["address"] == "10.1.0.10/24"
+    assert found_address(case, "1") == ("10.1.0.10", "255.255.254.0")
+    assert run_case(case, twice=False).kind == "Deployed, right"

@@ -16,13 +16,14 @@ from esxforge_target.inventory.model import (
     PhysicalNic,
     Policy,
     PortGroup,
+    RouteEntry,
     Team,
     Vmk,
     VSwitch,
 )
 from esxforge_target.plan.differences import network_differences
 from esxforge_target.plan.planner import make_plan
-from esxforge_target.plan.restore import restore_network
+from esxforge_target.plan.restore import restore_network, waits_for_boot
 from esxforge_target.plan.steps import Plan
 from target.plan.applied import apply
 from target.plan.configs import bond, mac, network, nic, static, vlan
@@ -230,6 +231,34 @@ def test_vmk0_that_has_another_machine_s_mac_gets_its_own_nic_s_or_one_of_esxi_s
     assert done.vmks[0].mac == "52:54:00:12:34:56"
 
 
+def static_found() -> Inventory:
+    """A host whose vmk0 has a static address and a default route that somebody set."""
+    host = fresh(1)
+    vmk = host.vmks[0].replace(ipv4="static", address="10.0.0.5", prefix_length=24, gateway="", dhcp_dns=False)
+    return host.replace(vmks=(vmk,), routes=(RouteEntry("0.0.0.0/0", "10.0.0.1", "vmk0", "MANUAL"),))
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_leased_route_makes_room_for_the_same_one_that_was_set_by_hand(left: bool) -> None:
+    """``left``: its interface has given up the lease already."""
+    found = static_found()
+    vmk = found.vmks[0].replace(ipv4="dhcp", address="10.0.0.105", gateway="10.0.0.1", dhcp_dns=True)
+    leased = found.replace(vmks=found.vmks if left else (vmk,), routes=(found.routes[0].replace(source="DHCP"),))
+    lines = [" ".join(command) for _, command in restore_network(found, leased)]
+    assert lines[0] == "esxcli network ip route ipv4 remove -n default -g 10.0.0.1"
+    assert "esxcli network ip interface remove -i vmk0" not in lines
+    assert restored(leased, found).routes == found.routes
+
+
+def test_only_a_route_whose_place_a_lease_left_taken_waits_for_a_boot() -> None:
+    found = static_found()
+    left = found.replace(routes=(found.routes[0].replace(gateway="10.0.0.254", source="DHCP"),))
+    assert waits_for_boot(found, left)
+    assert not waits_for_boot(found, found)
+    assert not waits_for_boot(found, found.replace(routes=()))  # nothing is in its place
+    assert not waits_for_boot(found, left.replace(vswitches=(left.vswitches[0].replace(mtu=9000),)))
+
+
 def test_the_new_uplink_is_there_before_the_old_one_goes() -> None:
     _, plan, _ = planned(nic(4, static("10.0.0.5/24")), nic(1, static("10.0.1.5/24")))
     lines = commands(plan)
@@ -400,3 +429,46 @@ def test_a_new_vswitch_has_its_mtu_whether_larger_or_smaller(mtu: int) -> None:
 def test_a_bond_of_one_nic_has_its_policy_too(mode: str, policy: str) -> None:
     _, _, done = planned(nic(1, static("10.0.0.5/24")), nic(2), bond("b", ["eno2"], static("10.9.0.5/24"), mode=mode))
     assert switch(done, "vSwitch1").team == Team(policy, ("vmnic1",), ())
+
+
+def test_the_mtu_goes_down_before_an_uplink_comes_that_may_not_carry_the_larger_one() -> None:
+    found = fresh(2, "vmnic1")
+    jumbo = found.replace(
+        vswitches=tuple(one.replace(mtu=9000) for one in found.vswitches),
+        vmks=tuple(one.replace(mtu=9000) for one in found.vmks),
+    )
+    _, plan, _ = planned(nic(1, static("10.0.0.5/24")), host=jumbo)
+    lines = commands(plan)
+    vmk, vswitch, uplink = (
+        next(index for index, line in enumerate(lines) if text in line)
+        for text in ("interface set -i vmk0 -m 1500", "set -v vSwitch0 -m 1500", "uplink add -u vmnic0")
+    )
+    assert vmk < vswitch < uplink
+
+
+def test_a_route_through_another_interface_is_not_the_desired_one() -> None:
+    """An interface that heard the same router holds its default route, and has no address to use it."""
+    entries = (nic(1, static("2001:db8::5/64", gateway="2001:db8::1")), nic(2, static("10.0.0.5/24")))
+    desired, _, done = planned(*entries, maas="[2001:db8::9]")
+    heard = done.replace(routes=tuple(one.replace(interface="vmk1", source="ADV") for one in done.routes))
+    assert [" ".join(step.command) for step in make_plan(desired, heard).steps] == [
+        "esxcli network ip route ipv6 remove -n default -g 2001:db8::1",
+        "esxcli network ip route ipv6 add -n default -g 2001:db8::1",
+    ]
+
+
+def test_routers_are_asked_again_on_the_way_back_where_the_uplink_changed() -> None:
+    found = fresh(2)
+    listening = found.replace(
+        vmks=tuple(one.replace(ipv6_enabled=True, router_advertisements=True) for one in found.vmks)
+    )
+    moved = listening.replace(
+        vswitches=tuple(
+            one.replace(uplinks=("vmnic1",), team=Team("portid", ("vmnic1",), ())) for one in found.vswitches
+        )
+    )
+    lines = [" ".join(command) for _, command in restore_network(listening, moved)]
+    assert lines[-2:] == [
+        "esxcli network ip interface ipv6 set -i vmk0 -r false",
+        "esxcli network ip interface ipv6 set -i vmk0 -r true",
+    ]

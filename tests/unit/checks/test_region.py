@@ -60,8 +60,8 @@ def test_the_advised_node_timeout_follows_from_how_the_version_counts_it(
 ) -> None:
     line = check_region(RegionFacts(URL, version, minutes))[-1]
     assert line.status is status
-    assert reason in line.fix
-    assert bool(line.fix) is (status is CheckStatus.ADVICE)
+    assert reason in line.hint
+    assert bool(line.hint) is (status is CheckStatus.ADVICE)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_impatient_maas_gets_advice(answer: httpx2.Response, minutes: int | N
     assert facts.node_timeout == minutes
     line = check_region(facts)[-1]
     assert line.status is CheckStatus.ADVICE
-    assert "node_timeout" in line.fix
+    assert "node_timeout" in line.hint
 
 
 def test_no_maas_is_missing_with_the_reason() -> None:

@@ -74,7 +74,7 @@ def _line(computer: Computer, name: str, wish: DoctorOptions = GOLDEN) -> Line:
 def test_a_good_computer_lacks_nothing_and_nothing_is_to_be_fixed(kind: Kind) -> None:
     lines = check_computer(MadeUp(), DoctorOptions(kind))
     assert len(lines) == len(CHECKS[kind])
-    assert all(entry.status is CheckStatus.OK and not entry.fix for entry in lines)
+    assert all(entry.status is CheckStatus.OK and not entry.hint for entry in lines)
     assert document(kind.value, lines)["ok"] is True
 
 
@@ -82,7 +82,7 @@ PROGRAMS = {"qemu-system-x86_64": "8.2.1", "qemu-img": "8.2.1"}
 
 
 @pytest.mark.parametrize(
-    ("computer", "name", "status", "found", "fix"),
+    ("computer", "name", "status", "found", "hint"),
     [
         (MadeUp(python=(3, 9)), "Python", CheckStatus.MISSING, "3.9", "newer Python"),
         (MadeUp(name="Darwin"), "System", CheckStatus.MISSING, "Darwin", "GNU/Linux"),
@@ -106,12 +106,12 @@ PROGRAMS = {"qemu-system-x86_64": "8.2.1", "qemu-img": "8.2.1"}
     ],
 )
 def test_what_is_wrong_is_told_with_the_way_out(
-    computer: MadeUp, name: str, status: CheckStatus, found: str, fix: str
+    computer: MadeUp, name: str, status: CheckStatus, found: str, hint: str
 ) -> None:
     line = _line(computer, name)
     assert line.status is status
     assert found in line.found
-    assert fix in line.fix
+    assert hint in line.hint
     assert line.needed
 
 
@@ -121,7 +121,7 @@ def test_kvm_is_needed_unless_the_slow_way_is_desired(state: KvmState) -> None:
     line = _line(computer, "Hardware virtualisation")
     assert line.status is CheckStatus.MISSING
     assert "the detail" in line.found
-    assert "--accel tcg" in line.fix
+    assert "--accel tcg" in line.hint
     assert _line(computer, "Hardware virtualisation", replace(GOLDEN, without_kvm=True)).status is CheckStatus.ADVICE
 
 
@@ -157,7 +157,7 @@ def test_the_document_says_all_that_the_lines_say() -> None:
         "found": "1",
         "needed": "2",
         "status": "missing",
-        "fix": "ESXi needs two cores: use another computer.",
+        "hint": "ESXi needs two cores: use another computer.",
     }
 
 

@@ -119,6 +119,20 @@ def test_what_is_not_a_regular_file_is_refused(kind: str, tmp_path: Path) -> Non
     assert not (tmp_path / "target").exists()
 
 
+@pytest.mark.parametrize("content", [bytes(4096), b"\x1f\x8b\x08\x00" + b"x" * 5000], ids=["disk", "gzip"])
+def test_an_image_named_by_mistake_stays_as_it_is(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(content)
+    done = _run(tmp_path, "verify", "disk", "--log-file", "disk")
+    assert done.returncode == 1
+    assert "disk is not a text file" in done.stderr
+    assert (tmp_path / "disk").read_bytes() == content
+
+
+def test_a_log_that_a_power_cut_left_with_zeros_is_still_a_log(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"2026-11-28T03:04:05.678Z INFO    exit status 0\n" + bytes(512))
+    assert _run(tmp_path, "recipe", "example", "--log-file", "log").returncode == 0
+
+
 def test_two_runs_do_not_write_to_one_log_at_the_same_time(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

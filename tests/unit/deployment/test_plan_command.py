@@ -172,7 +172,10 @@ def test_text_from_maas_does_not_drive_the_terminal(run: Run, ready: Site) -> No
 
 
 def test_the_page_is_written_too(run: Run, ready: Site, tmp_path: Path) -> None:
-    assert run("plan", "--machine", "esx01", "--json", "--html", tmp_path / "p.html", maas=ready)[0] == 0
+    status, out, err = run("plan", "--machine", "esx01", "--json", "--html", tmp_path / "p.html", maas=ready)
+    assert status == 0
+    assert f"note: the page is in {tmp_path / 'p.html'}\n" in err
+    assert json.loads(out), "the note is not among the output for programs"
     page = (tmp_path / "p.html").read_text()
     assert "bond7.10" in page
     assert "<h1>esx01.maas (abc123)</h1>" in page

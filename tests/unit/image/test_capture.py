@@ -227,6 +227,8 @@ def test_verify_and_inspect_tell_what_it_is(disks: Path) -> None:
         ("GPT", "GPT"),
         ("backup", "backup GPT"),
         ("manifest", "manifest is damaged"),
+        ("before OSDATA's data", "is not zero"),
+        ("after the last data", "is not zero"),
     ],
 )
 def test_one_changed_byte_is_found(place: str, said: str, disks: Path, tmp_path: Path) -> None:
@@ -238,6 +240,10 @@ def test_one_changed_byte_is_found(place: str, said: str, disks: Path, tmp_path:
     with image.open("r+b") as stream:
         if place == "manifest":
             offset = next(at for at in _places(stream.read(8 << 20), b"ESXFORGE-MANIFEST 1 0")) + 300
+        elif place == "before OSDATA's data":
+            offset = records["7/data 2"]["offset"] - 1
+        elif place == "after the last data":
+            offset = max(one["offset"] + one["length"] for one in records.values()) + 5
         elif place in records:
             offset = records[place]["offset"] + min(records[place]["length"] // 2, 300)
         else:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from esxforge.errors import OutputError
+from esxforge.local import output_errors
 from esxforge.local.output import output_file, reserve
 from unit.local.set_writer import KINDS, complete, contents, limit, write_set
 
@@ -439,3 +440,10 @@ def test_sigkill_in_the_middle_leaves_nothing_under_the_final_name_and_the_next_
     with output_file(tmp_path / "image") as stream:
         stream.write(b"whole")
     assert contents(tmp_path) == {"image": b"whole"}
+
+
+def test_commands_in_hints_can_be_pasted(tmp_path: Path) -> None:
+    parent = tmp_path / "a b; c"
+    parent.mkdir()
+    error = output_errors.system_error(parent / "x", OSError(errno.ENOSPC, "No space"), "-o")
+    assert f"(df -h '{parent}')" in error.hint

@@ -240,6 +240,26 @@ def test_an_interrupt_names_the_command_that_resumes(
     assert run("upload", str(image.path))[0] == 0
 
 
+@pytest.mark.usefixtures("verified")
+def test_the_command_that_resumes_goes_to_the_same_place(
+    run: Run, maas: Maas, image: UploadImage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupt(*_arguments: object) -> str:
+        raise KeyboardInterrupt
+
+    key = tmp_path / "key"
+    key.write_text(ADMIN_KEY)
+    key.chmod(0o600)
+    options = ["--name", "esxi/mine", "--title", "My ESXi", "--maas-url", maas.url, "--api-key-file", str(key)]
+    with monkeypatch.context() as patch:
+        patch.setattr("esxforge.maas.boot_resources.BootResources.put", interrupt)
+        _status, _out, err = run("upload", str(image.path), *options, "--insecure")
+    command = err.partition("To resume: ")[2].strip()
+    assert shlex.split(command) == ["esxforge", "upload", str(image.path), *options, "--insecure"]
+    assert run(*shlex.split(command)[1:])[0] == 0
+    assert [resource.name for resource in maas.region.resources.values()] == ["esxi/mine"]
+
+
 def test_a_process_that_is_killed_in_the_middle_is_resumed(maas: Maas, image: UploadImage) -> None:
     fourth, killed, original = threading.Event(), threading.Event(), maas.region.put
 
@@ -287,6 +307,20 @@ def _create(maas: Maas, name: str, sha256: str = "a" * 64, size: int = 1 << 20) 
     return int(document["id"])
 
 
+def test_what_maas_does_not_say_of_an_image_is_unknown(
+    run: Run, logged_in: Maas, image: UploadImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged_in.upload(image)
+    assert "Last deployed: never" in run("images", "show", "46")[1]
+    told = logged_in.region._resource
+
+    def older(*arguments: Any, **options: Any) -> dict[str, Any]:
+        return {name: value for name, value in told(*arguments, **options).items() if name != "last_deployed"}
+
+    monkeypatch.setattr(logged_in.region, "_resource", older)
+    assert "Last deployed: unknown" in run("images", "show", "46")[1]
+
+
 def test_images_list(run: Run, logged_in: Maas, image: UploadImage) -> None:
     assert run("images", "list")[1] == "MAAS holds no uploaded images.\n"
     logged_in.upload(image)
@@ -313,7 +347,7 @@ def test_images_show(run: Run, logged_in: Maas, image: UploadImage, desired: str
     assert json.loads(run("images", "show", desired, "--json")[1])["id"] == 46
 
 
-@pytest.mark.parametrize("desired", ["99", "esxi/absent"])
+@pytest.mark.parametrize("desired", ["99", "esxi/absent", "9" * 5000], ids=["number", "name", "no number"])
 @pytest.mark.parametrize("verb", ["show", "delete"])
 def test_an_image_that_maas_does_not_hold_is_told(run: Run, logged_in: Maas, verb: str, desired: str) -> None:
     status, out, err = run("images", verb, desired)

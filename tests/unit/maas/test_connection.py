@@ -200,6 +200,39 @@ def test_a_limit_of_a_proxy_in_front_is_told(maas: Maas, image: UploadImage) -> 
     assert "client_max_body_size" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("ALL_PROXY=socks5://127.0.0.1:1080", "SOCKS proxy"),
+        ("HTTPS_PROXY=ftp://proxy:21", "address of the proxy"),
+        ("SSL_CERT_FILE=/etc/passwd", "names for TLS"),
+        ("SSL_CERT_FILE=/no/such/file", "names for TLS"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_told(
+    monkeypatch: pytest.MonkeyPatch, maas: Maas, image: UploadImage, variable: str, message: str
+) -> None:
+    name, _, value = variable.partition("=")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(MaasError, match=message) as caught:
+        maas.upload(image)
+    assert name in caught.value.hint
+
+
+def test_without_a_connection_the_hint_names_proxies_only_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, image: UploadImage
+) -> None:
+    nobody = Maas(FakeRegion(), "http://127.0.0.1:9/MAAS")
+    with pytest.raises(MaasError, match="No connection") as caught:
+        nobody.upload(image)
+    assert "PROXY" not in caught.value.hint
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with pytest.raises(MaasError, match="No connection") as caught:
+        nobody.upload(image)
+    assert "HTTP_PROXY" in caught.value.hint
+
+
 def test_a_proxy_of_the_environment_is_used_and_no_proxy_heeded(
     maas: Maas, image: UploadImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from esxforge import events
 from esxforge.errors import ForgeError, ImageError, InputError, MaasError
 from esxforge.maas import reader
 from esxforge.maas.boot_resources import BootResource
-from esxforge.maas.upload import UploadImage, plan_upload
+from esxforge.maas.upload import UploadImage, plan_upload, uploader
 from esxforge.maas.upload_image import check_image, equivalent_command
 from standin.maas_region import USER_KEY, Fault
 from standin.maas_region.faults import Kind
@@ -83,8 +83,10 @@ def test_a_newer_image_under_the_same_name_replaces_the_older(
     maas = serve_maas(version)
     first = maas.upload(image)
     newer = make_image(tmp_path / "newer.dd.gz", b"newer" * 500)
+    assert "another image" not in maas.notices()
     second = maas.upload(newer)
     assert second.resource_id == first.resource_id
+    assert f"another image now (number {first.resource_id}, “{image.title}”)" in maas.notices()
     assert maas.region.content("esxi/8.0.3") == newer.path.read_bytes()
 
 
@@ -149,6 +151,37 @@ def test_with_several_regions_it_waits_until_all_have_the_image(
     assert maas.slept  # for the copies
     assert all(maas.region.storage.disk[n, image.sha256] == image.path.read_bytes() for n in range(3))
     assert "3 regions" in maas.notices()
+
+
+@pytest.mark.parametrize("regions", [1, 3])
+def test_a_user_who_sees_no_regions_loses_nothing_that_arrived(
+    serve_maas: ServeMaas, image: UploadImage, regions: int
+) -> None:
+    maas = serve_maas("3.8.0a1", regions=regions)
+    maas.region.shows_regions = False
+    if regions == 1:
+        assert maas.upload(image).action == "uploaded"
+    else:
+        with pytest.raises(MaasError, match="how much of it is unknown"):
+            maas.upload(image)
+    assert maas.requests("DELETE") == []
+    assert maas.region.content("esxi/8.0.3") == image.path.read_bytes()
+
+
+def test_a_user_who_sees_no_regions_does_not_resume_at_a_guessed_place(
+    serve_maas: ServeMaas, image: UploadImage
+) -> None:
+    maas = serve_maas("3.7.3")
+    maas.fault(Fault("PUT", "busy", at=2, times=99))
+    with pytest.raises(MaasError, match="tried 8 times"):
+        maas.upload(image)
+    maas.region.shows_regions = False
+    maas.fault()
+    with pytest.raises(MaasError, match="how much of it is unknown"):
+        maas.upload(image)
+    assert maas.requests("DELETE") == []
+    maas.region.shows_regions = True
+    assert maas.upload(image).action == "resumed"
 
 
 def test_a_region_that_does_not_get_its_copy_is_told_after_a_while(serve_maas: ServeMaas, image: UploadImage) -> None:
@@ -330,6 +363,20 @@ def test_who_is_no_administrator_is_told_so(maas: Maas, image: UploadImage) -> N
         maas.upload(image)
     assert "administrator's key" in caught.value.hint
     assert maas.region.resources == {}
+
+
+@pytest.mark.parametrize(("version", "told"), [("3.7.3", True), ("3.8.0a1", False)])
+def test_a_user_who_is_no_administrator_is_refused_early_only_where_that_decides(
+    serve_maas: ServeMaas, version: str, told: bool
+) -> None:
+    maas = serve_maas(version)
+    maas.key = USER_KEY
+    with uploader(maas.connection(), surroundings=maas.surroundings()) as destination:
+        if told:
+            with pytest.raises(MaasError, match="not an administrator"):
+                destination.check_permission()
+        else:
+            destination.check_permission()
 
 
 def test_maas_3_8_names_the_permission_that_the_user_lacks(serve_maas: ServeMaas, image: UploadImage) -> None:

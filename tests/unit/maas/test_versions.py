@@ -11,6 +11,7 @@ _WORKFLOWS = Capabilities(complete_means_compared=True, whole_deployment_timeout
 _GATEWAYS = Capabilities(complete_means_compared=True, whole_deployment_timeouts=2, gateway_at_its_own_subnet=True)
 _NEWEST = Capabilities(
     appends_to_shared_file=True,
+    permissions_by_group=True,
     whole_deployment_timeouts=2,
     names_twin_disks_by_path=True,
     gateway_at_its_own_subnet=True,

@@ -13,8 +13,9 @@ from esxforge.selftest.claims import CLAIMS, judge
 from esxforge.selftest.evidence import Stage, Stop
 from esxforge.selftest.redaction import ReportRedactor, redactor_here
 from esxforge.selftest.report import STANDIN_NOTICE, document, markdown
+from esxforge.selftest.verdicts import VerdictStatus
 from esxforge.selftest.written import reserve_report, write_report
-from unit.selftest.made_up import good, until, with_boot
+from unit.selftest.made_up import answer, good, told, until, with_boot
 
 
 def test_the_document_is_json_and_has_every_claim() -> None:
@@ -121,3 +122,23 @@ def test_a_file_where_the_pictures_go_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "report-screens").symlink_to("/etc")
     with pytest.raises(OutputError, match="go to the directory"), reserve_report(tmp_path / "report", overwrite=True):
         pass
+
+
+def test_pictures_of_an_earlier_run_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "report-screens").mkdir()
+    with reserve_report(tmp_path / "report", overwrite=False):
+        pass
+    (tmp_path / "report-screens" / "2-install-end.png").write_bytes(b"\x89PNG")
+    with pytest.raises(OutputError, match="holds others"), reserve_report(tmp_path / "report", overwrite=False):
+        pass
+    with reserve_report(tmp_path / "report", overwrite=True):
+        pass
+
+
+def test_an_answer_of_the_host_that_cannot_be_read_costs_its_own_claim_only() -> None:
+    run = good()
+    assert run.told is not None
+    ntp = answer({"Enabled": True, "Servers": {"Server": "192.0.2.1"}})
+    verdicts = judge(replace(run, told=told(ntp=ntp)))
+    odd = [verdict for verdict in verdicts.values() if "cannot be judged" in verdict.evidence]
+    assert [verdict.status for verdict in odd] == [VerdictStatus.NOT_SEEN]

@@ -18,7 +18,7 @@ def test_without_the_device_kvm_is_missing_and_no_guest_is_tried(tmp_path: Path)
 
     found = probe_kvm(tmp_path / "kvm", guest)
     assert found.state is KvmState.MISSING
-    assert "VT-x" in found.fix
+    assert "VT-x" in found.hint
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
@@ -34,7 +34,7 @@ def test_permission_is_asked_of_the_system(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "access", lambda *_: False)
     found = probe_kvm(device, lambda _: "")
     assert found.state is KvmState.NO_PERMISSION
-    assert "usermod" in found.fix
+    assert "usermod" in found.hint
 
 
 def test_a_device_whose_guest_fails_is_broken(tmp_path: Path) -> None:

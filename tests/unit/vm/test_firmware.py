@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from esxforge.errors import ProcessError
+from esxforge.errors import OutputError, ProcessError
 from esxforge.vm.firmware import FirmwarePlaces, find_ovmf, find_secure_ovmf, private_copy
 from esxforge.vm.hardware import Chipset, Ovmf
 
@@ -120,3 +120,10 @@ def test_secure_firmware_is_found_in_known_places_for_q35_alone(tmp_path: Path) 
         find_secure_ovmf(Chipset.PC, places)
     with pytest.raises(ProcessError, match="with Secure Boot on"):
         find_secure_ovmf(places=FirmwarePlaces((tmp_path / "none",), ()))
+
+
+def test_no_room_for_the_variables_names_the_copy(tmp_path: Path) -> None:
+    template = Ovmf(*_firmware(tmp_path, "one"))
+    with pytest.raises(OutputError, match=r"absent/firmware-variables\.raw: No such file") as error:
+        private_copy(template, tmp_path / "absent")
+    assert "TMPDIR" in error.value.hint

@@ -68,6 +68,19 @@ def test_libvirt_gets_the_machine_that_qemu_gets() -> None:
     assert domain.find("os/loader") is None
 
 
+def test_firmware_that_is_not_raw_is_said_to_be_what_it_is() -> None:
+    def system(firmware: Ovmf) -> list[dict[str, str]]:
+        domain = Xml.fromstring(domain_xml(deployed_host("8.0", DISK, firmware, Accelerator.KVM)))  # noqa: S314 - ours
+        return [element.attrib for element in (*domain.findall("os/loader"), *domain.findall("os/nvram"))]
+
+    loader, nvram = system(replace(FIRMWARE, code_format="qcow2", variables_format="qcow2"))
+    assert loader["format"] == "qcow2"
+    assert (nvram["templateFormat"], nvram["format"]) == ("qcow2", "qcow2")
+    loader, nvram = system(FIRMWARE)
+    assert set(loader) == {"readonly", "type"}
+    assert set(nvram) == {"template"}
+
+
 def test_each_domain_gets_a_mac_address_of_its_own_from_libvirt() -> None:
     for machine in DOMAINS.values():
         domain = Xml.fromstring(domain_xml(machine))  # noqa: S314 - ours

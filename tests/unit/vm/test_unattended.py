@@ -56,7 +56,7 @@ def test_a_person_at_the_console_may_end_it(machine: Machine, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(
-    ("said", "cause", "remedy"),
+    ("said", "cause", "hint"),
     [
         ("cannot set up guest memory 'pc.ram': Cannot allocate memory", Cause.HOST_OUT_OF_MEMORY, "--memory"),
         ("-vnc :1: Failed to find an available port: Address already in use", Cause.PORT_IN_USE, "number for --vnc"),
@@ -64,7 +64,7 @@ def test_a_person_at_the_console_may_end_it(machine: Machine, tmp_path: Path, mo
     ],
 )
 def test_a_qemu_that_refuses_to_start_is_diagnosed(
-    said: str, cause: Cause, remedy: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    said: str, cause: Cause, hint: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = machine.disks[0].path.parent
     put_on_path(directory / "bin", monkeypatch, refuses=f"qemu-system-x86_64: {said}")
@@ -73,7 +73,7 @@ def test_a_qemu_that_refuses_to_start_is_diagnosed(
     assert caught.value.report.diagnosis.cause is cause
     assert said in caught.value.message
     assert f"Everything is kept in: {directory}" in caught.value.message
-    assert remedy in caught.value.hint
+    assert hint in caught.value.hint
 
 
 def test_an_error_box_of_the_installer_ends_an_unattended_run_at_once_with_its_text(

@@ -78,7 +78,7 @@ ALONE_TOO = {
 
 def found(name: str, use: Use, severity: str) -> list[tuple[int, str]]:
     findings = check_kickstart((CASES / f"{name}.cfg").read_bytes(), use)
-    assert all(finding.remedy for finding in findings)
+    assert all(finding.hint for finding in findings)
     return [(finding.line, finding.message) for finding in findings if finding.severity == severity]
 
 

@@ -56,7 +56,7 @@ def test_json_is_one_document_on_stdout(kickstart: Path) -> None:
                 "severity": "warning",
                 "message": "install: --forceunsupportedinstall is known from 7.0 on; 6.7's installer ignores options "
                 "that it does not know.",
-                "remedy": "Remove it for this release.",
+                "hint": "Remove it for this release.",
             }
         ],
     }

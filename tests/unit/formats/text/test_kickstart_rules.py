@@ -21,7 +21,7 @@ INSTALL = "install --firstdisk --overwritevmfs\n"
 
 def found(text: str, use: Use = MERGED) -> list[tuple[int, str, str]]:
     findings = check_kickstart(text.encode(), use)
-    assert all(finding.remedy for finding in findings)
+    assert all(finding.hint for finding in findings)
     return [(finding.line, finding.severity, finding.message) for finding in findings]
 
 
@@ -530,7 +530,7 @@ def test_a_mistyped_rootpw_is_not_quoted_with_its_password(line: str, release: t
         for use in (Use(release=release), Use(release=release, standalone=True)):
             findings = check_kickstart(text.encode(), use)
             assert any("rootpw…'" in finding.message.lower() for finding in findings)
-            assert not any("Geheim" in finding.message + finding.remedy for finding in findings)
+            assert not any("Geheim" in finding.message + finding.hint for finding in findings)
 
 
 @pytest.mark.parametrize("section", ["%pre", "%post"])
@@ -671,15 +671,15 @@ def test_root_passwords(line: str, findings: list[tuple[int, str, str]]) -> None
 
 
 @pytest.mark.parametrize(
-    ("line", "remedy"),
+    ("line", "hint"),
     [
         ("instal --firstdisk", "Did you mean install?"),
         ("reboot --nojeject", "Did you mean --noeject?"),
         ("acepteula", "Did you mean accepteula?"),
     ],
 )
-def test_remedies_guess_what_was_meant(line: str, remedy: str) -> None:
-    assert any(finding.remedy.endswith(remedy) for finding in check_kickstart((BASE + line + "\n").encode()))
+def test_hints_guess_what_was_meant(line: str, hint: str) -> None:
+    assert any(finding.hint.endswith(hint) for finding in check_kickstart((BASE + line + "\n").encode()))
 
 
 @given(st.text("abcXYZ019!-='\"# ", min_size=8, max_size=30))
@@ -690,7 +690,7 @@ def test_no_finding_quotes_a_password(password: str) -> None:
     for prefix in ("rootpw ", "rootpw --iscrypted ", "rootpw --"):
         for finding in check_kickstart(f"{prefix}{password}\n".encode()):
             assert needle not in finding.message
-            assert needle not in finding.remedy
+            assert needle not in finding.hint
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_a_foreign_character_in_a_line_that_the_installer_reads_is_an_error_with
 def test_the_way_to_convert_does_it(foreign: str, plain: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.mktemp("text") / "KS.CFG"
     file.write_text(f"{BASE}keyboard {foreign}x\n", "utf-8")
-    (remedy,) = {one.remedy for one in found(file.read_bytes()) if f"U+{ord(foreign):04X}" in one.message}
-    command = remedy.split("everywhere: ")[1].removesuffix(".").replace("FILE", str(file))
+    (hint,) = {one.hint for one in found(file.read_bytes()) if f"U+{ord(foreign):04X}" in one.message}
+    command = hint.split("everywhere: ")[1].removesuffix(".").replace("FILE", str(file))
     subprocess.run(["sh", "-c", command], check=True)
     assert file.read_text("utf-8") == f"{BASE}keyboard {plain}x\n"
 
@@ -83,7 +83,7 @@ def test_a_dash_in_a_command_of_a_script_is_a_warning_as_it_may_be_meant() -> No
 def test_bytes_that_are_no_utf_8_are_named_with_the_way_to_convert_them(data: bytes, severity: str, place: str) -> None:
     (finding,) = [one for one in found(BASE.encode() + data) if "UTF-8" in one.message]
     assert (finding.severity, finding.place) == (severity, place)
-    assert finding.remedy == "Convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD >NEW."
+    assert finding.hint == "Convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD >NEW."
     assert ERROR in [one.severity for one in found(BASE.encode() + data, KNOWN)], "6.7 stops at them, wherever they are"
 
 
@@ -93,7 +93,7 @@ def test_utf_16_is_named_for_what_it_is(encoding: str) -> None:
     (finding,) = found((mark + BASE).encode(encoding))
     assert (finding.severity, finding.place) == (ERROR, "line 1, column 1: ")
     assert finding.message.startswith("it is UTF-16, as Windows PowerShell writes text")
-    assert "iconv -f UTF-16 -t UTF-8" in finding.remedy
+    assert "iconv -f UTF-16 -t UTF-8" in finding.hint
 
 
 def test_a_byte_order_mark_is_left_out_and_stops_the_installer_where_nobody_does() -> None:
