@@ -226,12 +226,17 @@ class _Seen:
             runs = volume.extents_of(entry_path, entry) if not entry.is_directory else []
             if entry.is_directory:
                 continue
-            if len(runs) > 1:
-                raise ImageError(f"{self._path}: the file {entry_path} lies in {len(runs)} pieces.", _NOT_OURS)
-            start = offset + runs[0][0] if runs else 0
+            start = self._start_of(entry_path, runs, offset)
             self._files[entry_path.upper()] = FileRecord(entry_path.upper(), start, entry.size, NO_HASH)
         self._place = self._files.get(MANIFEST_PATH.upper(), self._place)
         return list(self._files.values())
+
+    def _start_of(self, entry_path: str, runs: list[tuple[int, int]], volume_offset: int) -> int:
+        """Return the byte of the disk at which a file begins; 0 for an empty one. Raises ImageError for one in
+        several pieces."""
+        if len(runs) > 1:
+            raise ImageError(f"{self._path}: the file {entry_path} lies in {len(runs)} pieces.", _NOT_OURS)
+        return volume_offset + runs[0][0] if runs else 0
 
     def _golden(self, disk: Blocks, table: Table) -> list[FileRecord]:
         """Return the records of the manifest, which is on one of the FAT volumes; the EFI system partition comes first.
@@ -252,8 +257,8 @@ class _Seen:
                     raise
                 continue  # such a partition may be empty
             if volume.find(MANIFEST_PATH) is not None:
-                ((start, size),) = volume.extents(MANIFEST_PATH) or [(0, 0)]
-                self._place = FileRecord(MANIFEST_PATH, offset + start, size, NO_HASH)
+                start = self._start_of(MANIFEST_PATH, volume.extents(MANIFEST_PATH), offset)
+                self._place = FileRecord(MANIFEST_PATH, start, volume.entry(MANIFEST_PATH).size, NO_HASH)
                 manifest = Manifest.parse(volume.read_file(MANIFEST_PATH, LARGEST_MANIFEST_BYTES))
                 records = _golden_records(manifest)
                 head = len(table.primary_bytes())

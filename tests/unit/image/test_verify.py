@@ -21,6 +21,7 @@ from esxforge_target.contract.image_settings import ImageSettings
 from esxforge_target.formats.manifest import FileRecord, Manifest
 
 _MIB = 1 << 20
+_DATA = Path(__file__).parents[2] / "data"
 
 
 def _copy(image: BuildResult, directory: Path) -> Path:
@@ -91,6 +92,14 @@ def test_a_second_member_and_trailing_bytes_are_found(built_gzip: BuildResult, t
             stream.write(more)
         with pytest.raises(ImageError, match="goes on after the end"):
             verify_image(image, ignore)
+
+
+def test_a_golden_image_whose_manifest_lies_in_pieces_is_refused(tmp_path: Path) -> None:
+    """The input begins with a byte for the fuzzer."""
+    image = tmp_path / "image.raw"
+    image.write_bytes((_DATA / "hostile/image/manifest-in-pieces.bin").read_bytes()[1:])
+    with pytest.raises(ImageError, match=r"the file curtin/manifest\.bin lies in \d+ pieces"):
+        verify_image(image, ignore)
 
 
 def test_an_image_beside_another_ones_manifest_is_refused(built_gzip: BuildResult, tmp_path: Path) -> None:
