@@ -7,7 +7,7 @@ from esxforge_target.agent.system import COMMAND_SECONDS, System, said
 from esxforge_target.agent.undo import Undo
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import reread_network, reread_storage
-from esxforge_target.plan.commands import dhcp_command, renew_commands, route_command
+from esxforge_target.plan.commands import RENAME, dhcp_command, renew_commands, route_command
 from esxforge_target.plan.routes import adds_route, obstacle
 from esxforge_target.plan.steps import STORAGE, Step
 from esxforge_target.runtime.errors import ForgeError
@@ -36,8 +36,11 @@ class Steps:
             self._log.say("{}: {}".format(step.phase, step.changes))
             if step.phase != STORAGE:
                 self._undo.open(about)
+            is_rename = step.command[:2] == RENAME
+            if is_rename:
+                self._undo.before(about, step.undo)
             self._try(step, before)
-            if step.phase == STORAGE:
+            if step.phase == STORAGE and not is_rename:
                 # Noted only after it: rolling back a partition that was never made could remove another one.
                 self._undo.after(about, step.undo)
                 if not step.undo:

@@ -20,6 +20,8 @@ from esxforge_target.agent.system import System, said
 from esxforge_target.inventory.document import inventory_from_json
 from esxforge_target.inventory.model import Inventory
 from esxforge_target.inventory.read import WHOLE_NETWORK, reread_network, reread_what_answers
+from esxforge_target.inventory.storage import read_extents
+from esxforge_target.plan.commands import RENAME
 from esxforge_target.plan.restore import LEASES, changed_parts, restore_network, waits_for_boot
 from esxforge_target.runtime.commands import Result
 from esxforge_target.runtime.errors import ForgeError
@@ -159,7 +161,7 @@ class Undo:
             for command in change.commands:
                 self._log.say("rolling back: {}".format(" ".join(command)))
                 result = self._patiently(command, quiet)
-                if result.status != 0:
+                if result.status != 0 and not self._never_renamed(command):
                     failed.append("{} ended with {}: {}".format(" ".join(command), result.status, said(result)))
             problems += failed
             if not quiet:
@@ -183,6 +185,16 @@ class Undo:
             if not left or quiet:
                 self.changes = [change for change in self.changes if change not in network]
         return problems
+
+    def _never_renamed(self, command: "Tuple[str, ...]") -> bool:
+        """Return whether a rename, which is noted before it is made, was never made."""
+        if command[:2] != RENAME:
+            return False
+        try:
+            names = [extent.volume for extent in read_extents(self._system.esxcli())]
+        except ForgeError:
+            return False
+        return command[3] in names and command[2] not in names
 
     def network_unlike(self) -> "List[str]":
         """Return the parts of the network that are not as the agent found them. Raises ForgeError if any is unreadable.

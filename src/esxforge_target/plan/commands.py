@@ -14,6 +14,7 @@ BY_HAND = ("MANUAL", "STATIC")
 STANDARD = ("network", "vswitch", "standard")
 INTERFACE = ("network", "ip", "interface")
 IPV6 = INTERFACE + ("ipv6",)
+RENAME = ("vim-cmd", "hostsvc/datastore/rename")
 
 
 def esxcli(*words: object) -> Command:

@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 from esxforge_target.contract.desired_host import Datastore, DesiredHost, Disk
 from esxforge_target.esxi import limits
 from esxforge_target.inventory.model import Device, Extent, Inventory, PartitionEntry, PartitionTable
-from esxforge_target.plan.commands import Command, esxcli
+from esxforge_target.plan.commands import RENAME, Command, esxcli
 from esxforge_target.plan.draft import Draft
 from esxforge_target.plan.steps import STORAGE, Expectation
 
@@ -198,10 +198,10 @@ class _Storage:
         self._renamed[before] = after
         self._draft.add(
             STORAGE,
-            ("vim-cmd", "hostsvc/datastore/rename", before, after),
+            RENAME + (before, after),
             "rename the datastore {} to {}".format(before, after),
             (Expectation("datastore", after, ()),),
-            (("vim-cmd", "hostsvc/datastore/rename", after, before),),
+            (RENAME + (after, before),),
         )
 
     def _create(self, datastore: Datastore, place: Place) -> None:

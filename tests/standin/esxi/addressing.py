@@ -179,13 +179,19 @@ def _gives_way(host: Host, route: Dict[str, Any], vmk: Interface) -> bool:
 
 
 def late_answers(host: Host) -> None:
-    """What time brings: links that come back after a change of the MTU, and answers of slow DHCP servers."""
+    """What time brings: links that come back after a change of the MTU, and answers of slow DHCP servers.
+
+    Behind a link that comes up, routers are asked, too (RFC 4861, 6.3.7).
+    """
     bounced = host.store["power"].get("bounced", {})
     back = [name for name in bounced if bounced[name] <= host.now]
     for name in back:
         del bounced[name]
     for vmk in host.interfaces():
         settings = vmk["ipv4"]
+        heard = any(entry["type"] == "ADV" for entry in vmk["ipv6"]["learned"])
+        if back and vmk["enabled"] and vmk["ipv6"]["router_adv"] and not heard:
+            learn_ipv6(host, vmk, dhcp=False)
         if settings["type"] != "dhcp" or settings["lease"] is not None or not vmk["enabled"]:
             continue
         if settings.get("answer_at") is not None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.life import MOST_STARTS
 from esxforge_target.agent.log import Log
-from esxforge_target.agent.undo import NETWORK, Undo
+from esxforge_target.agent.steps import Steps
+from esxforge_target.agent.undo import NETWORK, STORAGE, Undo
 from esxforge_target.inventory.document import inventory_to_json
 from esxforge_target.inventory.read import read
+from esxforge_target.plan.commands import RENAME
+from esxforge_target.plan.steps import STORAGE as STORAGE_PHASE
+from esxforge_target.plan.steps import Step
+from esxforge_target.runtime.commands import Result, Runner
+from standin.esxi import PowerLost
 from standin.maas_metadata import MachineStatus
 from target.agent.conftest import MakeSite
 from target.agent.faults import settings
@@ -158,3 +166,48 @@ def test_what_vmfs_cannot_give_back_is_named_in_an_event(site: MakeSite) -> None
     told = [one for one in host.maas.machine.event_log if "VMFS never shrinks, so this stays" in one]
     assert len(told) == 1
     assert "put-back: VMFS never shrinks, so this stays: extend the datastore datastore2 by" in told[0]
+
+
+class Renaming(Runner):
+    """A host with one datastore."""
+
+    end = None
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def run(self, arguments: list[str], timeout: float = 60.0, stdin: str = "") -> Result:
+        if arguments[1] == RENAME[1]:
+            if arguments[2] != self.label:
+                return Result(1, "", "not found")
+            self.label = arguments[3]
+            return Result(0)
+        assert arguments[:5] == ["esxcli", "--formatter=json", "storage", "vmfs", "extent"]
+        row = {"Volume Name": self.label, "VMFS UUID": "5", "Extent Number": 0, "Device Name": "naa.1", "Partition": 8}
+        return Result(0, json.dumps([row]))
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_rename_that_a_power_cut_followed_is_rolled_back_and_one_that_it_preceded_is_no_failure(
+    site: MakeSite, monkeypatch: pytest.MonkeyPatch, *, happened: bool
+) -> None:
+    system = site("simple-static").system()
+    before = read(system.runner, system.devices)
+    runner = Renaming("datastore1")
+    monkeypatch.setattr(system, "runner", runner)
+    journal = Journal(system, "/bootbank")
+    step = Step(STORAGE_PHASE, (*RENAME, "datastore1", "data"), "rename", undo=((*RENAME, "data", "datastore1"),))
+
+    def cut(command: tuple[str, ...], *_: object) -> Result:
+        if happened:
+            runner.run(list(command))
+        raise PowerLost("before it is noted")
+
+    monkeypatch.setattr(system, "run", cut)
+    with pytest.raises(PowerLost):
+        Steps(system, Undo(system, journal, Log(system)), Log(system)).run([step], STORAGE, before)
+    monkeypatch.undo()
+    monkeypatch.setattr(system, "runner", runner)
+    again = Undo(system, Journal(system, "/bootbank"), Log(system))
+    assert [again.roll_back(STORAGE), runner.label] == [[], "datastore1"]
+    assert not again.changes

@@ -383,15 +383,26 @@ def _is_fallback(running: dict[str, Any], vmnic: str) -> bool:
     )  # fmt: skip
 
 
+def _without_lost_nics(group: dict[str, Any], vmnic: str) -> dict[str, Any]:
+    """A port group without NICs in a team of its own that its vSwitch has lost."""
+    if not group.get("failover"):
+        return group
+    roles = {role: [nic for nic in group["failover"].get(role) or [] if nic == vmnic] for role in ("active", "standby")}
+    return {**group, "failover": {**group["failover"], **roles}}
+
+
 def _beside_fallback(running: dict[str, Any], vmnic: str) -> dict[str, Any]:
     """The configuration without what DHCP on one NIC replaces: the default stack's interfaces and routes, their port
-    group and vSwitch, and that NIC on another one.
+    group and vSwitch with its NICs, and that NIC on another one.
     """
     vmk = running["interfaces"].get("vmk0", {"portgroup": ""})
     vswitch = running["portgroups"].get(vmk["portgroup"], {"vswitch": ""})["vswitch"]
     kept = dict(running)
     kept["interfaces"] = {key: one for key, one in running["interfaces"].items() if one["netstack"] != DEFAULT_STACK}
-    kept["portgroups"] = {key: one for key, one in running["portgroups"].items() if key != vmk["portgroup"]}
+    kept["portgroups"] = {
+        key: _without_lost_nics(one, vmnic) if one["vswitch"] == vswitch else one
+        for key, one in running["portgroups"].items() if key != vmk["portgroup"]
+    }  # fmt: skip
     kept["vswitches"] = {
         key: dict(one, uplinks=[nic for nic in one["uplinks"] if nic != vmnic],
                   failover={**one["failover"], **{role: [nic for nic in one["failover"].get(role, []) if nic != vmnic]
