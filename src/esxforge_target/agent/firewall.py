@@ -89,7 +89,6 @@ class Firewall:
 
     def _refresh_again(self) -> "List[str]":
         try:
-            self._system.clock.sleep(_PAUSE)  # the list may lag
             self._do("refresh")
         except CommandError as error:
             return [error.message]
@@ -98,11 +97,17 @@ class Firewall:
         return ["ESXi still shows the rule set {}, though its file is gone; a boot removes it".format(RULESET)]
 
     def _is_gone(self) -> bool:
-        """Return whether ESXi shows our rule set no longer; also where it does not say."""
-        try:
-            return RULESET not in [record.name("name") for record in self._records("list")]
-        except CommandError:
-            return True
+        """Return whether ESXi shows our rule set no longer; also where it does not say. A list may lag."""
+        end = self._system.clock.monotonic() + _LAG_SECONDS
+        while True:
+            try:
+                if RULESET not in [record.name("name") for record in self._records("list")]:
+                    return True
+            except CommandError:
+                return True
+            if self._system.clock.monotonic() + _PAUSE >= end:
+                return False
+            self._system.clock.sleep(_PAUSE)
 
     def _open(self) -> None:
         if not self._noted:

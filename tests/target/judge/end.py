@@ -162,15 +162,10 @@ def _management(desired: Desired, machine: Machine) -> Iterator[str]:
     if vmk is None or "Management" not in vmk["tags"]:
         yield "vmk0 is not there, or carries no management"
         return
-    allowed = [way.face for way in ways(desired, machine) if way.works or _lacks_a_router(way.face, machine)]
+    # What a lease leads to is known once it is there; then another way of the same kind may be the one to MAAS.
+    allowed = [way.face for way in ways(desired, machine) if way.works or lease(way.face, machine)]
     if not any(_is_on(vmk, face, machine) for face in allowed):
         yield f"vmk0 is on {vmk['portgroup']}, not on the way to MAAS ({', '.join(one.name for one in allowed)})"
-
-
-def _lacks_a_router(face: Face, machine: Machine) -> bool:
-    """Whether it has a lease that brings no router: no configuration shows that, and another way may lead to MAAS."""
-    server = lease(face, machine)
-    return server is not None and not server.get("router")
 
 
 def _groups_for_machines(desired: Desired, machine: Machine) -> Iterator[str]:
