@@ -135,8 +135,6 @@ MUTANTS = (
     # -- rolling back
     mutant("nothing is rolled back",
            ("agent/undo.py", "return self._roll_back_changes(about, quiet)", "return []")),
-    mutant("what an earlier start changed is left by the next",
-           ("agent/life.py", "if starts > 1:", "if starts > 99:")),
     mutant("rolled back in the order of doing",
            ("plan/restore.py", "return tuple(_Restoration(found, now).plan())",
             "return tuple(_Restoration(found, now).plan()[::-1])")),
