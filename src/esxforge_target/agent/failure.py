@@ -47,9 +47,11 @@ def _report(parts: Parts, reason: str, seconds: float) -> bool:
     clock = parts.system.clock
     end = clock.monotonic() + seconds
     while True:
-        if parts.reporter.failed(reason, min(end - clock.monotonic(), _SILENT)):
+        began = clock.monotonic()
+        if parts.reporter.failed(reason, min(end - began, _SILENT)):
             return True
-        if clock.monotonic() + _SILENT >= end:
+        was_refused = clock.monotonic() < began + _SILENT / 2  # an answer, so nothing is in the way
+        if was_refused or clock.monotonic() + _SILENT >= end:
             return False
         _for(parts, _SILENT)
         parts.firewall.mend()
