@@ -103,7 +103,7 @@ def _bank(more: Mapping[str, bytes] | None = None, **changes: str) -> dict[str, 
     return {"boot.cfg": _boot_cfg(**changes), **files, **(more or {})}
 
 
-def _tgz(files: Mapping[str, bytes]) -> bytes:
+def _tar(files: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name, data in files.items():
@@ -114,7 +114,7 @@ def _tgz(files: Mapping[str, bytes]) -> bytes:
 
 
 def _state(*names: str) -> dict[str, bytes]:
-    return {"state.tgz": _tgz({"local.tgz": _tgz(dict.fromkeys(names, b"x"))})}
+    return {"state.tgz": _tar({"local.tgz": _tar(dict.fromkeys(names, b"x"))})}
 
 
 _ESP = Part(1, EFI_SYSTEM, 200, {_PROGRAM: b"MZ" * 500})
@@ -145,7 +145,7 @@ def installed_disks() -> tuple[bytes, ...]:
         disk(six, boot_code="attribute", spare_kib=2048),
         disk([_BIOS_ESP, _first(_bank(_state("etc/ssh/ssh_host_rsa_key"), kernelopt="a bootUUID=0123")), _SECOND,
               _OSDATA], boot_code="lost"),
-        disk([_NO_PROGRAM, _first(_bank({"state.tgz": _tgz({"local.tgz.ve": b"x"})})), _SECOND, _OSDATA],
+        disk([_NO_PROGRAM, _first(_bank({"state.tgz": _tar({"local.tgz.ve": b"x"})})), _SECOND, _OSDATA],
              boot_code="guid"),
         disk([Part(1, EFI_SYSTEM, 40, {_PROGRAM: b"MZ"}), _first(_bank({"state.tgz": b""})), _SECOND, _OSDATA]),
         disk([_ESP, _first(_bank({"esxforge.tgz": module, "esxforge.log": b"log", "esxfacts.inv": b"{}"})),

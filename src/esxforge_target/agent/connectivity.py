@@ -17,7 +17,7 @@ from esxforge_target.metadata.errors import ANSWERED, RIGHT, SILENCE
 
 _PROBE_SECONDS = 10.0
 _PAUSE = 5.0
-_MEND_SECONDS = 30.0
+_AGAIN_SECONDS = 30.0
 # When what was set is first looked at again: no list lags behind for longer.
 _CORRECT_SECONDS = 10.0
 _MOST_CORRECTIONS = 2
@@ -26,11 +26,11 @@ _MOST_CORRECTIONS = 2
 class Connectivity:
     """Asks MAAS and the gateways."""
 
-    def __init__(self, system: System, client: MetadataClient, log: Log, mend: "Callable[[], None]") -> None:
+    def __init__(self, system: System, client: MetadataClient, log: Log, reopen: "Callable[[], None]") -> None:
         self._system = system
         self._client = client
         self._log = log
-        self._mend = mend
+        self._reopen = reopen
         self.detail = ""
 
     def listen(
@@ -38,12 +38,12 @@ class Connectivity:
     ) -> str:
         """Ask until MAAS answers rightly, until ``end``, or until there was only silence for ``silence`` seconds.
 
-        RIGHT, ANSWERED (MAAS or a gateway was heard, and no more) or SILENCE. ``mend`` is called now and then while
+        RIGHT, ANSWERED (MAAS or a gateway was heard, and no more) or SILENCE. ``reopen`` is called now and then while
         MAAS is silent: it opens the firewall again. So is ``correct``, twice at most: it sets again what did not work.
         """
         clock = self._system.clock
         quiet_since = clock.monotonic()
-        mended = quiet_since
+        reopened = quiet_since
         next_correction = quiet_since + _CORRECT_SECONDS
         corrections = 0
         heard = SILENCE
@@ -65,13 +65,13 @@ class Connectivity:
                 return SILENCE
             if now + _PAUSE >= end:
                 return heard
-            if probe.connectivity == SILENCE and now - mended >= _MEND_SECONDS:
-                mended = now
-                self._mend()
+            if probe.connectivity == SILENCE and now - reopened >= _AGAIN_SECONDS:
+                reopened = now
+                self._reopen()
             if correct and probe.connectivity == SILENCE and now >= next_correction and corrections < _MOST_CORRECTIONS:
                 corrections += 1
                 correct()
-                next_correction = clock.monotonic() + _MEND_SECONDS
+                next_correction = clock.monotonic() + _AGAIN_SECONDS
             clock.sleep(_PAUSE)
 
     def maas_answers(self, end: float) -> bool:

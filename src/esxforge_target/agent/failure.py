@@ -5,11 +5,12 @@ from typing import List
 from esxforge_target.agent import deadlines
 from esxforge_target.agent.journal import Journal
 from esxforge_target.agent.log import Log
+from esxforge_target.agent.parts import Parts
 from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.ssh import starts_with_host
 from esxforge_target.agent.system import System
 from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
-from esxforge_target.agent.work import Parts, Work
+from esxforge_target.agent.work import Work
 from esxforge_target.runtime.errors import ForgeError
 
 _FIRST_TRY = 15.0
@@ -26,7 +27,7 @@ def finish_failed(parts: Parts, work: Work, reason: str) -> bool:
     told = parts.reporter.failed(reason, _FIRST_TRY)
     _for(parts, deadlines.ROLLING_BACK)
     if not told:
-        parts.firewall.mend()  # the plan may have failed before anybody listened
+        parts.firewall.reopen()  # the plan may have failed before anybody listened
     if not work.saved:
         _put_back(parts)
     if not told:
@@ -54,7 +55,7 @@ def _report(parts: Parts, reason: str, seconds: float) -> bool:
         if was_refused or clock.monotonic() + _SILENT >= end:
             return False
         _for(parts, _SILENT)
-        parts.firewall.mend()
+        parts.firewall.reopen()
 
 
 def may_be_saved(parts: Parts, work: Work) -> bool:

@@ -60,9 +60,9 @@ class Firewall:
         """
         self._ways.setdefault(port, [])
         self._ways[port] += [one for one in addresses if one not in self._ways[port]]
-        self.mend()
+        self.reopen()
 
-    def mend(self) -> None:
+    def reopen(self) -> None:
         """Open the same ways again: where MAAS is silent, the firewall may be why."""
         try:
             self._open()

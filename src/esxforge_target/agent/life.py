@@ -14,10 +14,11 @@ from esxforge_target.agent.hostd import wait_for_hostd
 from esxforge_target.agent.journal import Journal, Record, exists
 from esxforge_target.agent.lock import Lock
 from esxforge_target.agent.log import Log, mask
+from esxforge_target.agent.parts import Parts
 from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.system import BANKS, System
 from esxforge_target.agent.undo import FALLBACK, FIREWALL, IDENTITY, NETWORK, STORAGE, Undo
-from esxforge_target.agent.work import Parts, Work, asked_for_user_data
+from esxforge_target.agent.work import Work, asked_for_user_data
 from esxforge_target.metadata.client import Patience
 from esxforge_target.runtime.errors import ForgeError
 from esxforge_target.vcenter.account import remove_account

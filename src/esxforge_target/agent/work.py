@@ -5,28 +5,19 @@ from typing import List, Tuple
 from esxforge_target.agent import cloud, deadlines
 from esxforge_target.agent.added_modules import looked_for
 from esxforge_target.agent.boot_order import restore_boot_order
-from esxforge_target.agent.connectivity import Connectivity
-from esxforge_target.agent.deadlines import Deadlines
-from esxforge_target.agent.default_route import DefaultRoute
-from esxforge_target.agent.deployment import Deployment
-from esxforge_target.agent.firewall import Firewall
 from esxforge_target.agent.identity import Identity
 from esxforge_target.agent.journal import Journal
-from esxforge_target.agent.log import Log
-from esxforge_target.agent.network import NetworkSetup
+from esxforge_target.agent.parts import Parts
 from esxforge_target.agent.saving import save_configuration
 from esxforge_target.agent.ssh import starts_with_host
-from esxforge_target.agent.status_reporter import StatusReporter
-from esxforge_target.agent.steps import StepError, Steps
+from esxforge_target.agent.steps import StepError
 from esxforge_target.agent.storage import boot_disk_doubts, datastore_figures
-from esxforge_target.agent.system import System
-from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE, Undo
+from esxforge_target.agent.undo import FALLBACK, IDENTITY, NETWORK, STORAGE
 from esxforge_target.contract.image_settings import REQUIRE_ALL, REQUIRE_NONE
 from esxforge_target.contract.names import AGENT_INVENTORY
 from esxforge_target.esxi.esxcli import CommandError
 from esxforge_target.inventory.document import inventory_from_json, inventory_to_json
 from esxforge_target.inventory.model import InstalledRelease, Inventory
-from esxforge_target.metadata.client import MetadataClient
 from esxforge_target.metadata.errors import RIGHT
 from esxforge_target.plan.differences import network_differences, storage_differences
 from esxforge_target.plan.planner import make_plan
@@ -51,49 +42,6 @@ _LEFT_DEPLOYED = "user-data: the machine stays Deployed. {}"
 
 class RefusedPlanError(ForgeError):
     """This host cannot be what MAAS asks for; nothing was touched."""
-
-
-class Parts:
-    """The dependencies of the phases."""
-
-    def __init__(  # noqa: PLR0917  # one for each part
-        self,
-        system: System,
-        bank: str,
-        deployment: Deployment,
-        client: MetadataClient,
-        journal: Journal,
-        undo: Undo,
-        log: Log,
-        firewall: Firewall,
-        ends: Deadlines,
-    ) -> None:
-        self.system = system
-        self.bank = bank
-        self.deployment = deployment
-        self.desired = deployment.desired
-        self.client = client
-        self.journal = journal
-        self.undo = undo
-        self.log = log
-        self.firewall = firewall
-        self.ends = ends
-        boots = len([record for record in journal.records if record["kind"] == "boot"])
-        self.reporter = StatusReporter(client, log, system.clock, max(boots, 1))
-        self.connectivity = Connectivity(system, client, log, firewall.mend)
-        self.steps = Steps(system, undo, log)
-        self.network = NetworkSetup(system, self.desired, self.steps, undo, self.connectivity, self.ends, log)
-        self.default_route = DefaultRoute(system, self.desired, self.steps, log, boots > 1)
-
-    def note(self, kind: str) -> None:
-        """Write the progress to the journal; the configuration is saved by then, so nothing ends without it."""
-        problem = self.journal.note_alone(kind)
-        if problem:
-            self.log.warn(problem)
-
-    def until(self, phase: str) -> None:
-        """End commands with this phase."""
-        self.system.until(self.ends.end(phase))
 
 
 class Work:

@@ -342,7 +342,7 @@ def not_as_found(
 
     ``fallback``: the MAC of the NIC that booted, where the network that was found did not lead to MAAS, but the one
     that is there now does. Then the host may stay on DHCP there (docs/on-the-host.md, "When the desired network is
-    silent"): who must mend it can reach it. All else is to be as found.
+    silent"): whoever repairs it can reach it. All else is to be as found.
     """
     found = []
     named = {placed.get(one.disk) for extents in desired.datastores.values() for one in extents}
