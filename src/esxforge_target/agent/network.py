@@ -110,8 +110,8 @@ class NetworkSetup:
     def current(self, before: Inventory, network: bool, storage: bool, seconds: float) -> Inventory:
         """Return ``before`` with its ``network``, its ``storage`` or both read again. Raises CommandError.
 
-        Left out is what no step changes (the release and the list of disks), and what neither a plan nor its verification
-        looks at. What cannot be read is asked for again for so many ``seconds``.
+        Left out is what no step changes (the release and the list of disks), and what neither a plan nor its
+        verification looks at. What cannot be read is asked for again for so many ``seconds``.
         """
         runner, program = self._system.runner, self._system.program
         port_groups = [one.name for one in layout_of(self._desired, before).port_groups]
